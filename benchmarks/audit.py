@@ -1,0 +1,142 @@
+"""Does the audit find the systematic errors that are there, and only those? Worlds with planted errors, and empty ones.
+
+    python -m benchmarks.audit [--json FILE] [--quick] [--seed N]
+
+Each world is a set of audit tables (:mod:`benchmarks.audit_worlds`) from which the real code derives errors and slices. A
+planted error counts as found where a reported slice (q < 0.05, not folded into another) names its camera, individual, pair,
+flank, quality or labeller, says nothing that contradicts it, and gives its cause. A reported slice that names none of the
+planted errors is a false discovery. Coverage asks whether the Wilson intervals of all slices with enough events, whether
+reported or not, hold the probability to err that the slice's events have, labelled or not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from benchmarks.audit_worlds import KINDS, Planted, World, load_world, make_world
+from benchmarks.common import Report, options, resolve_device
+from scd_core.audit.errors import derive_errors
+from scd_core.audit.slices import find_slices
+from scd_core.audit.slices_data import slice_data
+from scd_core.audit.slices_families import family_tests
+from scd_core.audit.statistics import wilson_interval
+from scd_core.config import AuditConfig, SliceConfig
+
+N_PLANTED = 6
+COVERED = ("camera_id", "deployment_id", "true_id", "light", "hour")
+"""Keys that every event has, labelled or not, so that a slice's true rate is known."""
+
+
+def names(planted: Planted, values: dict[str, str]) -> bool:
+    """Whether a slice names a planted error: one of its naming keys, and no other value of any of its keys."""
+    agrees = all(value in planted.keys[key] for key, value in values.items() if key in planted.keys)
+    return agrees and any(key in planted.naming for key in values)
+
+
+def judge_world(world: World, config: AuditConfig) -> tuple[dict[str, Any], list[tuple[bool, float]]]:
+    """What was found in one world, and for each slice whether its interval holds the true rate, with its width."""
+    started = time.perf_counter()
+    with load_world(world) as connection:
+        errors = derive_errors(connection, config)
+    slices = find_slices(errors, config.slices).to_pylist()
+    seconds = time.perf_counter() - started
+    reported = [row for row in slices if row["is_systematic"] and row["folded_into"] is None]
+    found, named, seen = {}, {}, []
+    for row in reported:
+        values = dict(row["slice"])
+        hits = [planted for planted in world.planted if names(planted, values)]
+        seen.append({"slice": values, "cause": row["cause"], "n_errors": row["n_errors"], "is_true": bool(hits)})
+        for planted in hits:
+            named[planted.kind] = True
+            found[planted.kind] = found.get(planted.kind, False) or row["cause"] == planted.cause
+    result = {
+        "n_labels": world.tables["labels"].num_rows,
+        "n_tests": slices[0]["n_tests"] if slices else 0,
+        "planted": [planted.kind for planted in world.planted],
+        "found": sorted(kind for kind, is_right in found.items() if is_right),
+        "named": sorted(named),
+        "n_reported": len(reported),
+        "n_false": sum(not one["is_true"] for one in seen),
+        "reported": seen,
+        "seconds": round(seconds, 2),
+    }
+    return result, coverage(world, errors, config.slices)
+
+
+def coverage(world: World, errors: Any, config: SliceConfig) -> list[tuple[bool, float]]:
+    """Whether the interval of each slice with enough events holds the mean probability of its events to err."""
+    data = slice_data(errors)
+    everything = config.model_copy(update={"min_errors": 0})
+    held = []
+    for family in [*((key,) for key in COVERED), *combinations(COVERED, 2)]:
+        tests = family_tests(data, family, everything)
+        low, high = wilson_interval(tests.rate, tests.n_effective, config.confidence)
+        truth: dict[tuple[str, ...], list[float]] = defaultdict(list)
+        for *values, p in zip(*(world.events[key] for key in family), world.events["p_wrong"].tolist(), strict=True):
+            truth[tuple(values)].append(p)
+        for place, codes in enumerate(tests.codes.tolist()):
+            values = tuple(data.values[key][code] for key, code in zip(family, codes, strict=True))
+            if values not in truth:  # a wrong label made a slice that no event belongs to
+                continue
+            rate = float(np.mean(truth[values]))
+            held.append((bool(low[place] <= rate <= high[place]), float(high[place] - low[place])))
+    return held
+
+
+def run(report: Report, n_worlds: int, n_empty: int, seed: int = 0) -> None:
+    """Judge worlds with planted errors and empty ones, into the report's rows and summary."""
+    config = AuditConfig()
+    rng = np.random.default_rng(seed)
+    held = []
+    for place in range(n_worlds + n_empty):
+        kinds = tuple(rng.permutation(KINDS)[:N_PLANTED].tolist()) if place < n_worlds else ()
+        world = make_world(1000 * seed + place, kinds)
+        result, covered = judge_world(world, config)
+        report.rows.append({"world": place} | result)
+        if "labeller" not in kinds:  # a wrong label moves the truth itself, which no interval can know
+            held += covered
+    planted = [row for row in report.rows if row["planted"]]
+    empty = [row for row in report.rows if not row["planted"]]
+    n_planted = sum(len(row["planted"]) for row in planted)
+    n_reported = sum(row["n_reported"] for row in planted)
+    report.summary = {
+        "recall": sum(len(row["found"]) for row in planted) / max(1, n_planted),
+        "recall_without_cause": sum(len(row["named"]) for row in planted) / max(1, n_planted),
+        "false_discovery_rate": sum(row["n_false"] for row in planted) / max(1, n_reported),
+        "reported_per_world": n_reported / max(1, len(planted)),
+        "empty_world_slices_per_world": sum(row["n_reported"] for row in empty) / max(1, len(empty)),
+        "interval_coverage": float(np.mean([is_held for is_held, _ in held])) if held else None,
+        "interval_width_median": float(np.median([width for _, width in held])) if held else None,
+        "n_intervals": len(held),
+        "n_worlds": n_worlds,
+        "n_empty_worlds": n_empty,
+        "seconds_per_world": float(np.mean([row["seconds"] for row in report.rows])),
+    }
+    for kind in KINDS:
+        n = sum(kind in row["planted"] for row in planted)
+        report.summary[f"recall_{kind}"] = sum(kind in row["found"] for row in planted) / n if n else None
+
+
+def main() -> None:
+    """Run from the command line."""
+    chosen = options(__doc__.splitlines()[0]).parse_args()
+    report = Report("audit", resolve_device("cpu"), notes=_NOTES)
+    run(report, *((2, 2) if chosen.quick else (12, 30)), seed=chosen.seed[0])
+    report.show(("world", "n_labels", "n_tests", "n_reported", "n_false", "seconds"), "worlds")
+    report.finish(chosen.json)
+
+
+_NOTES = {
+    "found": "a reported slice (q < 0.05, not folded) names the planted error and gives its cause",
+    "false": "a reported slice that names none of the planted errors",
+    "coverage": "intervals of all slices with enough events against the probability to err of all their events",
+}
+
+
+if __name__ == "__main__":
+    main()

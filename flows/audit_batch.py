@@ -1,0 +1,118 @@
+"""The main job: audit everything in SOURCE that is not committed yet."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from prefect import flow, runtime
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.logging import get_run_logger
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+
+from flows.batch import run_batch
+from flows.refresh_error_report import refresh_error_report
+from scd_core.audit.labels_import import import_labels
+from scd_core.errors import InputError
+from scd_core.identify.classifier import resolve_device
+from scd_core.job import plan_job, prepare_job
+from scd_core.media import clean_url
+
+__all__ = ["Runner", "audit_batch", "runner_for"]
+
+Runner = Literal["threads", "ray"]
+
+THREADS = 4
+"""Shards in work at once: fetching one overlaps with the model's work on another."""
+
+
+@flow(name="audit-batch", flow_run_name="audit {source}", persist_result=False, validate_parameters=True)
+def audit_batch(
+    source: str,
+    model: str,
+    out: str,
+    detections: str | None = None,
+    labels: str | None = None,
+    flags: str | None = None,
+    config: str | dict[str, Any] | None = None,
+    allow_unknown_labels: bool = False,
+    report: bool = True,
+) -> dict[str, Any]:
+    """Ingest, classify, triage, mask, reclassify and commit what is new in SOURCE, then refresh the report.
+
+    Args:
+        source: fsspec URL or path of the images.
+        model: URL or path of a model package.
+        out: URL or path where the audit tables are kept.
+        detections: URL of MegaDetector JSON or CSV.
+        labels: URL of a CSV of human names.
+        flags: URL of a CSV of files to look at.
+        config: URL of a YAML or JSON file, or the settings themselves.
+        allow_unknown_labels: accept labels of files not in SOURCE and of individuals the model does not know.
+        report: refresh the error tables and the HTML report at the end.
+
+    Returns:
+        ``batches`` (the commits' contents), ``n_objects`` listed, ``n_done`` committed before, and ``report``.
+
+    Raises:
+        InputError: an input cannot be used.
+        RunError: the work failed.
+    """
+    logger = get_run_logger()
+    job = prepare_job(
+        source, model, out, detections=detections, labels=labels, flags=flags, config=config,
+        allow_unknown_labels=allow_unknown_labels,
+    )  # fmt: skip
+    resolve_device(job.config.classify.device)
+    batches, objects = plan_job(job)
+    n_new = sum(len(batch.objects) for batch in batches)
+    logger.info("%d objects in %s, %d new in %d batches", len(objects), clean_url(source), n_new, len(batches))
+    run_id = str(runtime.flow_run.get_id() or "")
+    commits = []
+    for batch in batches:
+        logger.info("batch %s: %d objects of %s", batch.batch_key, len(batch.objects), batch.batch_date)
+        commits.append(run_batch(job, batch, run_id))
+    if job.labels_url is not None:
+        imported = import_labels(out, job.labels_url)
+        logger.info(
+            "labels: %d new, %d held already, %d waiting", imported.n_rows, imported.n_repeated, imported.n_waiting
+        )
+    result: dict[str, Any] = {
+        "batches": commits,
+        "n_objects": len(objects),
+        "n_done": len(objects) - n_new,
+        "report": None,
+    }
+    if report and (commits or job.labels_url is not None):
+        result["report"] = refresh_error_report(out, config)
+    _publish(result, source)
+    return result
+
+
+def runner_for(runner: Runner) -> TaskRunner[Any]:
+    """Task runner by name.
+
+    Raises:
+        InputError: `ray` without the extra.
+    """
+    if runner == "threads":
+        return ThreadPoolTaskRunner(max_workers=THREADS)
+    try:
+        from prefect_ray import RayTaskRunner
+    except ImportError as error:
+        raise InputError("--runner ray: prefect-ray is not installed; pip install 'trapaudit[ray]'") from error
+    return RayTaskRunner()
+
+
+def _publish(result: dict[str, Any], source: str) -> None:
+    """Prefect artifacts: a summary in words and a table of the batches."""
+    rows = [
+        {"batch": commit["batch_key"], "date": commit["batch_date"], **commit["counts"]} for commit in result["batches"]
+    ]
+    if rows:
+        create_table_artifact(key="audit-batches", table=rows, description=f"Batches audited of {clean_url(source)}")
+    lines = [f"# Audit of {clean_url(source)}", "", f"{result['n_objects']} objects, {result['n_done']} done before."]
+    lines += [f"- batch `{row['batch']}`: {row['n_media']} media, {row['n_flagged']} flagged, {row['n_masks']} masks, "
+              f"{row['n_flips']} names changed, {row['n_quarantined']} quarantined" for row in rows]  # fmt: skip
+    if result["report"]:
+        lines += ["", f"Report: {result['report']['report']}"]
+    create_markdown_artifact(key="audit-summary", markdown="\n".join(lines), description="Run summary")

@@ -1,0 +1,89 @@
+"""The stages of one batch, in order, as task runs over shards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flows.progress import Stages
+from scd_core.audit.schema import empty_table
+from scd_core.identify.classifier import resolve_device
+from scd_core.job import Job, Shard, boxes_of
+from scd_core.media import Batch, clean_url
+from tasks.classify import classify_shard
+from tasks.commit import commit_tables
+from tasks.ingest import describe_shard, finish_media
+from tasks.mask import mask_shard
+from tasks.reclassify import reclassify_shard
+from tasks.shards import cut
+from tasks.triage import triage_batch
+
+__all__ = ["run_batch"]
+
+MASK_SHARDS = 8
+"""A mask costs tens of evaluations where a name costs one, so its shards are this many times smaller."""
+
+
+def run_batch(job: Job, batch: Batch, run_id: str) -> dict[str, Any]:
+    """Take one batch through all stages and commit it.
+
+    Returns:
+        The commit's content.
+    """
+    started = datetime.now(UTC)
+    shard = Shard(job.source, job.model, job.model_digest, job.out, batch.batch_key, job.config)
+    size = job.config.media.shard_size
+    stages = Stages()
+
+    parts = [batch.objects[start : start + size] for start in range(0, len(batch.objects), size)]
+    described = [describe_shard.submit(part, shard, number) for number, part in enumerate(parts)]
+    with_status = stages.gather("ingest", described, [len(part) for part in parts])
+    media: pa.Table = finish_media(with_status, job.config.media)
+
+    usable = list(cut(media.filter(pc.equal(media.column("status"), "ok")), size))
+    named = [
+        classify_shard.submit(part, shard, boxes_of(job, part.column("file").to_pylist()), number)
+        for number, part in enumerate(usable)
+    ]
+    predictions = _together("predictions", stages.gather("classify", named, [len(part) for part in usable]))
+    with stages.stage("triage", len(predictions)):
+        predictions = triage_batch(predictions, media, len(set(job.spec.labels)), job.config.triage, set(job.flags))
+
+    selected = list(cut(predictions.filter(predictions.column("is_selected")), max(1, size // MASK_SHARDS)))
+    of_shard = [
+        media.filter(pc.is_in(media.column("media_id"), part.column("media_id").combine_chunks())) for part in selected
+    ]
+    sizes = [len(part) for part in selected]
+    fitted = [mask_shard.submit(part, of_shard[number], shard, number) for number, part in enumerate(selected)]
+    masks = stages.gather("mask", fitted, sizes)
+    again = [
+        reclassify_shard.submit(part, masks[number], of_shard[number], shard, number)
+        for number, part in enumerate(selected)
+    ]
+    outcomes = stages.gather("reclassify", again, sizes)
+
+    tables = {
+        "media": media,
+        "predictions": predictions,
+        "masks": _together("masks", masks),
+        "reclassifications": _together("reclassifications", outcomes),
+    }
+    run: Mapping[str, Any] = {
+        "run_id": run_id,
+        "model_digest": job.model_digest,
+        "config_digest": job.config_digest,
+        "source": clean_url(job.source),
+        "started_at": started,
+        "config": job.config.model_dump_json(),
+        "device": str(resolve_device(job.config.classify.device)),
+        "seconds": list(stages.seconds.items()),
+    }
+    return commit_tables(tables, batch, shard, run)
+
+
+def _together(table: str, parts: list[pa.Table]) -> pa.Table:
+    return pa.concat_tables(parts) if parts else empty_table(table)

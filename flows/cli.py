@@ -1,0 +1,206 @@
+"""The command `trapaudit`; nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+
+from flows.cli_model import model_app
+from scd_core.errors import TrapauditError
+
+__all__ = ["app", "main"]
+
+# Prefect reads these once, when it is imported. A user's own values win.
+_PREFECT_DEFAULTS = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
+    "PREFECT_LOGGING_LEVEL": "CRITICAL",
+    "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+}
+
+app = typer.Typer(
+    name="trapaudit",
+    help="Find the errors a camera-trap classifier repeats, show the pixels that caused them, and keep the tables.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+labels_app = typer.Typer(help="Human truth.", no_args_is_help=True)
+app.add_typer(labels_app, name="labels")
+app.add_typer(model_app, name="model")
+console = Console(stderr=True)
+
+Source = Annotated[str, typer.Argument(help="URL or path of the images (s3://, file://, ...)", show_default=False)]
+Model = Annotated[str, typer.Option("--model", help="URL or path of a model package", show_default=False)]
+Out = Annotated[str, typer.Option("--out", help="URL or path where the audit tables are kept", show_default=False)]
+Audit = Annotated[str, typer.Argument(metavar="OUT", help="URL or path of the audit tables", show_default=False)]
+Config = Annotated[str | None, typer.Option("--config", help="YAML or JSON file of settings (docs/config.md)")]
+Detections = Annotated[str | None, typer.Option("--detections", help="MegaDetector JSON, or CSV of boxes")]
+RunnerName = Annotated[Literal["threads", "ray"], typer.Option("--runner", help="where shards are worked on")]
+
+
+@app.callback()
+def _settings(
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="show Prefect's log and full tracebacks")] = False,
+) -> None:
+    if verbose:
+        os.environ["PREFECT_LOGGING_LEVEL"] = "INFO"
+        os.environ["TRAPAUDIT_VERBOSE"] = "1"
+    for name, value in _PREFECT_DEFAULTS.items():
+        os.environ.setdefault(name, value)
+
+
+@app.command()
+def run(
+    source: Source,
+    model: Model,
+    out: Out,
+    detections: Detections = None,
+    labels: Annotated[str | None, typer.Option("--labels", help="CSV: file, individual_id")] = None,
+    flags: Annotated[str | None, typer.Option("--flags", help="CSV: file, reason")] = None,
+    config: Config = None,
+    runner: RunnerName = "threads",
+    allow_unknown_labels: Annotated[
+        bool, typer.Option("--allow-unknown-labels", help="accept labels of other files and of new individuals")
+    ] = False,
+) -> None:
+    """Audit what is new in SOURCE and refresh the report."""
+    from flows.commands import run_audit
+
+    run_audit(
+        console, runner, source=source, model=model, out=out, detections=detections, labels=labels, flags=flags,
+        config=config, allow_unknown_labels=allow_unknown_labels,
+    )  # fmt: skip
+
+
+@app.command()
+def nightly(
+    source: Source,
+    model: Model,
+    out: Out,
+    detections: Detections = None,
+    config: Config = None,
+    runner: RunnerName = "threads",
+) -> None:
+    """Run the nightly flow once, now."""
+    from flows.commands import run_nightly
+
+    run_nightly(console, source=source, model=model, out=out, detections=detections, config=config, runner=runner)
+
+
+@app.command()
+def report(out: Audit, config: Config = None) -> None:
+    """Rebuild errors, error_slices and the HTML report."""
+    from flows.commands import rebuild_report
+
+    rebuild_report(console, out, config)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="folder for scenes, audit and report")] = Path("demo"),
+    events: Annotated[int, typer.Option("--events", min=10, help="bursts to render")] = 160,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="seed of the scenes")] = 7,
+) -> None:
+    """Scenes, audit, report: no network, no GPU."""
+    from flows.demo import run_demo
+
+    run_demo(console, out, events, seed)
+
+
+@app.command()
+def scenes(
+    out: Annotated[str, typer.Argument(metavar="OUT", help="URL or path for the scenes", show_default=False)],
+    preset: Annotated[
+        Literal["demo", "clean"], typer.Option("--preset", help="with planted errors, or without")
+    ] = "demo",
+    events: Annotated[int, typer.Option("--events", min=1, help="bursts to render")] = 100,
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    split: Annotated[
+        Literal["train", "audit"], typer.Option("--split", help="the world as trained on, or as audited")
+    ] = "audit",
+) -> None:
+    """Write synthetic camera-trap scenes and their truth."""
+    from scd_core.scenes import write_scenes
+
+    summary = write_scenes(out, world=preset, n_events=events, seed=seed, split=split)
+    console.print(f"{summary.n_images} images in {summary.n_events} events: {summary.source}")
+
+
+@app.command()
+def sql(
+    out: Audit,
+    query: Annotated[str, typer.Argument(help="DuckDB SQL; every audit table is a view", show_default=False)],
+    output: Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="how rows are printed")] = "table",
+) -> None:
+    """Ask the audit tables a question."""
+    from flows.commands import print_query
+
+    print_query(out, query, output)
+
+
+@app.command()
+def export(
+    out: Audit,
+    directory: Annotated[str, typer.Argument(metavar="DIR", help="URL or path for the package", show_default=False)],
+    form: Annotated[
+        Literal["camtrap-dp", "megadetector"], typer.Option("--format", help="what to write")
+    ] = "camtrap-dp",
+) -> None:
+    """Hand the audit to other software."""
+    from scd_core.audit.export import export_audit
+
+    console.print(f"written: {export_audit(out, directory, form)}")
+
+
+@labels_app.command("import")
+def import_labels(
+    out: Audit,
+    file: Annotated[
+        str, typer.Argument(help="CSV, Camtrap DP observations.csv, or Timelapse JSON", show_default=False)
+    ],
+) -> None:
+    """Add human labels; the next report uses them."""
+    from scd_core.audit.labels_import import import_labels as do_import
+
+    result = do_import(out, file)
+    console.print(
+        f"{result.n_rows} labels written ({result.n_known_media} of media seen, {result.n_waiting} waiting for theirs), "
+        f"{result.n_repeated} held already"
+    )
+    for line in (*result.conflicts, *result.ambiguous):
+        console.print(f"  {line}", markup=False)
+    console.print(f"next: trapaudit report {out}", markup=False)
+
+
+def main() -> None:
+    """Entry point: one clear line and the right exit code for every error."""
+    warnings.filterwarnings("ignore", module=r"(prefect|pydantic|websockets|torch)\b.*")
+    try:
+        app()
+    except TrapauditError as error:
+        _fail(error, error.exit_code)
+    except KeyboardInterrupt:
+        console.print("trapaudit: interrupted; the next run goes on where this one stopped")
+        sys.exit(130)
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a user gets a line, not a traceback
+        _fail(error, 1)
+
+
+def _fail(error: BaseException, code: int) -> None:
+    if os.environ.get("TRAPAUDIT_VERBOSE"):
+        console.print_exception()
+    name = "" if isinstance(error, TrapauditError) else f"{type(error).__name__}: "
+    line: Any = f"trapaudit: {name}{error}".splitlines()[0]
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

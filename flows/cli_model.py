@@ -1,0 +1,92 @@
+"""`trapaudit model ...`: packages of a network, its labels and its preprocessing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from scd_core.errors import InputError
+
+__all__ = ["model_app"]
+
+model_app = typer.Typer(help="Model packages.", no_args_is_help=True)
+console = Console()
+
+Triple = Annotated[str | None, typer.Option(help="three comma-separated numbers, of values in 0-1")]
+
+
+@model_app.command()
+def pack(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="folder to write the package to", show_default=False)],
+    architecture: Annotated[
+        str, typer.Option(help="torchvision/NAME, timm/NAME or scd_core/small_cnn", show_default=False)
+    ],
+    weights: Annotated[Path, typer.Option(help="state dict, .pth or .safetensors", show_default=False)],
+    labels: Annotated[Path, typer.Option(help="text file: one label a line, in class order", show_default=False)],
+    size: Annotated[str | None, typer.Option(help="input size in pixels: SIDE or HEIGHTxWIDTH")] = None,
+    mean: Triple = None,
+    std: Triple = None,
+    resize: Annotated[
+        Literal["stretch", "pad", "crop"] | None, typer.Option(help="how a frame becomes the input")
+    ] = None,
+) -> None:
+    """Make a model package; size, mean and std default to the architecture's own transforms, resize to stretch."""
+    from scd_core.identify import pack_model
+
+    package = pack_model(
+        folder,
+        architecture=architecture,
+        weights=weights,
+        labels=_lines(labels),
+        size=_size(size),
+        mean=_triple(mean, "--mean"),
+        std=_triple(std, "--std"),
+        resize=resize,
+    )
+    console.print(f"{folder}: {len(package.spec.labels)} classes, model_digest {package.digest[:16]}")
+
+
+@model_app.command()
+def check(model: Annotated[str, typer.Argument(help="URL or path of a package", show_default=False)]) -> None:
+    """Load a package whole and run it once."""
+    from scd_core.identify import check_package
+
+    table = Table(show_header=False, box=None)
+    for name, value in check_package(model).items():
+        table.add_row(name, str(value))
+    console.print(table)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"labels {path}: cannot be read ({error})") from error
+    while lines and not lines[-1].strip():
+        lines.pop()
+    if blank := [number for number, line in enumerate(lines, 1) if not line.strip()]:
+        raise InputError(f"labels {path}: line {blank[0]} is empty; one label a line, in class order")
+    return [line.strip() for line in lines]
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    parts = text.lower().split("x")
+    if len(parts) > 2 or not all(part.isdigit() for part in parts):
+        raise InputError(f"--size {text}: expected SIDE or HEIGHTxWIDTH in pixels")
+    return int(parts[0]), int(parts[-1])
+
+
+def _triple(text: str | None, option: str) -> tuple[float, float, float] | None:
+    if text is None:
+        return None
+    try:
+        first, second, third = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise InputError(f"{option} {text}: expected three comma-separated numbers") from error
+    return first, second, third

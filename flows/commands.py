@@ -1,0 +1,118 @@
+"""What the commands do: check first, then run a flow, then say what came of it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Literal
+
+from rich.console import Console
+from rich.table import Table
+
+from scd_core.job import plan_job, prepare_job
+
+__all__ = ["print_query", "rebuild_report", "run_audit", "run_nightly", "say"]
+
+# Prefect and torch are imported inside the functions: bad input, or nothing to do, is told before seconds of imports.
+
+
+def run_audit(console: Console, runner: Literal["threads", "ray"], **parameters: Any) -> dict[str, Any]:
+    """Run the flow `audit_batch` with bars, and print its result.
+
+    Raises:
+        TrapauditError: bad input, found before a Prefect server is started, or failed work.
+    """
+    job = prepare_job(**parameters)
+    batches, objects = plan_job(job)
+    if batches or job.labels_url is not None:
+        from flows.audit_batch import audit_batch, runner_for
+        from flows.progress import show_bars
+
+        flow = audit_batch.with_options(task_runner=runner_for(runner))
+        with show_bars(console):
+            result = flow(**parameters)
+    else:
+        result = {"batches": [], "n_objects": len(objects), "n_done": len(objects), "report": None}
+    say(console, result)
+    return result
+
+
+def run_nightly(console: Console, runner: Literal["threads", "ray"], **parameters: Any) -> None:
+    """Run the flow `nightly_audit` with bars, and print its result.
+
+    Raises:
+        TrapauditError: bad input, found before a Prefect server is started, or failed work.
+    """
+    prepare_job(**parameters)
+    from flows.nightly_audit import nightly_audit
+    from flows.progress import show_bars
+
+    with show_bars(console):
+        say(console, nightly_audit(**parameters, runner=runner))
+
+
+def rebuild_report(console: Console, out: str, config: str | None) -> None:
+    """Run the flow `refresh_error_report`, and print what it found and the page's address."""
+    from flows.progress import show_bars
+    from flows.refresh_error_report import refresh_error_report
+
+    with show_bars(console):
+        _say_report(console, refresh_error_report(out, config))
+
+
+def say(console: Console, result: dict[str, Any]) -> None:
+    """Print what a run did, batch by batch."""
+    if not result["batches"]:
+        console.print(f"nothing to do: all {result['n_objects']} objects are committed already")
+    for commit in result["batches"]:
+        counts = commit["counts"]
+        if not commit["is_ours"]:
+            console.print(f"batch {commit['batch_key']}: another run committed it first; its result stands")
+        console.print(
+            f"batch {commit['batch_key']} ({commit['batch_date']}): {counts['n_media']} media, "
+            f"{counts['n_quarantined']} quarantined, {counts['n_predictions']} predictions, {counts['n_flagged']} flagged, "
+            f"{counts['n_masks']} masks, {counts['n_flips']} names changed",
+            highlight=False,
+        )
+        if counts["n_ok"] == 0:
+            console.print("  no image of this batch could be used; `media` says why for each")
+    if result["report"]:
+        _say_report(console, result["report"])
+
+
+def print_query(out: str, query: str, output: Literal["table", "csv", "json"]) -> None:
+    """Run a query and print its rows on standard output.
+
+    Raises:
+        InputError: OUT holds no audit, or the query is not a reading one.
+    """
+    from scd_core.audit.query import run_sql
+
+    frame = run_sql(out, query).df()
+    if output == "csv":
+        frame.to_csv(sys.stdout, index=False)
+    elif output == "json":
+        frame.to_json(sys.stdout, orient="records", date_format="iso", default_handler=str)
+        sys.stdout.write("\n")
+    else:
+        table = Table(*[str(column) for column in frame.columns])
+        for row in frame.itertuples(index=False):
+            table.add_row(*[_cell(value) for value in row])
+        Console().print(table)
+
+
+def _say_report(console: Console, derived: dict[str, Any]) -> None:
+    console.print(
+        f"{derived['labelled']} labelled: {derived['errors']} wrong, {derived['recovered']} recovered by masks, "
+        f"{derived['broken']} broken; {derived['suspected']} more suspected; "
+        f"{derived['systematic']} systematic of {derived['slices']} slices",
+        highlight=False,
+    )
+    console.print(f"report: {derived['report']}", highlight=False, soft_wrap=True)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, bytes):
+        return f"<{len(value)} bytes>"
+    return str(value)

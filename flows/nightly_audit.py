@@ -1,0 +1,27 @@
+"""The nightly run: whatever SOURCE holds that is not committed yet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+
+from flows.audit_batch import Runner, audit_batch, runner_for
+
+__all__ = ["nightly_audit"]
+
+
+@flow(name="nightly-audit", flow_run_name="nightly {source}", persist_result=False)
+def nightly_audit(
+    source: str,
+    model: str,
+    out: str,
+    detections: str | None = None,
+    config: str | dict[str, Any] | None = None,
+    runner: Runner = "threads",
+) -> dict[str, Any]:
+    """Audit all new objects below SOURCE; a night with nothing new does nothing and says so.
+
+    Args and returns as for :func:`flows.audit_batch.audit_batch`.
+    """
+    return audit_batch.with_options(task_runner=runner_for(runner))(source, model, out, detections, config=config)

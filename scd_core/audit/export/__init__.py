@@ -1,0 +1,7 @@
+"""Handing an audit to other software: Camtrap DP packages, and MegaDetector results for Timelapse."""
+
+from __future__ import annotations
+
+from scd_core.audit.export.write import export_audit
+
+__all__ = ["export_audit"]

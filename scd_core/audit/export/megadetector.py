@@ -1,0 +1,122 @@
+"""MegaDetector results with classifications, as Timelapse and other review software read them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from scd_core.errors import InputError
+
+__all__ = ["write_megadetector"]
+
+_ANIMAL = "1"
+_DETECTIONS = {"1": "animal", "2": "person", "3": "vehicle"}
+_CHUNK = 10_000
+
+_ROWS = """
+    WITH newest AS (SELECT * FROM newest_media QUALIFY row_number() OVER (
+        PARTITION BY uri ORDER BY last_modified_at DESC, media_id) = 1),
+    names AS (SELECT file, count(*) AS n FROM newest GROUP BY file)
+    SELECT CASE WHEN n > 1 THEN uri ELSE newest.file END AS name, newest.status, newest.failure_reason, detection_id,
+        prediction_status, bbox_x_min, bbox_y_min, bbox_width, bbox_height, detection_confidence, final_id,
+        final_probability, predicted_id, topk, predictions.failure_reason AS prediction_failure
+    FROM newest JOIN names ON newest.file = names.file
+    LEFT JOIN newest_predictions predictions ON coalesce(newest.duplicate_of, newest.media_id) = predictions.media_id
+    ORDER BY name, target_id
+"""
+
+
+def write_megadetector(connection: duckdb.DuckDBPyConnection, folder: Path, now: datetime) -> list[str]:
+    """Write ``megadetector.json`` (MegaDetector batch output, format version 1.4), image by image.
+
+    Each classified box is a detection of category animal with its classifications, the final name first (after the masks,
+    with its probability), then the model's other candidates. A whole frame that was classified is a detection over the
+    frame with confidence 1, since there is no detector to ask. Files that could not be used have `failure`, images in
+    which the detections show no animal have none. `file` is relative to SOURCE; the full address where two sources have a
+    file of the same name. Of a file that changed, the newest version is given.
+
+    Args:
+        connection: database with the tables of :func:`scd_core.audit.export.newest.create_newest`.
+        folder: local folder that gets the file.
+        now: time of the export.
+
+    Returns:
+        Nothing that the form lacks: an empty list.
+
+    Raises:
+        InputError: the audit holds no media.
+    """
+    categories = _categories(connection)
+    models = [row[0] for row in connection.execute("SELECT DISTINCT model_digest FROM newest_predictions ORDER BY ALL").fetchall()]
+    head = {
+        "info": {
+            "format_version": "1.4",
+            "detector": "detections given to trapaudit",
+            "detection_completion_time": now.strftime("%Y-%m-%d %H:%M:%S"),
+            "classifier": "trapaudit, models " + ", ".join(digest[:12] for digest in models) + "; final names first",
+            "classification_completion_time": now.strftime("%Y-%m-%d %H:%M:%S"),
+        },
+        "detection_categories": _DETECTIONS,
+        "classification_categories": {place: name for name, place in categories.items()},
+    }
+    connection.execute(_ROWS)
+    with (folder / "megadetector.json").open("w", encoding="utf-8") as file:
+        file.write(json.dumps(head, ensure_ascii=False, indent=1)[:-2] + ',\n "images": [')
+        separator = "\n"
+        for name, rows in groupby(_fetched(connection), key=lambda row: row["name"]):
+            file.write(f"{separator}  {json.dumps(_image(name, list(rows), categories), ensure_ascii=False)}")
+            separator = ",\n"
+        file.write("\n ]\n}\n")
+    if separator == "\n":
+        raise InputError("export megadetector: the audit holds no media")
+    return []
+
+
+def _categories(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """Individual -> category, numbered in the order of the names."""
+    rows = connection.execute("""
+        SELECT DISTINCT name FROM (
+            SELECT final_id AS name FROM newest_predictions
+            UNION ALL SELECT predicted_id FROM newest_predictions
+            UNION ALL SELECT unnest(topk).individual_id FROM newest_predictions
+        ) WHERE name IS NOT NULL ORDER BY name
+    """).fetchall()
+    return {row[0]: str(place) for place, row in enumerate(rows)}
+
+
+def _fetched(connection: duckdb.DuckDBPyConnection) -> Iterator[dict[str, Any]]:
+    names = [column[0] for column in connection.description or ()]
+    while rows := connection.fetchmany(_CHUNK):
+        for row in rows:
+            yield dict(zip(names, row, strict=True))
+
+
+def _image(name: str, rows: list[dict[str, Any]], categories: dict[str, str]) -> dict[str, Any]:
+    first = rows[0]
+    if first["status"] not in ("ok", "duplicate"):
+        return {"file": name, "failure": first["failure_reason"] or first["status"], "detections": None}
+    if all(row["prediction_status"] == "failed" for row in rows):
+        return {"file": name, "failure": first["prediction_failure"] or "not classified", "detections": None}
+    return {"file": name, "detections": [_detection(row, categories) for row in rows if row["prediction_status"] == "ok"]}
+
+
+def _detection(row: dict[str, Any], categories: dict[str, str]) -> dict[str, Any]:
+    box = [row[f"bbox_{side}"] for side in ("x_min", "y_min", "width", "height")]
+    confidence = row["detection_confidence"]
+    names: dict[str, float] = {}
+    if row["final_id"] is not None:
+        names[row["final_id"]] = row["final_probability"] or 0.0
+    for candidate in row["topk"] or ():
+        names.setdefault(candidate["individual_id"], candidate["probability"])
+    return {
+        "category": _ANIMAL,
+        "conf": round(confidence, 4) if confidence is not None else 1.0,
+        "bbox": [round(value, 5) for value in box] if box[0] is not None else [0.0, 0.0, 1.0, 1.0],
+        "classifications": [[categories[name], round(probability, 4)] for name, probability in names.items()],
+    }

@@ -1,0 +1,77 @@
+"""Writing an export: every file is made whole beside, then sent, the file that names the others last."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal, get_args
+
+from scd_core.audit.export.camtrap_dp import write_camtrap_dp
+from scd_core.audit.export.megadetector import write_megadetector
+from scd_core.audit.export.newest import create_newest
+from scd_core.audit.query import open_tables
+from scd_core.errors import InputError, RunError
+from scd_core.media import Storage, open_source
+
+__all__ = ["ExportForm", "export_audit"]
+
+ExportForm = Literal["camtrap-dp", "megadetector"]
+
+_MEMORY = "2GB"
+_WRITERS = {"camtrap-dp": write_camtrap_dp, "megadetector": write_megadetector}
+_LOG = logging.getLogger(__name__)
+
+
+def export_audit(out: str, directory: str, form: ExportForm, now: datetime | None = None) -> str:
+    """Write an audit in the form of other software.
+
+    - ``camtrap-dp``: a Camtrap DP 1.0.2 package (:func:`scd_core.audit.export.camtrap_dp.write_camtrap_dp`).
+    - ``megadetector``: ``megadetector.json`` for Timelapse (:func:`scd_core.audit.export.megadetector.write_megadetector`).
+
+    What the form demands and the audit does not know is said in a warning of the logger ``scd_core.audit.export.write``,
+    one line each, and in the package.
+
+    Args:
+        out: OUT.
+        directory: URL or path of the folder that gets the files; files of the same names are replaced.
+        form: form of the export.
+        now: time of the export; None is now.
+
+    Returns:
+        Address of the file to open: ``datapackage.json`` or ``megadetector.json``.
+
+    Raises:
+        InputError: there is no such form, OUT holds no audit, or holds nothing that the form could carry.
+        RunError: a file could not be written.
+    """
+    if form not in get_args(ExportForm):
+        raise InputError(f"export format {form}: not known; give one of {', '.join(get_args(ExportForm))}")
+    storage = open_source(directory)
+    with tempfile.TemporaryDirectory(prefix="trapaudit-") as scratch:
+        folder = Path(scratch) / "export"
+        folder.mkdir()
+        with open_tables(out, memory_limit=_MEMORY, scratch=scratch) as connection:
+            connection.execute("SET preserve_insertion_order = true")  # files come out in the order of their rows
+            create_newest(connection)
+            notes = _WRITERS[form](connection, folder, now or datetime.now(UTC))
+        files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+        # The file that names the others comes last, so that a package that can be opened is whole.
+        main = "datapackage.json" if form == "camtrap-dp" else "megadetector.json"
+        for relative in [*(file for file in files if file != main), main]:
+            _send(storage, folder / relative, relative)
+    for note in notes:
+        _LOG.warning("%s", note)
+    return storage.uri_of(storage.path(main))
+
+
+def _send(storage: Storage, local: Path, relative: str) -> None:
+    path = storage.path(relative)
+    try:
+        if not storage.is_s3:
+            storage.fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+        storage.fs.put_file(str(local), path)
+    except OSError as error:
+        where = storage.uri_of(path)
+        raise RunError(f"{where}: cannot be written ({error.strerror or error}); export again to another folder") from error

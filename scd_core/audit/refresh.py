@@ -1,0 +1,55 @@
+"""A report's tables: errors and error slices derived anew, and written as one snapshot."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime
+
+import pyarrow as pa
+
+from scd_core.audit.errors import derive_errors
+from scd_core.audit.query import open_tables
+from scd_core.audit.slices import find_slices
+from scd_core.audit.store import AuditStore
+from scd_core.config import AuditConfig
+
+__all__ = ["refresh_report_tables"]
+
+
+def refresh_report_tables(
+    out: str,
+    config: AuditConfig | None = None,
+    *,
+    now: datetime | None = None,
+    memory_limit: str = "2GB",
+    threads: int | None = None,
+    scratch: str | None = None,
+) -> tuple[pa.Table, pa.Table, str]:
+    """Derive ``errors`` and ``error_slices`` from what is committed, compare with the report before, and write both.
+
+    Args:
+        out: OUT.
+        config: settings; None is the default.
+        now: time of the report; None is now.
+        memory_limit: most memory that DuckDB takes; what does not fit goes to `scratch`.
+        threads: threads; None is one per core.
+        scratch: folder for what does not fit into memory; None is DuckDB's own choice.
+
+    Returns:
+        Rows of ``errors``, rows of ``error_slices``, and the report_id, which sorts by time.
+
+    Raises:
+        InputError: OUT holds no audit.
+        RunError: OUT cannot be written.
+    """
+    config = config or AuditConfig()
+    now = (now or datetime.now(UTC)).astimezone(UTC)
+    report_id = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
+    with open_tables(out, memory_limit=memory_limit, threads=threads, scratch=scratch) as connection:
+        errors = derive_errors(connection, config, report_id)
+        previous = connection.sql("SELECT * EXCLUDE (report_date) FROM error_slices").to_arrow_table()
+    store = AuditStore(out)
+    slices = find_slices(errors, config.slices, previous if store.committed_files("error_slices") else None, report_id)
+    store.write_snapshot("errors", errors, now.date(), report_id)
+    store.write_snapshot("error_slices", slices, now.date(), report_id)
+    return errors, slices, report_id

@@ -1,0 +1,7 @@
+"""The morning's page: one self-contained HTML file that says what the classifier keeps getting wrong, and shows it."""
+
+from __future__ import annotations
+
+from scd_core.audit.report.write import write_report
+
+__all__ = ["write_report"]

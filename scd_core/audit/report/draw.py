@@ -1,0 +1,123 @@
+"""Drawing evidence on pictures: the joint mask as heat with its contour, the animal's box, the view of a strategy."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFilter
+
+__all__ = ["Box", "blurred_view", "cropped_view", "draw_box", "draw_evidence", "jpeg_uri", "mask_over_frame", "shrink"]
+
+Box = tuple[float, float, float, float]
+"""x_min, y_min, width, height as shares of the picture."""
+
+# Dark violet over red and orange to pale yellow: brightness rises with evidence, so the map reads without colour too.
+_HEAT_STOPS = (0.0, 0.35, 0.7, 1.0)
+_HEAT = ((64, 10, 90), (196, 48, 76), (248, 142, 34), (252, 246, 164))
+_OPACITY = 0.72
+_CONTOUR_LEVEL = 0.5
+_BOX_COLOUR = (96, 220, 255)
+_SHADOW = (0, 0, 0)
+
+
+def shrink(picture: Image.Image, width: int, height: int) -> Image.Image:
+    """The picture made small enough for a frame of `width` x `height` pixels; a smaller one is left as it is."""
+    small = picture.copy()
+    small.thumbnail((max(1, width), max(1, height)), Image.Resampling.LANCZOS)
+    return small
+
+
+def mask_over_frame(png: bytes, size: tuple[int, int], box: Box | None = None) -> NDArray[np.float32]:
+    """The joint map of a stored mask, laid over the whole frame and scaled so that its peak is 1.
+
+    Args:
+        png: 8-bit grey PNG, over the classified picture.
+        size: width and height of the frame as shown (pixels).
+        box: part of the frame that was classified; None for all of it.
+
+    Returns:
+        (height, width) in [0, 1]; 0 outside the classified part, all 0 for an empty map.
+    """
+    with Image.open(io.BytesIO(png)) as stored:
+        grey = stored.convert("L")
+    width, height = size
+    left, top, right, bottom = _pixels(box or (0.0, 0.0, 1.0, 1.0), size)
+    part = grey.resize((right - left, bottom - top), Image.Resampling.BICUBIC)
+    mask = np.zeros((height, width), np.float32)
+    mask[top:bottom, left:right] = np.asarray(part, np.float32)
+    peak = float(mask.max())
+    return mask / peak if peak > 0 else mask
+
+
+def draw_evidence(picture: Image.Image, mask: NDArray[np.floating]) -> Image.Image:
+    """The picture with a map drawn over it as heat, and a contour around what exceeds half of its peak.
+
+    The picture is greyed and dimmed where there is no evidence, so that heat is never mistaken for the picture's colour.
+
+    Args:
+        picture: RGB picture.
+        mask: (height, width) of the picture, in [0, 1].
+    """
+    pixels = np.asarray(picture.convert("RGB"), np.float32)
+    grey = pixels @ np.array([0.299, 0.587, 0.114], np.float32)
+    calm = 0.35 * pixels + 0.5 * grey[..., None]
+    heat = np.stack([np.interp(mask, _HEAT_STOPS, [c[i] for c in _HEAT]) for i in range(3)], axis=-1)
+    alpha = (_OPACITY * np.sqrt(np.clip(mask, 0, 1)))[..., None]
+    drawn = Image.fromarray(np.clip(calm * (1 - alpha) + heat * alpha, 0, 255).astype(np.uint8))
+    inside = Image.fromarray(((mask >= _CONTOUR_LEVEL) * 255).astype(np.uint8))
+    edge = np.asarray(inside, np.int16) - np.asarray(inside.filter(ImageFilter.MinFilter(3)), np.int16) > 0
+    halo = np.asarray(Image.fromarray((edge * 255).astype(np.uint8)).filter(ImageFilter.MaxFilter(3))) > 0
+    content = np.array(drawn)
+    content[halo] = (content[halo] * 0.35).astype(np.uint8)
+    content[edge] = 255
+    return Image.fromarray(content)
+
+
+def draw_box(picture: Image.Image, box: Box) -> Image.Image:
+    """The picture with the animal's box as a line with a dark shadow, visible on day and night pictures alike."""
+    drawn = picture.convert("RGB")
+    left, top, right, bottom = _pixels(box, drawn.size)
+    pen = ImageDraw.Draw(drawn)
+    pen.rectangle((left, top, right - 1, bottom - 1), outline=_SHADOW, width=4)
+    pen.rectangle((left + 1, top + 1, max(left + 1, right - 2), max(top + 1, bottom - 2)), outline=_BOX_COLOUR, width=2)
+    return drawn
+
+
+def cropped_view(picture: Image.Image, crop: Box) -> Image.Image:
+    """The part of the picture that a crop strategy showed to the classifier."""
+    return picture.crop(_pixels(crop, picture.size))
+
+
+def blurred_view(picture: Image.Image, mask: NDArray[np.floating], sigma: float = 10.0) -> Image.Image:
+    """The picture with everything but the evidence blurred away, as `early_blur` shows it.
+
+    Args:
+        picture: RGB picture.
+        mask: (height, width) of the picture, in [0, 1] with a peak of 1.
+        sigma: width of the blur, in pixels of a frame whose shorter side is 224.
+    """
+    frame = picture.convert("RGB")
+    blurred = frame.filter(ImageFilter.GaussianBlur(sigma * min(frame.size) / 224))
+    return Image.composite(frame, blurred, Image.fromarray((np.clip(mask, 0, 1) * 255).astype(np.uint8)))
+
+
+def jpeg_uri(picture: Image.Image, quality: int) -> str:
+    """The picture as a ``data:`` address of a JPEG, without the metadata of the original."""
+    buffer = io.BytesIO()
+    picture.convert("RGB").save(buffer, "JPEG", quality=quality, optimize=True, progressive=True)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def _pixels(box: Box, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Left, top, right, bottom of a relative box, inside the picture and at least one pixel wide and high."""
+    width, height = size
+    x, y, w, h = box
+    left, top = min(max(0, int(x * width)), width - 1), min(max(0, int(y * height)), height - 1)
+    right, bottom = (
+        min(width, max(left + 1, round((x + w) * width))),
+        min(height, max(top + 1, round((y + h) * height))),
+    )
+    return left, top, right, bottom

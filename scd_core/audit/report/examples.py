@@ -1,0 +1,219 @@
+"""Example pictures of the report: the frame, the evidence on it, and the view that was classified again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from PIL import Image
+
+from scd_core.audit.report.draw import (
+    Box,
+    blurred_view,
+    cropped_view,
+    draw_box,
+    draw_evidence,
+    jpeg_uri,
+    mask_over_frame,
+    shrink,
+)
+from scd_core.audit.report.queries import Row
+from scd_core.audit.report.words import STRATEGY_WORDS, moment
+from scd_core.config import MediaConfig
+from scd_core.errors import TrapauditError
+from scd_core.media import MediaError, iter_images
+
+__all__ = ["Example", "Picture", "load_examples", "shared_out"]
+
+WIDTH, HEIGHT = 440, 360
+"""Largest size of a picture in the report (pixels)."""
+
+_QUALITY = 68
+_DECODED_SIDE = 1024
+"""Shorter side to which a frame is decoded at most, so that a crop of it is still sharp (pixels)."""
+
+_CONTROL = "center_crop"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture, or the reason why there is none."""
+
+    caption: str
+    alt: str
+    uri: str | None = None
+    width: int = 0
+    height: int = 0
+    missing: str | None = None
+
+
+@dataclass(frozen=True)
+class Example:
+    """One prediction, shown in up to three pictures."""
+
+    target_id: str
+    file: str
+    where: str
+    """Camera and time."""
+    row: Row
+    strategy: str | None = None
+    """Strategy whose view is shown last."""
+    strategy_id: str | None = None
+    strategy_probability: float | None = None
+    pictures: tuple[Picture, ...] = field(default=())
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of the pictures in the page (bytes)."""
+        return sum(len(picture.uri or "") for picture in self.pictures)
+
+
+def load_examples(
+    rows: Sequence[Row], strategies: Sequence[Row], sources: Mapping[str, str], config: MediaConfig, budget: int
+) -> list[Example]:
+    """Draw the pictures of examples, in their order, until a budget is spent.
+
+    Args:
+        rows: rows of :func:`scd_core.audit.report.queries.example_rows`, the most important first.
+        strategies: rows of :func:`~scd_core.audit.report.queries.strategy_rows` for them.
+        sources: batch_key -> SOURCE.
+        config: how pictures are fetched and decoded.
+        budget: most bytes of all pictures together, as text in the page.
+
+    Returns:
+        One example per row that still fitted; a picture that cannot be had is a placeholder with the reason.
+    """
+    views: dict[tuple[str, str], list[Row]] = {}
+    for row in strategies:
+        views.setdefault((row["batch_key"], row["target_id"]), []).append(row)
+    examples: list[Example] = []
+    spent = 0
+    for row, image in _images(rows, sources, config):
+        example = _example(row, _chosen_view(row, views.get((row["batch_key"], row["target_id"]), [])))
+        example = replace(example, pictures=_pictures(example, image, views))
+        if spent + example.n_bytes > budget:
+            break
+        spent += example.n_bytes
+        examples.append(example)
+    return examples
+
+
+def shared_out(wanted: Iterable[Sequence[str]]) -> list[str]:
+    """Media of several groups in turns: the first of each group, then the second of each, every medium once.
+
+    >>> shared_out([["a", "b"], ["c"], ["a", "d"]])
+    ['a', 'c', 'b', 'd']
+    """
+    groups = [list(group) for group in wanted]
+    longest = max((len(group) for group in groups), default=0)
+    turns = (group[place] for place in range(longest) for group in groups if place < len(group))
+    return list(dict.fromkeys(turns))
+
+
+def _images(
+    rows: Sequence[Row], sources: Mapping[str, str], config: MediaConfig
+) -> Iterable[tuple[Row, Image.Image | MediaError]]:
+    """Rows with their frames, in order; runs of one SOURCE are fetched together, ahead of the drawing."""
+    start = 0
+    while start < len(rows):
+        source = sources.get(rows[start]["batch_key"]) or rows[start]["uri"]
+        stop = start
+        while stop < len(rows) and (sources.get(rows[stop]["batch_key"]) or rows[stop]["uri"]) == source:
+            stop += 1
+        part = rows[start:stop]
+        n_done = 0
+        try:
+            for item, image in iter_images(part, source, config, target_for=_needed_side):
+                yield _as_row(item), image
+                n_done += 1
+        except TrapauditError as error:
+            # The page is worth having without its pictures: storage that does not answer is said in their place.
+            for item in part[n_done:]:
+                yield item, MediaError("missing", "fetch", str(error))
+        start = stop
+
+
+def _as_row(item: Mapping[str, Any]) -> Row:
+    return dict(item)
+
+
+def _needed_side(item: Mapping[str, Any]) -> int:
+    return _DECODED_SIDE
+
+
+def _chosen_view(row: Row, views: Sequence[Row]) -> Row | None:
+    """The strategy that speaks for the final name, the surest one; else the surest of all, controls left out."""
+    heard = [view for view in views if view["strategy"] not in (_CONTROL, "fused")]
+    agreeing = [view for view in heard if view["predicted_id"] == row["final_id"]]
+    return max(agreeing or heard, key=lambda view: view["probability"] or 0.0, default=None)
+
+
+def _example(row: Row, view: Row | None) -> Example:
+    place = f"camera {row['camera_id']}" if row["camera_id"] else "camera unknown"
+    return Example(
+        target_id=row["target_id"],
+        file=row["file"] or row["uri"],
+        where=f"{place}, {moment(row['captured_at'])}" if row["captured_at"] else f"{place}, time unknown",
+        row=row,
+        strategy=view["strategy"] if view else None,
+        strategy_id=view["predicted_id"] if view else None,
+        strategy_probability=view["probability"] if view else None,
+    )
+
+
+def _pictures(
+    example: Example, image: Image.Image | MediaError, views: Mapping[tuple[str, str], Sequence[Row]]
+) -> tuple[Picture, ...]:
+    row = example.row
+    about = f"{example.file}, {example.where}"
+    before, evidence, after = "the picture", "what the model looked at", "seen again"
+    if isinstance(image, MediaError):
+        return (Picture(before, "", missing=f"no picture: {image}"),)
+    frame = shrink(image, WIDTH, HEIGHT)
+    box = _box(row)
+    pictures = [_picture(before, f"Camera-trap picture {about}", frame)]
+    if row["mask_png"] is None:
+        return (*pictures, Picture(evidence, "", missing="no mask was made of this picture"))
+    classified = box if row["detection_id"] is not None else None
+    drawn = draw_evidence(frame, mask_over_frame(row["mask_png"], frame.size, classified))
+    if box is not None:
+        drawn = draw_box(drawn, box)
+    pictures.append(
+        _picture(evidence, f"The same picture with the evidence for the name drawn over it, {about}", drawn)
+    )
+    view = next(
+        (
+            found
+            for found in views.get((row["batch_key"], row["target_id"]), ())
+            if found["strategy"] == example.strategy
+        ),
+        None,
+    )
+    if view is None:
+        pictures.append(Picture(after, "", missing="this picture was not classified again"))
+    elif view["crop_width"] is not None:
+        crop = (view["crop_x_min"], view["crop_y_min"], view["crop_width"], view["crop_height"])
+        shown = shrink(cropped_view(image, crop), WIDTH, HEIGHT)
+        pictures.append(_picture(after, f"The picture {_how(view)}, {about}", shown))
+    elif view["strategy"] == "early_blur":
+        part = frame if classified is None else cropped_view(frame, classified)
+        shown = blurred_view(part, mask_over_frame(row["mask_png"], part.size))
+        pictures.append(_picture(after, f"The picture, {_how(view)}, {about}", shown))
+    else:
+        pictures.append(Picture(after, "", missing=f"no picture: {_how(view)}"))
+    return tuple(pictures)
+
+
+def _how(view: Row) -> str:
+    return STRATEGY_WORDS.get(view["strategy"], view["strategy"])
+
+
+def _picture(caption: str, alt: str, image: Image.Image) -> Picture:
+    return Picture(caption, alt, jpeg_uri(image, _QUALITY), image.width, image.height)
+
+
+def _box(row: Row) -> Box | None:
+    if row["bbox_x_min"] is None:
+        return None
+    return row["bbox_x_min"], row["bbox_y_min"], row["bbox_width"], row["bbox_height"]

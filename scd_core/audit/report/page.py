@@ -1,0 +1,48 @@
+"""The HTML page from its content: one file, styles inside, no script, nothing fetched."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from scd_core.audit.report import words
+from scd_core.audit.report.content import ReportContent
+
+__all__ = ["render"]
+
+
+def render(content: ReportContent) -> str:
+    """The page; every text from the tables is escaped, for file names and labels are written by anyone."""
+    style = resources.files("scd_core.audit.report").joinpath("report.css").read_text("utf-8")
+    return _environment().get_template("report.html.j2").render(content=content, style=Markup(style))
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("scd_core.audit.report", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "count": words.count,
+        "number": words.number,
+        "percent": words.percent,
+        "moment": words.moment,
+        "day": words.day,
+        "reason": words.reason,
+    }
+    environment.globals |= {
+        "dict": dict,
+        "causes": words.CAUSE_WORDS,
+        "trends": words.TREND_WORDS,
+        "error_words": words.ERROR_WORDS,
+        "strategies": words.STRATEGY_WORDS,
+        "slice_title": words.slice_title,
+    }
+    return environment

@@ -1,0 +1,67 @@
+"""Writing OUT/report/index.html."""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+
+from scd_core.audit.query import open_tables
+from scd_core.audit.report.content import Snapshots, gather
+from scd_core.audit.report.page import render
+from scd_core.audit.store import AuditStore
+from scd_core.config import AuditConfig
+
+__all__ = ["write_report"]
+
+_PAGE = "report/index.html"
+_MEMORY = "2GB"
+
+
+def write_report(out: str, config: AuditConfig, now: datetime | None = None) -> str:
+    """Draw the page of the newest report: what the classifier keeps getting wrong, with the pictures that show it.
+
+    The page is one file that loads nothing. Pictures are read from the media themselves, the shown examples only; where
+    one cannot be had, its place says why. Without labels it holds suspicions, and says so.
+
+    Args:
+        out: OUT, with at least one committed batch; reads the newest snapshot of `errors` and `error_slices`.
+        config: settings (`slices.examples` pictures per slice, `media` for decoding).
+        now: time that the page carries; None is now.
+
+    Returns:
+        Address of the page, without credentials.
+
+    Raises:
+        InputError: OUT holds no audit.
+        RunError: the page could not be written.
+    """
+    store = AuditStore(out)
+    with (
+        tempfile.TemporaryDirectory(prefix="trapaudit-") as scratch,
+        open_tables(out, memory_limit=_MEMORY, scratch=scratch) as connection,
+    ):
+        content = gather(connection, config, _snapshots(store), now or datetime.now(UTC))
+    store.put_file(_PAGE, render(content).encode("utf-8", "replace"))
+    return store.storage.uri_of(store.storage.path(_PAGE))
+
+
+def _snapshots(store: AuditStore) -> Snapshots:
+    """The two newest reports, by date and id."""
+    reports = sorted(PurePosixPath(file).parts[-2:] for file in store.committed_files("error_slices"))
+    ids = [PurePosixPath(name).stem for _, name in reports]
+    if len(ids) < 2:
+        return Snapshots(ids[-1] if ids else None, None)
+    return Snapshots(ids[-1], report_time(ids[-2], reports[-2][0]))
+
+
+def report_time(report_id: str, partition: str) -> datetime:
+    """When a report was made: its id begins with the time; one that does not is dated by its partition.
+
+    >>> report_time("20260602T060000-08023dcd", "report_date=2026-06-02").isoformat()
+    '2026-06-02T06:00:00+00:00'
+    """
+    try:
+        return datetime.strptime(report_id.partition("-")[0], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        return datetime.fromisoformat(partition.partition("=")[2]).replace(tzinfo=UTC)

@@ -1,0 +1,95 @@
+"""The table ``error_slices``: slices that err more than the rest, tested on events, with what explains what."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import pyarrow as pa
+
+from scd_core.audit.schema import table_from_rows
+from scd_core.audit.slices_data import SliceData, family_groups, slice_data
+from scd_core.audit.slices_describe import describe
+from scd_core.audit.slices_families import FamilyTests, family_tests
+from scd_core.audit.slices_fold import fold
+from scd_core.audit.slices_trend import add_trend
+from scd_core.audit.statistics import benjamini_hochberg, wilson_interval
+from scd_core.config import SliceConfig
+
+__all__ = ["find_slices", "slice_id"]
+
+
+def find_slices(
+    errors: pa.Table, config: SliceConfig | None = None, previous: pa.Table | None = None, report_id: str = ""
+) -> pa.Table:
+    """Test every slice of the configured families for erring more than all other events do.
+
+    The unit is the event: a row counts ``event_weight`` events, and an event's rows inside a slice are one observation.
+    A slice's ``error_rate`` is the weighted share that errs (for slices with the key ``pair``: that is called by that one
+    name), ``n_effective`` Kish's effective number of events, the interval Wilson's on those two. The p-value is Fisher's
+    one-sided test on effective counts (:func:`scd_core.audit.statistics.rate_excess_p_value`). ``q_value`` is
+    Benjamini-Hochberg's over all ``n_tests`` slices that have ``min_events`` events; those with fewer than ``min_errors``
+    errors are not listed and count with p = 1, because leaving them out would choose the tests by their outcome.
+
+    A slice is systematic where its q-value is below ``max_q`` and its lift at least ``min_lift``; one that another slice
+    explains carries that one's id in ``folded_into`` (:func:`scd_core.audit.slices_fold.fold`).
+
+    Args:
+        errors: rows of ``errors``; the labelled, current ones count.
+        config: families and limits; None is the default.
+        previous: ``error_slices`` of the report before, for the trend.
+        report_id: report that the rows are for.
+
+    Returns:
+        Rows of the table ``error_slices``, most significant first.
+    """
+    config = config or SliceConfig()
+    data = slice_data(errors)
+    families = [family_tests(data, family, config) for family in family_groups(config)] if data.event.size else []
+    n_tests = sum(family.n_hypotheses for family in families)
+    rows = _listed(data, families, config, n_tests)
+    fold(data, rows, config)
+    for row in rows:
+        row["report_id"] = report_id
+        if row["p_value"] < 0.05:
+            row |= describe(data, row, config)
+    return table_from_rows("error_slices", add_trend(rows, previous, report_id))
+
+
+def slice_id(values: dict[str, str]) -> str:
+    """First 16 hex digits of the sha256 over a slice's keys and values: the same slice has the same id in every report."""
+    return hashlib.sha256(json.dumps(sorted(values.items())).encode()).hexdigest()[:16]
+
+
+def _listed(data: SliceData, families: list[FamilyTests], config: SliceConfig, n_tests: int) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for tests in families:
+        low, high = wilson_interval(tests.rate, tests.n_effective, config.confidence)
+        for place, codes in enumerate(tests.codes.tolist()):
+            values = {key: data.values[key][code] for key, code in zip(tests.family, codes, strict=True)}
+            rate, base = float(tests.rate[place]), float(tests.base_rate[place])
+            rows.append(
+                {
+                    "slice_id": slice_id(values),
+                    "slice": list(values.items()),
+                    "family": "+".join(tests.family),
+                    "n_events": int(tests.sums.n_events[place]),
+                    "n_images": int(tests.sums.n_images[place]),
+                    "n_errors": int(tests.sums.n_errors[place]),
+                    "n_effective": float(tests.n_effective[place]),
+                    "error_rate": rate,
+                    "ci_low": float(low[place]),
+                    "ci_high": float(high[place]),
+                    "baseline_rate": base,
+                    "lift": rate / base if base > 0 else None,
+                    "p_value": float(tests.p_value[place]),
+                    "n_tests": n_tests,
+                }
+            )
+    rows.sort(key=lambda row: (row["p_value"], row["slice_id"]))
+    for row, q in zip(rows, benjamini_hochberg([row["p_value"] for row in rows], n_tests), strict=True):
+        row["q_value"] = float(q)
+        is_lifted = row["lift"] is None or row["lift"] >= config.min_lift
+        row["is_systematic"] = bool(q < config.max_q and is_lifted)
+    return rows

@@ -1,0 +1,166 @@
+"""What explains what: of overlapping systematic slices, those that say it best; the others are folded into them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import xlogy
+
+from scd_core.audit.slices_count import Sums, effective_counts, group_sums, ordinary_rates
+from scd_core.audit.slices_data import Members, SliceData, is_error, is_of, slice_members
+from scd_core.audit.statistics import rate_excess_p_value
+from scd_core.config import SliceConfig
+
+__all__ = ["fold"]
+
+_CLOSE = 0.05
+"""Explanations whose likelihoods differ by less than this share are equally good; the simpler is taken."""
+
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+def fold(data: SliceData, rows: list[dict[str, Any]], config: SliceConfig) -> None:
+    """Set ``folded_into`` of every systematic slice that another one explains.
+
+    Sequential removal, as for spatial scan statistics with several clusters (Zhang, Assuncao, Kulldorff, Int. J. Health
+    Geographics 2010). The slice whose split of the labelled events into inside and outside fits the errors best (largest
+    Bernoulli likelihood ratio, Kulldorff 1997) stands; its rows are taken out; every other slice is tested again on the
+    rest, and one that no longer differs from its baseline at the level that the report's q-values were cut at is folded
+    into it. Then the next best of what is left, until nothing is left. So a camera whose errors all belong to one
+    individual is folded into camera-and-individual, while an individual that errs only at one bad camera is folded into
+    the camera.
+
+    Among explanations that fit equally well the one with fewer keys stands. A slice told by the predicted name alone stands
+    only where nothing else explains it: being called B is a consequence, not a circumstance.
+
+    Args:
+        data: the labelled rows.
+        rows: rows of ``error_slices`` with their statistics; changed in place.
+        config: limits.
+    """
+    open_rows = [row for row in rows if row["is_systematic"]]
+    cut = max((row["p_value"] for row in open_rows), default=0.0)
+    members = {row["slice_id"]: slice_members(data, dict(row["slice"])) for row in open_rows}
+    is_left = np.ones(data.event.size, bool)
+    while open_rows:
+        best = open_rows[_best(data, open_rows, members, is_left, config)]
+        found = members[best["slice_id"]]
+        explained = found.rows if found.name is None else found.errors
+        explained = explained[is_left[explained]]
+        is_left[explained] = False
+        rest = _Rest(data, is_left)
+        remaining = []
+        for row in open_rows:
+            if row is best:
+                continue
+            of_row = members[row["slice_id"]]
+            if _shares(of_row, explained, data.event.size) and not rest.differs(of_row, cut, config):
+                row["folded_into"] = best["slice_id"]
+            else:
+                remaining.append(row)
+        open_rows = remaining
+
+
+class _Rest:
+    """The rows that no slice has explained yet, and tests on them."""
+
+    def __init__(self, data: SliceData, is_left: Bools) -> None:
+        self.data = data
+        self.is_left = is_left
+        self._totals: dict[int | None, Sums] = {}
+
+    def _total(self, name: int | None) -> Sums:
+        """Sums over all rows that could err so."""
+        if name not in self._totals:
+            possible = self.is_left if name is None else self.is_left & ~is_of(self.data, name)
+            self._totals[name] = self._sums(np.flatnonzero(possible), name)
+        return self._totals[name]
+
+    def _sums(self, rows: Ints, name: int | None) -> Sums:
+        return group_sums(self.data, np.zeros(rows.size, np.int64), rows, is_error(self.data, rows, name), 1)
+
+    def differs(self, members: Members, cut: float, config: SliceConfig) -> bool:
+        """Whether a slice's rows that are left still err more than the others that are left."""
+        left = members.left(self.is_left)
+        if left.is_error.sum() < config.min_errors:
+            return False
+        total, inside = self._total(members.name), self._sums(left.rows, members.name)
+        ordinary = ordinary_rates(total)
+        base = total.minus(inside)
+        if left.rows.size == total.n_images[0]:  # a name alone: the others' average stands for the outside
+            wrong = self._total(None).wrong - inside.wrong
+            n_names = max(2, len(self.data.values["predicted_id"]))
+            base = total.with_wrong(wrong / (n_names - 1))
+            ordinary = ordinary_rates(base)
+        rate, n = effective_counts(inside, ordinary, with_unseen=True)
+        base_rate, base_n = effective_counts(base, ordinary)
+        if not base_n[0]:
+            return False
+        is_lifted = rate[0] >= config.min_lift * base_rate[0]
+        return bool(is_lifted and rate_excess_p_value(rate * n, n, base_rate * base_n, base_n)[0] <= cut)
+
+
+def _shares(members: Members, rows: Ints, n: int) -> bool:
+    """Whether a slice has any of some rows."""
+    is_one = np.zeros(n, bool)
+    is_one[rows] = True
+    return bool(is_one[members.rows].any())
+
+
+def _best(
+    data: SliceData, rows: list[dict[str, Any]], members: dict[str, Members], is_left: Bools, config: SliceConfig
+) -> int:
+    """The best fit; among nearly equal ones over much the same errors, the simplest."""
+    is_consequence = [row["family"] == "predicted_id" for row in rows]
+    chosen = [place for place in range(len(rows)) if not is_consequence[place]] or list(range(len(rows)))
+    left = {place: members[rows[place]["slice_id"]].left(is_left) for place in chosen}
+    n, x = _events(data, np.flatnonzero(is_left))
+    fits = {place: _fit(data, left[place], n, x) for place in chosen}
+    top = max(chosen, key=lambda place: (fits[place], rows[place]["slice_id"]))
+    rivals = [
+        place
+        for place in chosen
+        if fits[place] >= fits[top] - max(2.0, _CLOSE * fits[top]) and _overlap(left[top].errors, left[place].errors) >= 0.8
+    ]
+
+    def simplest(place: int) -> tuple[int, float, list[int], str]:
+        row = rows[place]
+        # Equal fits are the same rows under two names, such as a camera with one deployment: the family named first stands.
+        families = [config.families.index(key) for key, _ in row["slice"]]
+        return len(families), -round(fits[place], 6), families, row["slice_id"]
+
+    return min(rivals, key=simplest)
+
+
+def _events(data: SliceData, rows: Ints) -> tuple[int, int]:
+    """Events among some rows, and those of them of which at least half of the rows are wrong."""
+    _, place = np.unique(data.event[rows], return_inverse=True)
+    return int(place.max(initial=-1)) + 1, int((np.bincount(place, data.is_wrong[rows]) * 2 >= np.bincount(place)).sum())
+
+
+def _fit(data: SliceData, left: Members, n_all: int, x_all: int) -> float:
+    """Bernoulli log-likelihood ratio of telling the events inside from those outside, each labelled event once.
+
+    The response is erring at all, so that all slices can be held against one another; a slice that tells one name gives up
+    the share of its errors that go to other names.
+    """
+    n, x = _events(data, left.rows)
+    n0, x0 = max(n_all - n, 0), max(x_all - x, 0)
+    if not n or not n0 or x / n <= x0 / n0:
+        return 0.0
+    fit = _log_likelihood(x, n) + _log_likelihood(x0, n0) - _log_likelihood(x + x0, n + n0)
+    wrong = data.is_wrong[left.rows].sum()
+    return float(fit * left.is_error.sum() / max(1, wrong))
+
+
+def _overlap(a: Ints, b: Ints) -> float:
+    """Jaccard's index of two sets of rows."""
+    shared = np.intersect1d(a, b, assume_unique=True).size
+    return shared / max(1, a.size + b.size - shared)
+
+
+def _log_likelihood(x: float, n: float) -> float:
+    return float(xlogy(x, x / n) + xlogy(n - x, 1 - x / n))

@@ -1,0 +1,125 @@
+"""The statistics of the audit: Wilson intervals, effective sample sizes, the one-sided comparison of two rates, q-values."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import special, stats
+
+__all__ = ["benjamini_hochberg", "effective_size", "rate_excess_p_value", "wilson_interval"]
+
+Floats = NDArray[np.float64]
+
+
+def wilson_interval(rate: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> tuple[Floats, Floats]:
+    """Wilson's score interval of a proportion (Wilson, JASA 1927).
+
+    With z the normal quantile of `confidence`: centre ``(p + z²/2n) / (1 + z²/n)``, half-width
+    ``z sqrt(p(1-p)/n + z²/4n²) / (1 + z²/n)``. An effective size in place of n gives the interval of a weighted rate
+    (Korn and Graubard, Survey Methodology 1998).
+
+    Args:
+        rate: observed proportions, 0-1, any shape.
+        n: numbers of trials they stand on, >= 0, need not be whole; 0 gives the interval 0-1.
+        confidence: level, 0-1.
+
+    Returns:
+        Lower and upper ends, 0-1, the shape of `rate` and `n` together.
+
+    >>> low, high = wilson_interval(0.5, 10)
+    >>> round(float(low), 4), round(float(high), 4)
+    (0.2366, 0.7634)
+    """
+    p, n = np.broadcast_arrays(np.asarray(rate, float), np.asarray(n, float))
+    z2 = stats.norm.ppf(0.5 + confidence / 2) ** 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        centre = (n * p + z2 / 2) / (n + z2)
+        half = np.sqrt(z2 * (n * p * (1 - p) + z2 / 4)) / (n + z2)
+    return np.where(p <= 0, 0.0, np.maximum(centre - half, 0.0)), np.where(p >= 1, 1.0, np.minimum(centre + half, 1.0))
+
+
+def effective_size(weight_sum: ArrayLike, weight_square_sum: ArrayLike) -> Floats:
+    """Kish's effective sample size ``(sum w)² / sum w²`` (Kish, Survey Sampling, 1965); 0 where there is no weight.
+
+    >>> float(effective_size(10, 10))
+    10.0
+    """
+    total, squares = np.asarray(weight_sum, float), np.asarray(weight_square_sum, float)
+    return np.divide(total**2, squares, out=np.zeros(np.broadcast(total, squares).shape), where=squares > 0)
+
+
+def rate_excess_p_value(errors: ArrayLike, n: ArrayLike, base_errors: ArrayLike, base_n: ArrayLike) -> Floats:
+    """One-sided p-value that a slice errs no more than its baseline, for counts that need not be whole.
+
+    Fisher's exact one-sided p-value equals ``P(theta <= theta_0)`` for independent ``theta ~ Beta(x, n - x + 1)`` and
+    ``theta_0 ~ Beta(x_0 + 1, n_0 - x_0)`` (Altham, JRSS B 1969). That form is continuous in the counts, so it extends
+    the exact test to the effective counts of weighted events; on whole counts it is Fisher's test.
+
+    Args:
+        errors: effective errors of the slice, 0 <= errors <= n.
+        n: effective events of the slice.
+        base_errors: effective errors of the baseline.
+        base_n: effective events of the baseline.
+
+    Returns:
+        p-values, 0-1; 1 where the slice has no error or either side no event.
+
+    >>> p = rate_excess_p_value(8, 10, 3, 20)
+    >>> round(float(p), 6) == round(float(stats.fisher_exact([[8, 2], [3, 17]], "greater").pvalue), 6)
+    True
+    """
+    x, n, x0, n0 = (np.atleast_1d(a).astype(float) for a in np.broadcast_arrays(errors, n, base_errors, base_n))
+    p = np.ones(x.shape)
+    # A side that always errs has a degenerate Beta: nothing errs more than a baseline that always does.
+    usable = (x > 0) & (n > 0) & (n0 - x0 > 1e-9)
+    if usable.any():
+        p[usable] = _beta_exceeds(x[usable], n[usable] - x[usable] + 1, x0[usable] + 1, n0[usable] - x0[usable])
+    return p.reshape(np.broadcast(errors, n, base_errors, base_n).shape)
+
+
+def _beta_exceeds(a: Floats, b: Floats, a0: Floats, b0: Floats) -> Floats:
+    """``P(Beta(a, b) <= Beta(a0, b0))`` by the trapezoidal rule over the log-odds, where the integrand decays smoothly."""
+
+    centre = special.digamma(a0) - special.digamma(b0)
+    spread = np.sqrt(special.polygamma(1, a0) + special.polygamma(1, b0))
+    # Far to the right, because that is where a small p-value comes from.
+    start, stop = centre - 14 * spread, centre + 40 * spread
+    nodes = np.linspace(0.0, 1.0, 401)
+    p = np.empty(a.shape)
+    for block in range(0, a.size, 512):
+        part = slice(block, block + 512)
+        t = start[part, None] + (stop - start)[part, None] * nodes
+        theta = special.expit(t)
+        log_density = (
+            a0[part, None] * special.log_expit(t)
+            + b0[part, None] * special.log_expit(-t)
+            - special.betaln(a0, b0)[part, None]
+        )
+        values = np.exp(log_density) * special.betainc(a[part, None], b[part, None], theta)
+        p[part] = values.sum(axis=1) * (stop - start)[part] / 400
+    return np.clip(p, 0.0, 1.0)
+
+
+def benjamini_hochberg(p_values: ArrayLike, n_tests: int | None = None) -> Floats:
+    """q-values: smallest false discovery rate at which each test is rejected (Benjamini and Hochberg, JRSS B 1995).
+
+    Args:
+        p_values: (m,) p-values, 0-1.
+        n_tests: number of tests, where p-values of 1 were left out of `p_values`; None is m.
+
+    Returns:
+        (m,) q-values, 0-1, in the same order.
+
+    >>> benjamini_hochberg([0.01, 0.04, 0.03]).round(3).tolist()
+    [0.03, 0.04, 0.04]
+    >>> benjamini_hochberg([0.01, 0.04, 0.03], n_tests=6).round(3).tolist()
+    [0.06, 0.08, 0.08]
+    """
+    p = np.asarray(p_values, float)
+    if not p.size:
+        return p
+    order = np.argsort(p, kind="stable")
+    scaled = p[order] * (n_tests or p.size) / np.arange(1, p.size + 1)
+    q = np.empty_like(p)
+    q[order] = np.minimum.accumulate(scaled[::-1])[::-1].clip(max=1.0)
+    return q

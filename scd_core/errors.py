@@ -1,0 +1,26 @@
+"""The two errors a user meets: the request was wrong (exit 2), or the work failed (exit 1)."""
+
+from __future__ import annotations
+
+__all__ = ["InputError", "RunError", "TrapauditError"]
+
+
+class TrapauditError(Exception):
+    """An error whose message is one line for the user: what is wrong, where, and what to do about it."""
+
+    exit_code = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
+
+
+class InputError(TrapauditError):
+    """A path, file, option or configuration that cannot be used as given; the command line exits with 2."""
+
+    exit_code = 2
+
+
+class RunError(TrapauditError):
+    """Work that was asked for rightly and failed; the command line exits with 1."""
+
+    exit_code = 1

@@ -1,0 +1,110 @@
+"""Networks by name: torchvision's classifiers, timm's (with the extra), and the small one of the demo."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_safetensors
+from torch import nn
+
+from scd_core.errors import InputError
+
+__all__ = ["build_network", "default_input", "load_state"]
+
+
+def build_network(architecture: str, n_classes: int, args: dict[str, Any] | None = None) -> nn.Module:
+    """A network with random weights that maps (B, 3, H, W) to (B, n_classes).
+
+    Raises:
+        InputError: the architecture is not known, or does not take these arguments.
+    """
+    family, name = _split(architecture)
+    try:
+        if family == "torchvision":
+            from torchvision import models
+
+            return models.get_model(name, weights=None, num_classes=n_classes, **(args or {}))
+        if family == "timm":
+            return _timm().create_model(name, pretrained=False, num_classes=n_classes, **(args or {}))
+        from scd_core.identify.small_cnn import SmallCNN
+
+        return SmallCNN(n_classes, **(args or {}))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"architecture {architecture}: cannot be built with {n_classes} classes ({error})") from error
+
+
+def default_input(architecture: str) -> dict[str, Any]:
+    """Size, mean, standard deviation and interpolation that the architecture's published weights expect.
+
+    Raises:
+        InputError: the architecture is not known, or has no published transforms.
+    """
+    family, name = _split(architecture)
+    if family == "torchvision":
+        from torchvision import models
+
+        preset = models.get_model_weights(name).DEFAULT.transforms()
+        side = preset.crop_size[0]
+        found = {"mean": preset.mean, "std": preset.std, "interpolation": preset.interpolation.value}
+        return {"size": (side, side), "resize": "stretch", "resize_size": preset.resize_size[0], **found}
+    if family == "timm":
+        timm = _timm()
+        config = timm.data.resolve_data_config({}, model=timm.create_model(name, pretrained=False))
+        _, height, width = config["input_size"]
+        found = {"mean": config["mean"], "std": config["std"], "interpolation": config["interpolation"]}
+        return {"size": (height, width), "resize": "stretch", "resize_size": int(height / config["crop_pct"]), **found}
+    return {"size": (120, 160), "resize": "stretch", "mean": (0.5,) * 3, "std": (0.25,) * 3}
+
+
+def load_state(data: bytes, name: str) -> dict[str, torch.Tensor]:
+    """A state dict from bytes; nothing is ever unpickled beyond tensors (``weights_only=True``).
+
+    Raises:
+        InputError: not a state dict, or a file that holds code.
+    """
+    try:
+        if name.endswith(".safetensors"):
+            return load_safetensors(data)
+        content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"weights {name}: holds more than tensors, and nothing else is ever unpickled; save a plain state_dict"
+        ) from error
+    except (SafetensorError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise InputError(f"weights {name}: cannot be read as a state dict ({error})") from error
+    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        content = content["state_dict"]
+    if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
+        raise InputError(f"weights {name}: expected a state dict (name -> tensor); save model.state_dict()")
+    return {key: value.contiguous() for key, value in content.items()}
+
+
+def _split(architecture: str) -> tuple[str, str]:
+    family, _, name = architecture.partition("/")
+    if family == "torchvision":
+        from torchvision import models
+
+        classifiers = {known for known in models.list_models(module=models) if not known.startswith("quantized_")}
+        if name in classifiers:
+            return family, name
+    elif family == "timm" and name:
+        if _timm().is_model(name.split(".")[0]):
+            return family, name
+    elif architecture == "scd_core/small_cnn":
+        return family, name
+    raise InputError(
+        f"architecture {architecture}: not known; use torchvision/NAME (a classifier), timm/NAME or scd_core/small_cnn"
+    )
+
+
+def _timm() -> Any:
+    try:
+        import timm
+        import timm.data
+    except ImportError as error:
+        raise InputError("architecture timm/...: timm is not installed; pip install 'trapaudit[timm]'") from error
+    return timm

@@ -1,0 +1,128 @@
+"""A model package in use: pictures in, calibrated probabilities out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from scd_core.errors import InputError, RunError
+from scd_core.identify.architectures import build_network, load_state
+from scd_core.identify.package import Package, PackageSpec, _fit_state, read_package
+from scd_core.identify.preprocess import preprocess
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+__all__ = ["Classifier", "load_model", "resolve_device", "shared_model"]
+
+
+class Classifier:
+    """A network with its labels, preprocessing and temperature.
+
+    Attributes:
+        spec: the package's description.
+        digest: the package's sha256, stamped on every row.
+        model: normalised float (B, 3, H, W) -> logits (B, K), in eval mode, on ``device``.
+        device: where the model is.
+        names: the individuals, in the order of their first class; fewer than classes where classes share a name.
+        lock: hold it while gradients are taken through the model, which is shared by threads.
+    """
+
+    def __init__(self, package: Package, device: torch.device) -> None:
+        self.spec: PackageSpec = package.spec
+        self.digest = package.digest
+        self.device = device
+        network = build_network(self.spec.architecture, len(self.spec.labels), self.spec.architecture_args)
+        _fit_state(network, load_state(package.weights, self.spec.weights), self.spec, self.spec.weights)
+        self.model: nn.Module = network.eval().requires_grad_(False).to(device)
+        self.lock = threading.Lock()
+        self.names: tuple[str, ...] = tuple(dict.fromkeys(self.spec.labels))
+        place = {name: number for number, name in enumerate(self.names)}
+        self._name_of_class = torch.tensor([place[label] for label in self.spec.labels])
+
+    def preprocess(self, image: Image.Image) -> Tensor:
+        """Picture -> (3, H, W) normalised float32, on the CPU."""
+        return preprocess(image, self.spec.input)
+
+    @torch.inference_mode()
+    def logits(self, batch: Tensor) -> Tensor:
+        """(B, 3, H, W) normalised -> (B, K) logits, float32, on the CPU."""
+        return self.model(batch.to(self.device, non_blocking=True)).float().cpu()
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """(B, K) logits -> (B, len(names)) calibrated probabilities: softmax(logits / temperature), summed by name."""
+        by_class = torch.softmax(logits.double() / self.spec.temperature, dim=1)
+        return by_class.new_zeros(len(logits), len(self.names)).index_add_(1, self._name_of_class, by_class)
+
+    def best_class(self, logits: Tensor, names: Sequence[str]) -> Tensor:
+        """Strongest class of each image among those that bear the name it was given.
+
+        Args:
+            logits: (B, K).
+            names: B names, each one of `names`.
+
+        Returns:
+            (B,) int64 class indices.
+        """
+        place = {name: number for number, name in enumerate(self.names)}
+        wanted = torch.tensor([place[name] for name in names])
+        return logits.masked_fill(self._name_of_class[None] != wanted[:, None], float("-inf")).argmax(dim=1)
+
+
+def load_model(url: str, device: str = "cpu") -> Classifier:
+    """Load a model package.
+
+    Args:
+        url: fsspec URL or path of the package's folder.
+        device: ``cpu``, ``cuda``, ``cuda:N`` or ``auto`` (CUDA where there is one).
+
+    Raises:
+        InputError: no valid package there, or weights that do not match its sha256 or architecture.
+        RunError: the device is not there, or this build of torch does not support it.
+    """
+    return Classifier(read_package(url), resolve_device(device))
+
+
+@lru_cache(maxsize=2)
+def shared_model(url: str, device: str, digest: str) -> Classifier:
+    """The package loaded once per process; `digest` tells a changed package from the one loaded before.
+
+    Raises:
+        InputError: as :func:`load_model`; also when the package changed since the run was planned.
+    """
+    classifier = load_model(url, device)
+    if classifier.digest != digest:
+        raise InputError(f"model {url}: changed while the run was going on; start the run again")
+    return classifier
+
+
+def resolve_device(device: str) -> torch.device:
+    """``auto`` and names to a device that really computes.
+
+    Raises:
+        InputError: not a device name.
+        RunError: no such device here, or this build of torch has no code for it.
+    """
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        resolved = torch.device(device)
+    except RuntimeError as error:
+        raise InputError(f"device {device}: not a device; use auto, cpu, cuda or cuda:N") from error
+    if resolved.type == "cpu":
+        return resolved
+    try:
+        # One small convolution: a GPU whose architecture this build lacks fails here, once, and not on every image.
+        probe = torch.ones(1, 3, 8, 8, device=resolved)
+        nn.functional.conv2d(probe, torch.ones(1, 3, 3, 3, device=resolved)).sum().item()
+    except (RuntimeError, AssertionError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise RunError(
+            f"device {device}: cannot compute ({first}); use --device cpu or a torch build for this GPU"
+        ) from error
+    return resolved

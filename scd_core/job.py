@@ -1,0 +1,147 @@
+"""What an audit is asked to do, checked before any work starts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from scd_core.audit.labels import read_labels
+from scd_core.audit.labels_import import check_labels
+from scd_core.audit.store import AuditStore
+from scd_core.config import AuditConfig, load_config
+from scd_core.errors import InputError
+from scd_core.identify.detections import Detection, Detections, read_detections
+from scd_core.identify.package import PackageSpec, read_package
+from scd_core.media import Batch, ObjectRef, list_objects, plan_batches
+from scd_core.triage.flags import read_flags
+
+__all__ = ["Job", "Shard", "plan_job", "prepare_job"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One audit of a SOURCE with a model, its inputs read and checked."""
+
+    source: str
+    model: str
+    out: str
+    config: AuditConfig
+    spec: PackageSpec
+    model_digest: str
+    detections: Detections | None = None
+    labels_url: str | None = None
+    labels: pa.Table | None = None
+    flags: Mapping[str, str] = field(default_factory=dict)
+    allow_unknown_labels: bool = False
+
+    @property
+    def config_digest(self) -> str:
+        """Hash over everything besides the objects and the model that can change a row."""
+        boxes = self.detections and {file: [str(box) for box in found] for file, found in self.detections.boxes.items()}
+        content = json.dumps([self.config.digest, boxes, sorted(self.flags)], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Shard:
+    """What a task needs besides its rows: small, and the same on any machine."""
+
+    source: str
+    model: str
+    model_digest: str
+    out: str
+    batch_key: str
+    config: AuditConfig
+
+
+def prepare_job(
+    source: str,
+    model: str,
+    out: str,
+    *,
+    detections: str | None = None,
+    labels: str | None = None,
+    flags: str | None = None,
+    config: str | Mapping[str, Any] | AuditConfig | None = None,
+    allow_unknown_labels: bool = False,
+) -> Job:
+    """Read and check everything an audit is given, except SOURCE itself.
+
+    Raises:
+        InputError: an input cannot be used, or OUT cannot be written; nothing was written then.
+    """
+    if isinstance(config, Mapping):
+        settings = AuditConfig.from_mapping(config, "config")
+    else:
+        settings = config if isinstance(config, AuditConfig) else load_config(config)
+    package = read_package(model)
+    job = Job(
+        source=source,
+        model=model,
+        out=out,
+        config=settings,
+        spec=package.spec,
+        model_digest=package.digest,
+        detections=read_detections(detections) if detections else None,
+        labels_url=labels,
+        labels=read_labels(labels) if labels else None,
+        flags=read_flags(flags) if flags else {},
+        allow_unknown_labels=allow_unknown_labels,
+    )
+    AuditStore(out).check_writable()
+    return job
+
+
+def plan_job(job: Job, objects: Sequence[ObjectRef] | None = None) -> tuple[list[Batch], list[ObjectRef]]:
+    """List SOURCE, hold labels, detections and flags against it, and plan what is not committed yet.
+
+    Args:
+        job: a prepared job.
+        objects: the listing, where it is known already.
+
+    Returns:
+        The batches to do, oldest first, and the whole listing.
+
+    Raises:
+        InputError: SOURCE cannot be listed or holds no images; labels, flags or detections do not fit it.
+    """
+    objects = list_objects(job.source, job.config.media) if objects is None else list(objects)
+    files = [item.file for item in objects]
+    known = {*files, *(item.uri for item in objects)}
+    if job.labels is not None and not job.allow_unknown_labels:
+        doubts = check_labels(job.labels, known, job.spec.labels)
+        if doubts:
+            raise InputError(f"{doubts[0]}; mend the file, or pass --allow-unknown-labels where this is meant")
+    _check_flags(job.flags, known)
+    if job.detections is not None:
+        job.detections.match(files)
+    done = AuditStore(job.out).committed_media(job.model_digest, job.config_digest)
+    batches = plan_batches(
+        objects,
+        model_digest=job.model_digest,
+        config_digest=job.config_digest,
+        batch_size=job.config.media.batch_size,
+        done_media=done,
+    )
+    return batches, objects
+
+
+def boxes_of(job: Job, files: Collection[str]) -> dict[str, tuple[Detection, ...]] | None:
+    """Detections by media file, for some files; None where none were given."""
+    if job.detections is None:
+        return None
+    return job.detections.match(files, strict=False)
+
+
+def _check_flags(flags: Mapping[str, str], known: Collection[str]) -> None:
+    missing = [file for file in flags if file not in known]
+    if missing:
+        raise InputError(
+            f"flags: {len(missing)} of {len(flags)} files are not in SOURCE, first {missing[0]!r}; "
+            "paths must be relative to SOURCE, or full URIs"
+        )

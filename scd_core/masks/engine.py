@@ -1,0 +1,379 @@
+"""Fit the masks of many images: a working set of images that enter, are optimised together, and leave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Literal
+
+import torch
+
+from scd_core.config import SCDConfig
+from scd_core.masks.adamw import RowAdamW
+from scd_core.masks.concrete import keep_probability, original_concrete, simplified_concrete
+from scd_core.masks.door import bad_images, check_request
+from scd_core.masks.forward import Forward
+from scd_core.masks.infill import make_infill
+from scd_core.masks.log_odds import target_score
+from scd_core.masks.noise import paired_uniform
+from scd_core.masks.preserve import Model, borrowed, model_device, model_dtype
+from scd_core.masks.resample import bilinear_matrix, gaussian_matrix, resample, total_variation
+from scd_core.masks.result import Masks
+
+__all__ = ["fit_masks"]
+
+_MAPS = 2
+"""Sufficient and destroying."""
+_FRAME_224 = 224 * 224
+"""Pixels of the frame that the costs count in where ``config.pixel_unit`` is `frame_224`."""
+
+
+def fit_masks(
+    model: Model,
+    images: torch.Tensor,
+    targets: torch.Tensor,
+    config: SCDConfig | None = None,
+    seeds: torch.Tensor | None = None,
+    contrast: torch.Tensor | None = None,
+    *,
+    backgrounds: torch.Tensor | None = None,
+    on_error: Literal["raise", "record"] = "raise",
+) -> Masks:
+    """Find, for each image, the smallest region that suffices for the target and the smallest whose loss destroys it.
+
+    Two logit maps per image, sufficient k_s and destroying k_d, start at 0. Each step samples both by concrete
+    dropout, blends ``z_s x + (1 - z_s) infill`` and ``(1 - z_d) x + z_d infill``, and lowers
+
+        log-odds(destroying blend) - log-odds(sufficient blend) + w(i) (lambda_1 area + lambda_tv variation)
+
+    averaged over the samples (Korsch, Shadaydeh, Denzler 2023, arXiv 2307.14825, on Chang et al. 2019,
+    arXiv 1807.08024). Area and variation are those of sigmoid(k), counted in pixels of the image whatever the map's
+    resolution. The result of an image depends on the image, its target and its seed, not on its companions.
+
+    Args:
+        model: maps (B, 3, H, W) normalised floats to (B, K) logits, K >= 2. It is used in evaluation mode and comes
+            back as it was given, after an error as well.
+        images: (N, 3, H, W) floats, normalised as the model wants them; any device.
+        targets: (N,) integers in [0, K), the class that each mask explains.
+        config: settings; None is the default setting, ``SCDConfig.reference()`` the published one.
+        seeds: (N,) integers, the noise of each image; None gives every image ``config.seed``.
+        contrast: (N,) integers in [0, K), a rival class per image; the score is then logit(target) - logit(rival).
+        backgrounds: (N, 3, H, W) or (1, 3, H, W), the infill where ``config.infill`` is `background`.
+        on_error: `raise` ends at the first image at fault, before any optimisation where the fault can be seen then;
+            `record` writes it into ``Masks.failures`` and goes on with the others.
+
+    Returns:
+        Masks, on the device of `images`.
+
+    Raises:
+        ValueError: shapes or types are wrong, K is 1, or (with `raise`) a target is out of range or an image or its
+            logits hold NaN or infinity; the line names the image.
+
+    Example:
+        >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 8 * 8, 4))
+        >>> masks = fit_masks(model, torch.rand(2, 3, 8, 8), torch.tensor([0, 3]), SCDConfig(steps=2, mask_size=4))
+        >>> masks.joint.shape
+        torch.Size([2, 8, 8])
+    """
+    config = SCDConfig() if config is None else config
+    check_request(images, targets, seeds, contrast, backgrounds)
+    if config.infill == "background" and backgrounds is None:
+        raise ValueError("backgrounds: expected images to fill in, as config.infill is background, got None")
+    if seeds is None:
+        seeds = torch.full((len(images),), config.seed)
+    with borrowed(model):
+        fitting = _Fitting(model, images, targets, config, seeds, contrast, backgrounds, on_error)
+        fitting.run()
+    return fitting.masks
+
+
+@dataclass
+class _Rows:
+    """The images being optimised; every tensor has one row per image."""
+
+    index: list[int]
+    infill: torch.Tensor  # (W, 3, H, W)
+    delta: torch.Tensor  # (W, 3, H, W), image - infill
+    targets: torch.Tensor
+    rivals: torch.Tensor | None
+    seeds: torch.Tensor
+    logits: torch.Tensor  # (W, 2, h, w), map logits k
+    before: torch.Tensor  # (W, 2, h, w), sigmoid(k) at the last look
+    optimiser: RowAdamW
+    step: torch.Tensor  # (W,) steps taken
+    finite: torch.Tensor  # (W,) bool, every score so far was finite
+    taken: list[int]  # steps taken, as the host knows them
+
+    def select(self, kept: list[int]) -> _Rows:
+        rows = torch.tensor(kept, device=self.targets.device)
+        return _Rows(
+            [self.index[row] for row in kept], self.infill[rows], self.delta[rows], self.targets[rows],
+            None if self.rivals is None else self.rivals[rows], self.seeds[rows], self.logits[rows], self.before[rows],
+            self.optimiser.select(rows), self.step[rows], self.finite[rows], [self.taken[row] for row in kept],
+        )  # fmt: skip
+
+    def joined(self, other: _Rows) -> _Rows:
+        def cat(name: str) -> torch.Tensor:
+            return torch.cat((getattr(self, name), getattr(other, name)))
+
+        return _Rows(
+            self.index + other.index, cat("infill"), cat("delta"), cat("targets"),
+            None if self.rivals is None else cat("rivals"), cat("seeds"), cat("logits"), cat("before"),
+            self.optimiser.joined(other.optimiser), cat("step"), cat("finite"), self.taken + other.taken,
+        )  # fmt: skip
+
+
+class _Grid:
+    """The map's grid of cells and how it is spread over the pixels of the image."""
+
+    def __init__(self, height: int, width: int, config: SCDConfig, device: torch.device, dtype: torch.dtype) -> None:
+        short = min(height, width)
+        size = short if config.mask_size is None else min(config.mask_size, short)
+        self.pixels = (height, width)
+        self.cells = (round(height * size / short), round(width * size / short))
+        self.unit_pixels = height * width if config.pixel_unit == "image" else _FRAME_224
+        scale = (self.unit_pixels / (height * width)) ** 0.5
+        self.step = (scale * height / self.cells[0], scale * width / self.cells[1])
+        self.pixels_per_cell = self.unit_pixels / (self.cells[0] * self.cells[1])
+        self.is_identity = self.cells == self.pixels and config.smoothing == 0
+        self.rows, self.columns = (
+            (bilinear_matrix(pixels, cells) @ gaussian_matrix(cells, config.smoothing)).to(device, dtype)
+            for pixels, cells in zip(self.pixels, self.cells, strict=True)
+        )
+
+    def spread(self, values: torch.Tensor) -> torch.Tensor:
+        """(..., h, w) over the cells -> (..., H, W) over the pixels."""
+        return values if self.is_identity else resample(values, self.rows, self.columns)
+
+
+class _Fitting:
+    """One call of :func:`fit_masks`: the queue of images, the working set, and the result being filled."""
+
+    def __init__(
+        self,
+        model: Model,
+        images: torch.Tensor,
+        targets: torch.Tensor,
+        config: SCDConfig,
+        seeds: torch.Tensor,
+        contrast: torch.Tensor | None,
+        backgrounds: torch.Tensor | None,
+        on_error: Literal["raise", "record"],
+    ) -> None:
+        self.images, self.targets, self.seeds, self.contrast = images, targets, seeds, contrast
+        self.backgrounds, self.config, self.on_error = backgrounds, config, on_error
+        self.device = model_device(model, images.device)
+        self.dtype = torch.float64 if model_dtype(model) == torch.float64 else torch.float32
+        count, _, height, width = images.shape
+        self.grid = _Grid(height, width, config, self.device, self.dtype)
+        self.samples = _MAPS * config.samples
+        self.forward = Forward(
+            model, config, self.device, self.dtype, (height, width), count * self.samples * config.steps
+        )
+        self.masks = _empty_masks(images, seeds)
+        self.queue: Iterator[int] = iter(range(count))
+
+    def run(self) -> None:
+        self._check_images()
+        rows = self._enter(None)
+        while rows is not None:
+            for _ in range(self._steps_to_next_look(rows)):
+                self._step(rows)
+            rows = self._enter(self._leave(rows))
+
+    # --- the door -----------------------------------------------------------------------------------------------
+
+    def _check_images(self) -> None:
+        """Look at every image and its clean logits before any work is done on one."""
+        for index, reason in bad_images(self.images).items():
+            self._fail(index, reason)
+        if self.backgrounds is not None:
+            for index, reason in bad_images(self.backgrounds, "backgrounds").items():
+                for image in range(len(self.images)) if len(self.backgrounds) == 1 else [index]:
+                    self._fail(image, reason)
+        self.queue = iter([index for index in range(len(self.images)) if index not in self.masks.failures])
+        pending = list(self.queue)
+        for start in range(0, len(pending), self.forward.limit):
+            chosen = pending[start : start + self.forward.limit]
+            logits = self.forward.logits(self._pixels(chosen))
+            finite = logits.isfinite().all(1).tolist()
+            for index, is_finite in zip(chosen, finite, strict=True):
+                classes = [int(self.targets[index])] + ([] if self.contrast is None else [int(self.contrast[index])])
+                if not is_finite:
+                    self._fail(index, f"model: image {index}: expected finite logits, got NaN or infinite ones")
+                elif not all(0 <= chosen_class < logits.shape[1] for chosen_class in classes):
+                    name = "targets" if not 0 <= classes[0] < logits.shape[1] else "contrast"
+                    got = classes[0] if name == "targets" else classes[1]
+                    self._fail(index, f"{name}: image {index}: expected a class in [0, {logits.shape[1]}), got {got}")
+                self.masks.evaluations[index] += 1
+        self.queue = iter([index for index in pending if index not in self.masks.failures])
+
+    def _fail(self, index: int, reason: str) -> None:
+        if self.on_error == "raise":
+            raise ValueError(reason)
+        self.masks.failures.setdefault(index, reason)
+
+    def _pixels(self, chosen: list[int]) -> torch.Tensor:
+        picked = self.images[torch.tensor(chosen, device=self.images.device)]
+        return picked.to(self.device, self.dtype, non_blocking=True)
+
+    # --- the working set ----------------------------------------------------------------------------------------
+
+    def _enter(self, rows: _Rows | None) -> _Rows | None:
+        """Fill the working set from the queue."""
+        width = max(1, self.forward.limit // self.samples)
+        room = width - (0 if rows is None else len(rows.index))
+        chosen = list(islice(self.queue, max(0, room)))
+        if not chosen:
+            return rows
+        pixels = self._pixels(chosen)
+        picked = torch.tensor(chosen)
+        seeds = self.seeds.cpu()[picked].to(self.device)
+        backgrounds = self.backgrounds
+        if backgrounds is not None:
+            where = picked if len(backgrounds) > 1 else torch.zeros_like(picked)
+            backgrounds = backgrounds[where.to(backgrounds.device)].to(pixels)
+        infill = make_infill(pixels, self.config.infill, self.config.infill_sigma, seeds, backgrounds)
+        logits = torch.zeros(len(chosen), _MAPS, *self.grid.cells, device=self.device, dtype=self.dtype)
+        entered = _Rows(
+            index=chosen,
+            infill=infill,
+            delta=pixels - infill,
+            targets=self.targets.cpu()[picked].to(self.device),
+            rivals=None if self.contrast is None else self.contrast.cpu()[picked].to(self.device),
+            seeds=seeds,
+            logits=logits,
+            before=keep_probability(logits),
+            optimiser=RowAdamW.for_rows(logits),
+            step=torch.zeros(len(chosen), dtype=torch.int64, device=self.device),
+            finite=torch.ones(len(chosen), dtype=torch.bool, device=self.device),
+            taken=[0] * len(chosen),
+        )
+        return entered if rows is None else rows.joined(entered)
+
+    def _steps_to_next_look(self, rows: _Rows) -> int:
+        until_last = self.config.steps - max(rows.taken)
+        return until_last if self.config.tolerance == 0 else min(self.config.check_every, until_last)
+
+    def _leave(self, rows: _Rows) -> _Rows | None:
+        """Write the images that are done, or have failed, into the result; keep the others."""
+        now = keep_probability(rows.logits)
+        moved = (now - rows.before).abs().mean((2, 3)).amax(1)
+        rows.before = now
+        finite, still = rows.finite.tolist(), (moved < self.config.tolerance).tolist()
+        done = [
+            row
+            for row in range(len(rows.index))
+            if rows.taken[row] >= self.config.steps or still[row] or not finite[row]
+        ]
+        if not done:
+            return rows
+        self._write(rows.select(done), [still[row] for row in done], [finite[row] for row in done])
+        kept = [row for row in range(len(rows.index)) if row not in set(done)]
+        return rows.select(kept) if kept else None
+
+    # --- one step -----------------------------------------------------------------------------------------------
+
+    def _step(self, rows: _Rows) -> None:
+        """One optimisation step of all rows; nothing in here waits for the device."""
+        logits = rows.logits.detach().requires_grad_()
+        with torch.autocast(self.device.type, enabled=False):
+            keep = self._sampled_keep(logits, rows)
+            gradient, finite = self._gradient_of_keep(keep.detach(), rows)
+            cost = self._cost(logits, rows.step)
+            gradient = torch.autograd.grad((keep, cost), logits, (gradient, torch.ones_like(cost)))[0]
+        rows.finite &= finite
+        rows.optimiser.update(rows.logits, gradient, rows.step, self.config, self.grid.pixels_per_cell)
+        rows.step += 1
+        rows.taken = [taken + 1 for taken in rows.taken]
+
+    def _sampled_keep(self, logits: torch.Tensor, rows: _Rows) -> torch.Tensor:
+        """(W, 2 * S, H, W): share of each pixel that is kept, S samples of the sufficient map, then S of the other."""
+        config, grid = self.config, self.grid
+        cells = grid.cells if config.sample_first else grid.pixels
+        uniform = paired_uniform(rows.seeds, rows.step, config.samples, (_MAPS, *cells), config.antithetic)
+        uniform = uniform.transpose(1, 2).to(self.dtype)
+        relax = simplified_concrete if config.form == "simplified" else original_concrete
+        if config.sample_first:
+            evidence = grid.spread(relax(logits[:, :, None], uniform, config.temperature))
+        else:
+            evidence = relax(grid.spread(logits)[:, :, None], uniform, config.temperature)
+        return torch.cat((evidence[:, 0], 1 - evidence[:, 1]), dim=1)
+
+    def _gradient_of_keep(self, keep: torch.Tensor, rows: _Rows) -> tuple[torch.Tensor, torch.Tensor]:
+        """Gradient of the scores by the kept share, and whether each row's scores were finite."""
+        gradient = torch.empty_like(keep)
+        finite = torch.ones_like(rows.finite)
+        sign = torch.ones(self.samples, device=self.device, dtype=self.dtype)
+        sign[: self.config.samples] = -1
+        start = 0
+        while start < self.samples:
+            part = slice(start, start + max(1, min(self.samples, self.forward.limit // len(rows.index))))
+            blended = torch.addcmul(rows.infill[:, None], keep[:, part, None], rows.delta[:, None])
+            count = blended.shape[1]
+            targets = rows.targets.repeat_interleave(count)
+            rivals = None if rows.rivals is None else rows.rivals.repeat_interleave(count)
+            weight = (sign[part] / self.config.samples).repeat(len(rows.index))
+            by_pixel, scores = self.forward.gradient(blended.flatten(0, 1), targets, rivals, weight)
+            gradient[:, part] = (by_pixel.view_as(blended) * rows.delta[:, None]).sum(2)
+            finite &= scores.view(-1, count).isfinite().all(1)
+            start = part.stop
+        return gradient, finite
+
+    def _cost(self, logits: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
+        """(W,) weighted area and variation of both maps, ramped in."""
+        config = self.config
+        evidence = keep_probability(logits)
+        area = evidence.mean((2, 3)).sum(1) * self.grid.unit_pixels
+        variation = total_variation(evidence, self.grid.step).sum(1)
+        ramp = ((step + 1) / config.ramp_steps).clamp(max=1) if config.ramp_steps else torch.ones_like(area)
+        return ramp * (config.area_weight * area + config.variation_weight * variation)
+
+    # --- the result ---------------------------------------------------------------------------------------------
+
+    def _write(self, rows: _Rows, still: list[bool], finite: list[bool]) -> None:
+        """Score the final maps and store everything about these rows."""
+        evidence = self.grid.spread(keep_probability(rows.logits)).clamp(0, 1)
+        keep = torch.stack((evidence[:, 0], 1 - evidence[:, 1]), dim=1)
+        probability = torch.empty(len(rows.index), _MAPS, device=self.device, dtype=self.dtype)
+        for start in range(0, len(rows.index), width := max(1, self.forward.limit // _MAPS)):
+            part = slice(start, start + width)
+            blended = torch.addcmul(rows.infill[part, None], keep[part, :, None], rows.delta[part, None])
+            logits = self.forward.logits(blended.flatten(0, 1))
+            chosen = rows.targets[part].repeat_interleave(_MAPS)
+            probability[part] = torch.sigmoid(target_score(logits, chosen)).view(-1, _MAPS)
+        joint = (evidence[:, 0] * evidence[:, 1]).sqrt()
+        masks = self.masks
+        for row, index in enumerate(rows.index):
+            masks.iterations[index] = rows.taken[row]
+            masks.evaluations[index] += rows.taken[row] * self.samples + _MAPS
+            if not finite[row]:
+                self._fail(
+                    index, f"model: image {index}: expected finite logits under the mask, got NaN or infinite ones"
+                )
+                continue
+            masks.sufficient[index] = evidence[row, 0]
+            masks.destroying[index] = evidence[row, 1]
+            masks.joint[index] = joint[row]
+            masks.ssr_probability[index] = probability[row, 0]
+            masks.sdr_probability[index] = probability[row, 1]
+            masks.area[index] = joint[row].mean()
+            masks.converged[index] = still[row]
+
+
+def _empty_masks(images: torch.Tensor, seeds: torch.Tensor) -> Masks:
+    count, _, height, width = images.shape
+    device = images.device
+
+    def maps() -> torch.Tensor:
+        return torch.zeros(count, height, width, device=device)
+
+    def number(dtype: torch.dtype) -> torch.Tensor:
+        return torch.zeros(count, dtype=dtype, device=device)
+
+    unknown = torch.full((count,), torch.nan, device=device)
+    return Masks(
+        maps(), maps(), maps(), unknown, unknown.clone(), number(torch.float32), number(torch.int64),
+        number(torch.bool), number(torch.int64), seeds.to(device, torch.int64).clone(),
+    )  # fmt: skip

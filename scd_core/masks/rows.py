@@ -1,0 +1,128 @@
+"""Masks of prediction rows: pictures in, rows of the table `masks` out."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from scd_core.config import AuditConfig
+from scd_core.identify.classifier import Classifier
+from scd_core.masks.engine import fit_masks
+from scd_core.media import MediaError
+from scd_core.pictures import iter_pictures
+
+__all__ = ["decode_mask", "encode_mask", "mask_predictions", "mask_seed"]
+
+METHOD = "scd"
+
+
+def mask_predictions(
+    rows: Sequence[Mapping[str, Any]],
+    media: Mapping[str, Mapping[str, Any]],
+    classifier: Classifier,
+    source: str,
+    config: AuditConfig,
+) -> list[dict[str, Any]]:
+    """Fit masks for the names that predictions were given.
+
+    Args:
+        rows: selected prediction rows.
+        media: media_id -> media row.
+        classifier: the model package in use.
+        source: SOURCE of the media.
+        config: settings; `triage.seed` seeds each mask together with its target.
+
+    Returns:
+        One mask row per prediction row, in order; `mask_status` `failed` with a reason where there is no mask.
+    """
+    results: dict[str, dict[str, Any]] = {}
+    pending: list[tuple[Mapping[str, Any], torch.Tensor]] = []
+    for row, picture in iter_pictures(rows, media, source, config, classifier.spec.input):
+        base = {"target_id": row["target_id"], "media_id": row["media_id"], "detection_id": row["detection_id"]}
+        seed = mask_seed(row["target_id"], config.triage.seed)
+        # The class that wins on the picture; a name of `unknown` is explained by its best candidate.
+        name = row["topk"][0]["individual_id"]
+        results[row["target_id"]] = base | {
+            "method": METHOD,
+            "predicted_id": name,
+            "seed": seed,
+            "mask_status": "failed",
+        }
+        if isinstance(picture, MediaError):
+            results[row["target_id"]]["failure_reason"] = str(picture)
+        else:
+            pending.append((row, classifier.preprocess(picture)))
+    if pending:
+        seeds = torch.tensor([results[row["target_id"]]["seed"] for row, _ in pending])
+        stacked = torch.stack([tensor for _, tensor in pending])
+        size = config.classify.batch_size
+        logits = torch.cat([classifier.logits(part) for part in stacked.split(size)])
+        targets = classifier.best_class(logits, [results[row["target_id"]]["predicted_id"] for row, _ in pending])
+        with classifier.lock:
+            masks = fit_masks(
+                classifier.model, stacked.to(classifier.device), targets, config.masks, seeds, on_error="record"
+            )
+        for place, (row, _) in enumerate(pending):
+            result = results[row["target_id"]]
+            if place in masks.failures:
+                result["failure_reason"] = masks.failures[place]
+                continue
+            joint = masks.joint[place].float().cpu().numpy()
+            box = _animal_box(row)
+            inside = _mass_in(joint, box) if box is not None else None
+            result |= {
+                "mask_status": "ok",
+                "mask_png": encode_mask(joint),
+                "ssr_probability": float(masks.ssr_probability[place]),
+                "sdr_probability": float(masks.sdr_probability[place]),
+                "area": float(masks.area[place]),
+                "border_mass": 1.0 - _mass_in(joint, (0.125, 0.125, 0.75, 0.75)),
+                "mass_in_box": inside,
+                "background_reliance": None if inside is None else 1.0 - inside,
+                "iterations": int(masks.iterations[place]),
+                "evaluations": int(masks.evaluations[place]),
+                "is_converged": bool(masks.converged[place]),
+            }
+    return [results[row["target_id"]] for row in rows]
+
+
+def mask_seed(target: str, seed: int) -> int:
+    """Seed of a target's mask: the same whichever targets share its batch or shard."""
+    return int.from_bytes(hashlib.sha256(f"mask:{seed}:{target}".encode()).digest()[:4], "big") >> 1
+
+
+def encode_mask(joint: NDArray[np.floating]) -> bytes:
+    """(h, w) map in [0, 1] -> 8-bit grey PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(np.round(np.clip(joint, 0, 1) * 255).astype(np.uint8)).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def decode_mask(png: bytes) -> NDArray[np.float32]:
+    """8-bit grey PNG -> (h, w) float32 map in [0, 1]."""
+    with Image.open(io.BytesIO(png)) as image:
+        return (np.asarray(image.convert("L"), dtype=np.float32) / 255).astype(np.float32)
+
+
+def _animal_box(row: Mapping[str, Any]) -> tuple[float, float, float, float] | None:
+    """Where the animal is in the classified picture; None where nobody said, or where the picture is the box."""
+    if row["detection_id"] is not None or row["bbox_x_min"] is None:
+        return None
+    return row["bbox_x_min"], row["bbox_y_min"], row["bbox_width"], row["bbox_height"]
+
+
+def _mass_in(joint: NDArray[np.floating], box: tuple[float, float, float, float]) -> float:
+    """Share of a map's mass inside a relative box; 0 for an empty map."""
+    height, width = joint.shape
+    left, top = round(box[0] * width), round(box[1] * height)
+    right, bottom = round((box[0] + box[2]) * width), round((box[1] + box[3]) * height)
+    total = float(joint.sum(dtype=np.float64))
+    part = joint[top : max(bottom, top + 1), left : max(right, left + 1)]
+    return float(part.sum(dtype=np.float64)) / total if total > 0 else 0.0

@@ -1,0 +1,35 @@
+"""Media: listing object storage, decoding and describing images, quarantining what cannot be read, planning batches."""
+
+from scd_core.media.batches import plan_batches, split_complete
+from scd_core.media.decode import decode_image
+from scd_core.media.describe import describe_objects
+from scd_core.media.fetch import iter_images
+from scd_core.media.groups import assign_events, mark_duplicates
+from scd_core.media.listing import list_objects, list_source
+from scd_core.media.manifest import Manifest, find_manifest, read_manifest
+from scd_core.media.metadata import batch_levels
+from scd_core.media.storage import Storage, clean_url, open_source
+from scd_core.media.types import Batch, Listing, MediaError, ObjectRef
+
+__all__ = [
+    "Batch",
+    "Listing",
+    "Manifest",
+    "MediaError",
+    "ObjectRef",
+    "Storage",
+    "assign_events",
+    "batch_levels",
+    "clean_url",
+    "decode_image",
+    "describe_objects",
+    "find_manifest",
+    "iter_images",
+    "list_objects",
+    "list_source",
+    "mark_duplicates",
+    "open_source",
+    "plan_batches",
+    "read_manifest",
+    "split_complete",
+]

@@ -1,0 +1,247 @@
+"""Turning bytes into an upright RGB picture, or into the reason why that cannot be done."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+
+import numpy as np
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageOps,
+    JpegImagePlugin,
+    MpoImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
+
+from scd_core.media.types import MediaError
+
+__all__ = ["decode_image", "load_image", "open_image", "sniff", "upright_size"]
+
+_FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF")
+# Importing a plugin registers it; left to Pillow, threads that open their first file together race for it.
+_PLUGINS = (
+    BmpImagePlugin,
+    GifImagePlugin,
+    JpegImagePlugin,
+    MpoImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+_ORIENTATION = 0x0112
+_DNG_VERSION = 0xC612
+_JPEG_MODES = {"JPEG", "MPO"}
+
+_VIDEO_BRANDS = (
+    b"isom",
+    b"iso2",
+    b"mp41",
+    b"mp42",
+    b"qt  ",
+    b"M4V ",
+    b"avc1",
+    b"3gp",
+    b"MSNV",
+    b"dash",
+    b"iso4",
+    b"iso5",
+)
+
+
+def sniff(head: bytes) -> str:
+    """Name the type of a file by its first bytes, whatever its name says.
+
+    Args:
+        head: the first 64 bytes or more.
+
+    Returns:
+        A Pillow format name for images that are read (``JPEG``, ``PNG``, ``TIFF``, ``WEBP``, ``BMP``, ``GIF``), else
+        ``video``, ``RAW``, ``HEIF``, ``HTML``, ``XML``, ``PDF``, ``archive`` or ``unknown``.
+
+    >>> sniff(b"<!DOCTYPE html><html>")
+    'HTML'
+    """
+    if head[:3] == b"\xff\xd8\xff":
+        return "JPEG"
+    if head[:8] == b"\x89PNG\r\n\x1a\n":
+        return "PNG"
+    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return "RAW" if head[8:10] == b"CR" else "TIFF"
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WEBP"
+    if head[:6] in (b"GIF87a", b"GIF89a"):
+        return "GIF"
+    if head[:2] == b"BM":
+        return "BMP"
+    if head[4:8] == b"ftyp":
+        brand = head[8:12]
+        if brand in (b"heic", b"heix", b"mif1", b"msf1", b"avif", b"avis", b"hevc"):
+            return "HEIF"
+        return "RAW" if brand == b"crx " else "video"
+    if (
+        head[4:8] in (b"moov", b"mdat", b"wide", b"free", b"skip")
+        or (head[:4] == b"RIFF" and head[8:11] == b"AVI")
+        or head[:4] in (b"\x1aE\xdf\xa3", b"\0\0\1\xba", b"\0\0\1\xb3", b"FLV\1", b"0&\xb2u")
+    ):
+        return "video"
+    if head[:4] in (b"IIRO", b"IIU\0", b"FOVb") or head[:8] == b"FUJIFILM" or head[:4] == b"\0MRM":
+        return "RAW"
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:64].lower()
+    if text.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
+        return "HTML"
+    if text.startswith((b"<?xml", b"<error", b"<svg")):
+        return "XML"
+    if text.startswith(b"%pdf"):
+        return "PDF"
+    if head[:4] in (b"PK\3\4", b"Rar!", b"7z\xbc\xaf") or head[:2] == b"\x1f\x8b":
+        return "archive"
+    return "unknown"
+
+
+def open_image(data: bytes, *, max_pixels: int) -> Image.Image:
+    """Read the header of an image; no pixel is decoded yet.
+
+    Args:
+        data: the whole file.
+        max_pixels: largest picture allowed, in pixels; Pillow's own limit holds as well.
+
+    Raises:
+        MediaError: ``empty``, ``unsupported`` (not a still image, or too large) or ``corrupt`` (a broken header).
+    """
+    if not data:
+        raise MediaError("empty", "decode", "the file has no bytes")
+    kind = sniff(data[:64])
+    if kind not in _FORMATS:
+        if not any(data[:4096]):
+            raise MediaError("corrupt", "decode", "the file begins with nothing but zero bytes")
+        raise MediaError(
+            "unsupported", "decode", _UNSUPPORTED.get(kind, "not an image: its first bytes fit no known type")
+        )
+    try:
+        image = Image.open(io.BytesIO(data), formats=(kind,))
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise MediaError("unsupported", "decode", f"decompression bomb: {error}") from error
+    except UnidentifiedImageError as error:
+        raise MediaError("corrupt", "decode", f"the header of this {kind} file cannot be read") from error
+    except Exception as error:  # a broken file may raise anything from Pillow's parsers
+        raise MediaError("corrupt", "decode", f"the header of this {kind} file is broken ({_say(error)})") from error
+    pixels = image.width * image.height
+    if pixels > max_pixels:
+        raise MediaError(
+            "unsupported", "decode", f"decompression bomb: {image.width} x {image.height} is over {max_pixels} pixels"
+        )
+    if pixels == 0:
+        raise MediaError("corrupt", "decode", f"the picture has no pixels ({image.width} x {image.height})")
+    if image.format == "TIFF" and _DNG_VERSION in getattr(image, "tag_v2", {}):
+        raise MediaError("unsupported", "decode", _UNSUPPORTED["RAW"])
+    if image.format in ("GIF", "WEBP", "PNG"):
+        _refuse_animation(image)
+    return image
+
+
+_UNSUPPORTED = {
+    "video": "a video; only still images are read",
+    "RAW": "a camera RAW file; save it as JPEG or TIFF",
+    "HEIF": "a HEIF or AVIF file; save it as JPEG",
+    "HTML": "an HTML page, not an image: perhaps the error page of a download",
+    "XML": "an XML document, not an image: perhaps the error message of a download",
+    "PDF": "a PDF document, not an image",
+    "archive": "an archive, not an image: unpack it",
+}
+
+
+def _refuse_animation(image: Image.Image) -> None:
+    try:
+        animated = bool(getattr(image, "is_animated", False))
+    except Exception as error:
+        raise MediaError(
+            "corrupt", "decode", f"the frames of this {image.format} file cannot be read ({_say(error)})"
+        ) from error
+    if animated:
+        raise MediaError(
+            "unsupported", "decode", "an animation; like a video it is not read, save its frames as stills"
+        )
+
+
+def orientation(image: Image.Image) -> int:
+    """EXIF orientation, 1 to 8; 1 where the EXIF block is missing or broken."""
+    try:
+        value = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # noqa: BLE001 - broken EXIF is no reason to lose the picture
+        return 1
+    return value if value in range(1, 9) else 1
+
+
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height as seen, after EXIF orientation (pixels)."""
+    width, height = image.size
+    return (height, width) if orientation(image) >= 5 else (width, height)
+
+
+def decode_image(data: bytes, *, target: int | None = None, max_pixels: int) -> Image.Image:
+    """Decode a still image: RGB, 8 bit, upright.
+
+    JPEG data are decoded at 1/2, 1/4 or 1/8 scale where that leaves the shorter side at least ``target`` pixels (scaled
+    DCT); every coded byte is still read, so damage is still found. CMYK, grey, palette and 16-bit pictures are
+    converted (16 bit by its full range), transparency is dropped.
+
+    Args:
+        data: the whole file.
+        target: shorter side needed, in pixels; None decodes at full size.
+        max_pixels: largest picture allowed, in pixels.
+
+    Raises:
+        MediaError: the bytes are no still image, are damaged, or hold too many pixels.
+    """
+    return load_image(open_image(data, max_pixels=max_pixels), target=target)
+
+
+def load_image(image: Image.Image, *, target: int | None = None) -> Image.Image:
+    """Decode an image whose header was read by :func:`open_image`; as :func:`decode_image` does."""
+    turn = orientation(image)
+    try:
+        if target is not None and image.format in _JPEG_MODES:
+            # draft() keeps both sides at least as large as asked, so ask in the picture's own proportions.
+            scale = min(1.0, target / min(image.size))
+            image.draft(None, (max(1, round(image.width * scale)), max(1, round(image.height * scale))))
+        image.load()
+        rgb = _to_rgb(image)
+    except Image.DecompressionBombError as error:
+        raise MediaError("unsupported", "decode", f"decompression bomb: {error}") from error
+    except MemoryError as error:
+        raise MediaError("unsupported", "decode", "too large to decode in memory") from error
+    except Exception as error:  # a broken file may raise anything from Pillow's decoders
+        raise MediaError("corrupt", "decode", f"damaged {image.format} data ({_say(error)})") from error
+    if turn != 1:
+        rgb.getexif()[_ORIENTATION] = turn
+        rgb = ImageOps.exif_transpose(rgb)
+    return rgb
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB":
+        return image
+    if image.mode.startswith("I"):
+        # 16-bit grey: the whole range is scaled, so that two pictures of one camera stay comparable.
+        grey = np.clip(np.asarray(image, dtype=np.float64) / 257.0, 0, 255)
+        return Image.fromarray(np.rint(grey).astype(np.uint8)).convert("RGB")
+    if image.mode == "F":
+        values = np.nan_to_num(np.asarray(image, dtype=np.float64), nan=0.0, posinf=255.0, neginf=0.0)
+        grey = np.clip(values * (255.0 if values.max(initial=0.0) <= 1.0 else 1.0), 0, 255)
+        return Image.fromarray(np.rint(grey).astype(np.uint8)).convert("RGB")
+    if image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")
+    return image.convert("RGB")
+
+
+def _say(error: BaseException) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    with contextlib.suppress(IndexError):
+        text = text.split(" <_io")[0]
+    return text[:200]

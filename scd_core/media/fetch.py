@@ -1,0 +1,119 @@
+"""Fetching the bytes of media, and images ready for a model, ahead of the one who uses them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from PIL import Image
+
+from scd_core.config import MediaConfig
+from scd_core.errors import RunError
+from scd_core.media.decode import decode_image
+from scd_core.media.overlap import Budget, ordered_map
+from scd_core.media.retry import ATTEMPTS, error_code
+from scd_core.media.storage import ObjectChangedError, Storage, open_source
+from scd_core.media.types import MediaError
+
+__all__ = ["fetch_bytes", "iter_images"]
+
+_BAD_CREDENTIALS = frozenset(
+    {"ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "RequestTimeTooSkewed", "SignatureDoesNotMatch"}
+)
+_BYTES = Budget(256_000_000)
+"""Undecoded bytes that the process's threads hold at once."""
+
+
+def fetch_bytes(storage: Storage, uri: str, *, etag: str, size_bytes: int, version_id: str | None) -> bytes:
+    """Read one object as it was listed.
+
+    Raises:
+        MediaError: ``missing``: it vanished, changed, or may not be read.
+        RunError: the storage did not answer, or the credentials no longer hold.
+    """
+    if not etag:
+        raise MediaError("missing", "list", "named by the manifest, but not there")
+    storage = storage.for_uri(uri)
+    path = storage.path_of(uri)
+    for _ in range(ATTEMPTS):
+        try:
+            return _read(storage, path, etag, size_bytes, version_id)
+        except PermissionError as error:
+            if not storage.is_s3:
+                raise MediaError("missing", "fetch", _forbidden(storage, path, error)) from error
+            if error_code(error) in _BAD_CREDENTIALS:
+                raise RunError(f"{uri}: {error_code(error)}: these credentials no longer hold; renew them") from error
+            if storage.is_denied(path, version_id):
+                raise MediaError("missing", "fetch", _forbidden(storage, path, error)) from error
+    raise RunError(f"{uri}: the server says by turns that it may and may not be read; run again when it is well")
+
+
+def _read(storage: Storage, path: str, etag: str, size_bytes: int, version_id: str | None) -> bytes:
+    try:
+        return storage.read(path, etag=etag, size=size_bytes, version_id=version_id)
+    except PermissionError:
+        raise
+    except ObjectChangedError as error:
+        raise MediaError("missing", "fetch", str(error)) from error
+    except FileNotFoundError as error:
+        raise MediaError("missing", "fetch", _gone(storage, path, error)) from error
+    except OSError as error:
+        raise MediaError("missing", "fetch", f"cannot be read ({error})") from error
+
+
+def _gone(storage: Storage, path: str, error: FileNotFoundError) -> str:
+    if not storage.is_s3:
+        return "vanished after it was listed"
+    bucket, _, key = path.partition("/")
+    return f"vanished after it was listed ({error_code(error) or 404}): bucket {bucket}, key {key}"
+
+
+def _forbidden(storage: Storage, path: str, error: PermissionError) -> str:
+    if not storage.is_s3:
+        return f"reading is forbidden ({error.strerror or error})"
+    bucket, _, key = path.partition("/")
+    return f"reading is forbidden ({error_code(error) or 403}): bucket {bucket}, key {key}; needs s3:GetObject"
+
+
+def iter_images(
+    rows: Sequence[Mapping[str, Any]],
+    source: str,
+    config: MediaConfig,
+    *,
+    target_for: Callable[[Mapping[str, Any]], int] | int | None,
+    keep_order: bool = True,
+) -> Iterator[tuple[Mapping[str, Any], Image.Image | MediaError]]:
+    """Fetch and decode the images of rows while the caller works on the ones before.
+
+    Args:
+        rows: rows with ``uri``, ``etag``, ``size_bytes`` and, where the bucket has versions, ``version_id``.
+        source: SOURCE the rows came from, for its file system.
+        config: settings of the media stage.
+        target_for: shorter side needed in pixels (for all or per row); None for full size.
+        keep_order: give the images in the order of the rows; always true, whatever is asked.
+
+    Yields:
+        Each row with its upright RGB picture, or with the reason why there is none (an object that changed since it
+        was described included).
+
+    Raises:
+        RunError: the storage did not answer.
+    """
+    storage = open_source(source)
+
+    def load(row: Mapping[str, Any]) -> tuple[Mapping[str, Any], Image.Image | MediaError]:
+        target = target_for(row) if callable(target_for) else target_for
+        try:
+            with _BYTES.hold(int(row["size_bytes"])):
+                data = fetch_bytes(
+                    storage,
+                    row["uri"],
+                    etag=row["etag"],
+                    size_bytes=row["size_bytes"],
+                    version_id=row.get("version_id"),
+                )
+                return row, decode_image(data, target=target, max_pixels=config.max_pixels)
+        except MediaError as error:
+            return row, error
+
+    yield from ordered_map(rows, load, config.fetch_workers, ahead=config.fetch_workers + 2)

@@ -1,0 +1,78 @@
+"""Relations between media: duplicates by content, and events of frames close in time."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import PurePosixPath
+from typing import Any
+
+__all__ = ["assign_events", "mark_duplicates"]
+
+
+def mark_duplicates(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Mark media whose content another one of the batch has: the first in file order keeps ``ok``.
+
+    Args:
+        rows: rows of the table ``media``, of a whole batch.
+
+    Returns:
+        New rows in the same order; duplicates have status ``duplicate``, in ``duplicate_of`` the media_id of the first,
+        and a reason. Rows that are not ``ok`` stay as they are.
+    """
+    first: dict[str, dict[str, Any]] = {}
+    for row in sorted(rows, key=lambda row: row["file"]):
+        if row["status"] == "ok":
+            first.setdefault(row["content_sha256"], row)
+    marked = []
+    for row in rows:
+        original = first.get(row.get("content_sha256") or "")
+        if row["status"] == "ok" and original is not None and original["media_id"] != row["media_id"]:
+            row = row | {
+                "status": "duplicate",
+                "duplicate_of": original["media_id"],
+                "failure_reason": f"same content as {original['file']}",
+            }
+        marked.append(row)
+    return marked
+
+
+def assign_events(rows: list[dict[str, Any]], gap_seconds: float) -> list[dict[str, Any]]:
+    """Group frames of one deployment into events, by the time since the frame before.
+
+    Frames of one burst are one encounter, not independent proofs. A medium without a time is an event of its own; one
+    without a deployment is grouped within its camera, or else within its folder.
+
+    Args:
+        rows: rows of the table ``media``.
+        gap_seconds: a frame later than this after the one before begins a new event (s).
+
+    Returns:
+        New rows in the same order with ``event_id``, which depends on the place and the event's first frame alone.
+    """
+    events: dict[str, str] = {}
+    place: tuple[str, ...] | None = None
+    last: datetime | None = None
+    event_id = ""
+    timed = [row for row in rows if row.get("captured_at") is not None]
+    for row in sorted(timed, key=lambda row: (_place(row), row["captured_at"], row["file"])):
+        moment = row["captured_at"]
+        if _place(row) != place or last is None or (moment - last).total_seconds() > gap_seconds:
+            place = _place(row)
+            event_id = _digest(*place, moment.isoformat())
+        last = moment
+        events[row["media_id"]] = event_id
+    return [row | {"event_id": events.get(row["media_id"]) or _digest("medium", row["media_id"])} for row in rows]
+
+
+def _place(row: Mapping[str, Any]) -> tuple[str, ...]:
+    if row.get("deployment_id"):
+        return ("deployment", row.get("camera_id") or "", row["deployment_id"])
+    if row.get("camera_id"):
+        return ("camera", row["camera_id"])
+    return ("folder", str(PurePosixPath(row["file"]).parent))
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:24]

@@ -1,0 +1,156 @@
+"""Listing a SOURCE: which objects there are, and which of them are media."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from scd_core.config import MediaConfig
+from scd_core.errors import InputError
+from scd_core.media.manifest import is_manifest, manifest_objects
+from scd_core.media.retry import error_code
+from scd_core.media.storage import Entry, Storage, open_source
+from scd_core.media.types import Listing, ObjectRef
+
+__all__ = ["MARKERS", "is_sidecar", "list_objects", "list_source"]
+
+MARKERS = ("batch.json", "_SUCCESS")
+"""Names of the files by which an uploader says that a folder is complete."""
+
+_SIDECAR_SUFFIXES = frozenset(
+    {
+        ".csv", ".tsv", ".json", ".jsonl", ".geojson", ".txt", ".md", ".xml", ".yaml", ".yml", ".log", ".ini", ".xmp",
+        ".parquet", ".xlsx", ".xls", ".ods", ".pdf", ".md5", ".sha1", ".sha256", ".ddb", ".db",
+    }
+)  # fmt: skip
+_SAMPLE = 4
+_SIDECAR_NAMES = frozenset({"_success", "thumbs.db", "desktop.ini", "license", "readme"})
+
+
+def is_sidecar(file: str) -> bool:
+    """Whether a file goes along with media instead of being one.
+
+    Hidden files and folders (a name that begins with a dot), tables, notes, manifests and markers are sidecars, told
+    by name alone. Everything else is listed as media, videos and unknown types included, so that nothing is lost.
+
+    Args:
+        file: path relative to SOURCE.
+
+    >>> is_sidecar("card1/detections.csv"), is_sidecar("card1/IMG_0001.JPG"), is_sidecar("card1/clip.mp4")
+    (True, False, False)
+    """
+    parts = PurePosixPath(file).parts
+    name = parts[-1].lower() if parts else ""
+    return (
+        any(part.startswith(".") for part in parts)
+        or name in _SIDECAR_NAMES
+        or PurePosixPath(name).suffix in _SIDECAR_SUFFIXES
+    )
+
+
+def list_objects(source: str, config: MediaConfig) -> list[ObjectRef]:
+    """List the media below SOURCE, anew each time.
+
+    Args:
+        source: fsspec URL or local path of a folder, a prefix, or one object.
+        config: settings of the media stage.
+
+    Returns:
+        One reference per object that is not a sidecar (:func:`is_sidecar`), sorted by ``file``.
+
+    Raises:
+        InputError: SOURCE does not exist, holds no media, or may not be listed or read.
+        RunError: the storage did not answer.
+    """
+    return list_source(source, config).objects
+
+
+def list_source(source: str, config: MediaConfig) -> Listing:
+    """List the media below SOURCE and the marker files by which uploaders say that a folder is complete.
+
+    Args and errors as for :func:`list_objects`. SOURCE may also be a manifest (``datapackage.json``, or a CSV file with
+    a column ``file`` or ``filePath``): then the media it names are listed, wherever they are, and one that is not there
+    is in the listing with an empty ETag, so that it gets its row too.
+    """
+    storage = open_source(source)
+    if is_manifest(source):
+        return Listing(_check(storage, manifest_objects(source), None), {})
+    try:
+        entries = list(storage.entries())
+        if not entries:
+            entries = _single(storage)
+    except FileNotFoundError as error:
+        raise InputError(f"SOURCE {storage.url}: does not exist ({error_code(error) or 'not found'})") from error
+    except PermissionError as error:
+        raise InputError(_forbidden(storage, error)) from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"SOURCE {storage.url}: cannot be listed ({error})") from error
+    if not entries:
+        raise InputError(f"SOURCE {storage.url}: {_nothing(storage)}")
+    refs = [_ref(storage, entry) for entry in entries]
+    media = [ref for ref in refs if not is_sidecar(ref.file)]
+    markers = {ref.file: ref.last_modified_at for ref in refs if ref.file.rsplit("/", 1)[-1] in MARKERS}
+    return Listing(_check(storage, media, refs), markers)
+
+
+def _check(storage: Storage, media: list[ObjectRef], refs: list[ObjectRef] | None) -> list[ObjectRef]:
+    if not media:
+        others = f" (only {len(refs)} other files, such as {min(r.file for r in refs)})" if refs else ""
+        raise InputError(f"SOURCE {storage.url}: holds no images{others}")
+    media = sorted(media, key=lambda ref: ref.file)
+    if storage.is_s3:
+        _check_readable(storage, media)
+    return media
+
+
+def _check_readable(storage: Storage, media: list[ObjectRef]) -> None:
+    """Find out before any work that nothing may be read, rather than quarantine every image."""
+    sample = [media[round(n * (len(media) - 1) / _SAMPLE)] for n in range(_SAMPLE + 1)]
+    for ref in sample:
+        try:
+            home = storage.for_uri(ref.uri)
+            home.head(home.path_of(ref.uri), ref.version_id)
+        except PermissionError as error:
+            refusal = error
+        else:
+            return
+    bucket, _, key = storage.path_of(sample[0].uri).partition("/")
+    raise InputError(
+        f"SOURCE {storage.url}: reading is forbidden ({error_code(refusal) or 403}): bucket {bucket}, "
+        f"key {key}; these credentials need s3:GetObject"
+    )
+
+
+def _single(storage: Storage) -> list[Entry]:
+    """SOURCE may name one object; then its folder is the root."""
+    folder, _, name = storage.root.rpartition("/")
+    if not folder or not name or not storage.exists(storage.root):
+        return []
+    found = [entry for entry in Storage(storage.fs, storage.protocol, folder).entries() if entry.path == storage.root]
+    if found:
+        storage.root = folder
+    return found
+
+
+def _ref(storage: Storage, entry: Entry) -> ObjectRef:
+    relative = entry.path[len(storage.root) :].lstrip("/") if storage.root != "/" else entry.path.lstrip("/")
+    return ObjectRef(storage.uri_of(entry.path), relative, entry.size, entry.etag, entry.version_id, entry.modified)
+
+
+def _nothing(storage: Storage) -> str:
+    if storage.is_s3:
+        return "no object has this prefix; check the bucket and the prefix"
+    try:
+        is_there = storage.fs.isdir(storage.root)
+    except OSError:
+        is_there = False
+    return "holds no images (the folder is empty)" if is_there else "does not exist; give a folder, a prefix or a URL"
+
+
+def _forbidden(storage: Storage, error: PermissionError) -> str:
+    if not storage.is_s3:
+        return f"SOURCE {storage.url}: may not be read ({error.strerror or error})"
+    bucket, _, prefix = storage.root.partition("/")
+    return (
+        f"SOURCE {storage.url}: listing is forbidden ({error_code(error) or error}): "
+        f"bucket {bucket}, prefix {prefix!r}; these credentials need s3:ListBucket"
+    )

@@ -1,0 +1,73 @@
+"""Overlapping fetch and decode in threads, in order, with bounded memory."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
+
+__all__ = ["Budget", "ordered_map"]
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+class Budget:
+    """Lets threads in while the sum of what they hold stays below a limit.
+
+    One that is larger than the whole limit is let in alone, so nothing waits for ever.
+
+    Args:
+        limit: largest sum.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._held = 0
+        self._freed = threading.Condition()
+
+    @contextmanager
+    def hold(self, cost: int) -> Iterator[None]:
+        """Wait until ``cost`` fits, and hold it."""
+        with self._freed:
+            self._freed.wait_for(lambda: self._held == 0 or self._held + cost <= self._limit)
+            self._held += cost
+        try:
+            yield
+        finally:
+            with self._freed:
+                self._held -= cost
+                self._freed.notify_all()
+
+
+def ordered_map(items: Iterable[A], call: Callable[[A], B], workers: int, ahead: int) -> Iterator[B]:
+    """Apply a function in threads and give the results in the order of the items.
+
+    Args:
+        items: what to work on; read lazily.
+        call: must not depend on the other items.
+        workers: threads.
+        ahead: most results finished or in work beyond the one the caller holds, which bounds the memory.
+
+    Raises:
+        Exception: what the call raised, at that item's turn; work not begun is then dropped.
+    """
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="media")
+    queue: deque[Future[B]] = deque()
+    source = iter(items)
+    try:
+        while True:
+            while len(queue) < max(1, ahead):
+                try:
+                    item = next(source)
+                except StopIteration:
+                    break
+                queue.append(pool.submit(call, item))
+            if not queue:
+                return
+            yield queue.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,135 @@
+"""Which storage errors are worth another try, and how long to wait before it."""
+
+from __future__ import annotations
+
+import errno
+import random
+import socket
+import time
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from scd_core.errors import RunError
+
+__all__ = ["ATTEMPTS", "error_code", "http_status", "is_transient", "retry"]
+
+T = TypeVar("T")
+
+ATTEMPTS = 8
+"""Tries of one request; with the waits below about 25 s of trouble are ridden out."""
+
+_BASE_SECONDS = 0.2
+_LONGEST_SECONDS = 8.0
+
+_TRANSIENT_STATUS = frozenset({408, 429, 500, 502, 503, 504})
+_TRANSIENT_CODES = frozenset(
+    {
+        "InternalError", "RequestTimeout", "RequestTimeoutException", "ServiceUnavailable", "SlowDown", "Throttling",
+        "ThrottlingException", "TooManyRequests", "BadDigest", "IncompleteBody", "XAmzContentSHA256Mismatch",
+    }
+)  # fmt: skip
+_TRANSIENT_ERRNO = frozenset(
+    {
+        errno.ECONNRESET, errno.ECONNREFUSED, errno.ECONNABORTED, errno.EPIPE, errno.ETIMEDOUT, errno.EHOSTUNREACH,
+        errno.ENETUNREACH, errno.ENETDOWN, errno.EAGAIN, errno.EINTR,
+    }
+)  # fmt: skip
+# By name, because the HTTP libraries behind the file systems are optional and need not be imported for a local run.
+_TRANSIENT_NAMES = frozenset(
+    {
+        "ClientConnectionError", "ClientOSError", "ClientPayloadError", "ConnectTimeoutError", "ConnectionClosedError",
+        "ConnectionError", "EndpointConnectionError", "FSTimeoutError", "HTTPClientError", "IncompleteRead",
+        "IncompleteReadError", "ProxyConnectionError", "ReadTimeout", "ReadTimeoutError", "ResponseParserError",
+        "ResponseStreamingError", "ServerConnectionError", "ServerDisconnectedError", "ServerTimeoutError",
+        "HTTPServerError", "SSLError", "ShortReadError", "FlexibleChecksumError", "ChecksumError",
+    }
+)  # fmt: skip
+
+
+class ShortReadError(OSError):
+    """A body ended before the length that was announced."""
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = current.__cause__ or current.__context__
+
+
+def _response(error: BaseException) -> dict:
+    for link in _chain(error):
+        response = getattr(link, "response", None)
+        if isinstance(response, dict) and "Error" in response:
+            return response
+    return {}
+
+
+def error_code(error: BaseException) -> str:
+    """The S3 error code behind an exception (``AccessDenied``, ``NoSuchKey``, ...); empty where there is none."""
+    return str(_response(error).get("Error", {}).get("Code", ""))
+
+
+def http_status(error: BaseException) -> int | None:
+    """The HTTP status behind an exception; None where it did not come from an HTTP answer."""
+    status = _response(error).get("ResponseMetadata", {}).get("HTTPStatusCode")
+    if status is None:
+        status = next((s for link in _chain(error) if isinstance(s := getattr(link, "status", None), int)), None)
+    return status
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same request may succeed a moment later.
+
+    Timeouts, resets, broken bodies, 408, 429 and 5xx are; an answer of 403, 404 or 412 is not.
+    """
+    if response := _response(error):
+        status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        return status in _TRANSIENT_STATUS or error_code(error) in _TRANSIENT_CODES
+    if http_status(error) in _TRANSIENT_STATUS:
+        return True
+    for link in _chain(error):
+        if isinstance(link, TimeoutError | ConnectionError | socket.timeout):
+            return True
+        if isinstance(link, OSError) and link.errno in _TRANSIENT_ERRNO:
+            return True
+        if _TRANSIENT_NAMES.intersection(kind.__name__ for kind in type(link).__mro__):
+            return True
+    return False
+
+
+def retry(
+    call: Callable[[], T], what: str, *, attempts: int = ATTEMPTS, sleep: Callable[[float], None] = time.sleep
+) -> T:
+    """Call until it succeeds, waiting with exponential backoff and full jitter after a transient error.
+
+    Args:
+        call: the request; must be safe to repeat.
+        what: what is being done and where, for the error message, without credentials.
+        attempts: most tries.
+        sleep: waits the given seconds; replaced in tests.
+
+    Returns:
+        What the call returns.
+
+    Raises:
+        RunError: every try met a transient error.
+        Exception: whatever else the call raises, at once.
+    """
+    for attempt in range(attempts):
+        try:
+            return call()
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            if attempt == attempts - 1:
+                reason = str(error) or type(error).__name__
+                raise RunError(
+                    f"{what}: failed {attempts} times, last with: {reason}; "
+                    "nothing is lost, run again when the storage answers"
+                ) from error
+            # Full jitter: many workers that fail together must not come back together.
+            sleep(random.uniform(0, min(_LONGEST_SECONDS, _BASE_SECONDS * 2**attempt)))
+    raise AssertionError("unreachable")

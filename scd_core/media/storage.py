@@ -1,0 +1,553 @@
+"""Reading, listing and create-only writing on any fsspec file system, with S3 and local disks done exactly."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import secrets
+import stat
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import fsspec
+from fsspec.asyn import sync
+from fsspec.implementations.local import LocalFileSystem
+from fsspec.implementations.memory import MemoryFileSystem
+
+from scd_core.errors import InputError
+from scd_core.media.retry import ShortReadError, error_code, http_status, retry
+
+__all__ = ["Entry", "ObjectChangedError", "Storage", "clean_url", "open_source"]
+
+PAGE_KEYS = 1_000
+"""Keys asked for per listing request; servers give no more."""
+
+LOOKS = 3
+"""Times that a refusal must be repeated before it is believed."""
+
+LOOK_SECONDS = 0.1
+
+TEMPORARY = ".tmp"
+"""Folder below a storage's root in which a local disk collects files until they are whole."""
+
+_SECRET_PARAMETER = re.compile(r"sig|token|key|secret|password|credential|expires|security", re.IGNORECASE)
+_MEMORY_LOCK = threading.Lock()
+
+
+class ObjectChangedError(OSError):
+    """An object is no longer what was listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An object found by a listing."""
+
+    path: str
+    size: int
+    etag: str
+    version_id: str | None
+    modified: datetime
+
+
+def clean_url(url: str) -> str:
+    """A URL without user name, password and signed query: what may be printed, stored and hashed.
+
+    >>> clean_url("https://me:secret@host.example/card/a.jpg?X-Amz-Signature=1&page=2")
+    'https://host.example/card/a.jpg'
+    >>> clean_url("s3://bucket/a?b#c.jpg")
+    's3://bucket/a?b#c.jpg'
+    """
+    if "://" not in url:
+        return url
+    scheme, rest = url.split("://", 1)
+    if scheme in ("s3", "s3a", "gs", "gcs", "file", "local", "memory"):
+        host, slash, path = rest.partition("/")
+        return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
+    parts = urlsplit(url)
+    query = "" if _SECRET_PARAMETER.search(parts.query) else parts.query
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, query, ""))
+
+
+def open_source(url: str | os.PathLike[str]) -> Storage:
+    """Resolve an fsspec URL or a local path.
+
+    Credentials and endpoint come from the standard AWS variables or an fsspec config. Listings are never cached, since
+    others write too, and retries are ours alone (:func:`scd_core.media.retry.retry`).
+
+    Raises:
+        InputError: no file system can be made for the URL.
+    """
+    text = os.fspath(url)
+    protocol = text.split("://", 1)[0] if "://" in text else "file"
+    options: dict[str, Any] = {"use_listings_cache": False}
+    if protocol in ("s3", "s3a"):
+        options["config_kwargs"] = {
+            "retries": {"max_attempts": 0},
+            "connect_timeout": 10,
+            "read_timeout": 60,
+            "max_pool_connections": 32,
+        }
+    if protocol in ("file", "local", "memory"):
+        options = {}
+    try:
+        fs, path = fsspec.url_to_fs(text, **options)
+    except Exception as error:
+        raise InputError(f"{clean_url(text)}: no file system for this URL ({_first_line(error)})") from error
+    if protocol in ("s3", "s3a"):
+        fs.retries = 1
+        # fsspec would cut "?versionId=" and keep odd slashes; a key is taken as it is written.
+        path = text.split("://", 1)[1].rpartition("@")[2] if "@" in text.split("/", 3)[2] else text.split("://", 1)[1]
+    return Storage(fs, protocol, path.rstrip("/") or path)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
+class Storage:
+    """A file system and a root folder in it.
+
+    Args:
+        fs: the fsspec file system.
+        protocol: scheme of its URLs.
+        root: path of the root folder in the file system, without a slash at the end.
+    """
+
+    def __init__(self, fs: Any, protocol: str, root: str) -> None:
+        self.fs = fs
+        self.protocol = protocol
+        self.root = root
+        self.is_s3 = protocol in ("s3", "s3a")
+        self.is_local = isinstance(fs, LocalFileSystem)
+        self.is_memory = isinstance(fs, MemoryFileSystem)
+
+    # addresses
+
+    @property
+    def url(self) -> str:
+        """Address of the root, without credentials."""
+        return self.uri_of(self.root)
+
+    def uri_of(self, path: str) -> str:
+        """Address of a path of the file system, without credentials."""
+        if self.is_local:
+            return f"file://{path}"
+        if self.is_s3:
+            return f"{self.protocol}://{path}"
+        return clean_url(str(self.fs.unstrip_protocol(path)))
+
+    def path(self, relative: str) -> str:
+        """Path of a file below the root.
+
+        Raises:
+            ValueError: the name would lead outside the root.
+        """
+        if not self.is_s3 and (".." in PurePosixPath(relative).parts or PurePosixPath(relative).is_absolute()):
+            raise ValueError(f"{relative!r} leads outside {self.url}")
+        return f"{self.root}/{relative}" if self.root not in ("", "/") else f"{self.root}{relative}"
+
+    def for_uri(self, uri: str) -> Storage:
+        """The storage that holds an address: this one, or another for a manifest that names files elsewhere."""
+        if uri.split("://", 1)[0] == self.url.split("://", 1)[0] and (self.is_local or self.is_s3 or self.is_memory):
+            return self
+        return open_source(uri)
+
+    def path_of(self, uri: str) -> str:
+        """Path of the file system for an address given by :meth:`uri_of`."""
+        if self.is_local:
+            return uri.removeprefix("file://")
+        if self.is_s3:
+            return uri.split("://", 1)[1]
+        return str(self.fs._strip_protocol(uri))
+
+    # listing
+
+    def entries(self, relative: str = "") -> Iterator[Entry]:
+        """All objects below a folder of the root, at any depth, in no promised order; folders themselves are left out.
+
+        A folder that is not there holds nothing.
+
+        Raises:
+            RunError: the storage did not answer.
+            OSError: the storage refused.
+        """
+        folder = self.path(relative) if relative else self.root
+        if self.is_local:
+            yield from _local_entries(folder)
+        elif self.is_s3:
+            yield from self._s3_entries(folder)
+        else:
+            yield from self._other_entries(folder)
+
+    def _s3_entries(self, folder: str) -> Iterator[Entry]:
+        bucket, _, prefix = folder.partition("/")
+        prefix = f"{prefix}/" if prefix else ""
+        if self._has_versions(bucket):
+            try:
+                yield from self._s3_pages(bucket, prefix, "list_object_versions")
+                return
+            except PermissionError:  # the right to list versions is a separate one; the ETag serves instead
+                pass
+        yield from self._s3_pages(bucket, prefix, "list_objects_v2")
+
+    def _has_versions(self, bucket: str) -> bool:
+        try:
+            answer = self._s3(f"s3://{bucket}", "get_bucket_versioning", Bucket=bucket)
+        except OSError:
+            return False
+        return answer.get("Status") in ("Enabled", "Suspended")
+
+    def _s3_pages(self, bucket: str, prefix: str, method: str) -> Iterator[Entry]:
+        versions = method == "list_object_versions"
+        page: dict[str, Any] = {}
+        while True:
+            answer = self._s3(
+                f"s3://{bucket}/{prefix}", method, Bucket=bucket, Prefix=prefix, MaxKeys=PAGE_KEYS, **page
+            )
+            for item in answer.get("Versions" if versions else "Contents", ()):
+                if (versions and not item["IsLatest"]) or (item["Key"].endswith("/") and item["Size"] == 0):
+                    continue
+                version = item.get("VersionId")
+                yield Entry(
+                    f"{bucket}/{item['Key']}",
+                    int(item["Size"]),
+                    item["ETag"].strip('"'),
+                    None if version in (None, "", "null") else version,
+                    item["LastModified"].astimezone(UTC),
+                )
+            if not answer.get("IsTruncated"):
+                return
+            if versions:
+                page = {"KeyMarker": answer["NextKeyMarker"]}
+                if answer.get("NextVersionIdMarker"):
+                    page["VersionIdMarker"] = answer["NextVersionIdMarker"]
+            else:
+                page = {"ContinuationToken": answer["NextContinuationToken"]}
+
+    def _other_entries(self, folder: str) -> Iterator[Entry]:
+        found = retry(lambda: self.fs.find(folder, detail=True), f"list {self.uri_of(folder)}")
+        for path, info in found.items():
+            if info.get("type") == "directory":
+                continue
+            etag, modified = _state(self.fs, path, info)
+            yield Entry(path, int(info.get("size") or 0), etag, None, modified)
+
+    # reading
+
+    def read(
+        self, path: str, *, etag: str | None = None, size: int | None = None, version_id: str | None = None
+    ) -> bytes:
+        """The whole content of an object.
+
+        Args:
+            path: path in the file system.
+            etag: state the object must still have; None takes any.
+            size: length the object must still have, in bytes; None takes any.
+            version_id: version to read.
+
+        Raises:
+            FileNotFoundError: it is not there.
+            PermissionError: the right to read it is missing.
+            ObjectChangedError: it is no longer what was listed.
+            RunError: the storage did not answer.
+            OSError: the storage refused for another reason.
+        """
+        return retry(lambda: self._read(path, etag, size, version_id), f"read {self.uri_of(path)}")
+
+    def read_head(self, path: str, length: int) -> bytes:
+        """The first bytes of an object; raises as :meth:`read` does."""
+        if self.is_local:
+            with Path(path).open("rb") as handle:
+                return handle.read(length)
+        return retry(lambda: self.fs.cat_file(path, start=0, end=length), f"read {self.uri_of(path)}")
+
+    def _read(self, path: str, etag: str | None, size: int | None, version_id: str | None) -> bytes:
+        if self.is_local:
+            found: str | None
+            data, found = _read_local(path)
+        elif self.is_s3:
+            data, found = sync(self.fs.loop, self._read_s3, path, etag, version_id)
+        else:
+            data, found = self.fs.cat_file(path), None
+            if etag is not None:
+                found = _state(self.fs, path, self.fs.info(path))[0]
+        if etag is not None and found is not None and found != etag:
+            raise ObjectChangedError(f"changed after it was listed (was {etag}, is {found})")
+        if size is not None and len(data) != size:
+            raise ObjectChangedError(f"changed after it was listed ({size} bytes then, {len(data)} now)")
+        return data
+
+    async def _read_s3(self, path: str, etag: str | None, version_id: str | None) -> tuple[bytes, str]:
+        bucket, _, key = path.partition("/")
+        wanted = {"VersionId": version_id} if version_id else ({"IfMatch": f'"{etag}"'} if etag else {})
+        try:
+            answer = await self.fs._call_s3("get_object", Bucket=bucket, Key=key, **wanted)
+        except OSError as error:
+            if http_status(error) == 412 or error_code(error) == "PreconditionFailed":
+                raise ObjectChangedError(f"changed after it was listed (its ETag was {etag})") from error
+            raise
+        body = answer["Body"]
+        try:
+            data = await body.read()
+        finally:
+            body.close()
+        if len(data) != answer["ContentLength"]:
+            raise ShortReadError(f"{len(data)} of {answer['ContentLength']} bytes arrived")
+        return data, answer["ETag"].strip('"')
+
+    def head(self, path: str, version_id: str | None = None) -> Entry | None:
+        """What a listing would say of one object; None where it is not there.
+
+        Raises:
+            PermissionError: the right to read it is missing.
+            RunError: the storage did not answer.
+        """
+        if self.is_local:
+            return _local_entry(path)
+        if not self.is_s3:
+            try:
+                info = retry(lambda: self.fs.info(path), f"look at {self.uri_of(path)}")
+            except FileNotFoundError:
+                return None
+            if info.get("type") == "directory":
+                return None
+            etag, modified = _state(self.fs, path, info)
+            return Entry(path, int(info.get("size") or 0), etag, None, modified)
+        bucket, _, key = path.partition("/")
+        wanted = {"VersionId": version_id} if version_id else {}
+        try:
+            answer = self._s3(self.uri_of(path), "head_object", Bucket=bucket, Key=key, **wanted)
+        except FileNotFoundError:
+            return None
+        version = answer.get("VersionId")
+        return Entry(
+            path,
+            int(answer["ContentLength"]),
+            answer["ETag"].strip('"'),
+            None if version in (None, "", "null") else version,
+            answer["LastModified"].astimezone(UTC),
+        )
+
+    def head_or_denied(self, path: str) -> Entry | None:
+        """As :meth:`head`, but None too where looking is forbidden and stays so: S3 refuses what it may not list."""
+        for _ in range(LOOKS - 1):
+            try:
+                return self.head(path)
+            except PermissionError:
+                time.sleep(LOOK_SECONDS)
+        try:
+            return self.head(path)
+        except PermissionError:
+            return None
+
+    def is_denied(self, path: str, version_id: str | None = None) -> bool:
+        """Whether a refusal is the last word: what a sick server says once must not cost an image its row."""
+        for _ in range(LOOKS):
+            try:
+                self.head(path, version_id)
+            except PermissionError:
+                time.sleep(LOOK_SECONDS)
+            else:
+                return False
+        return True
+
+    def exists(self, path: str) -> bool:
+        """Whether there is an object at a path; raises as :meth:`head` does."""
+        return self.head(path) is not None
+
+    # writing
+
+    def create(self, path: str, data: bytes) -> bool:
+        """Write a new object whole, or leave the one that is there.
+
+        Returns:
+            True where this call wrote it (or an earlier try of it, whose answer was lost); False where another did.
+
+        Raises:
+            RunError: the storage did not answer.
+            OSError: the storage refused.
+        """
+        if self.is_local:
+            return _create_local(Path(self.root), Path(path), data)
+        if self.is_memory:
+            with _MEMORY_LOCK:
+                if self.fs.exists(path):
+                    return False
+                self.fs.pipe_file(path, data)
+                return True
+        tries = 0
+
+        def put() -> bool:
+            nonlocal tries
+            tries += 1
+            try:
+                self.fs.pipe_file(path, data, mode="create")
+            except (OSError, FileExistsError) as error:
+                if not _is_conflict(error):
+                    raise
+                if error_code(error) in ("ConditionalRequestConflict", "OperationAborted"):
+                    raise _ConflictError(f"another writer is at {self.uri_of(path)}") from error
+                return False
+            return True
+
+        if retry(put, f"write {self.uri_of(path)}"):
+            return True
+        return tries > 1 and self.read(path) == data
+
+    def put(self, path: str, data: bytes) -> None:
+        """Write an object whole, replacing one that is there; readers see the old or the new, never a mixture."""
+        if self.is_local:
+            temporary = _write_temporary(Path(self.root), Path(path), data)
+            temporary.replace(path)
+        else:
+            retry(lambda: self.fs.pipe_file(path, data), f"write {self.uri_of(path)}")
+
+    def delete(self, path: str) -> None:
+        """Remove an object; one that is not there is no error."""
+        with contextlib.suppress(FileNotFoundError):
+            if self.is_s3:
+                bucket, _, key = path.partition("/")
+                self._s3(self.uri_of(path), "delete_object", Bucket=bucket, Key=key)
+            else:
+                retry(lambda: self.fs.rm_file(path), f"delete {self.uri_of(path)}")
+
+    def remove_empty_folders(self, relative: str) -> None:
+        """Remove a folder of a local disk and those in it, as far as they are empty."""
+        for folder, _, _ in os.walk(self.path(relative), topdown=False):
+            with contextlib.suppress(OSError):
+                Path(folder).rmdir()
+
+    def _s3(self, where: str, method: str, **arguments: Any) -> dict[str, Any]:
+        return retry(lambda: self.fs.call_s3(method, **arguments), f"{method} {where}")
+
+
+class _ConflictError(ConnectionError):
+    """409: two create-only puts met; the outcome is open, so ask again."""
+
+
+def _is_conflict(error: BaseException) -> bool:
+    """Whether a create-only put was refused because the object is there: AWS, Ceph and moto word it differently."""
+    if isinstance(error, FileExistsError):
+        return True
+    return http_status(error) in (409, 412) or error_code(error) in (
+        "PreconditionFailed",
+        "ConditionalRequestConflict",
+        "OperationAborted",
+    )
+
+
+def _local_entries(folder: str) -> Iterator[Entry]:
+    pending = [folder]
+    while pending:
+        try:
+            found = list(os.scandir(pending.pop()))
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        for item in found:
+            try:
+                if item.is_dir(follow_symlinks=False):
+                    pending.append(item.path)
+                elif (entry := _local_entry(item.path)) is not None:
+                    yield entry
+            except FileNotFoundError:
+                continue
+
+
+def _local_entry(path: str) -> Entry | None:
+    try:
+        found = os.stat(path)  # noqa: PTH116 - os.stat takes the undecodable names that os.scandir gives
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        return None
+    return Entry(path, found.st_size, str(found.st_mtime_ns), None, datetime.fromtimestamp(found.st_mtime, UTC))
+
+
+def _read_local(path: str) -> tuple[bytes, str]:
+    with Path(path).open("rb") as handle:
+        before = os.fstat(handle.fileno())
+        data = handle.read()
+        after = os.fstat(handle.fileno())
+    if before.st_mtime_ns != after.st_mtime_ns:
+        raise ObjectChangedError("changed while it was read")
+    return data, str(after.st_mtime_ns)
+
+
+def _state(fs: Any, path: str, info: dict[str, Any]) -> tuple[str, datetime]:
+    """ETag (or what stands in for it) and time of writing on a file system that is neither S3 nor a disk."""
+    moment = next(
+        (info[k] for k in ("LastModified", "last_modified", "mtime", "modified", "updated") if info.get(k)), None
+    )
+    if moment is None:
+        try:
+            moment = fs.modified(path)
+        except (NotImplementedError, OSError):
+            moment = info.get("created")
+    if isinstance(moment, int | float):
+        moment = datetime.fromtimestamp(moment, UTC)
+    elif isinstance(moment, str):
+        try:
+            moment = datetime.fromisoformat(moment)
+        except ValueError:
+            moment = None
+    if not isinstance(moment, datetime):
+        moment = datetime.fromtimestamp(0, UTC)
+    moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    tag = next((str(info[k]) for k in ("ETag", "etag", "md5Hash", "content_md5") if info.get(k)), None)
+    return (tag.strip('"') if tag else moment.isoformat()), moment
+
+
+def _write_temporary(root: Path, path: Path, data: bytes) -> Path:
+    folder = root / TEMPORARY
+    folder.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f"{secrets.token_hex(8)}.part"
+    try:
+        with temporary.open("xb") as handle:
+            handle.write(data)
+            handle.flush()
+            os.fsync(handle.fileno())
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return temporary
+
+
+def _create_local(root: Path, path: Path, data: bytes) -> bool:
+    if path.exists():
+        return False
+    temporary = _write_temporary(root, path, data)
+    try:
+        # A link appears with its whole content or not at all, and never replaces a file that is there.
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
+            raise InputError(
+                f"{root}: this disk has no hard links, which keep two runs from writing one file; "
+                "use another disk or a bucket"
+            ) from error
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+    return True
+
+
+def sweep_temporary(root: str, older_than_seconds: float = 86_400) -> None:
+    """Remove what runs that were killed left in the folder for unfinished files of a local disk."""
+    folder = Path(root) / TEMPORARY
+    if not folder.is_dir():
+        return
+    for leftover in folder.glob("*.part"):
+        with contextlib.suppress(OSError):
+            if time.time() - leftover.stat().st_mtime > older_than_seconds:
+                leftover.unlink()

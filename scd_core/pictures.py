@@ -1,0 +1,58 @@
+"""The picture behind a prediction row: the whole frame or the animal's box, decoded just large enough."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from PIL import Image
+
+from scd_core.config import AuditConfig
+from scd_core.identify.classify import crop_to_box
+from scd_core.identify.package import InputSpec
+from scd_core.identify.preprocess import decode_size
+from scd_core.media import MediaError, iter_images
+from scd_core.reclassify.crops import Box
+
+__all__ = ["classified_box", "iter_pictures"]
+
+
+def classified_box(row: Mapping[str, Any]) -> Box | None:
+    """The part of the frame that was classified; None for the whole frame."""
+    if row["detection_id"] is None:
+        return None
+    return row["bbox_x_min"], row["bbox_y_min"], row["bbox_width"], row["bbox_height"]
+
+
+def iter_pictures(
+    rows: Sequence[Mapping[str, Any]],
+    media: Mapping[str, Mapping[str, Any]],
+    source: str,
+    config: AuditConfig,
+    spec: InputSpec,
+    crop_of: Callable[[Mapping[str, Any]], tuple[float, float]] = lambda row: (1.0, 1.0),
+) -> Iterator[tuple[Mapping[str, Any], Image.Image | MediaError]]:
+    """Decode the picture of each prediction row.
+
+    Args:
+        rows: prediction rows.
+        media: media_id -> media row.
+        source: SOURCE of the media.
+        config: settings of fetching and decoding.
+        spec: the network's input, which says how large a picture must be.
+        crop_of: row -> smallest relative (width, height) of the picture that will be cut from it.
+
+    Yields:
+        The row with its picture, or with the reason why there is none.
+    """
+    wanted = []
+    for row in rows:
+        box = classified_box(row) or (0.0, 0.0, 1.0, 1.0)
+        width, height = crop_of(row)
+        needed = decode_size(spec, (box[2] * width, box[3] * height))
+        wanted.append({**media[row["media_id"]], "prediction": row, "needed": needed})
+    for item, image in iter_images(wanted, source, config.media, target_for=lambda item: item["needed"]):
+        if isinstance(image, MediaError):
+            yield item["prediction"], image
+        else:
+            yield item["prediction"], crop_to_box(image, classified_box(item["prediction"]))

@@ -1,0 +1,6 @@
+"""Classification again under a mask: strategies, and the decision that combines them."""
+
+from scd_core.reclassify.core import Outcome, reclassify
+from scd_core.reclassify.strategies import STRATEGIES
+
+__all__ = ["STRATEGIES", "Outcome", "reclassify"]

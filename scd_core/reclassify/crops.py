@@ -1,0 +1,80 @@
+"""Crops chosen by a mask: the box that holds its evidence, and the control crop of the same size."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Box", "central_box", "evidence_box", "grow_box"]
+
+Box = tuple[float, float, float, float]
+"""x_min, y_min, width, height as shares of the picture."""
+
+
+def evidence_box(mask: NDArray[np.floating], mass: float) -> Box:
+    """Small box that holds a share of a mask's mass.
+
+    Starting from the whole mask, the border row or column with the least mass is peeled off for as long as the rest
+    holds the share: greedy, so not always the smallest box, but one that follows the mask's densest part.
+
+    Args:
+        mask: (h, w) in [0, 1].
+        mass: share of the sum to keep, 0-1.
+
+    Returns:
+        The box; the whole picture for an empty mask.
+    """
+    weights = np.asarray(mask, dtype=np.float64)
+    total = weights.sum()
+    height, width = weights.shape
+    if not np.isfinite(total) or total <= 0:
+        return 0.0, 0.0, 1.0, 1.0
+    # Summed-area table: the mass of any strip in four look-ups.
+    table = np.pad(weights.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+
+    def inside(top: int, bottom: int, left: int, right: int) -> float:
+        return float(table[bottom, right] - table[top, right] - table[bottom, left] + table[top, left])
+
+    top, bottom, left, right = 0, height, 0, width
+    kept = total
+    while True:
+        strips = []
+        if bottom - top > 1:
+            strips.append((inside(top, top + 1, left, right), (top + 1, bottom, left, right)))
+            strips.append((inside(bottom - 1, bottom, left, right), (top, bottom - 1, left, right)))
+        if right - left > 1:
+            strips.append((inside(top, bottom, left, left + 1), (top, bottom, left + 1, right)))
+            strips.append((inside(top, bottom, right - 1, right), (top, bottom, left, right - 1)))
+        if not strips:
+            break
+        lost, rest = min(strips, key=lambda strip: strip[0])
+        if kept - lost < mass * total:
+            break
+        kept -= lost
+        top, bottom, left, right = rest
+    return left / width, top / height, (right - left) / width, (bottom - top) / height
+
+
+def grow_box(box: Box, margin: float, aspect: float) -> Box:
+    """Box with a margin on every side, widened to an aspect, moved back inside the picture.
+
+    Args:
+        box: relative box.
+        margin: share of each side added on both ends.
+        aspect: width over height, in shares of the picture, that the result has at least in the shorter direction; the
+            box is widened or heightened, never cut.
+    """
+    x, y, width, height = box
+    center_x, center_y = x + width / 2, y + height / 2
+    width, height = width * (1 + 2 * margin), height * (1 + 2 * margin)
+    width, height = max(width, height * aspect), max(height, width / aspect)
+    width, height = min(1.0, width), min(1.0, height)
+    left = min(max(0.0, center_x - width / 2), 1.0 - width)
+    top = min(max(0.0, center_y - height / 2), 1.0 - height)
+    return left, top, width, height
+
+
+def central_box(box: Box) -> Box:
+    """Box of the same size in the middle of the picture."""
+    _, _, width, height = box
+    return (1 - width) / 2, (1 - height) / 2, width, height

@@ -1,0 +1,41 @@
+"""Classify: name the individual in every image, or every box, of a shard."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pyarrow as pa
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from scd_core.audit.schema import table_from_rows
+from scd_core.identify.classifier import shared_model
+from scd_core.identify.classify import classify_media
+from scd_core.identify.detections import Detection
+from scd_core.job import Shard
+from tasks.shards import kept, shard_key
+
+__all__ = ["classify_shard"]
+
+
+@task(
+    name="classify",
+    task_run_name="classify-{number}",
+    tags=["trapaudit", "model"],
+    retries=1,
+    retry_delay_seconds=5,
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+def classify_shard(
+    media: pa.Table, shard: Shard, boxes: Mapping[str, Sequence[Detection]] | None, number: int
+) -> pa.Table:
+    """Rows of the table `predictions` for media with status `ok`."""
+
+    def compute() -> pa.Table:
+        classifier = shared_model(shard.model, shard.config.classify.device, shard.model_digest)
+        return table_from_rows(
+            "predictions", classify_media(media.to_pylist(), classifier, shard.source, shard.config, boxes)
+        )
+
+    return kept(shard, "predictions", shard_key(media, "media_id"), compute)

@@ -1,0 +1,52 @@
+"""Ingest: describe the objects of a shard, and what only a whole batch can tell of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import pyarrow as pa
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from scd_core.audit.schema import table_from_rows
+from scd_core.config import MediaConfig
+from scd_core.job import Shard
+from scd_core.media import Manifest, ObjectRef, assign_events, describe_objects, find_manifest, mark_duplicates
+from tasks.shards import kept, shard_key
+
+__all__ = ["describe_shard", "finish_media"]
+
+
+@task(
+    name="describe",
+    task_run_name="describe-{number}",
+    tags=["trapaudit", "ingest"],
+    retries=2,
+    retry_delay_seconds=[2, 10],
+    retry_jitter_factor=0.5,
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+def describe_shard(objects: Sequence[ObjectRef], shard: Shard, number: int) -> pa.Table:
+    """Fetch, verify and describe the objects of a shard: rows of the table `media`."""
+    names = pa.table({"media_id": [item.media_id for item in objects]})
+
+    def compute() -> pa.Table:
+        manifest = _manifest(shard.source, shard.batch_key)
+        return table_from_rows("media", describe_objects(objects, shard.source, shard.config.media, manifest))
+
+    return kept(shard, "media", shard_key(names, "media_id"), compute)
+
+
+@lru_cache(maxsize=4)
+def _manifest(source: str, batch_key: str) -> Manifest | None:
+    """The manifest of SOURCE, read once per batch and process."""
+    return find_manifest(source)
+
+
+@task(name="group", tags=["trapaudit", "ingest"], cache_policy=NO_CACHE, persist_result=False)
+def finish_media(parts: Sequence[pa.Table], config: MediaConfig) -> pa.Table:
+    """Duplicates and events over the whole batch, in the order of its files."""
+    rows = sorted(pa.concat_tables(parts).to_pylist(), key=lambda row: row["file"])
+    return table_from_rows("media", assign_events(mark_duplicates(rows), config.event_gap_seconds))

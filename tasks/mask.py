@@ -1,0 +1,36 @@
+"""Mask: fit Simplified Concrete Dropout masks for the selected predictions of a shard."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from scd_core.audit.schema import table_from_rows
+from scd_core.identify.classifier import shared_model
+from scd_core.job import Shard
+from scd_core.masks.rows import mask_predictions
+from tasks.shards import kept, shard_key
+
+__all__ = ["mask_shard"]
+
+
+@task(
+    name="mask",
+    task_run_name="mask-{number}",
+    tags=["trapaudit", "model", "gpu"],
+    retries=1,
+    retry_delay_seconds=5,
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+def mask_shard(predictions: pa.Table, media: pa.Table, shard: Shard, number: int) -> pa.Table:
+    """Rows of the table `masks`."""
+
+    def compute() -> pa.Table:
+        classifier = shared_model(shard.model, shard.config.classify.device, shard.model_digest)
+        by_id = {row["media_id"]: row for row in media.to_pylist()}
+        rows = mask_predictions(predictions.to_pylist(), by_id, classifier, shard.source, shard.config)
+        return table_from_rows("masks", rows)
+
+    return kept(shard, "masks", shard_key(predictions, "target_id"), compute)

@@ -1,0 +1,42 @@
+"""Reclassify: classify the masked predictions of a shard again, and decide."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from scd_core.audit.schema import table_from_rows
+from scd_core.identify.classifier import shared_model
+from scd_core.job import Shard
+from scd_core.reclassify.rows import reclassify_predictions
+from tasks.shards import kept, shard_key
+
+__all__ = ["reclassify_shard"]
+
+
+@task(
+    name="reclassify",
+    task_run_name="reclassify-{number}",
+    tags=["trapaudit", "model"],
+    retries=1,
+    retry_delay_seconds=5,
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+def reclassify_shard(predictions: pa.Table, masks: pa.Table, media: pa.Table, shard: Shard, number: int) -> pa.Table:
+    """Rows of the table `reclassifications`."""
+
+    def compute() -> pa.Table:
+        classifier = shared_model(shard.model, shard.config.classify.device, shard.model_digest)
+        rows = reclassify_predictions(
+            predictions.to_pylist(),
+            {row["target_id"]: row for row in masks.to_pylist()},
+            {row["media_id"]: row for row in media.to_pylist()},
+            classifier,
+            shard.source,
+            shard.config,
+        )
+        return table_from_rows("reclassifications", rows)
+
+    return kept(shard, "reclassifications", shard_key(predictions, "target_id"), compute)

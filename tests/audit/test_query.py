@@ -1,0 +1,172 @@
+"""Asking the audit: what is seen, what is refused, what is read."""
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import duckdb
+import fsspec
+import pytest
+from audit_builder import AuditBuilder, label
+
+from scd_core.audit import connect, read_table
+from scd_core.audit.query import run_sql
+from scd_core.audit.refresh import refresh_report_tables
+from scd_core.audit.schema import TABLES
+from scd_core.errors import InputError
+
+
+@pytest.fixture
+def out(tmp_path):
+    for day in (1, 2, 3):
+        builder = AuditBuilder(tmp_path / "out", f"b{day}", batch_date=date(2026, 3, day))
+        for n in range(4):
+            builder.predict(f"d{day}/{n}.jpg", "Luna" if n else "Nyx", 0.5 + n / 10)
+        builder.write()
+    return builder.out
+
+
+def test_every_table_is_a_view_and_counts_committed_batches_only(out):
+    half = AuditBuilder(out, "half")
+    half.predict("late.jpg", "Luna")
+    half.write(commit=False)
+    with connect(out) as connection:
+        names = {name for (name,) in connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()}
+        assert set(TABLES) <= names
+        assert connection.execute("SELECT count(*) FROM predictions").fetchone() == (12,)
+        assert connection.execute("SELECT count(*) FROM labels").fetchone() == (0,)
+        assert connection.execute("SELECT count(DISTINCT batch_date) FROM media").fetchone() == (3,)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE TABLE t AS SELECT 1",
+        "CREATE OR REPLACE VIEW predictions AS SELECT 1",
+        "DROP VIEW predictions",
+        "INSERT INTO predictions SELECT * FROM predictions",
+        "COPY (SELECT 1) TO '{out}/x.parquet'",
+        "COPY (SELECT 1) TO 'audit://x.parquet'",
+        "COPY (SELECT 1) TO 'audit://{file}'",
+        "EXPORT DATABASE '{out}/dump'",
+        "ATTACH '{out}/x.duckdb'",
+        "INSTALL httpfs",
+        "LOAD httpfs",
+        "SET enable_external_access = true",
+        "SET allowed_directories = ['/']",
+        "PRAGMA memory_limit = '1GB'",
+        "SELECT * FROM read_text('{secret}')",
+        "SELECT * FROM read_text('audit://../secret.txt')",
+        "SELECT * FROM '{secret}'",
+        "SELECT * FROM glob('{out}/*')",
+        "SELECT * FROM sniff_csv('{secret}')",
+        "SELECT * FROM read_parquet('s3://somewhere/x.parquet')",
+    ],
+)
+def test_what_would_write_or_leave_out_is_refused(out, sql):
+    secret = Path(out).parent / "secret.txt"
+    secret.write_text("a,b\n1,2\n")
+    file = next(Path(out).glob("media/*/*.parquet")).relative_to(out)
+    before = {path: path.read_bytes() for path in Path(out).rglob("*") if path.is_file()}
+    text = sql.format(out=out, secret=secret, file=file)
+    with connect(out) as connection:
+        with pytest.raises(Exception) as caught:  # noqa: PT011, B017 - the file system's own errors come through DuckDB
+            connection.execute(text).fetchall()
+        assert not isinstance(caught.value, AssertionError)
+        assert connection.execute("SELECT count(*) FROM predictions").fetchone() == (12,)
+    with pytest.raises(InputError):
+        run_sql(out, text)
+    assert {path: path.read_bytes() for path in Path(out).rglob("*") if path.is_file()} == before
+    assert secret.read_text() == "a,b\n1,2\n"
+
+
+def test_sql_answers_and_words_its_refusals(out):
+    assert run_sql(out, "SELECT predicted_id, count(*) FROM predictions GROUP BY 1 ORDER BY 1").fetchall() == [
+        ("Luna", 9),
+        ("Nyx", 3),
+    ]
+    assert len(run_sql(out, "EXPLAIN SELECT 1").fetchall()) == 1
+    assert "target_id" in run_sql(out, "DESCRIBE predictions").df()["column_name"].tolist()
+    with pytest.raises(InputError, match="sql: CREATE is refused, the audit is read-only"):
+        run_sql(out, "CREATE TEMP TABLE t AS SELECT 1")
+    with pytest.raises(InputError, match="sql: expected one statement, got 2"):
+        run_sql(out, "SELECT 1; SELECT 2")
+    with pytest.raises(InputError, match="sql: .*nowhere"):
+        run_sql(out, "SELECT * FROM nowhere")
+    with pytest.raises(InputError, match="sql: Parser Error"):
+        run_sql(out, "SELEKT 1")
+
+
+def test_python_variables_are_no_tables(out):
+    mine = duckdb.sql("SELECT 1 AS x").df()  # noqa: F841
+    with connect(out) as connection, pytest.raises(duckdb.CatalogException):
+        connection.execute("SELECT * FROM mine")
+
+
+def test_read_table_columns_dates_and_filters(out):
+    frame = read_table(out, "predictions", ["target_id", "probability"], dates=(date(2026, 3, 2), None))
+    assert list(frame.columns) == ["target_id", "probability"]
+    assert len(frame) == 8
+    assert len(read_table(out, "predictions", dates=("2026-03-02", "2026-03-02"))) == 4
+    assert len(read_table(out, "predictions", filters={"predicted_id": "Nyx"})) == 3
+    assert len(read_table(out, "predictions", filters={"predicted_id": ["Nyx", "Luna"]})) == 12
+    assert len(read_table(out, "predictions", filters={"detection_id": None})) == 12
+    assert len(read_table(out, "predictions", filters=[("probability", ">", 0.65), ("predicted_id", "!=", "Nyx")])) == 6
+    assert read_table(out, "predictions", filters={"predicted_id": []}).empty
+
+
+def test_dates_leave_other_files_unopened(out):
+    for path in Path(out).glob("predictions/batch_date=2026-03-01/*"):
+        path.write_bytes(b"not parquet")
+    assert len(read_table(out, "predictions", dates=("2026-03-02", None))) == 8
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"table": "nothing"}, "table nothing: there is none; the tables are media"),
+        ({"table": "media", "columns": ["colour"]}, "table media: no column colour"),
+        ({"table": "media", "filters": {"colour": 1}}, "table media: no column colour"),
+        ({"table": "media", "filters": [("file", "like", "a")]}, "no operator like"),
+        ({"table": "media", "dates": ("March", None)}, "dates .* are no pair of days"),
+    ],
+)
+def test_read_table_refuses(out, arguments, message):
+    with pytest.raises(InputError, match=message):
+        read_table(out, **arguments)
+
+
+def test_an_out_without_an_audit(tmp_path):
+    for call in (lambda: connect(str(tmp_path)), lambda: read_table(str(tmp_path), "media")):
+        with pytest.raises(InputError, match="holds no audit"):
+            call()
+
+
+def test_newest_report_is_given_and_older_ones_are_kept(out, tmp_path):
+    refresh_report_tables(out, now=datetime(2026, 3, 4, tzinfo=UTC))
+    label(out, tmp_path, {"d1/0.jpg": "Luna"})
+    _, _, newest = refresh_report_tables(out, now=datetime(2026, 3, 4, 1, tzinfo=UTC))
+    assert read_table(out, "errors")["report_id"].unique().tolist() == [newest]
+    assert len(list(Path(out).glob("errors/report_date=2026-03-04/*.parquet"))) == 2
+
+
+def test_plain_parquet_glob_works_without_us(out):
+    with duckdb.connect() as connection:
+        found = connection.execute(
+            f"SELECT count(*), count(DISTINCT batch_date) FROM read_parquet('{out}/predictions/**/*.parquet', hive_partitioning = true)"
+        ).fetchone()
+    assert found == (12, 3)
+
+
+def test_any_file_system(out):
+    memory = fsspec.filesystem("memory")
+    memory.put(out, "/audit-copy", recursive=True)
+    try:
+        with connect("memory://audit-copy") as connection:
+            assert connection.execute("SELECT count(*) FROM predictions").fetchone() == (12,)
+            with pytest.raises(Exception, match="read-only"):
+                connection.execute("COPY (SELECT 1) TO 'audit://x.parquet'")
+        assert len(read_table("memory://audit-copy", "media", ["file"])) == 12
+        _, slices, _ = refresh_report_tables("memory://audit-copy")
+        assert len(slices) == 0
+    finally:
+        memory.rm("/audit-copy", recursive=True)

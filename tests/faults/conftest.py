@@ -1,0 +1,127 @@
+"""Fixtures of the fault tests: one Prefect server and one process that forks runs, for all of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from services.servers import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+MODEL = ROOT / "scd_core" / "scenes" / "models" / "shortcut"
+FAST = {
+    "media": {"shard_size": 4, "fetch_workers": 4},
+    "masks": {"steps": 3, "mask_size": 8},
+    "triage": {"control_rate": 0.5},
+}
+"""Settings of a run that is small and still has several shards of every stage."""
+
+
+@pytest.fixture(scope="session")
+def prefect_env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Environment of a child process that finds a running Prefect server."""
+    home, port = tmp_path_factory.mktemp("prefect"), free_port()
+    env = {
+        "PREFECT_HOME": str(home),
+        "DO_NOT_TRACK": "1",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_LOGGING_LEVEL": "CRITICAL",
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+    }
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    with (home / "server.log").open("w") as log:
+        server = subprocess.Popen(command, env={**os.environ, **env}, stdout=log, stderr=log)
+    url = f"http://127.0.0.1:{port}/api"
+    try:
+        _wait_for(f"{url}/health", 240)
+        yield {**env, "PREFECT_API_URL": url}
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def _wait_for(url: str, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.5)
+
+
+@dataclass
+class Runner:
+    """Runs `audit_batch` in children of one warm process."""
+
+    process: subprocess.Popen[str]
+    log: Path
+
+    def run(
+        self,
+        source: str,
+        out: str,
+        *,
+        kill: dict[str, Any] | None = None,
+        env: dict[str, str] | None = None,
+        config: dict[str, Any] | None = None,
+        model: str = str(MODEL),
+    ) -> tuple[int, dict[str, int], str]:
+        """Exit status (-9 where it was killed), calls per hook, and what it printed."""
+        start = self.log.stat().st_size if self.log.exists() else 0
+        call = {"source": source, "model": model, "out": out, "config": config or FAST}
+        order = {"call": call, "env": env or {}, "log": str(self.log), "kill": kill}
+        self.process.stdin.write(json.dumps(order) + "\n")
+        self.process.stdin.flush()
+        answer = json.loads(self.process.stdout.readline())
+        with self.log.open("rb") as handle:
+            handle.seek(start)
+            said = handle.read().decode(errors="replace")
+        return answer["status"], answer["calls"], said
+
+
+@pytest.fixture(scope="session")
+def runner(prefect_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
+    log = tmp_path_factory.mktemp("runs") / "runs.log"
+    with log.with_suffix(".zygote").open("w") as errors:
+        process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("zygote.py"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env={**os.environ, **prefect_env},
+            cwd=ROOT,
+        )
+    yield Runner(process, log)
+    process.stdin.close()
+    process.wait(60)
+
+
+@pytest.fixture(scope="session")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A card of eleven scenes, a truncated file, an empty one and a duplicate."""
+    folder = tmp_path_factory.mktemp("scenes")
+    code = "import sys; from flows.cli import main; sys.exit(main())"
+    subprocess.run(
+        [sys.executable, "-c", code, "scenes", str(folder), "--events", "6"], check=True, cwd=ROOT, capture_output=True
+    )
+    images = folder / "images"
+    first = sorted(images.rglob("*.JPG"))[0]
+    data = first.read_bytes()
+    first.with_name("cut.JPG").write_bytes(data[: len(data) // 2])
+    first.with_name("empty.JPG").write_bytes(b"")
+    first.with_name("twin.JPG").write_bytes(data)
+    return images

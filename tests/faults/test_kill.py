@@ -1,0 +1,98 @@
+"""A run that is killed at any point and run again gives the tables of a run that was left alone."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tables import check_whole, rows_of
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
+
+SEED = 20261122
+POINTS = int(os.environ.get("KILL_POINTS", "48"))
+STAGES = (
+    "fetch",
+    "decode",
+    "network",
+    "put",
+    "create",
+    "link",
+    "replace",
+    "shard",
+    "table",
+    "commit",
+    "delete",
+    "snapshot",
+)
+
+
+def points(calls: dict[str, int], number: int, seed: int) -> list[dict]:
+    """Kill points drawn by seed: every hook in turn, at any of its calls, before or after it."""
+    rng = random.Random(seed)
+    hooks = [name for name in STAGES if calls.get(name)]
+    drawn: dict[tuple, dict] = {}
+    turn = 0
+    while len(drawn) < number and turn < 50 * number:
+        hook = hooks[turn % len(hooks)]
+        point = {"hook": hook, "n": rng.randint(1, calls[hook]), "when": rng.choice(["before", "after"])}
+        drawn[tuple(point.values())] = point
+        turn += 1
+    return list(drawn.values())
+
+
+def test_killed_at_any_step_and_run_again_the_tables_are_those_of_an_undisturbed_run(runner, scenes, tmp_path):
+    status, calls, said = runner.run(str(scenes), str(tmp_path / "calm"))
+    assert status == 0, said
+    expected = rows_of(str(tmp_path / "calm"))
+    assert len(expected["media"]) == 14 and expected["masks"], "the run to compare with must have work of every stage"
+    assert all(calls.get(name) for name in STAGES), f"a hook no longer meets the code: {calls}"
+    chosen = points(calls, POINTS, SEED)
+    assert len(chosen) == POINTS
+    repeated = []
+    for number, point in enumerate(chosen):
+        out = tmp_path / f"killed-{number}"
+        status, _, said = runner.run(str(scenes), str(out), kill=point)
+        assert status == -9, f"{point}: was not killed: {said}"
+        assert not _half_written(out), f"{point}: a reader of the plain glob meets {_half_written(out)}"
+        status, again, said = runner.run(str(scenes), str(out))
+        assert status == 0, f"{point}: {said}"
+        check_whole(str(out), expected)
+        assert not list(out.glob("work/*/*/*")), f"{point}: work is left over"
+        repeated.append((point, again.get("network", 0)))
+        shutil.rmtree(out)
+    # What was finished is not done again: a run killed at its commit has no image to name or mask any more.
+    late = [network for point, network in repeated if point["hook"] in ("commit", "table", "delete")]
+    assert max(late) == 0, repeated
+
+
+def test_killed_again_and_again_it_still_gets_there(runner, scenes, tmp_path):
+    status, calls, said = runner.run(str(scenes), str(tmp_path / "calm"))
+    assert status == 0, said
+    expected = rows_of(str(tmp_path / "calm"))
+    out = tmp_path / "killed"
+    kills = 0
+    for point in points(calls, 12, SEED + 1):
+        status, _, said = runner.run(str(scenes), str(out), kill=point)
+        assert status in (0, -9), said
+        kills += status == -9
+    assert kills >= 4
+    status, _, said = runner.run(str(scenes), str(out))
+    assert status == 0, said
+    check_whole(str(out), expected)
+
+
+def _half_written(out: Path) -> list[Path]:
+    """Parquet files that cannot be read whole."""
+    broken = []
+    for path in out.rglob("*.parquet"):
+        try:
+            pq.read_table(path, partitioning=None)
+        except (OSError, pa.ArrowException):
+            broken.append(path)
+    return broken

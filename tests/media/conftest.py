@@ -1,0 +1,11 @@
+"""Fixtures of the tests of media."""
+
+from __future__ import annotations
+
+import pytest
+from services.pictures import encode, photo
+
+
+@pytest.fixture
+def jpeg() -> bytes:
+    return encode(photo())

@@ -1,0 +1,147 @@
+"""Bytes become an upright RGB picture, or a status and a reason."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFile
+from services.pictures import encode, exif_block, photo
+
+from scd_core.media import MediaError, decode_image
+from scd_core.media.decode import sniff
+
+LIMIT = 10_000_000
+
+
+def refused(data: bytes, **options: int) -> MediaError:
+    with pytest.raises(MediaError) as caught:
+        decode_image(data, **{"max_pixels": LIMIT, **options})
+    return caught.value
+
+
+def test_rgb_upright_and_full_size(jpeg):
+    image = decode_image(jpeg, max_pixels=LIMIT)
+    assert image.mode == "RGB" and image.size == (320, 240)
+    assert np.asarray(image)[20, 20, 0] > 200 > 100 > np.asarray(image)[20, 20, 1]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("target", [None, 60])
+def test_every_exif_orientation_gives_the_same_picture(orientation, target):
+    upright = photo()
+    undo = {
+        2: [Image.Transpose.FLIP_LEFT_RIGHT],
+        3: [Image.Transpose.ROTATE_180],
+        4: [Image.Transpose.FLIP_TOP_BOTTOM],
+        5: [Image.Transpose.TRANSPOSE],
+        6: [Image.Transpose.ROTATE_90],
+        7: [Image.Transpose.TRANSVERSE],
+        8: [Image.Transpose.ROTATE_270],
+    }
+    stored = upright
+    for step in undo.get(orientation, []):
+        stored = stored.transpose(step)
+    data = encode(stored, quality=95, exif=exif_block(orientation=str(orientation)))
+    image = decode_image(data, target=target, max_pixels=LIMIT)
+    assert image.width > image.height
+    pixels = np.asarray(image.resize((320, 240)), dtype=float)
+    assert pixels[20:100, 20:140, 0].mean() > 200, "the red quarter is no longer in the upper left"
+    assert pixels[140:, :, 0].mean() < 100
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"), [(None, (1600, 1200)), (600, (800, 600)), (601, (1600, 1200)), (150, (200, 150))]
+)
+def test_draft_keeps_the_shorter_side_at_least_as_asked(target, expected):
+    data = encode(photo(1600, 1200))
+    assert decode_image(data, target=target, max_pixels=LIMIT).size == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode"),
+    [("JPEG", "CMYK"), ("JPEG", "L"), ("PNG", "P"), ("PNG", "RGBA"), ("PNG", "LA"), ("PNG", "1"), ("TIFF", "CMYK")],
+)
+def test_other_colour_modes_become_rgb(kind, mode):
+    expected = np.asarray(photo().convert(mode).convert("RGB"), dtype=float)
+    image = decode_image(encode(photo().convert(mode), kind), max_pixels=LIMIT)
+    assert image.mode == "RGB"
+    assert np.abs(np.asarray(image, dtype=float) - expected).mean() < 12
+
+
+def test_sixteen_bit_grey_is_scaled_by_its_full_range():
+    ramp = np.linspace(0, 65535, 256).astype(np.uint16)[None].repeat(8, axis=0)
+    for kind in ("PNG", "TIFF"):
+        image = decode_image(encode(Image.fromarray(ramp), kind), max_pixels=LIMIT)
+        np.testing.assert_allclose(np.asarray(image)[0, :, 1], np.arange(256), atol=1)
+
+
+def test_truncated_files_are_corrupt_at_every_length(jpeg):
+    for data in (jpeg, encode(photo(), progressive=True), encode(photo(), "PNG")):
+        for share in (0.3, 0.6, 0.9):
+            for target in (None, 30):
+                error = refused(data[: int(len(data) * share)], target=target)
+                assert (error.status, error.stage) == ("corrupt", "decode")
+                assert "truncated" in error.reason or "broken" in error.reason, error.reason
+    assert ImageFile.LOAD_TRUNCATED_IMAGES is False
+
+
+def test_zero_bytes_are_empty():
+    assert refused(b"").status == "empty"
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "word"),
+    [
+        (b"<!DOCTYPE html><html><body>403</body></html>", "HTML", "HTML page"),
+        (b"\xef\xbb\xbf\n <html>", "HTML", "HTML page"),
+        (b"<?xml version='1.0'?><Error><Code>NoSuchKey</Code></Error>", "XML", "XML"),
+        (b"\0\0\0\x18ftypmp42\0\0\0\0", "video", "video"),
+        (b"RIFF\0\0\0\0AVI LIST", "video", "video"),
+        (b"II*\0\x10\0\0\0CR\2\0", "RAW", "RAW"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0", "HEIF", "HEIF"),
+        (b"%PDF-1.7", "PDF", "PDF"),
+        (b"PK\3\4", "archive", "archive"),
+        (b"some words", "unknown", "not an image"),
+    ],
+)
+def test_what_is_no_still_image_is_unsupported(data, kind, word):
+    assert sniff(data[:64]) == kind
+    error = refused(data)
+    assert error.status == "unsupported" and word in error.reason
+
+
+def test_an_animation_is_unsupported_like_a_video():
+    frames = [photo(64, 48, seed=n) for n in range(3)]
+    for kind in ("GIF", "WEBP", "PNG"):
+        still = encode(frames[0], kind)
+        assert decode_image(still, max_pixels=LIMIT).size == (64, 48)
+        moving = encode(frames[0], kind, save_all=True, append_images=frames[1:])
+        error = refused(moving)
+        assert error.status == "unsupported" and "animation" in error.reason
+
+
+def png_header(width: int, height: int) -> bytes:
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)) + chunk(
+        b"IDAT", zlib.compress(b"\0" * 1000)
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("side", [4_000, 12_000, 60_000])
+def test_a_decompression_bomb_is_refused_before_it_is_decoded(side):
+    error = refused(png_header(side, side))
+    assert error.status == "unsupported" and "bomb" in error.reason
+
+
+def test_pillows_own_limit_is_kept():
+    assert refused(png_header(60_000, 60_000), max_pixels=10**12).status == "unsupported"
+
+
+def test_broken_exif_does_not_lose_the_picture(jpeg):
+    broken = jpeg[:2] + b"\xff\xe1\x00\x20Exif\0\0II*\0\xff\xff\xff\xff" + b"\xff" * 16 + jpeg[2:]
+    assert decode_image(broken, max_pixels=LIMIT).size == (320, 240)

@@ -1,0 +1,98 @@
+"""A listing holds every medium once, under its exact name, or the reason why there is none."""
+
+from __future__ import annotations
+
+import fsspec
+import pytest
+
+from scd_core.config import MediaConfig
+from scd_core.errors import InputError
+from scd_core.media import clean_url, list_objects
+from scd_core.media.listing import is_sidecar
+
+CONFIG = MediaConfig()
+ODD = ["a b.jpg", "a+b.jpg", "100%25.jpg", "#1?.jpg", "🐆/ü.jpg", "[x]*{y}.jpg", "q'\"&;.jpg", "x" * 200 + ".jpg"]
+
+
+def test_odd_names_on_a_disk(tmp_path):
+    for name in ODD:
+        (tmp_path / "card").joinpath(name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "card" / name).write_bytes(b"1")
+    for source in (str(tmp_path), f"file://{tmp_path}", str(tmp_path) + "/"):
+        found = list_objects(source, CONFIG)
+        assert [ref.file for ref in found] == sorted(f"card/{name}" for name in ODD)
+        assert all(ref.uri == f"file://{tmp_path}/{ref.file}" for ref in found)
+
+
+def test_one_object_as_source(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"1")
+    (tmp_path / "b.jpg").write_bytes(b"1")
+    assert [ref.file for ref in list_objects(f"{tmp_path}/a.jpg", CONFIG)] == ["a.jpg"]
+
+
+def test_a_relative_path_and_an_absolute_one_give_the_same_media(tmp_path, monkeypatch):
+    (tmp_path / "card").mkdir()
+    (tmp_path / "card" / "a.jpg").write_bytes(b"1")
+    monkeypatch.chdir(tmp_path)
+    assert list_objects("card", CONFIG) == list_objects(str(tmp_path / "card"), CONFIG)
+
+
+def test_the_listing_is_never_cached():
+    fs = fsspec.filesystem("memory")
+    fs.pipe_file("/fresh/a.jpg", b"1")
+    assert len(list_objects("memory://fresh", CONFIG)) == 1
+    fs.pipe_file("/fresh/b.jpg", b"1")
+    assert len(list_objects("memory://fresh", CONFIG)) == 2
+    fs.rm("/fresh", recursive=True)
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        (None, "does not exist"),
+        ([], "holds no images"),
+        (["a.csv", "deployments.csv"], "holds no images .only 2 other files"),
+    ],
+)
+def test_nothing_to_audit_is_one_clear_line(tmp_path, files, words):
+    source = tmp_path / "card"
+    if files is not None:
+        source.mkdir()
+        for name in files:
+            (source / name).write_bytes(b"x")
+    with pytest.raises(InputError, match=words) as caught:
+        list_objects(str(source), CONFIG)
+    assert str(source) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_an_unknown_scheme_is_one_clear_line():
+    with pytest.raises(InputError, match="no file system for this URL"):
+        list_objects("nosuch://me:hunter2@host/x", CONFIG)
+
+
+@pytest.mark.parametrize(
+    "file", ["a.CSV", "x/_SUCCESS", "batch.json", ".DS_Store", "._a.jpg", ".trash/a.jpg", "Thumbs.db"]
+)
+def test_sidecars(file):
+    assert is_sidecar(file)
+
+
+@pytest.mark.parametrize("file", ["a.jpg", "a.mp4", "no_suffix", "a.CR2", "a.jpeg.part", "a.xyz"])
+def test_all_else_is_listed(file):
+    assert not is_sidecar(file)
+
+
+@pytest.mark.parametrize(
+    ("url", "clean"),
+    [
+        ("s3://bucket/k?x#y.jpg", "s3://bucket/k?x#y.jpg"),
+        ("s3://AKIA:secret@bucket/me@home.jpg", "s3://bucket/me@home.jpg"),
+        ("https://u:p@h.example/a.jpg", "https://h.example/a.jpg"),
+        ("https://h.example/a.jpg?X-Amz-Signature=abc&X-Amz-Credential=k", "https://h.example/a.jpg"),
+        ("https://h.example/a.jpg?sv=1&sig=abc", "https://h.example/a.jpg"),
+        ("ftp://u:p@h.example/a@b.jpg", "ftp://h.example/a@b.jpg"),
+        ("/plain/path@x", "/plain/path@x"),
+    ],
+)
+def test_no_credentials_in_an_address(url, clean):
+    assert clean_url(url) == clean

@@ -1,0 +1,84 @@
+"""Transient errors are tried again with jittered waits, refusals are not."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from scd_core.errors import RunError
+from scd_core.media.retry import ATTEMPTS, ShortReadError, is_transient, retry
+
+
+def answer(status: int, code: str = "") -> OSError:
+    """An error as s3fs raises it: translated, with botocore's as its cause."""
+    error = OSError(errno.EIO, "said the server")
+    error.__cause__ = ClientError(
+        {"Error": {"Code": code or str(status)}, "ResponseMetadata": {"HTTPStatusCode": status}}, "Get"
+    )
+    return error
+
+
+TRANSIENT = [
+    answer(500, "InternalError"),
+    answer(503, "SlowDown"),
+    answer(429),
+    answer(400, "RequestTimeout"),
+    ConnectionResetError(),
+    TimeoutError(),
+    OSError(errno.ECONNREFUSED, "refused"),
+    EndpointConnectionError(endpoint_url="u"),
+    ShortReadError("short"),
+]
+FINAL = [
+    answer(403, "AccessDenied"),
+    answer(404, "NoSuchKey"),
+    answer(412, "PreconditionFailed"),
+    FileNotFoundError("gone"),
+    PermissionError("no"),
+    OSError(errno.ENOSPC, "full"),
+    ValueError("bug"),
+]
+
+
+@pytest.mark.parametrize("error", TRANSIENT, ids=repr)
+def test_transient_errors_are_tried_again(error):
+    assert is_transient(error)
+    waits: list[float] = []
+    tries = iter([error, error, None])
+
+    def call() -> str:
+        if (found := next(tries)) is not None:
+            raise found
+        return "done"
+
+    assert retry(call, "read x", sleep=waits.append) == "done"
+    assert len(waits) == 2 and all(0 <= wait <= 0.4 for wait in waits)
+
+
+@pytest.mark.parametrize("error", FINAL, ids=repr)
+def test_refusals_are_raised_at_once(error):
+    assert not is_transient(error)
+    tries = []
+
+    def call() -> None:
+        tries.append(1)
+        raise error
+
+    with pytest.raises(type(error)):
+        retry(call, "read x", sleep=lambda seconds: None)
+    assert len(tries) == 1
+
+
+def test_giving_up_says_what_and_how_often():
+    tries = []
+
+    def call() -> None:
+        tries.append(1)
+        raise ConnectionResetError("reset by peer")
+
+    waits: list[float] = []
+    with pytest.raises(RunError, match=f"read s3://b/k: failed {ATTEMPTS} times.*reset by peer.*run again"):
+        retry(call, "read s3://b/k", sleep=waits.append)
+    assert len(tries) == ATTEMPTS and len(waits) == ATTEMPTS - 1 and max(waits) <= 8

@@ -1,0 +1,39 @@
+"""Boxes from masks: what they hold, how they grow, where the control lies."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from scd_core.reclassify.crops import central_box, evidence_box, grow_box
+
+
+def test_the_box_of_a_blob_is_the_blob() -> None:
+    mask = np.zeros((40, 60))
+    mask[10:20, 30:45] = 1
+    assert evidence_box(mask, 0.999) == pytest.approx((0.5, 0.25, 0.25, 0.25))
+
+
+@pytest.mark.parametrize("mass", [0.5, 0.8, 0.95])
+def test_the_box_holds_its_share_and_is_minimal(mass: float) -> None:
+    mask = np.random.default_rng(1).random((30, 30)) ** 8
+    x, y, width, height = (round(30 * value) for value in evidence_box(mask, mass))
+    part = mask[y : y + height, x : x + width]
+    assert part.sum() >= mass * mask.sum()
+    for smaller in (part[1:], part[:-1], part[:, 1:], part[:, :-1]):
+        assert smaller.sum() < mass * mask.sum()
+
+
+def test_an_empty_mask_means_the_whole_picture() -> None:
+    assert evidence_box(np.zeros((5, 5)), 0.8) == (0, 0, 1, 1)
+
+
+def test_a_box_grows_to_its_aspect_and_stays_inside() -> None:
+    x, y, width, height = grow_box((0.9, 0.4, 0.1, 0.2), 0.1, aspect=1.0)
+    assert (width, height) == pytest.approx((0.24, 0.24))
+    assert x + width == pytest.approx(1.0)
+    assert 0 <= y
+
+
+def test_the_control_has_the_crops_size_in_the_middle() -> None:
+    assert central_box((0.1, 0.0, 0.4, 0.2)) == pytest.approx((0.3, 0.4, 0.4, 0.2))

@@ -1,0 +1,117 @@
+"""Fixtures: real S3 servers for tests, Ceph's object gateway and moto's, and empty buckets on them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import s3fs
+from botocore.config import Config
+
+SCRIPT = Path(__file__).with_name("rgw.sh")
+CEPH = ("ceph-mon", "ceph-osd", "radosgw", "radosgw-admin")
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """A running server and the keys it knows."""
+
+    name: str
+    endpoint: str
+    region: str
+    key: str = "testing"
+    secret: str = "testing123"
+
+    def env(self) -> dict[str, str]:
+        """The standard AWS variables for this server."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": self.key,
+            "AWS_SECRET_ACCESS_KEY": self.secret,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def client(self) -> Any:
+        """A boto3 client of its own, so that tests do not check the code with itself."""
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            aws_access_key_id=self.key,
+            aws_secret_access_key=self.secret,
+            region_name=self.region,
+            config=Config(max_pool_connections=32, retries={"max_attempts": 2}),
+        )
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def unavailable(reason: str) -> None:
+    """Absence is a failure in CI, a skip elsewhere."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{reason}; CI must have it")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def ceph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    if missing := [name for name in CEPH if shutil.which(name) is None]:
+        unavailable(f"Ceph's object gateway is not installed (no {missing[0]}; Debian: radosgw ceph-mon ceph-osd)")
+    # Ceph's sockets need a short path.
+    folder = Path(f"/tmp/rgw-{uuid.uuid4().hex[:8]}")
+    port = free_port()
+    try:
+        subprocess.run([SCRIPT, "start", folder, str(port), str(free_port())], check=True, timeout=180)
+        yield S3Server("ceph", f"http://127.0.0.1:{port}", "default")
+    finally:
+        subprocess.run([SCRIPT, "stop", folder], check=False, timeout=60)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[S3Server]:
+    try:
+        from moto.server import ThreadedMotoServer
+    except ImportError:
+        unavailable("moto[server] is not installed")
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=free_port(), verbose=False)
+    server.start()
+    _, port = server.get_host_and_port()
+    yield S3Server("moto", f"http://127.0.0.1:{port}", "us-east-1")
+    server.stop()
+
+
+@pytest.fixture(params=["moto", "ceph"])
+def s3_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
+    """Each server in turn, its keys in the environment and no client left of the one before."""
+    server: S3Server = request.getfixturevalue(request.param)
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in server.env().items():
+        monkeypatch.setenv(name, value)
+    s3fs.S3FileSystem.clear_instance_cache()
+    yield server
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
+@pytest.fixture
+def bucket(s3_server: S3Server) -> str:
+    """Name of a new, empty bucket."""
+    name = f"b{uuid.uuid4().hex[:12]}"
+    client = s3_server.client()
+    if s3_server.region in ("us-east-1", "default"):
+        client.create_bucket(Bucket=name)
+    return name
