@@ -39,5 +39,9 @@ test: setup
 demo: setup
 	$(BIN)/trapaudit demo --out demo
 
+docs: setup
+	$(BIN)/python -m scd_core.config_doc
+	$(BIN)/python -m scd_core.audit.tables_doc
+
 clean:
 	rm -rf $(VENV) demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

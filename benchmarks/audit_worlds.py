@@ -55,7 +55,9 @@ class World:
 
     tables: dict[str, pa.Table]
     planted: list[Planted]
-    events: dict[str, np.ndarray]  # what every event was like, and `p_wrong`, the probability that one of its frames is wrong
+    events: dict[
+        str, np.ndarray
+    ]  # what every event was like, and `p_wrong`, the probability that one of its frames is wrong
 
 
 def load_world(world: World) -> duckdb.DuckDBPyConnection:
@@ -198,12 +200,17 @@ def _plant(rng: np.random.Generator, kind: str, size: float, events: dict[str, n
         taken["camera"].add(int(c))
         b = person()
         keys = _camera_keys(int(c)) | _pair_keys(int(a), b)
-        return _Found(_planted(kind, keys, ("camera_id", "deployment_id", "true_id", "pair")), (true == a) & (camera == c), b, 0.8)
+        return _Found(
+            _planted(kind, keys, ("camera_id", "deployment_id", "true_id", "pair")), (true == a) & (camera == c), b, 0.8
+        )
     if kind == "station":
         rate = 0.4
         c = pick("camera", per_camera, size / rate)
         b = person()
-        keys = _camera_keys(c) | {"predicted_id": {_name(b)}, "pair": {f"{_name(a)} -> {_name(b)}" for a in range(N_KNOWN + N_NEW)}}
+        keys = _camera_keys(c) | {
+            "predicted_id": {_name(b)},
+            "pair": {f"{_name(a)} -> {_name(b)}" for a in range(N_KNOWN + N_NEW)},
+        }
         return _Found(_planted(kind, keys, ("camera_id", "deployment_id", "predicted_id")), camera == c, b, rate)
     if kind == "overlay":
         rate = 0.5
@@ -227,10 +234,14 @@ def _plant(rng: np.random.Generator, kind: str, size: float, events: dict[str, n
         return _Found(_planted(kind, keys, ("true_id", "pair", "flank")), (true == a) & events["is_left"], b, rate)
     if kind == "blur":
         rate = min(0.7, size / max(1, events["is_blurred"].sum()))
-        return _Found(_planted(kind, {"quality": {"blurred"}}, ("quality",)), events["is_blurred"].copy(), -1, max(rate, 0.3))
+        return _Found(
+            _planted(kind, {"quality": {"blurred"}}, ("quality",)), events["is_blurred"].copy(), -1, max(rate, 0.3)
+        )
     if kind == "labeller":
         rate = 0.6
-        person_counts = np.array([[np.sum((true == a) & (events["labeller"] == p)) for p in range(1, 4)] for a in range(N_KNOWN)])
+        person_counts = np.array(
+            [[np.sum((true == a) & (events["labeller"] == p)) for p in range(1, 4)] for a in range(N_KNOWN)]
+        )
         person_counts[list(taken["true"])] = 0
         a, p = np.unravel_index(np.argmin(np.abs(person_counts - size / rate)), person_counts.shape)
         taken["true"].add(int(a))
@@ -285,7 +296,11 @@ _SURE |= {"blur": (3, 4), "dark_deployment": (3, 4)}
 
 
 def _tables(
-    rng: np.random.Generator, events: dict[str, np.ndarray], named: np.ndarray, labelled_as: np.ndarray, kind: np.ndarray
+    rng: np.random.Generator,
+    events: dict[str, np.ndarray],
+    named: np.ndarray,
+    labelled_as: np.ndarray,
+    kind: np.ndarray,
 ) -> dict[str, pa.Table]:
     """Frames, predictions, masks, re-classifications and labels of the events."""
     n_events = named.size
@@ -327,7 +342,9 @@ def _tables(
     }
     candidates = [
         [{"individual_id": a, "probability": p}, {"individual_id": b, "probability": q}]
-        for a, p, b, q in zip(strings["name"], probability.tolist(), strings["second"], second_probability.tolist(), strict=True)
+        for a, p, b, q in zip(
+            strings["name"], probability.tolist(), strings["second"], second_probability.tolist(), strict=True
+        )
     ]
     predictions = key | {
         "target_id": strings["media"],
@@ -361,7 +378,14 @@ def _tables(
         "finished_at": [START + timedelta(days=190)],
         "individuals": [[_name(one) for one in range(N_KNOWN)]],
     }
-    found = {"media": media, "predictions": predictions, "masks": masks, "reclassifications": again, "labels": labels, "runs": runs}
+    found = {
+        "media": media,
+        "predictions": predictions,
+        "masks": masks,
+        "reclassifications": again,
+        "labels": labels,
+        "runs": runs,
+    }
     return {table: _arrow(table, columns) for table, columns in found.items()}
 
 
@@ -384,7 +408,9 @@ def _strings(
         "event": [f"e{one:06d}" for one in event.tolist()],
         "file": [f"{one}/{place:07d}.jpg" for place, one in enumerate(camera)],
         "camera": camera,
-        "deployment": [f"{one}-d{half}" for one, half in zip(camera, events["deployment"][event].tolist(), strict=True)],
+        "deployment": [
+            f"{one}-d{half}" for one, half in zip(camera, events["deployment"][event].tolist(), strict=True)
+        ],
         "captured_at": moments,
         "name": [_name(one) for one in name.tolist()],
         "second": [_name(one) for one in second.tolist()],
@@ -439,5 +465,8 @@ def _masked(
 def _arrow(table: str, columns: dict) -> pa.Table:
     schema = table_schema(table)
     n = len(next(iter(columns.values())))
-    arrays = [pa.array(columns[name], schema.field(name).type) if name in columns else pa.nulls(n, schema.field(name).type) for name in schema.names]
+    arrays = [
+        pa.array(columns[name], schema.field(name).type) if name in columns else pa.nulls(n, schema.field(name).type)
+        for name in schema.names
+    ]
     return pa.Table.from_arrays(arrays, schema=schema)

@@ -8,6 +8,8 @@ import math
 import os
 import platform
 import subprocess
+import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -55,6 +57,11 @@ class Report:
     """The few numbers it is about; null where it could not be measured."""
     notes: dict[str, Any] = field(default_factory=dict)
     """What the numbers mean, and what was left out and why."""
+    _began: float = field(default_factory=time.perf_counter)
+
+    def progress(self, what: str) -> None:
+        """Tell on standard error what was just finished, and after how long."""
+        print(f"[{time.perf_counter() - self._began:6.0f} s] {what}", file=sys.stderr, flush=True)
 
     def as_json(self) -> dict[str, Any]:
         """The JSON object; numbers that are not finite become null."""

@@ -9,14 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from scd_core.masks import Masks, SCDConfig, fit_masks
-from scd_core.masks.cf_cam import cf_cam
-from scd_core.masks.fido import fido
-from scd_core.masks.gradient_maps import grad_cam, norm_grad
+from scd_core.masks import Masks, SCDConfig, cf_cam, fido, fit_masks, grad_cam, norm_grad
 from scd_core.masks.noise import uniform_field
 from scd_core.masks.single_map import masks_from_maps, unit_range
 
-__all__ = ["EXPENSIVE", "METHODS", "Method", "join_masks"]
+__all__ = ["EXPENSIVE", "METHODS", "QUICK", "Method", "join_masks"]
 
 Method = Callable[[nn.Module, Tensor, Tensor, Tensor], Masks]
 """(model, images (N, 3, H, W), targets (N,), seeds (N,)) -> masks."""
@@ -44,6 +41,8 @@ METHODS: dict[str, Method] = {
 
 EXPENSIVE = ("reference", "fido")
 """Methods of a thousand evaluations and more an image."""
+QUICK = ("default", "reference", "grad_cam", "norm_grad", "cf_cam", "chance")
+"""Methods of a quick run where none is named."""
 
 
 def join_masks(parts: Sequence[Masks]) -> Masks:

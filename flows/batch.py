@@ -49,9 +49,9 @@ def run_batch(job: Job, batch: Batch, run_id: str) -> dict[str, Any]:
         classify_shard.submit(part, shard, boxes_of(job, part.column("file").to_pylist()), number)
         for number, part in enumerate(usable)
     ]
-    predictions = _together("predictions", stages.gather("classify", named, [len(part) for part in usable]))
-    with stages.stage("triage", len(predictions)):
-        predictions = triage_batch(predictions, media, len(set(job.spec.labels)), job.config.triage, set(job.flags))
+    names = _together("predictions", stages.gather("classify", named, [len(part) for part in usable]))
+    with stages.stage("triage", len(names)):
+        predictions: pa.Table = triage_batch(names, media, len(set(job.spec.labels)), job.config.triage, set(job.flags))
 
     selected = list(cut(predictions.filter(predictions.column("is_selected")), max(1, size // MASK_SHARDS)))
     of_shard = [

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.table import Table
 
-from scd_core.job import plan_job, prepare_job
+from scd_core.job import count_new, list_job, prepare_job
 
 __all__ = ["print_query", "rebuild_report", "run_audit", "run_nightly", "say"]
 
@@ -22,8 +22,8 @@ def run_audit(console: Console, runner: Literal["threads", "ray"], **parameters:
         TrapauditError: bad input, found before a Prefect server is started, or failed work.
     """
     job = prepare_job(**parameters)
-    batches, objects = plan_job(job)
-    if batches or job.labels_url is not None:
+    objects, _ = list_job(job)
+    if count_new(job, objects) or job.labels_url is not None:
         from flows.audit_batch import audit_batch, runner_for
         from flows.progress import show_bars
 
@@ -31,7 +31,7 @@ def run_audit(console: Console, runner: Literal["threads", "ray"], **parameters:
         with show_bars(console):
             result = flow(**parameters)
     else:
-        result = {"batches": [], "n_objects": len(objects), "n_done": len(objects), "report": None}
+        result = {"batches": [], "n_objects": len(objects), "n_waiting": 0, "report": None}
     say(console, result)
     return result
 
@@ -63,6 +63,8 @@ def say(console: Console, result: dict[str, Any]) -> None:
     """Print what a run did, batch by batch."""
     if not result["batches"]:
         console.print(f"nothing to do: all {result['n_objects']} objects are committed already")
+    if result["n_waiting"]:
+        console.print(f"{result['n_waiting']} objects wait until their upload is complete")
     for commit in result["batches"]:
         counts = commit["counts"]
         if not commit["is_ours"]:

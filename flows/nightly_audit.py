@@ -20,8 +20,10 @@ def nightly_audit(
     config: str | dict[str, Any] | None = None,
     runner: Runner = "threads",
 ) -> dict[str, Any]:
-    """Audit all new objects below SOURCE; a night with nothing new does nothing and says so.
+    """Audit all new objects of complete uploads below SOURCE; a night with nothing new does nothing and says so.
 
     Args and returns as for :func:`flows.audit_batch.audit_batch`.
     """
-    return audit_batch.with_options(task_runner=runner_for(runner))(source, model, out, detections, config=config)
+    return audit_batch.with_options(task_runner=runner_for(runner))(
+        source, model, out, detections, config=config, only_complete=True
+    )

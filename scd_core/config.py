@@ -107,7 +107,7 @@ class TriageConfig(Settings):
 class SCDConfig(Settings):
     """How a Simplified Concrete Dropout mask is optimised (Korsch, Shadaydeh, Denzler 2023)."""
 
-    steps: int = Field(12, ge=1, description="most optimisation steps per image")
+    steps: int = Field(14, ge=1, description="most optimisation steps per image")
     samples: int = Field(2, ge=1, description="samples of each of the two maps per step")
     antithetic: bool = Field(True, description="draw samples in pairs (u, 1 - u) rather than independently")
     temperature: float = Field(1.0, gt=0, description="temperature t of the relaxation; small is nearly binary")
@@ -115,7 +115,7 @@ class SCDConfig(Settings):
         "simplified", description="concrete dropout on logits, or in its original form through p and clamped logs"
     )
     mask_size: int | None = Field(
-        28, ge=2, description="cells along the shorter side of the map; null is one cell per pixel"
+        56, ge=2, description="cells along the shorter side of the map; null is one cell per pixel"
     )
     smoothing: float = Field(0.0, ge=0, description="Gaussian smoothing of the map (sigma, cells)")
     sample_first: bool = Field(
@@ -126,9 +126,9 @@ class SCDConfig(Settings):
         description="the pixel that area_weight, variation_weight and eps count in: one of the image, or one of a "
         "frame of 224 x 224, so that a larger image costs no more",
     )
-    area_weight: float = Field(3e-3, ge=0, description="cost of evidence, lambda_1 (log-odds per pixel)")
+    area_weight: float = Field(1e-3, ge=0, description="cost of evidence, lambda_1 (log-odds per pixel)")
     variation_weight: float = Field(
-        1e-2, ge=0, description="cost of the map's total variation, lambda_tv (log-odds per pixel of edge)"
+        1e-3, ge=0, description="cost of the map's total variation, lambda_tv (log-odds per pixel of edge)"
     )
     ramp_steps: int = Field(5, ge=0, description="steps over which both costs rise from 0 to their weight")
     learning_rate: float = Field(10.0, gt=0, description="step size of AdamW (logits)")
@@ -145,10 +145,13 @@ class SCDConfig(Settings):
         10.0, gt=0, description="width of blur and local mean (sigma, pixels of a frame whose shorter side is 224)"
     )
     seed: int = Field(0, ge=0, description="seed of every image where fit_masks is given none")
+    average: bool = Field(True, description="the result is the mean of the logits over all steps, not the last ones")
     tolerance: float = Field(
-        0.0, ge=0, description="an image has converged when no step moves a map by more (mean change of p); 0 is never"
+        4e-3,
+        ge=0,
+        description="an image has converged when neither map moved by more between two looks (mean change of p); 0 is never",
     )
-    check_every: int = Field(5, ge=1, description="steps between two looks at convergence")
+    check_every: int = Field(2, ge=1, description="steps between two looks at convergence")
     max_samples_per_forward: int | None = Field(
         None, ge=1, description="most masked images in one forward pass; null measures the model and fits it to memory"
     )
@@ -163,9 +166,10 @@ class SCDConfig(Settings):
     def reference(cls) -> SCDConfig:
         """The published setting: 8 independent samples per map, 100 steps, full resolution, AdamW(10, eps 0.1)."""
         return cls(
-            steps=100, samples=8, antithetic=False, temperature=1.0, mask_size=None, smoothing=0.0, pixel_unit="image", area_weight=1e-3,
-            variation_weight=1e-2, ramp_steps=5, learning_rate=10.0, learning_rate_decay=1.0, betas=(0.9, 0.999),
-            eps=0.1, weight_decay=0.01, infill="blur", infill_sigma=10.0, tolerance=0.0,
+            steps=100, samples=8, antithetic=False, temperature=1.0, mask_size=None, smoothing=0.0,
+            pixel_unit="image", area_weight=1e-3, variation_weight=1e-2, ramp_steps=5, learning_rate=10.0,
+            learning_rate_decay=1.0, betas=(0.9, 0.999), eps=0.1, weight_decay=0.01, infill="blur", infill_sigma=10.0,
+            average=False, tolerance=0.0,
         )  # fmt: skip
 
 

@@ -6,10 +6,12 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
 
+from scd_core.audit.claims import claim_batches
 from scd_core.audit.labels import read_labels
 from scd_core.audit.labels_import import check_labels
 from scd_core.audit.store import AuditStore
@@ -17,10 +19,10 @@ from scd_core.config import AuditConfig, load_config
 from scd_core.errors import InputError
 from scd_core.identify.detections import Detection, Detections, read_detections
 from scd_core.identify.package import PackageSpec, read_package
-from scd_core.media import Batch, ObjectRef, list_objects, plan_batches
+from scd_core.media import Batch, ObjectRef, batch_levels, list_source, split_complete
 from scd_core.triage.flags import read_flags
 
-__all__ = ["Job", "Shard", "plan_job", "prepare_job"]
+__all__ = ["Job", "Shard", "boxes_of", "count_new", "list_job", "plan_job", "prepare_job"]
 
 
 @dataclass(frozen=True)
@@ -97,22 +99,23 @@ def prepare_job(
     return job
 
 
-def plan_job(job: Job, objects: Sequence[ObjectRef] | None = None) -> tuple[list[Batch], list[ObjectRef]]:
-    """List SOURCE, hold labels, detections and flags against it, and plan what is not committed yet.
+def list_job(job: Job, *, only_complete: bool = False) -> tuple[list[ObjectRef], int]:
+    """List SOURCE, and hold labels, flags and detections against it.
 
     Args:
         job: a prepared job.
-        objects: the listing, where it is known already.
+        only_complete: leave out uploads that are still under way (no marker file, and not quiet for long enough).
 
     Returns:
-        The batches to do, oldest first, and the whole listing.
+        The objects to audit, and how many wait for their upload to be complete.
 
     Raises:
         InputError: SOURCE cannot be listed or holds no images; labels, flags or detections do not fit it.
     """
-    objects = list_objects(job.source, job.config.media) if objects is None else list(objects)
-    files = [item.file for item in objects]
-    known = {*files, *(item.uri for item in objects)}
+    settings = job.config.media
+    listing = list_source(job.source, settings)
+    files = [item.file for item in listing.objects]
+    known = {*files, *(item.uri for item in listing.objects)}
     if job.labels is not None and not job.allow_unknown_labels:
         doubts = check_labels(job.labels, known, job.spec.labels)
         if doubts:
@@ -120,15 +123,39 @@ def plan_job(job: Job, objects: Sequence[ObjectRef] | None = None) -> tuple[list
     _check_flags(job.flags, known)
     if job.detections is not None:
         job.detections.match(files)
-    done = AuditStore(job.out).committed_media(job.model_digest, job.config_digest)
-    batches = plan_batches(
+    if not only_complete:
+        return listing.objects, 0
+    ready, waiting = split_complete(
+        listing.objects,
+        listing.markers,
+        batch_levels=batch_levels(settings),
+        quiet_seconds=settings.quiet_seconds,
+        now=datetime.now(UTC),
+    )
+    return ready, len(waiting)
+
+
+def count_new(job: Job, objects: Sequence[ObjectRef]) -> int:
+    """How many objects are not committed for this model and these settings; reads only."""
+    done = AuditStore(job.out).media_statuses(job.model_digest, job.config_digest)
+    return sum(1 for item in objects if done.get(item.media_id, "missing") == "missing")
+
+
+def plan_job(job: Job, objects: Sequence[ObjectRef]) -> list[Batch]:
+    """Batches of what is not committed yet, unfinished ones of earlier runs included, oldest first.
+
+    Raises:
+        RunError: OUT could not be read or written.
+    """
+    settings = job.config.media
+    return claim_batches(
+        AuditStore(job.out),
         objects,
         model_digest=job.model_digest,
         config_digest=job.config_digest,
-        batch_size=job.config.media.batch_size,
-        done_media=done,
+        batch_size=settings.batch_size,
+        batch_levels=batch_levels(settings),
     )
-    return batches, objects
 
 
 def boxes_of(job: Job, files: Collection[str]) -> dict[str, tuple[Detection, ...]] | None:

@@ -45,8 +45,8 @@ RULES = (
     CauseRule(
         "label_suspect",
         "The newest labels of one moment differ; or one labeller's pictures of an individual are given this one name (at least "
-        "3 events, a fifth of that labeller's), while those of the other labellers are not (at most a twentieth, at least 3 "
-        "events); or the model is sure of its name (`label_suspect_probability`), stays with it "
+        "3 events, a fifth of that labeller's), while those of the other labellers are not (at most a quarter of that share, at least "
+        "3 events); or the model is sure of its name (`label_suspect_probability`), stays with it "
         "under the mask, all frames of the event agree, the evidence lies on the animal, the labelled individual is given less "
         "than 0.02, and this pair is not one that recurs.",
         "is_one_labellers_pair OR (probability >= {label_suspect_probability} AND is_masked AND final_id = predicted_id "
@@ -63,8 +63,8 @@ RULES = (
     ),
     CauseRule(
         "flank",
-        "The side of the animal is known, and the individual's labelled events of this side err at least half of the time, "
-        "while those of its other side err at most a fifth of the time (at least 3 events each).",
+        "The side of the animal is known, and the individual's labelled events of this side err at least two times "
+        "in five, while those of its other side err at most two fifths as often (at least 3 events each).",
         "is_weak_flank",
         "'the ' || flank || ' flank of this individual is mostly misread, the other one is not'",
     ),

@@ -274,7 +274,7 @@ _WEAK_FLANKS = """
     )
     SELECT weak.true_id, weak.flank FROM flanks weak JOIN flanks strong
         ON weak.true_id = strong.true_id AND weak.flank <> strong.flank
-    WHERE weak.n >= 3 AND strong.n >= 3 AND weak.rate >= 0.5 AND strong.rate <= 0.2
+    WHERE weak.n >= 3 AND strong.n >= 3 AND weak.rate >= 0.4 AND strong.rate <= 0.4 * weak.rate
 """
 
 _ONE_LABELLERS_PAIRS = """
@@ -292,5 +292,6 @@ _ONE_LABELLERS_PAIRS = """
     SELECT pairs.true_id, pairs.predicted_id, pairs.labelled_by FROM pairs
     JOIN labellers USING (true_id, labelled_by) JOIN people USING (true_id) JOIN confusions USING (true_id, predicted_id)
     WHERE is_wrong AND pairs.n >= 3 AND pairs.weight >= 0.2 * labellers.weight AND people.n - labellers.n >= 3
-        AND confusions.weight - pairs.weight <= 0.05 * (people.weight - labellers.weight)
+        AND (confusions.weight - pairs.weight) / (people.weight - labellers.weight)
+            <= 0.25 * pairs.weight / labellers.weight
 """

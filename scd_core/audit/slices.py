@@ -68,7 +68,6 @@ def _listed(data: SliceData, families: list[FamilyTests], config: SliceConfig, n
         low, high = wilson_interval(tests.rate, tests.n_effective, config.confidence)
         for place, codes in enumerate(tests.codes.tolist()):
             values = {key: data.values[key][code] for key, code in zip(tests.family, codes, strict=True)}
-            rate, base = float(tests.rate[place]), float(tests.base_rate[place])
             rows.append(
                 {
                     "slice_id": slice_id(values),
@@ -78,11 +77,11 @@ def _listed(data: SliceData, families: list[FamilyTests], config: SliceConfig, n
                     "n_images": int(tests.sums.n_images[place]),
                     "n_errors": int(tests.sums.n_errors[place]),
                     "n_effective": float(tests.n_effective[place]),
-                    "error_rate": rate,
+                    "error_rate": float(tests.rate[place]),
                     "ci_low": float(low[place]),
                     "ci_high": float(high[place]),
-                    "baseline_rate": base,
-                    "lift": rate / base if base > 0 else None,
+                    "baseline_rate": float(tests.base_rate[place]),
+                    "lift": float(tests.lift[place]),
                     "p_value": float(tests.p_value[place]),
                     "n_tests": n_tests,
                 }
@@ -90,6 +89,5 @@ def _listed(data: SliceData, families: list[FamilyTests], config: SliceConfig, n
     rows.sort(key=lambda row: (row["p_value"], row["slice_id"]))
     for row, q in zip(rows, benjamini_hochberg([row["p_value"] for row in rows], n_tests), strict=True):
         row["q_value"] = float(q)
-        is_lifted = row["lift"] is None or row["lift"] >= config.min_lift
-        row["is_systematic"] = bool(q < config.max_q and is_lifted)
+        row["is_systematic"] = bool(q < config.max_q and row["lift"] >= config.min_lift)
     return rows

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from scd_core.audit.causes import CAUSES
 from scd_core.config import SliceConfig
 
 __all__ = ["Members", "SliceData", "family_groups", "is_error", "is_of", "slice_data", "slice_members"]
@@ -46,6 +47,7 @@ class SliceData:
     is_wrong: Bools  # (n,)
     codes: dict[str, Ints]  # key -> (n,) index into values, -1 where the key is null
     values: dict[str, list[str]]  # key -> values
+    cause: Ints  # (n,) index into CAUSES; -1 for a right row
     rows: pa.Table  # the rows themselves
 
     @property
@@ -132,6 +134,7 @@ def slice_data(errors: pa.Table) -> SliceData:
         is_wrong=pc.not_equal(rows["error_type"], "correct").to_numpy(),
         codes=codes,
         values=values,
+        cause=pc.fill_null(pc.index_in(rows["cause"], pa.array(CAUSES)), -1).to_numpy().astype(np.int64),
         rows=rows,
     )
 

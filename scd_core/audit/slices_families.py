@@ -28,6 +28,7 @@ class FamilyTests:
     rate: Floats  # (g,)
     n_effective: Floats  # (g,)
     base_rate: Floats  # (g,)
+    lift: Floats  # (g,) rate over base_rate; for predicted_id, wrong calls over those expected; infinite over nothing
     p_value: Floats  # (g,)
     n_hypotheses: int  # slices with enough events, those that are not listed for want of errors included
 
@@ -57,8 +58,9 @@ def family_tests(data: SliceData, family: tuple[str, ...], config: SliceConfig) 
     ordinary = ordinary_rates(total)
     rate, n = effective_counts(sums, ordinary)
     base_rate, base_n = effective_counts(total.minus(sums), ordinary)
+    p_value = _p_value(sums, ordinary, base_rate, base_n)
     return FamilyTests(
-        family, codes[listed], sums, rate, n, base_rate, _p_value(sums, ordinary, base_rate, base_n), int(tested.sum())
+        family, codes[listed], sums, rate, n, base_rate, _lift(rate, base_rate), p_value, int(tested.sum())
     )
 
 
@@ -105,10 +107,16 @@ def _test_names(data: SliceData, family: tuple[str, ...], config: SliceConfig) -
     base_rate, base_n = effective_counts(base, ordinary)
     p_value = _p_value(exposed, ordinary, base_rate, base_n * (n_names - 1 if not others and not by_pair else 1))
     rate, n = effective_counts(shown, ordinary if by_pair else ordinary_rates(everything))
+    lift = _lift(effective_counts(exposed, ordinary)[0], base_rate)
     if not by_pair:
         expected = base_rate * exposed.weight.sum(axis=1)
         base_rate = _ratio(expected, expected + (shown.weight - shown.wrong).sum(axis=1))
-    return FamilyTests(family, _name_codes(data, family, others, codes[of], name), shown, rate, n, base_rate, p_value, n_hypotheses)
+    names = _name_codes(data, family, others, codes[of], name)
+    return FamilyTests(family, names, shown, rate, n, base_rate, lift, p_value, n_hypotheses)
+
+
+def _lift(rate: Floats, base_rate: Floats) -> Floats:
+    return np.divide(rate, base_rate, out=np.full(rate.shape, np.inf), where=base_rate > 0)
 
 
 def _p_value(sums: Sums, ordinary: Floats, base_rate: Floats, base_n: Floats) -> Floats:

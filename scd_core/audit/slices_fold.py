@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlogy
 
+from scd_core.audit.causes import CAUSES
 from scd_core.audit.slices_count import Sums, effective_counts, group_sums, ordinary_rates
 from scd_core.audit.slices_data import Members, SliceData, is_error, is_of, slice_members
 from scd_core.audit.statistics import rate_excess_p_value
@@ -17,6 +18,10 @@ __all__ = ["fold"]
 
 _CLOSE = 0.05
 """Explanations whose likelihoods differ by less than this share are equally good; the simpler is taken."""
+_WEAK = [CAUSES.index("confusable_pair"), CAUSES.index("unexplained")]
+"""Causes that say only that no other one showed."""
+_SPLIT = 0.01
+"""Level, over all splits tried, at which a slice is seen as made of unlike parts."""
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -33,6 +38,10 @@ def fold(data: SliceData, rows: list[dict[str, Any]], config: SliceConfig) -> No
     individual is folded into camera-and-individual, while an individual that errs only at one bad camera is folded into
     the camera.
 
+    A wide slice can fit best because two narrow ones meet in it. So before a slice stands, those that cut through it are
+    tried: where the part inside one errs more than the part outside (one-sided, 0.01 over the number tried), the one that
+    splits it best goes first, and the wide one has to stand on what is left.
+
     Among explanations that fit equally well the one with fewer keys stands. A slice told by the predicted name alone stands
     only where nothing else explains it: being called B is a consequence, not a circumstance.
 
@@ -46,10 +55,9 @@ def fold(data: SliceData, rows: list[dict[str, Any]], config: SliceConfig) -> No
     members = {row["slice_id"]: slice_members(data, dict(row["slice"])) for row in open_rows}
     is_left = np.ones(data.event.size, bool)
     while open_rows:
-        best = open_rows[_best(data, open_rows, members, is_left, config)]
+        best = open_rows[_purest(data, open_rows, members, is_left, config)]
         found = members[best["slice_id"]]
-        explained = found.rows if found.name is None else found.errors
-        explained = explained[is_left[explained]]
+        explained = _explained(data, found.left(is_left))
         is_left[explained] = False
         rest = _Rest(data, is_left)
         remaining = []
@@ -57,11 +65,26 @@ def fold(data: SliceData, rows: list[dict[str, Any]], config: SliceConfig) -> No
             if row is best:
                 continue
             of_row = members[row["slice_id"]]
-            if _shares(of_row, explained, data.event.size) and not rest.differs(of_row, cut, config):
+            touches = _shares(of_row, explained, data.event.size)
+            if touches and (_is_no_worse(row, best) or not rest.differs(of_row, cut, config)):
                 row["folded_into"] = best["slice_id"]
             else:
                 remaining.append(row)
         open_rows = remaining
+
+
+def _explained(data: SliceData, left: Members) -> Ints:
+    """The errors of a slice that it explains: those of its own cause, and those whose cause does not show."""
+    causes = data.cause[left.errors]
+    shown = np.bincount(causes, minlength=len(CAUSES))
+    own = int(shown.argmax())
+    return left.errors[(causes == own) | np.isin(causes, _WEAK)]
+
+
+def _is_no_worse(row: dict[str, Any], best: dict[str, Any]) -> bool:
+    """Whether a slice is a part of the best one and errs no more than it, as far as its interval tells."""
+    is_part = set(row["slice"]) > set(best["slice"])
+    return is_part and row["ci_low"] <= best["error_rate"]
 
 
 class _Rest:
@@ -110,12 +133,57 @@ def _shares(members: Members, rows: Ints, n: int) -> bool:
     return bool(is_one[members.rows].any())
 
 
-def _best(
+def _purest(
     data: SliceData, rows: list[dict[str, Any]], members: dict[str, Members], is_left: Bools, config: SliceConfig
 ) -> int:
-    """The best fit; among nearly equal ones over much the same errors, the simplest."""
-    is_consequence = [row["family"] == "predicted_id" for row in rows]
-    chosen = [place for place in range(len(rows)) if not is_consequence[place]] or list(range(len(rows)))
+    """The best fit, or the slice within it that its errors come from."""
+    part = is_left
+    places = [place for place, row in enumerate(rows) if row["family"] != "predicted_id"] or list(range(len(rows)))
+    best = _best(data, rows, places, members, part, config)
+    while True:
+        inside = np.zeros(data.event.size, bool)
+        inside[members[rows[best]["slice_id"]].rows] = True
+        part = part & inside
+        places = _splits(data, [place for place in places if place != best], rows, members, part)
+        if not places:
+            return best
+        best = _best(data, rows, places, members, part, config)
+
+
+def _splits(
+    data: SliceData, places: list[int], rows: list[dict[str, Any]], members: dict[str, Members], part: Bools
+) -> list[int]:
+    """The slices that cut some rows into a part that errs more and a part that errs less."""
+    size = int(part.sum())
+    cutting = []
+    for place in places:
+        left = members[rows[place]["slice_id"]].left(part)
+        if left.rows.size and size - left.rows.size:
+            cutting.append((place, left.rows))
+    if not cutting:
+        return []
+    everything = np.flatnonzero(part)
+    total = group_sums(data, np.zeros(size, np.int64), everything, data.is_wrong[everything], 1)
+    ordinary = ordinary_rates(total)
+    found = []
+    for place, inside in cutting:
+        sums = group_sums(data, np.zeros(inside.size, np.int64), inside, data.is_wrong[inside], 1)
+        rate, n = effective_counts(sums, ordinary, with_unseen=True)
+        base_rate, base_n = effective_counts(total.minus(sums), ordinary)
+        if base_n[0] and rate_excess_p_value(rate * n, n, base_rate * base_n, base_n)[0] <= _SPLIT / len(cutting):
+            found.append(place)
+    return found
+
+
+def _best(
+    data: SliceData,
+    rows: list[dict[str, Any]],
+    chosen: list[int],
+    members: dict[str, Members],
+    is_left: Bools,
+    config: SliceConfig,
+) -> int:
+    """The best fit among some; among nearly equal ones over much the same errors, the simplest."""
     left = {place: members[rows[place]["slice_id"]].left(is_left) for place in chosen}
     n, x = _events(data, np.flatnonzero(is_left))
     fits = {place: _fit(data, left[place], n, x) for place in chosen}
@@ -144,16 +212,17 @@ def _events(data: SliceData, rows: Ints) -> tuple[int, int]:
 def _fit(data: SliceData, left: Members, n_all: int, x_all: int) -> float:
     """Bernoulli log-likelihood ratio of telling the events inside from those outside, each labelled event once.
 
-    The response is erring at all, so that all slices can be held against one another; a slice that tells one name gives up
-    the share of its errors that go to other names.
+    The response is erring at all, so that all slices can be held against one another; what a slice explains of it is the
+    share of its errors that have one cause and, where it tells a name, go to that name.
     """
     n, x = _events(data, left.rows)
     n0, x0 = max(n_all - n, 0), max(x_all - x, 0)
     if not n or not n0 or x / n <= x0 / n0:
         return 0.0
     fit = _log_likelihood(x, n) + _log_likelihood(x0, n0) - _log_likelihood(x + x0, n + n0)
-    wrong = data.is_wrong[left.rows].sum()
-    return float(fit * left.is_error.sum() / max(1, wrong))
+    errors = data.cause[left.errors]
+    of_one_cause = np.bincount(errors, minlength=len(CAUSES)).max() if errors.size else 0
+    return float(fit * of_one_cause / max(1, data.is_wrong[left.rows].sum()))
 
 
 def _overlap(a: Ints, b: Ints) -> float:

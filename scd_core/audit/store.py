@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import re
+import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, TypeVar
@@ -157,7 +158,8 @@ class AuditStore:
             if not self.storage.exists(self._path(*relative.split("/"))):
                 raise RunError(f"batch {batch_key}: {table} is not at {self.url}/{relative}; run again to write it")
         path = self._path("commits", f"{batch_key}.json")
-        data = _json({"batch_key": batch_key, **content})
+        # The token makes this call's content unlike any other's, so that winning is never mistaken.
+        data = _json({"batch_key": batch_key, **content, "commit_token": secrets.token_hex(8)})
         return self._write(lambda: self.storage.create(path, data), path)
 
     def committed_media(self, model_digest: str, config_digest: str) -> set[str]:

@@ -10,20 +10,17 @@ from scd_core.masks.engine import fit_masks
 from scd_core.masks.result import Masks
 
 if TYPE_CHECKING:
-    from scd_core.masks.cf_cam import cf_cam
-    from scd_core.masks.fido import fido
+    from scd_core.masks.cluster_filter import cf_cam
+    from scd_core.masks.fill_in import fido
     from scd_core.masks.gradient_maps import grad_cam, norm_grad
 
 __all__ = ["Masks", "SCDConfig", "cf_cam", "fido", "fit_masks", "grad_cam", "norm_grad"]
 
 # Comparators are loaded when they are asked for: an audit needs none of them, nor scikit-learn, which one imports.
-_COMPARATORS = {"cf_cam": "cf_cam", "fido": "fido", "grad_cam": "gradient_maps", "norm_grad": "gradient_maps"}
+_COMPARATORS = {"cf_cam": "cluster_filter", "fido": "fill_in", "grad_cam": "gradient_maps", "norm_grad": "gradient_maps"}
 
 
 def __getattr__(name: str) -> Any:
     if name not in _COMPARATORS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_COMPARATORS[name]}"), name)
-    # The function takes the place of the module of the same name, which the import has bound here.
-    globals()[name] = value
-    return value
+    return getattr(importlib.import_module(f"{__name__}.{_COMPARATORS[name]}"), name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import Literal
 
@@ -14,19 +13,19 @@ from scd_core.masks.adamw import RowAdamW
 from scd_core.masks.concrete import keep_probability, original_concrete, simplified_concrete
 from scd_core.masks.door import bad_images, check_request
 from scd_core.masks.forward import Forward
+from scd_core.masks.grid import Grid
 from scd_core.masks.infill import make_infill
 from scd_core.masks.log_odds import target_score
 from scd_core.masks.noise import paired_uniform
 from scd_core.masks.preserve import Model, borrowed, model_device, model_dtype
-from scd_core.masks.resample import bilinear_matrix, gaussian_matrix, resample, total_variation
+from scd_core.masks.resample import total_variation
 from scd_core.masks.result import Masks
+from scd_core.masks.working_set import WorkingSet
 
 __all__ = ["fit_masks"]
 
 _MAPS = 2
 """Sufficient and destroying."""
-_FRAME_224 = 224 * 224
-"""Pixels of the frame that the costs count in where ``config.pixel_unit`` is `frame_224`."""
 
 
 def fit_masks(
@@ -88,65 +87,6 @@ def fit_masks(
     return fitting.masks
 
 
-@dataclass
-class _Rows:
-    """The images being optimised; every tensor has one row per image."""
-
-    index: list[int]
-    infill: torch.Tensor  # (W, 3, H, W)
-    delta: torch.Tensor  # (W, 3, H, W), image - infill
-    targets: torch.Tensor
-    rivals: torch.Tensor | None
-    seeds: torch.Tensor
-    logits: torch.Tensor  # (W, 2, h, w), map logits k
-    before: torch.Tensor  # (W, 2, h, w), sigmoid(k) at the last look
-    optimiser: RowAdamW
-    step: torch.Tensor  # (W,) steps taken
-    finite: torch.Tensor  # (W,) bool, every score so far was finite
-    taken: list[int]  # steps taken, as the host knows them
-
-    def select(self, kept: list[int]) -> _Rows:
-        rows = torch.tensor(kept, device=self.targets.device)
-        return _Rows(
-            [self.index[row] for row in kept], self.infill[rows], self.delta[rows], self.targets[rows],
-            None if self.rivals is None else self.rivals[rows], self.seeds[rows], self.logits[rows], self.before[rows],
-            self.optimiser.select(rows), self.step[rows], self.finite[rows], [self.taken[row] for row in kept],
-        )  # fmt: skip
-
-    def joined(self, other: _Rows) -> _Rows:
-        def cat(name: str) -> torch.Tensor:
-            return torch.cat((getattr(self, name), getattr(other, name)))
-
-        return _Rows(
-            self.index + other.index, cat("infill"), cat("delta"), cat("targets"),
-            None if self.rivals is None else cat("rivals"), cat("seeds"), cat("logits"), cat("before"),
-            self.optimiser.joined(other.optimiser), cat("step"), cat("finite"), self.taken + other.taken,
-        )  # fmt: skip
-
-
-class _Grid:
-    """The map's grid of cells and how it is spread over the pixels of the image."""
-
-    def __init__(self, height: int, width: int, config: SCDConfig, device: torch.device, dtype: torch.dtype) -> None:
-        short = min(height, width)
-        size = short if config.mask_size is None else min(config.mask_size, short)
-        self.pixels = (height, width)
-        self.cells = (round(height * size / short), round(width * size / short))
-        self.unit_pixels = height * width if config.pixel_unit == "image" else _FRAME_224
-        scale = (self.unit_pixels / (height * width)) ** 0.5
-        self.step = (scale * height / self.cells[0], scale * width / self.cells[1])
-        self.pixels_per_cell = self.unit_pixels / (self.cells[0] * self.cells[1])
-        self.is_identity = self.cells == self.pixels and config.smoothing == 0
-        self.rows, self.columns = (
-            (bilinear_matrix(pixels, cells) @ gaussian_matrix(cells, config.smoothing)).to(device, dtype)
-            for pixels, cells in zip(self.pixels, self.cells, strict=True)
-        )
-
-    def spread(self, values: torch.Tensor) -> torch.Tensor:
-        """(..., h, w) over the cells -> (..., H, W) over the pixels."""
-        return values if self.is_identity else resample(values, self.rows, self.columns)
-
-
 class _Fitting:
     """One call of :func:`fit_masks`: the queue of images, the working set, and the result being filled."""
 
@@ -166,7 +106,7 @@ class _Fitting:
         self.device = model_device(model, images.device)
         self.dtype = torch.float64 if model_dtype(model) == torch.float64 else torch.float32
         count, _, height, width = images.shape
-        self.grid = _Grid(height, width, config, self.device, self.dtype)
+        self.grid = Grid(height, width, config, self.device, self.dtype)
         self.samples = _MAPS * config.samples
         self.forward = Forward(
             model, config, self.device, self.dtype, (height, width), count * self.samples * config.steps
@@ -220,10 +160,10 @@ class _Fitting:
 
     # --- the working set ----------------------------------------------------------------------------------------
 
-    def _enter(self, rows: _Rows | None) -> _Rows | None:
+    def _enter(self, rows: WorkingSet | None) -> WorkingSet | None:
         """Fill the working set from the queue."""
         width = max(1, self.forward.limit // self.samples)
-        room = width - (0 if rows is None else len(rows.index))
+        room = width - (0 if rows is None else len(rows))
         chosen = list(islice(self.queue, max(0, room)))
         if not chosen:
             return rows
@@ -236,7 +176,7 @@ class _Fitting:
             backgrounds = backgrounds[where.to(backgrounds.device)].to(pixels)
         infill = make_infill(pixels, self.config.infill, self.config.infill_sigma, seeds, backgrounds)
         logits = torch.zeros(len(chosen), _MAPS, *self.grid.cells, device=self.device, dtype=self.dtype)
-        entered = _Rows(
+        entered = WorkingSet(
             index=chosen,
             infill=infill,
             delta=pixels - infill,
@@ -244,6 +184,7 @@ class _Fitting:
             rivals=None if self.contrast is None else self.contrast.cpu()[picked].to(self.device),
             seeds=seeds,
             logits=logits,
+            total=torch.zeros_like(logits),
             before=keep_probability(logits),
             optimiser=RowAdamW.for_rows(logits),
             step=torch.zeros(len(chosen), dtype=torch.int64, device=self.device),
@@ -252,30 +193,28 @@ class _Fitting:
         )
         return entered if rows is None else rows.joined(entered)
 
-    def _steps_to_next_look(self, rows: _Rows) -> int:
+    def _steps_to_next_look(self, rows: WorkingSet) -> int:
         until_last = self.config.steps - max(rows.taken)
         return until_last if self.config.tolerance == 0 else min(self.config.check_every, until_last)
 
-    def _leave(self, rows: _Rows) -> _Rows | None:
+    def _leave(self, rows: WorkingSet) -> WorkingSet | None:
         """Write the images that are done, or have failed, into the result; keep the others."""
         now = keep_probability(rows.logits)
         moved = (now - rows.before).abs().mean((2, 3)).amax(1)
         rows.before = now
         finite, still = rows.finite.tolist(), (moved < self.config.tolerance).tolist()
         done = [
-            row
-            for row in range(len(rows.index))
-            if rows.taken[row] >= self.config.steps or still[row] or not finite[row]
+            row for row in range(len(rows)) if rows.taken[row] >= self.config.steps or still[row] or not finite[row]
         ]
         if not done:
             return rows
         self._write(rows.select(done), [still[row] for row in done], [finite[row] for row in done])
-        kept = [row for row in range(len(rows.index)) if row not in set(done)]
+        kept = [row for row in range(len(rows)) if row not in set(done)]
         return rows.select(kept) if kept else None
 
     # --- one step -----------------------------------------------------------------------------------------------
 
-    def _step(self, rows: _Rows) -> None:
+    def _step(self, rows: WorkingSet) -> None:
         """One optimisation step of all rows; nothing in here waits for the device."""
         logits = rows.logits.detach().requires_grad_()
         with torch.autocast(self.device.type, enabled=False):
@@ -285,10 +224,11 @@ class _Fitting:
             gradient = torch.autograd.grad((keep, cost), logits, (gradient, torch.ones_like(cost)))[0]
         rows.finite &= finite
         rows.optimiser.update(rows.logits, gradient, rows.step, self.config, self.grid.pixels_per_cell)
+        rows.total += rows.logits
         rows.step += 1
         rows.taken = [taken + 1 for taken in rows.taken]
 
-    def _sampled_keep(self, logits: torch.Tensor, rows: _Rows) -> torch.Tensor:
+    def _sampled_keep(self, logits: torch.Tensor, rows: WorkingSet) -> torch.Tensor:
         """(W, 2 * S, H, W): share of each pixel that is kept, S samples of the sufficient map, then S of the other."""
         config, grid = self.config, self.grid
         cells = grid.cells if config.sample_first else grid.pixels
@@ -301,7 +241,7 @@ class _Fitting:
             evidence = relax(grid.spread(logits)[:, :, None], uniform, config.temperature)
         return torch.cat((evidence[:, 0], 1 - evidence[:, 1]), dim=1)
 
-    def _gradient_of_keep(self, keep: torch.Tensor, rows: _Rows) -> tuple[torch.Tensor, torch.Tensor]:
+    def _gradient_of_keep(self, keep: torch.Tensor, rows: WorkingSet) -> tuple[torch.Tensor, torch.Tensor]:
         """Gradient of the scores by the kept share, and whether each row's scores were finite."""
         gradient = torch.empty_like(keep)
         finite = torch.ones_like(rows.finite)
@@ -309,12 +249,12 @@ class _Fitting:
         sign[: self.config.samples] = -1
         start = 0
         while start < self.samples:
-            part = slice(start, start + max(1, min(self.samples, self.forward.limit // len(rows.index))))
+            part = slice(start, start + max(1, min(self.samples, self.forward.limit // len(rows))))
             blended = torch.addcmul(rows.infill[:, None], keep[:, part, None], rows.delta[:, None])
             count = blended.shape[1]
             targets = rows.targets.repeat_interleave(count)
             rivals = None if rows.rivals is None else rows.rivals.repeat_interleave(count)
-            weight = (sign[part] / self.config.samples).repeat(len(rows.index))
+            weight = (sign[part] / self.config.samples).repeat(len(rows))
             by_pixel, scores = self.forward.gradient(blended.flatten(0, 1), targets, rivals, weight)
             gradient[:, part] = (by_pixel.view_as(blended) * rows.delta[:, None]).sum(2)
             finite &= scores.view(-1, count).isfinite().all(1)
@@ -332,12 +272,15 @@ class _Fitting:
 
     # --- the result ---------------------------------------------------------------------------------------------
 
-    def _write(self, rows: _Rows, still: list[bool], finite: list[bool]) -> None:
+    def _write(self, rows: WorkingSet, still: list[bool], finite: list[bool]) -> None:
         """Score the final maps and store everything about these rows."""
-        evidence = self.grid.spread(keep_probability(rows.logits)).clamp(0, 1)
+        logits = rows.logits
+        if self.config.average:
+            logits = rows.total / rows.step.view(-1, 1, 1, 1)
+        evidence = self.grid.spread(keep_probability(logits)).clamp(0, 1)
         keep = torch.stack((evidence[:, 0], 1 - evidence[:, 1]), dim=1)
-        probability = torch.empty(len(rows.index), _MAPS, device=self.device, dtype=self.dtype)
-        for start in range(0, len(rows.index), width := max(1, self.forward.limit // _MAPS)):
+        probability = torch.empty(len(rows), _MAPS, device=self.device, dtype=self.dtype)
+        for start in range(0, len(rows), width := max(1, self.forward.limit // _MAPS)):
             part = slice(start, start + width)
             blended = torch.addcmul(rows.infill[part, None], keep[part, :, None], rows.delta[part, None])
             logits = self.forward.logits(blended.flatten(0, 1))

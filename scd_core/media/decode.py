@@ -19,6 +19,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from scd_core.media.overlap import Budget
 from scd_core.media.types import MediaError
 
 __all__ = ["decode_image", "load_image", "open_image", "sniff", "upright_size"]
@@ -34,6 +35,9 @@ _PLUGINS = (
     TiffImagePlugin,
     WebPImagePlugin,
 )
+_PIXELS = Budget(180_000_000)
+"""Pixels that the process's threads decode at once: about 1.5 GB, however many threads there are."""
+
 _ORIENTATION = 0x0112
 _DNG_VERSION = 0xC612
 _JPEG_MODES = {"JPEG", "MPO"}
@@ -188,7 +192,8 @@ def decode_image(data: bytes, *, target: int | None = None, max_pixels: int) -> 
     """Decode a still image: RGB, 8 bit, upright.
 
     JPEG data are decoded at 1/2, 1/4 or 1/8 scale where that leaves the shorter side at least ``target`` pixels (scaled
-    DCT); every coded byte is still read, so damage is still found. CMYK, grey, palette and 16-bit pictures are
+    DCT); every coded byte is still read, so damage is still found. What is still more than four times as large as needed
+    is averaged down to at least twice, so that what waits for the model stays small. CMYK, grey, palette and 16-bit pictures are
     converted (16 bit by its full range), transparency is dropped.
 
     Args:
@@ -210,8 +215,11 @@ def load_image(image: Image.Image, *, target: int | None = None) -> Image.Image:
             # draft() keeps both sides at least as large as asked, so ask in the picture's own proportions.
             scale = min(1.0, target / min(image.size))
             image.draft(None, (max(1, round(image.width * scale)), max(1, round(image.height * scale))))
-        image.load()
-        rgb = _to_rgb(image)
+        with _PIXELS.hold(image.width * image.height):
+            image.load()
+            rgb = _to_rgb(image)
+            if target is not None and (factor := _excess(min(rgb.size), target)) > 1:
+                rgb = rgb.reduce(factor)
     except Image.DecompressionBombError as error:
         raise MediaError("unsupported", "decode", f"decompression bomb: {error}") from error
     except MemoryError as error:
@@ -224,17 +232,24 @@ def load_image(image: Image.Image, *, target: int | None = None) -> Image.Image:
     return rgb
 
 
+def _excess(side: int, target: int) -> int:
+    factor = 1
+    while side // (2 * factor) >= 2 * target:
+        factor *= 2
+    return factor
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "RGB":
         return image
     if image.mode.startswith("I"):
         # 16-bit grey: the whole range is scaled, so that two pictures of one camera stay comparable.
-        grey = np.clip(np.asarray(image, dtype=np.float64) / 257.0, 0, 255)
-        return Image.fromarray(np.rint(grey).astype(np.uint8)).convert("RGB")
+        grey = np.clip(np.asarray(image), 0, 65_535) // 257
+        return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
     if image.mode == "F":
-        values = np.nan_to_num(np.asarray(image, dtype=np.float64), nan=0.0, posinf=255.0, neginf=0.0)
-        grey = np.clip(values * (255.0 if values.max(initial=0.0) <= 1.0 else 1.0), 0, 255)
-        return Image.fromarray(np.rint(grey).astype(np.uint8)).convert("RGB")
+        values = np.nan_to_num(np.asarray(image, dtype=np.float32), nan=0.0, posinf=255.0, neginf=0.0)
+        values *= 255.0 if values.max(initial=0.0) <= 1.0 else 1.0
+        return Image.fromarray(np.clip(values, 0, 255).astype(np.uint8)).convert("RGB")
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")
     return image.convert("RGB")

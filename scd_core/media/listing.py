@@ -75,7 +75,7 @@ def list_source(source: str, config: MediaConfig) -> Listing:
     if is_manifest(source):
         return Listing(_check(storage, manifest_objects(source), None), {})
     try:
-        entries = list(storage.entries())
+        entries = list(storage.entries(versions=True))
         if not entries:
             entries = _single(storage)
     except FileNotFoundError as error:
@@ -125,7 +125,11 @@ def _single(storage: Storage) -> list[Entry]:
     folder, _, name = storage.root.rpartition("/")
     if not folder or not name or not storage.exists(storage.root):
         return []
-    found = [entry for entry in Storage(storage.fs, storage.protocol, folder).entries() if entry.path == storage.root]
+    found = [
+        entry
+        for entry in Storage(storage.fs, storage.protocol, folder).entries(versions=True)
+        if entry.path == storage.root
+    ]
     if found:
         storage.root = folder
     return found

@@ -78,7 +78,7 @@ def manifest_objects(source: str) -> list[ObjectRef]:
         raise InputError(f"manifest {manifest.url}: names no media; expected a column filePath or file")
     home = open_source(source)
     folder = Storage(home.fs, home.protocol, home.root.rpartition("/")[0])
-    inside = {folder.uri_of(entry.path): entry for entry in folder.entries()}
+    inside = {folder.uri_of(entry.path): entry for entry in folder.entries(versions=True)}
 
     def ref(uri: str) -> ObjectRef:
         entry = inside.get(uri)

@@ -36,8 +36,8 @@ def measure_pixels(image: Image.Image) -> PixelFacts:
     Args:
         image: RGB picture of any size.
     """
-    small = image.copy()
-    small.thumbnail((_SIDE, _SIDE), Image.Resampling.BOX, reducing_gap=None)
+    scale = min(1.0, _SIDE / max(image.size))
+    small = image.resize([max(1, round(side * scale)) for side in image.size], Image.Resampling.BOX)
     ycbcr = np.asarray(small.convert("YCbCr"), dtype=np.float32)
     grey = ycbcr[..., 0]
     cut = int(len(ycbcr) * _STRIP)

@@ -170,10 +170,14 @@ class Storage:
 
     # listing
 
-    def entries(self, relative: str = "") -> Iterator[Entry]:
+    def entries(self, relative: str = "", *, versions: bool = False) -> Iterator[Entry]:
         """All objects below a folder of the root, at any depth, in no promised order; folders themselves are left out.
 
         A folder that is not there holds nothing.
+
+        Args:
+            relative: folder below the root; empty for all.
+            versions: tell the version of each object, where the bucket keeps versions.
 
         Raises:
             RunError: the storage did not answer.
@@ -183,27 +187,38 @@ class Storage:
         if self.is_local:
             yield from _local_entries(folder)
         elif self.is_s3:
-            yield from self._s3_entries(folder)
+            yield from self._s3_entries(folder, versions)
         else:
             yield from self._other_entries(folder)
 
-    def _s3_entries(self, folder: str) -> Iterator[Entry]:
+    def _s3_entries(self, folder: str, versions: bool) -> Iterator[Entry]:
         bucket, _, prefix = folder.partition("/")
         prefix = f"{prefix}/" if prefix else ""
-        if self._has_versions(bucket):
-            try:
-                yield from self._s3_pages(bucket, prefix, "list_object_versions")
-                return
-            except PermissionError:  # the right to list versions is a separate one; the ETag serves instead
-                pass
-        yield from self._s3_pages(bucket, prefix, "list_objects_v2")
+        method = "list_object_versions" if versions and self._has_versions(bucket) else "list_objects_v2"
+        yield from self._s3_pages(bucket, prefix, method)
 
     def _has_versions(self, bucket: str) -> bool:
-        try:
-            answer = self._s3(f"s3://{bucket}", "get_bucket_versioning", Bucket=bucket)
-        except OSError:
+        """Whether the bucket keeps versions and these credentials may list them; without that right the ETag serves.
+
+        The answer goes into every media_id, so a refusal counts only when it is repeated.
+        """
+
+        def ask(method: str, **arguments: Any) -> dict[str, Any] | None:
+            for _ in range(LOOKS):
+                try:
+                    return self._s3(f"s3://{bucket}", method, Bucket=bucket, **arguments)
+                except PermissionError:
+                    time.sleep(LOOK_SECONDS)
+                except OSError as error:
+                    if http_status(error) in (405, 501):  # a server without versions
+                        return None
+                    raise
+            return None
+
+        status = ask("get_bucket_versioning")
+        if status is None or status.get("Status") not in ("Enabled", "Suspended"):
             return False
-        return answer.get("Status") in ("Enabled", "Suspended")
+        return ask("list_object_versions", MaxKeys=1) is not None
 
     def _s3_pages(self, bucket: str, prefix: str, method: str) -> Iterator[Entry]:
         versions = method == "list_object_versions"
@@ -369,12 +384,18 @@ class Storage:
         """Write a new object whole, or leave the one that is there.
 
         Returns:
-            True where this call wrote it (or an earlier try of it, whose answer was lost); False where another did.
+            True where the object now there has this content; False where another has been there before. (A put may
+            have been done although its answer was lost, and HTTP clients repeat it unasked; the content tells.)
 
         Raises:
             RunError: the storage did not answer.
             OSError: the storage refused.
         """
+        if self._create(path, data):
+            return True
+        return self.read(path) == data
+
+    def _create(self, path: str, data: bytes) -> bool:
         if self.is_local:
             return _create_local(Path(self.root), Path(path), data)
         if self.is_memory:
@@ -383,24 +404,19 @@ class Storage:
                     return False
                 self.fs.pipe_file(path, data)
                 return True
-        tries = 0
 
         def put() -> bool:
-            nonlocal tries
-            tries += 1
             try:
                 self.fs.pipe_file(path, data, mode="create")
-            except (OSError, FileExistsError) as error:
+            except OSError as error:
                 if not _is_conflict(error):
                     raise
-                if error_code(error) in ("ConditionalRequestConflict", "OperationAborted"):
+                if error_code(error) in _UNDECIDED:
                     raise _ConflictError(f"another writer is at {self.uri_of(path)}") from error
                 return False
             return True
 
-        if retry(put, f"write {self.uri_of(path)}"):
-            return True
-        return tries > 1 and self.read(path) == data
+        return retry(put, f"write {self.uri_of(path)}")
 
     def put(self, path: str, data: bytes) -> None:
         """Write an object whole, replacing one that is there; readers see the old or the new, never a mixture."""
@@ -429,6 +445,9 @@ class Storage:
         return retry(lambda: self.fs.call_s3(method, **arguments), f"{method} {where}")
 
 
+_UNDECIDED = ("ConditionalRequestConflict", "OperationAborted")
+
+
 class _ConflictError(ConnectionError):
     """409: two create-only puts met; the outcome is open, so ask again."""
 
@@ -437,11 +456,7 @@ def _is_conflict(error: BaseException) -> bool:
     """Whether a create-only put was refused because the object is there: AWS, Ceph and moto word it differently."""
     if isinstance(error, FileExistsError):
         return True
-    return http_status(error) in (409, 412) or error_code(error) in (
-        "PreconditionFailed",
-        "ConditionalRequestConflict",
-        "OperationAborted",
-    )
+    return http_status(error) in (409, 412) or error_code(error) in ("PreconditionFailed", *_UNDECIDED)
 
 
 def _local_entries(folder: str) -> Iterator[Entry]:

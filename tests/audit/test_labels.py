@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from audit_builder import AuditBuilder, label, write_csv
+from tests.audit.audit_builder import AuditBuilder, label, write_csv
 
 from scd_core.audit import read_table
 from scd_core.audit.labels import read_labels

@@ -6,7 +6,7 @@ from pathlib import Path
 import duckdb
 import fsspec
 import pytest
-from audit_builder import AuditBuilder, label
+from tests.audit.audit_builder import AuditBuilder, label
 
 from scd_core.audit import connect, read_table
 from scd_core.audit.query import run_sql

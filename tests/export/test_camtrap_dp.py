@@ -12,7 +12,6 @@ from typing import Any
 
 import frictionless
 import pytest
-from tests.report.world import World, build_world, planted_frames
 
 from scd_core.audit import read_table
 from scd_core.audit.export import export_audit
@@ -20,6 +19,7 @@ from scd_core.audit.export.camtrap_dp import CORE_TABLES, table_descriptor
 from scd_core.audit.labels import read_labels
 from scd_core.audit.schema import TABLES
 from scd_core.errors import InputError
+from tests.report.world import World, build_world, planted_frames
 
 
 def rows(folder: Path, table: str) -> list[dict[str, str]]:
@@ -72,7 +72,9 @@ def test_descriptor_names_the_published_standard(placed: World, folder: Path) ->
     base = "https://raw.githubusercontent.com/tdwg/camtrap-dp/1.0.2"
     assert package["profile"] == f"{base}/camtrap-dp-profile.json"
     resources = {resource["name"]: resource for resource in package["resources"]}
-    assert [resources[name]["schema"] for name in CORE_TABLES] == [f"{base}/{name}-table-schema.json" for name in CORE_TABLES]
+    assert [resources[name]["schema"] for name in CORE_TABLES] == [
+        f"{base}/{name}-table-schema.json" for name in CORE_TABLES
+    ]
     assert {name for name in resources if name.startswith("audit-")} == {f"audit-{t.replace('_', '-')}" for t in TABLES}
     # what the profile requires
     assert {"created", "contributors", "project", "spatial", "temporal", "taxonomic"} <= package.keys()
@@ -150,14 +152,14 @@ def test_what_is_lacking_is_said(nowhere: World, folder: Path, caplog: pytest.Lo
     with caplog.at_level(logging.WARNING):
         export_audit(nowhere.out, str(folder), "camtrap-dp")
     said = "\n".join(caplog.messages)
-    assert "1 media have no capture time" in said
+    assert "1 medium has no capture time" in said
     assert "deployments without coordinates" in said and "offset from UTC is unknown" in said
     deployments = rows(folder, "deployments")
     for row in deployments:
         assert row["deploymentID"] in said and row["latitude"] == row["longitude"] == ""
         assert row["timestampIssues"] == "true"
     errors = validate(folder)
-    assert {(error.type, error.label) for error in errors} == {
+    assert {(error.type, error.field_name) for error in errors} == {
         ("constraint-error", "latitude"), ("constraint-error", "longitude"),
     }  # fmt: skip
     package = json.loads((folder / "datapackage.json").read_text("utf-8"))
@@ -194,7 +196,7 @@ def test_hostile_names_survive(tmp_path: Path, folder: Path) -> None:
     names = {"Luna": 'Lu,na "the" | ł\nTwo', "Nyx": "=HYPERLINK(1)"}
     for frame in frames:
         frame.true, frame.called, frame.final = (names.get(n, n) for n in (frame.true, frame.called, frame.final))
-        frame.camera = "C, \"7\"; DROP TABLE media --'"
+        frame.camera = 'C, "7"; DROP TABLE media --\''
         frame.file = "C/" + Path(frame.file).name.replace("IMG", "IM..G")
     world = build_world(tmp_path, frames, broken=False, has_pictures=False, is_placed=True)
     export_audit(world.out, str(folder), "camtrap-dp")
@@ -256,5 +258,5 @@ def test_an_export_to_memory(placed: World) -> None:
     import fsspec
 
     address = export_audit(placed.out, "memory://exports/one", "camtrap-dp")
-    assert address == "memory://exports/one/datapackage.json"
+    assert address.startswith("memory://") and address.endswith("/exports/one/datapackage.json")
     assert json.loads(fsspec.filesystem("memory").cat("/exports/one/datapackage.json"))["resources"]

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.report.world import World, build_world, commit_world, planted_frames
 
 from scd_core.audit.export import export_audit
 from scd_core.audit.labels import read_labels
+from tests.report.world import World, build_world, commit_world, planted_frames
 
 
 def exported(world: World, folder: Path) -> dict[str, Any]:

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from services.servers import free_port
+
+from tests.services.servers import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = ROOT / "scd_core" / "scenes" / "models" / "shortcut"
 FAST = {
-    "media": {"shard_size": 4, "fetch_workers": 4},
+    "media": {"shard_size": 6, "fetch_workers": 4},
     "masks": {"steps": 3, "mask_size": 8},
     "triage": {"control_rate": 0.5},
 }
@@ -78,10 +79,11 @@ class Runner:
         env: dict[str, str] | None = None,
         config: dict[str, Any] | None = None,
         model: str = str(MODEL),
+        report: bool = False,
     ) -> tuple[int, dict[str, int], str]:
         """Exit status (-9 where it was killed), calls per hook, and what it printed."""
         start = self.log.stat().st_size if self.log.exists() else 0
-        call = {"source": source, "model": model, "out": out, "config": config or FAST}
+        call = {"source": source, "model": model, "out": out, "config": config or FAST, "report": report}
         order = {"call": call, "env": env or {}, "log": str(self.log), "kill": kill}
         self.process.stdin.write(json.dumps(order) + "\n")
         self.process.stdin.flush()

@@ -10,7 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tables import check_whole, rows_of
+
+from tests.faults.tables import check_whole, rows_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
@@ -28,7 +29,6 @@ STAGES = (
     "table",
     "commit",
     "delete",
-    "snapshot",
 )
 
 
@@ -78,7 +78,7 @@ def test_killed_again_and_again_it_still_gets_there(runner, scenes, tmp_path):
     out = tmp_path / "killed"
     kills = 0
     for point in points(calls, 12, SEED + 1):
-        status, _, said = runner.run(str(scenes), str(out), kill=point)
+        status, _, said = runner.run(str(scenes), str(out), kill=point, report=True)
         assert status in (0, -9), said
         kills += status == -9
     assert kills >= 4

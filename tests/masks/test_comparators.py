@@ -10,9 +10,9 @@ import torch
 from torch import nn
 from torchvision import models
 
-from scd_core.masks.cf_cam import cf_cam, channel_weights
+from scd_core.masks.cluster_filter import cf_cam, channel_weights
 from scd_core.masks.feature_layer import find_feature_layer
-from scd_core.masks.fido import fido
+from scd_core.masks.fill_in import fido
 from scd_core.masks.gradient_maps import _step, grad_cam, norm_grad
 from scd_core.masks.metrics import class_sensitivity, energy_in_region
 from scd_core.masks.preserve import borrowed
@@ -58,10 +58,16 @@ def quadrant(target: int) -> torch.Tensor:
     return region
 
 
-@pytest.mark.parametrize("name", ["gradient_maps", "cf_cam", "fido"])
+@pytest.mark.parametrize("name", ["gradient_maps", "cluster_filter", "fill_in"])
 def test_examples_in_the_documentation_run(name):
     result = doctest.testmod(importlib.import_module(f"scd_core.masks.{name}"))
     assert result.attempted > 0 and result.failed == 0
+
+
+def test_the_package_gives_the_functions_whatever_was_imported_before():
+    from scd_core import masks
+
+    assert [masks.cf_cam, masks.fido, masks.grad_cam, masks.norm_grad] == [cf_cam, fido, grad_cam, norm_grad]
 
 
 class TestShape:

@@ -25,7 +25,9 @@ def test_samples_and_deterministic_keep_agree_in_sign() -> None:
 @pytest.mark.parametrize("logit", [-2.0, 0.0, 0.7, 3.0])
 def test_chance_of_a_kept_sample_is_the_keep_probability(temperature: float, logit: float) -> None:
     samples = simplified_concrete(torch.tensor(logit), _noise(40_000), temperature)
-    assert (samples > 0.5).float().mean().item() == pytest.approx(keep_probability(torch.tensor(logit)).item(), abs=0.01)
+    assert (samples > 0.5).float().mean().item() == pytest.approx(
+        keep_probability(torch.tensor(logit)).item(), abs=0.01
+    )
 
 
 @pytest.mark.parametrize("logit", [-40.0, -17.0, 17.0, 30.0, 40.0])
@@ -70,7 +72,7 @@ def test_both_forms_are_one_function_at_equal_temperature(temperature: float) ->
 
 
 @pytest.mark.parametrize("form", [simplified_concrete, original_concrete])
-def test_gradcheck(form) -> None:  # noqa: ANN001
+def test_gradcheck(form) -> None:
     logits = torch.linspace(-3, 3, 12, dtype=torch.float64, requires_grad=True)
     uniform = _noise(12, torch.float64)
     assert torch.autograd.gradcheck(lambda values: form(values, uniform, 0.7), (logits,))
@@ -87,7 +89,15 @@ def test_noise_depends_on_seed_and_step_and_on_nothing_else() -> None:
     for row in range(3):
         assert torch.equal(together[row], uniform_field(seeds[row : row + 1], step[row : row + 1], (2, 5, 5))[0])
     assert not torch.equal(uniform_field(seeds, step + 1, (25,)), together.flatten(1)[:, :25])
-    assert len({tuple(row.flatten().tolist()) for row in uniform_field(torch.tensor([0, 1, 2**32]), torch.zeros(3).long(), (9,))}) == 3
+    assert (
+        len(
+            {
+                tuple(row.flatten().tolist())
+                for row in uniform_field(torch.tensor([0, 1, 2**32]), torch.zeros(3).long(), (9,))
+            }
+        )
+        == 3
+    )
 
 
 def test_noise_is_uniform_and_uncorrelated() -> None:

@@ -12,7 +12,10 @@ from scd_core.masks.resample import bilinear_matrix, gaussian_matrix, resample, 
 
 @pytest.fixture
 def images() -> torch.Tensor:
-    return torch.randn(3, 3, 40, 56, generator=torch.Generator().manual_seed(1)) + torch.tensor([5.0, 0.0, -5.0])[:, None, None]
+    return (
+        torch.randn(3, 3, 40, 56, generator=torch.Generator().manual_seed(1))
+        + torch.tensor([5.0, 0.0, -5.0])[:, None, None]
+    )
 
 
 SEEDS = torch.tensor([0, 1, 2])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from services.pictures import encode, photo
+
+from tests.services.pictures import encode, photo
 
 
 @pytest.fixture

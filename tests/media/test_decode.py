@@ -8,10 +8,10 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image, ImageFile
-from services.pictures import encode, exif_block, photo
 
 from scd_core.media import MediaError, decode_image
 from scd_core.media.decode import sniff
+from tests.services.pictures import encode, exif_block, photo
 
 LIMIT = 10_000_000
 

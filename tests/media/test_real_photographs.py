@@ -6,10 +6,10 @@ import os
 from collections import Counter
 
 import pytest
-from services.pictures import SHARED
 
 from scd_core.config import MediaConfig
 from scd_core.media import MediaError, describe_objects, find_manifest, iter_images, list_objects
+from tests.services.pictures import SHARED
 
 pytestmark = pytest.mark.skipif(
     not SHARED.is_dir() and not os.environ.get("CI"), reason="the photographs of ../shared/data are not here"

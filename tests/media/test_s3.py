@@ -6,11 +6,11 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from services.pictures import encode, photo
 
 from scd_core.config import MediaConfig
 from scd_core.errors import InputError
 from scd_core.media import MediaError, describe_objects, iter_images, list_objects
+from tests.services.pictures import encode, photo
 
 CONFIG = MediaConfig()
 ODD = [

@@ -117,6 +117,7 @@ def chromium() -> Iterator[Page]:
             [program, *_FLAGS, f"--user-data-dir={profile}", "about:blank"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            env=os.environ | {"TMPDIR": profile},  # nothing of it stays behind
         )
         try:
             with connect(_address(Path(profile), process), max_size=None, open_timeout=60) as socket:

@@ -7,6 +7,7 @@ import io
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -240,11 +241,7 @@ def label_world(world: World) -> None:
 def draw(frame: Frame) -> bytes:
     """A camera-trap picture: ground, sky, a feeding station at C07, a spotted animal."""
     width, height = SIZE
-    rng = np.random.default_rng(int(hashlib.sha256((frame.camera or "").encode()).hexdigest()[:6], 16))
-    shade = np.linspace(150, 60, height)[:, None, None] * np.array([0.8, 1.0, 0.6]) + rng.normal(
-        0, 9, (height, width, 3)
-    )
-    image = Image.fromarray(np.clip(shade, 0, 255).astype(np.uint8))
+    image = ground(frame.camera or "").copy()
     pen = ImageDraw.Draw(image)
     if frame.camera == "C07":
         x, y, w, h = STATION
@@ -263,6 +260,17 @@ def draw(frame: Frame) -> bytes:
     sink = io.BytesIO()
     image.save(sink, "JPEG", quality=85)
     return sink.getvalue()
+
+
+@cache
+def ground(camera: str) -> Image.Image:
+    """What a camera sees without an animal."""
+    width, height = SIZE
+    rng = np.random.default_rng(int(hashlib.sha256(camera.encode()).hexdigest()[:6], 16))
+    shade = np.linspace(150, 60, height)[:, None, None] * np.array([0.8, 1.0, 0.6]) + rng.normal(
+        0, 9, (height, width, 3)
+    )
+    return Image.fromarray(np.clip(shade, 0, 255).astype(np.uint8))
 
 
 def evidence(frame: Frame) -> bytes:

@@ -86,8 +86,10 @@ def write_camtrap_dp(connection: duckdb.DuckDBPyConnection, folder: Path, now: d
 def _package(
     connection: duckdb.DuckDBPyConnection, extras: list[dict[str, Any]], notes: list[str], now: datetime
 ) -> dict[str, Any]:
-    first, last = connection.execute("SELECT min(captured_at)::DATE, max(captured_at)::DATE FROM placed").fetchone() or ()
-    sources = [row[0] for row in connection.execute("SELECT DISTINCT source FROM runs WHERE source IS NOT NULL ORDER BY 1").fetchall()]
+    first, last = (
+        connection.execute("SELECT min(captured_at)::DATE, max(captured_at)::DATE FROM placed").fetchone() or ()
+    )
+    found = connection.execute("SELECT DISTINCT source FROM runs WHERE source IS NOT NULL ORDER BY source").fetchall()
     core = [
         {
             "name": table,
@@ -108,12 +110,12 @@ def _package(
         "title": "Camera-trap audit",
         "description": " ".join(
             (
-                "Machine and human identifications of individuals, written by trapaudit; the tables of the audit are below audit/.",
+                "Machine and human identifications of individuals, by trapaudit; the audit's own tables are below audit/.",
                 *(f"{note[0].upper()}{note[1:]}." for note in notes),
             )
         ),
         "contributors": [{"title": "trapaudit", "role": "contributor"}],
-        "sources": [{"title": source} for source in sources],
+        "sources": [{"title": row[0]} for row in found],
         "project": {
             "title": "Camera-trap audit",
             "description": "The audit does not know the project; samplingDesign and captureMethod are assumed.",
@@ -147,7 +149,8 @@ def _notes(connection: duckdb.DuckDBPyConnection) -> list[str]:
     (untimed,) = connection.execute("SELECT count(*) FROM placed WHERE captured_at IS NULL").fetchone() or (0,)
     if untimed:
         notes.append(
-            f"{untimed} media have no capture time and are in audit/media.csv only, because Camtrap DP requires a time"
+            f"{untimed} {'medium has' if untimed == 1 else 'media have'} no capture time and stand in audit/media.csv only, "
+            "because Camtrap DP requires a time"
         )
     nowhere = _named(connection, "latitude IS NULL OR longitude IS NULL")
     if nowhere:

@@ -53,13 +53,16 @@ def write_megadetector(connection: duckdb.DuckDBPyConnection, folder: Path, now:
         InputError: the audit holds no media.
     """
     categories = _categories(connection)
-    models = [row[0] for row in connection.execute("SELECT DISTINCT model_digest FROM newest_predictions ORDER BY ALL").fetchall()]
+    models = [
+        row[0]
+        for row in connection.execute("SELECT DISTINCT model_digest FROM newest_predictions ORDER BY ALL").fetchall()
+    ]
     head = {
         "info": {
             "format_version": "1.4",
             "detector": "detections given to trapaudit",
             "detection_completion_time": now.strftime("%Y-%m-%d %H:%M:%S"),
-            "classifier": "trapaudit, models " + ", ".join(digest[:12] for digest in models) + "; final names first",
+            "classifier": "trapaudit, models " + ", ".join(row[0][:12] for row in models) + "; final names first",
             "classification_completion_time": now.strftime("%Y-%m-%d %H:%M:%S"),
         },
         "detection_categories": _DETECTIONS,
@@ -103,7 +106,10 @@ def _image(name: str, rows: list[dict[str, Any]], categories: dict[str, str]) ->
         return {"file": name, "failure": first["failure_reason"] or first["status"], "detections": None}
     if all(row["prediction_status"] == "failed" for row in rows):
         return {"file": name, "failure": first["prediction_failure"] or "not classified", "detections": None}
-    return {"file": name, "detections": [_detection(row, categories) for row in rows if row["prediction_status"] == "ok"]}
+    return {
+        "file": name,
+        "detections": [_detection(row, categories) for row in rows if row["prediction_status"] == "ok"],
+    }
 
 
 def _detection(row: dict[str, Any], categories: dict[str, str]) -> dict[str, Any]:

@@ -74,4 +74,6 @@ def _send(storage: Storage, local: Path, relative: str) -> None:
         storage.fs.put_file(str(local), path)
     except OSError as error:
         where = storage.uri_of(path)
-        raise RunError(f"{where}: cannot be written ({error.strerror or error}); export again to another folder") from error
+        raise RunError(
+            f"{where}: cannot be written ({error.strerror or error}); export again to another folder"
+        ) from error

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from itertools import groupby
 
 from PIL import Image
 
@@ -21,7 +21,6 @@ from scd_core.audit.report.draw import (
 from scd_core.audit.report.queries import Row
 from scd_core.audit.report.words import STRATEGY_WORDS, moment
 from scd_core.config import MediaConfig
-from scd_core.errors import TrapauditError
 from scd_core.media import MediaError, iter_images
 
 __all__ = ["Example", "Picture", "load_examples", "shared_out"]
@@ -113,33 +112,32 @@ def shared_out(wanted: Iterable[Sequence[str]]) -> list[str]:
 
 def _images(
     rows: Sequence[Row], sources: Mapping[str, str], config: MediaConfig
-) -> Iterable[tuple[Row, Image.Image | MediaError]]:
-    """Rows with their frames, in order; runs of one SOURCE are fetched together, ahead of the drawing."""
-    start = 0
-    while start < len(rows):
-        source = sources.get(rows[start]["batch_key"]) or rows[start]["uri"]
-        stop = start
-        while stop < len(rows) and (sources.get(rows[stop]["batch_key"]) or rows[stop]["uri"]) == source:
-            stop += 1
-        part = rows[start:stop]
+) -> Iterator[tuple[Row, Image.Image | MediaError]]:
+    """Rows with their frames, in order; neighbours of one SOURCE are fetched together, ahead of the drawing."""
+    failures: dict[str, str] = {}
+    for source, neighbours in groupby(rows, lambda row: sources.get(row["batch_key"]) or _storage_root(row["uri"])):
+        part = list(neighbours)
         n_done = 0
         try:
-            for item, image in iter_images(part, source, config, target_for=_needed_side):
-                yield _as_row(item), image
-                n_done += 1
-        except TrapauditError as error:
-            # The page is worth having without its pictures: storage that does not answer is said in their place.
-            for item in part[n_done:]:
-                yield item, MediaError("missing", "fetch", str(error))
-        start = stop
+            if source not in failures:
+                for item, image in iter_images(part, source, config, target_for=_DECODED_SIDE):
+                    yield dict(item), image
+                    n_done += 1
+        except Exception as error:  # noqa: BLE001 - whatever a storage raises, the page is worth having without its pictures
+            # Storage that does not answer is asked once, not once for each picture.
+            failures[source] = " ".join(str(error).split()) or type(error).__name__
+        for item in part[n_done:]:
+            yield item, MediaError("missing", "fetch", failures[source])
 
 
-def _as_row(item: Mapping[str, Any]) -> Row:
-    return dict(item)
+def _storage_root(uri: str) -> str:
+    """Bucket or host of an address, where the run does not tell its SOURCE.
 
-
-def _needed_side(item: Mapping[str, Any]) -> int:
-    return _DECODED_SIDE
+    >>> _storage_root("s3://cards/C01/a.jpg"), _storage_root("file:///data/a.jpg")
+    ('s3://cards', 'file:///')
+    """
+    scheme, _, rest = uri.partition("://")
+    return f"{scheme}://{rest.partition('/')[0] or '/'}"
 
 
 def _chosen_view(row: Row, views: Sequence[Row]) -> Row | None:
@@ -206,7 +204,8 @@ def _pictures(
 
 
 def _how(view: Row) -> str:
-    return STRATEGY_WORDS.get(view["strategy"], view["strategy"])
+    name = str(view["strategy"])
+    return STRATEGY_WORDS.get(name, name)
 
 
 def _picture(caption: str, alt: str, image: Image.Image) -> Picture:

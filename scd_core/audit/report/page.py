@@ -43,6 +43,7 @@ def _environment() -> Environment:
         "trends": words.TREND_WORDS,
         "error_words": words.ERROR_WORDS,
         "strategies": words.STRATEGY_WORDS,
+        "plural": words.plural,
         "slice_title": words.slice_title,
     }
     return environment

@@ -19,6 +19,7 @@ __all__ = [
     "moment",
     "number",
     "percent",
+    "plural",
     "reason",
     "slice_title",
 ]
@@ -134,6 +135,11 @@ def day(value: date | datetime | None) -> str:
 def reason(name: str) -> str:
     """A reason of triage or suspicion in words."""
     return SUSPICION_REASONS.get(name) or FLAG_WORDS.get(name) or name.replace("_", " ")
+
+
+def plural(n: int, one: str, many: str) -> str:
+    """The word for one thing or for several."""
+    return one if n == 1 else many
 
 
 def slice_title(keys: Mapping[str, str]) -> str:

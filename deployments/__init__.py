@@ -1,0 +1,1 @@
+"""How the flows run by themselves: Prefect deployments, the upload relay, logging."""

@@ -1,0 +1,58 @@
+"""The run that an upload wakes: what arrived since the last run is audited."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+from prefect.logging import get_run_logger
+
+from flows.audit_batch import Runner, audit_batch, runner_for
+from flows.deployed import warn_of_other_version
+
+__all__ = ["audit_uploads"]
+
+
+@flow(
+    name="audit-uploads",
+    flow_run_name="uploads {source}",
+    persist_result=False,
+    retries=1,
+    retry_delay_seconds=60,
+    timeout_seconds=12 * 3600,
+)
+def audit_uploads(
+    source: str,
+    model: str,
+    out: str,
+    detections: str | None = None,
+    config: str | dict[str, Any] | None = None,
+    runner: Runner = "threads",
+    report: bool = True,
+    event: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Audit all new objects below SOURCE, woken by an upload's event, a poll, or by hand.
+
+    The event is only a wake-up: SOURCE is listed and what is not committed yet is the work, so lost, doubled, late and
+    reordered notifications change nothing.
+
+    Args:
+        source: fsspec URL or path of the images.
+        model: URL or path of a model package.
+        out: URL or path where the audit tables are kept.
+        detections: URL of MegaDetector JSON or CSV.
+        config: URL of a YAML or JSON file, or the settings themselves.
+        runner: where shards are worked on.
+        report: refresh the error tables and the HTML report at the end; deployments leave that to `refresh-error-report`.
+        event: payload of the event that woke the run; it is logged, and nothing else.
+
+    Returns:
+        As :func:`flows.audit_batch.audit_batch`.
+    """
+    warn_of_other_version()
+    if event:
+        get_run_logger().info(
+            "woken by %s notifications of %s", event.get("n_notifications", "?"), event.get("prefix", "an upload")
+        )
+    flow_of_runner = audit_batch.with_options(task_runner=runner_for(runner))
+    return flow_of_runner(source, model, out, detections, config=config, report=report)

@@ -1,0 +1,45 @@
+"""The GPU limit of a worker: at most so many tasks compute on its GPU at once, however many runs it has taken."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prefect.concurrency.sync import concurrency
+
+from scd_core.errors import RunError
+
+__all__ = ["LIMIT_VARIABLE", "gpu_slot"]
+
+LIMIT_VARIABLE = "TRAPAUDIT_GPU_LIMIT"
+"""Names the Prefect concurrency limit of this worker's GPU; `trapaudit deploy --gpu-limit NAME=N` makes it."""
+
+
+@contextmanager
+def gpu_slot(device: str) -> Iterator[None]:
+    """Hold a slot of this worker's GPU limit while inside.
+
+    A worker without the variable, or a task on the CPU, has no limit. The limit is strict: where it is named but was never
+    made, the task fails, because computing without it is what runs a GPU out of memory.
+
+    Args:
+        device: the device the task computes on, as resolved: ``cpu``, ``cuda``, ``cuda:N``.
+
+    Raises:
+        RunError: the limit does not exist, or Prefect's server lost the slot.
+    """
+    name = os.environ.get(LIMIT_VARIABLE, "").strip()
+    if not name or device.startswith("cpu"):
+        yield
+        return
+    from prefect.concurrency._asyncio import ConcurrencySlotAcquisitionError
+
+    try:
+        with concurrency(name, occupy=1, strict=True):
+            yield
+    except ConcurrencySlotAcquisitionError as error:
+        raise RunError(
+            f"{LIMIT_VARIABLE}={name}: no such limit on the Prefect server; make it with "
+            f"`trapaudit deploy --gpu-limit {name}=1`, or unset the variable"
+        ) from error

@@ -1,0 +1,373 @@
+"""The page says what the tables say, whatever is in them and whatever is missing."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import re
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from scd_core.audit import read_table
+from scd_core.audit.refresh import refresh_report_tables
+from scd_core.audit.report import write_report
+from scd_core.audit.report.content import Limits
+from scd_core.audit.report.words import slice_title
+from scd_core.audit.store import AuditStore
+from scd_core.config import AuditConfig
+from scd_core.errors import InputError, RunError
+from tests.report.world import World, build_world, commit_world, label_world, planted_frames
+
+NOW = datetime(2026, 6, 3, 6, 30, tzinfo=UTC)
+
+
+def written(world: World) -> str:
+    address = write_report(world.out, world.config, NOW)
+    assert address == (Path(world.out) / "report" / "index.html").as_uri()
+    return (Path(world.out) / "report" / "index.html").read_text("utf-8")
+
+
+def text(page: str) -> str:
+    """What a reader reads: without tags, one space between words."""
+    body = re.sub(r"<style>.*?</style>", " ", page, flags=re.S)
+    body = re.sub(r"</?(b|bdi|span|time|code|a)\b[^>]*>", "", body)
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).replace("\u202f", " ").split())
+
+
+def section(page: str, name: str) -> str:
+    return page.split(f'aria-labelledby="{name}"')[1].split("</section>")[0]
+
+
+def test_the_planted_error_comes_first(world: World, page: Path) -> None:
+    slices = read_table(world.out, "error_slices")
+    top = slices[slices["is_systematic"] & slices["folded_into"].isna()]
+    content = page.read_text("utf-8")
+    cards = re.findall(r'<article class="card" aria-labelledby="slice-([0-9a-f]+)"', content)
+    assert len(cards) == len(top) > 0
+    first = slices.set_index("slice_id").loc[cards[0]]
+    assert dict(first["slice"])["camera_id"] == "C07" and first["cause"] == "background"
+    assert first["sentence"].replace(" %", "\u202f%") in html.unescape(content)
+    said = text(section(content, "systematic"))
+    assert f"{first['n_errors']} of {first['n_events']}" in said and "background" in said
+
+
+def test_folded_slices_stand_under_their_parent(world: World, page: Path) -> None:
+    slices = read_table(world.out, "error_slices")
+    folded = slices[slices["folded_into"].notna()]
+    assert len(folded)
+    content = page.read_text("utf-8")
+    for _, row in folded.head(3).iterrows():
+        card = content.split(f'aria-labelledby="slice-{row["folded_into"]}"')[1].split("</article>")[0]
+        assert "explained by this one" in card
+    assert not any(f'id="slice-{row}"' in content for row in folded["slice_id"])
+
+
+def test_order_is_by_harm(tmp_path: Path) -> None:
+    """Wrong events times lift: a slice with more errors of the same lift comes first, an unproved one never."""
+    world = build_world(tmp_path, planted_frames(n_events=12), broken=False, has_pictures=False, reports=0)
+    rows = [
+        made_slice("small", 5, 4.0),
+        made_slice("large", 30, 4.0),
+        made_slice("sharp", 10, None),
+        made_slice("dull", 90, 1.2),
+    ]
+    rows[3]["is_systematic"] = False
+    snapshot(world, rows)
+    cards = re.findall(r'<h3 id="slice-(\w+)"', section(written(world), "systematic"))
+    assert cards == ["sharp", "large", "small"]
+
+
+def made_slice(name: str, errors: int, lift: float | None) -> dict[str, object]:
+    return {
+        "report_id": "r", "slice_id": name, "slice": [("camera_id", name)], "family": "camera_id", "n_events": 2 * errors,
+        "n_images": 3 * errors, "n_errors": errors, "n_effective": 2.0 * errors, "error_rate": 0.5, "ci_low": 0.3,
+        "ci_high": 0.7, "baseline_rate": 0.5 / lift if lift else 0.0, "lift": lift, "p_value": 1e-4, "q_value": 1e-3,
+        "is_systematic": True, "sentence": f"It is {name}.", "example_media_ids": [],
+    }  # fmt: skip
+
+
+def snapshot(world: World, slices: list[dict[str, object]], number: int = 1) -> None:
+    store = AuditStore(world.out)
+    day = datetime(2026, 6, number, 6, tzinfo=UTC)
+    for table, rows in (("errors", []), ("error_slices", slices)):
+        store.write_snapshot(table, rows, day.date(), f"{day:%Y%m%dT%H%M%S}-0000")
+
+
+def test_totals_are_those_of_the_tables(world: World, page: Path) -> None:
+    errors = read_table(world.out, "errors")
+    media, predictions = read_table(world.out, "media"), read_table(world.out, "predictions")
+    labelled = errors[errors["is_labelled"] & errors["is_current"]]
+    wrong = labelled[labelled["error_type"] != "correct"]
+    tiles = dict(
+        re.findall(r"<div><dt>([\w ]+)</dt><dd>([\d\u202f]+)</dd><dd class=\"note\">", page.read_text("utf-8"))
+    )
+    assert {name: int(value.replace("\u202f", "")) for name, value in tiles.items()} == {
+        "pictures": len(media), "quarantined": int((media["status"] != "ok").sum()), "named": len(predictions),
+        "flagged": int(predictions["is_flagged"].sum()), "labelled": len(labelled), "wrong": len(wrong),
+        "corrected by masks": int(labelled["is_recovered"].sum()), "made worse": int(labelled["is_broken"].sum()),
+    }  # fmt: skip
+    rate = wrong["event_weight"].sum() / labelled["event_weight"].sum()
+    assert f"weighted rate {100 * rate:.0f} % of events" in text(page.read_text("utf-8"))
+
+
+def test_cameras_matrix_recomputed(world: World, page: Path) -> None:
+    errors = read_table(world.out, "errors")
+    labelled = errors[errors["is_labelled"] & (errors["camera_id"] == "C07") & errors["is_infrared"]]
+    wrong = labelled[labelled["error_type"] != "correct"]
+    rate = wrong["event_weight"].sum() / labelled["event_weight"].sum()
+    said = text(section(page.read_text("utf-8"), "cameras"))
+    row = said.split("C07")[1]
+    assert f"{100 * rate:.0f} % {wrong['event_id'].nunique()} of {labelled['event_id'].nunique()}" in row
+
+
+def test_confusion_recomputed(world: World, page: Path) -> None:
+    errors = read_table(world.out, "errors")
+    pairs = errors[errors["is_labelled"] & (errors["error_type"] != "correct")]
+    counted = pairs.groupby(["true_id", "predicted_id"])["event_id"].nunique()
+    assert counted.idxmax() == ("Luna", "Nyx")
+    said = text(section(page.read_text("utf-8"), "confusion"))
+    assert f"Luna Nyx {counted.max()} " in said.split("The pairs as a list")[1]
+
+
+def test_calibration_recomputed(world: World, page: Path) -> None:
+    errors = read_table(world.out, "errors")
+    labelled = errors[errors["is_labelled"]]
+    top = labelled[(labelled["probability"] >= 0.9) & (labelled["probability"] <= 1)]
+    accuracy = (top["event_weight"] * (top["error_type"] == "correct")).sum() / top["event_weight"].sum()
+    said = text(section(page.read_text("utf-8"), "calibration"))
+    expected = "100 %" if accuracy == 1 else f"{100 * accuracy:.0f} %"
+    given = (top["event_weight"] * top["probability"]).sum() / top["event_weight"].sum()
+    assert f"{100 * given:.0f} % {expected} " in said
+
+
+def test_label_next_asks_for_unlabelled_events_only(world: World, page: Path) -> None:
+    labelled = {frame.file for frame in world.frames if frame.is_labelled}
+    files = re.findall(r'<bdi class="file">([^<]+)</bdi>', section(page.read_text("utf-8"), "label"))
+    assert files and not labelled.intersection(files)
+    events = {frame.file: frame.event for frame in world.frames}
+    assert len({events[file] for file in files}) == len(files), "one picture per event"
+
+
+def test_quarantined_files_and_their_reasons(page: Path) -> None:
+    said = text(section(page.read_text("utf-8"), "quarantine"))
+    assert "EMPTY.JPG empty 0 bytes" in said and "<b>TORN & co.JPG corrupt the header is <broken>" in said
+
+
+def test_pictures_show_frame_evidence_and_view(world: World, page: Path) -> None:
+    card = page.read_text("utf-8").split('<article class="card"')[1].split("</article>")[0]
+    uris = re.findall(r'<img src="data:image/jpeg;base64,([^"]+)" alt="([^"]+)" width="(\d+)" height="(\d+)"', card)
+    assert len(uris) >= 3
+    shown = []
+    for data, _, width, height in uris[:3]:
+        with Image.open(io.BytesIO(base64.b64decode(data))) as image:
+            assert image.size == (int(width), int(height))
+            shown.append(np.asarray(image.convert("RGB")).astype(int))
+    frame, evidence, view = shown
+    assert frame.shape == evidence.shape and view.shape != frame.shape
+    red = np.clip(evidence[..., 0] - evidence[..., 2], 0, None)
+    rows, columns = np.nonzero(red > 60)
+    height, width, _ = frame.shape
+    assert 0.66 < columns.mean() / width < 0.86 and 0.52 < rows.mean() / height < 0.84, "the heat is on the station"
+    said = text(card)
+    assert "Before: called Nyx" in said and "truly Luna" in said
+    assert "After: cropped to the evidence, called Luna" in said and "corrected" in said
+
+
+def test_no_picture_left_says_why(tmp_path: Path) -> None:
+    world = build_world(tmp_path, broken=False, has_pictures=False)
+    content = written(world)
+    assert "<img" not in content and "no picture: vanished after it was listed" in text(content)
+    assert "<article" in content
+
+
+def test_storage_that_does_not_answer_is_asked_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def refuse(rows: list[object], source: str, *_: object, **__: object) -> Iterator[object]:
+        asked.append(source)
+        raise RunError(f"{source}: no answer")
+        yield
+
+    monkeypatch.setattr("scd_core.audit.report.examples.iter_images", refuse)
+    said = text(written(world))
+    assert asked == [str(world.source)]
+    assert f"no picture: {world.source}: no answer" in said and "69" in said
+
+
+def test_a_picture_that_changed_is_not_shown(tmp_path: Path) -> None:
+    """Another card's picture under the old name would prove something that was never seen."""
+    world = build_world(tmp_path, broken=False)
+    for frame in world.frames:
+        path = world.source / frame.file
+        path.write_bytes(path.read_bytes() + b"x")
+    assert "no picture: changed after it was listed" in text(written(world))
+
+
+def test_no_labels_says_so(tmp_path: Path) -> None:
+    frames = planted_frames(n_events=40, label_share=0)
+    world = build_world(tmp_path, frames, broken=False)
+    content = written(world)
+    said = text(content)
+    assert "this report holds suspicions only" in said
+    assert "A systematic error is proved on pictures that a person has named, and there are none yet" in said
+    assert "<article" not in content and "the name changed under the mask" in said
+    assert "Every file could be read." in said
+    assert "nan" not in said.lower().split() and "None" not in said.split()
+
+
+def test_all_right(tmp_path: Path) -> None:
+    frames = planted_frames(n_events=15)
+    for frame in frames:
+        frame.called = frame.final = frame.true
+    said = text(written(build_world(tmp_path, frames, broken=False, has_pictures=False)))
+    assert "No error at all among" in said and "No labelled individual was given another name." in said
+
+
+def test_all_wrong(tmp_path: Path) -> None:
+    frames = planted_frames(n_events=15, label_share=1)
+    for frame in frames:
+        frame.called = frame.final = "Tau" if frame.true != "Tau" else "Luna"
+    said = text(written(build_world(tmp_path, frames, broken=False, has_pictures=False)))
+    assert "15 of them hold a wrong name" in said and "weighted rate 100 % of events" in said
+
+
+def test_one_label(tmp_path: Path) -> None:
+    frames = planted_frames(n_events=10, label_share=0)
+    frames[0].is_labelled = True
+    said = text(written(build_world(tmp_path, frames, broken=False, has_pictures=False)))
+    assert "among 1 labelled event." in said or "of 1 labelled event " in said
+
+
+def test_before_any_snapshot(tmp_path: Path) -> None:
+    world = build_world(tmp_path, planted_frames(n_events=5), broken=False, has_pictures=False, reports=0)
+    said = text(written(world))
+    assert "no snapshot yet" in said and "This is the first report" in said
+
+
+def test_every_file_quarantined(tmp_path: Path) -> None:
+    world = build_world(tmp_path, [], reports=1)
+    said = text(written(world))
+    assert "EMPTY.JPG empty 0 bytes" in said and "quarantined 2" in said
+
+
+def test_no_audit(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no audit"):
+        write_report(str(tmp_path / "nothing"), AuditConfig())
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_what_is_new(tmp_path: Path) -> None:
+    world = build_world(tmp_path, planted_frames(n_events=6), broken=False, has_pictures=False, reports=0)
+    names = ("fresh", "grown", "shrunk", "lost", "same")
+    first = [made_slice(name, 20, 4.0) for name in names[1:]]
+    snapshot(world, first, 1)
+    second = [made_slice(name, 20, 4.0) for name in names]
+    for row, trend in zip(second, ("new", "growing", "shrinking", "gone", "steady")):
+        row["trend"] = trend
+    second[3]["is_systematic"] = False
+    snapshot(world, second, 2)
+    content = written(world)
+    said = text(section(content, "new"))
+    assert "Since the report of 2026-06-01 06:00 UTC: no new batch." in said
+    assert "new Camera fresh: 20 of 40 events wrong" in said and "gone Camera lost: no longer systematic" in said
+    assert "growing Camera grown" in said and "shrinking Camera shrunk" in said and "Camera same" not in said
+    cards = section(content, "systematic")
+    assert "Rate in the reports so far: 50 % → 50 %." in text(cards) and 'id="slice-lost"' not in cards
+
+
+def test_new_batches_are_counted_from_the_report_before(tmp_path: Path) -> None:
+    world = build_world(tmp_path, planted_frames(n_events=6), broken=False, has_pictures=False, reports=0)
+    refresh_report_tables(world.out, world.config, now=datetime(2026, 5, 30, 2, tzinfo=UTC))
+    commit_world(world, model="cd" * 32, run="run-2", hour=3)
+    refresh_report_tables(world.out, world.config, now=datetime(2026, 5, 30, 4, tzinfo=UTC))
+    said = text(written(world))
+    assert f"Since the report of 2026-05-30 02:00 UTC: 1 batch with {len(world.frames)} pictures" in said
+    assert "5e1f5e1f5e1f" in said and "cdcdcdcdcdcd" in said
+
+
+HOSTILE = '"><script>alert(1)</script>&amp;{{7*7}}'
+
+
+def test_hostile_names_are_text(tmp_path: Path) -> None:
+    frames = planted_frames(n_events=60)
+    for frame in frames:
+        for field in ("true", "called", "final"):
+            setattr(
+                frame, field, getattr(frame, field).replace("Nyx", HOSTILE).replace("Luna", "<img src=x onerror=y>")
+            )
+        frame.camera = f"{frame.camera}</style><b>"
+        frame.file = frame.file.replace("IMG", "<svg onload=1>'\"")
+    content = written(build_world(tmp_path, frames, broken=False, has_pictures=False))
+    assert HOSTILE.replace("<script>", "").replace("</script>", "") in text(content).replace("<script>", "").replace(
+        "</script>", ""
+    )
+    for part in ("<script", "<img src=x", "<svg onload", "</style><b>"):
+        assert part not in content.split("</style>", 1)[1], part
+
+
+def test_ten_thousand_individuals_and_many_of_everything(tmp_path: Path) -> None:
+    frames = planted_frames(n_events=10_000, label_share=1)
+    for number, frame in enumerate(frames):
+        frame.true = f"animal-{number % 10_000:05d}"
+        frame.called = frame.true if number % 5 else f"animal-{(number + 1) % 10_000:05d}"
+        frame.final, frame.is_masked, frame.camera = frame.called, False, f"K{number % 400}"
+    world = build_world(tmp_path, frames, broken=False, has_pictures=False, reports=0)
+    snapshot(world, [made_slice(f"s{number:04d}", 10, 3.0) for number in range(700)])
+    refresh = [made_slice(f"s{number:04d}", 10, 3.0) for number in range(700)]
+    store = AuditStore(world.out)
+    from scd_core.audit.errors import derive_errors
+
+    store.write_snapshot(
+        "errors", derive_errors(world.out, world.config, "r2"), datetime(2026, 6, 2).date(), "20260602T060000-1"
+    )
+    store.write_snapshot("error_slices", refresh, datetime(2026, 6, 2).date(), "20260602T060000-1")
+    content = written(world)
+    limits = Limits()
+    assert len(content) < 1_000_000
+    assert content.count("<article") == limits.slices
+    said = text(content)
+    assert f"and {700 - limits.slices} more systematic errors" in said
+    assert f"and {400 - limits.cameras} more cameras" in said and "more pairs" in said
+    assert section(content, "cameras").count('<th scope="row">') == limits.cameras
+
+
+def test_page_stays_below_five_megabytes(tmp_path: Path) -> None:
+    """Many slices with large, noisy pictures: the room for pictures is shared out, first one each."""
+    frames = planted_frames(n_events=90)
+    world = build_world(tmp_path, frames, broken=False, reports=0)
+    rng = np.random.default_rng(0)
+    noisy = Image.fromarray(rng.integers(0, 255, (900, 1400, 3)).astype(np.uint8))
+    sink = io.BytesIO()
+    noisy.save(sink, "JPEG", quality=90)
+    for frame in frames:
+        (world.source / frame.file).write_bytes(sink.getvalue())
+    shutil.rmtree(world.out)
+    commit_world(world)
+    label_world(world)
+    refresh_report_tables(world.out, world.config, now=datetime(2026, 6, 1, tzinfo=UTC))
+    suspects = read_table(world.out, "errors")["media_id"].tolist()
+    assert len(suspects) >= 15
+    rows = [made_slice(f"s{n}", 10, 3.0) | {"example_media_ids": suspects[n : n + 3]} for n in range(12)]
+    store = AuditStore(world.out)
+    errors = store.read("errors")
+    store.write_snapshot("errors", errors, datetime(2026, 6, 2).date(), "20260602T060000-1")
+    store.write_snapshot("error_slices", rows, datetime(2026, 6, 2).date(), "20260602T060000-1")
+    content = written(world)
+    assert len(content.encode()) < 5_000_000
+    assert content.count("<img") >= 12
+
+
+def test_rewriting_is_the_same_page(world: World) -> None:
+    assert written(world) == written(world)
+
+
+def test_titles_of_slices() -> None:
+    assert slice_title({"true_id": "luna"}) == "luna"
+    assert slice_title({"flank": "left", "light": "infrared"}) == "Left flank, infrared pictures"

@@ -1,0 +1,158 @@
+"""A proxy between an S3 client and its server that delays, resets, truncates and refuses, by seed."""
+
+from __future__ import annotations
+
+import http.client
+import random
+import socket
+import struct
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+__all__ = ["FAULTS", "FaultyProxy", "faulty"]
+
+FAULTS = {
+    "delay": 0.05,
+    "reset": 0.04,  # before the request reaches the server
+    "reset_after": 0.04,  # the server has done it, its answer is lost
+    "truncate": 0.05,
+    "500": 0.04,
+    "503": 0.04,
+    "403": 0.01,
+}
+"""Fault -> share of requests that meet it."""
+
+_ERROR = "<?xml version='1.0'?><Error><Code>{code}</Code><Message>planted</Message><RequestId>0</RequestId></Error>"
+_CODES = {"500": "InternalError", "503": "SlowDown", "403": "AccessDenied"}
+_HOP = {"connection", "expect", "transfer-encoding", "keep-alive"}
+
+
+class FaultyProxy(ThreadingHTTPServer):
+    """Forwards every request to one server, except where the dice say otherwise."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, target: str, faults: Mapping[str, float], seed: int) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.target = urlsplit(target).netloc
+        self.planted: Counter[str] = Counter()
+        self._faults = dict(faults)
+        self._dice = random.Random(seed)
+        self._lock = threading.Lock()
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def draw(self) -> str | None:
+        with self._lock:
+            point = self._dice.random()
+            for fault, share in self._faults.items():
+                point -= share
+                if point < 0:
+                    self.planted[fault] += 1
+                    return fault
+        return None
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that hangs up is nothing to report."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: FaultyProxy
+
+    def handle_one_request(self) -> None:
+        # Any method; http.server asks for one do_... per method.
+        self.raw_requestline = self.rfile.readline(65_537)
+        if not self.raw_requestline or not self.parse_request():
+            self.close_connection = True
+            return
+        fault = self.server.draw()
+        body = self._body()
+        if fault == "delay":
+            time.sleep(0.3)
+        if fault == "reset":
+            return self._reset()
+        if fault in _CODES:
+            return self._refuse(int(fault), _CODES[fault])
+        status, headers, answer = self._forward(body)
+        if fault == "reset_after":
+            return self._reset()
+        self._answer(status, headers, answer, cut=fault == "truncate")
+
+    def _body(self) -> bytes:
+        if "chunked" in self.headers.get("Transfer-Encoding", ""):
+            parts = []
+            while size := int(self.rfile.readline().split(b";")[0], 16):
+                parts.append(self.rfile.read(size))
+                self.rfile.readline()
+            self.rfile.readline()
+            return b"".join(parts)
+        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+
+    def _forward(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+        link = http.client.HTTPConnection(self.server.target, timeout=60)
+        try:
+            link.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+            for name, value in self.headers.items():
+                if name.lower() not in _HOP | {"content-length"}:
+                    link.putheader(name, value)
+            link.putheader("Content-Length", str(len(body)))
+            link.endheaders(body)
+            found = link.getresponse()
+            return found.status, found.getheaders(), found.read()
+        finally:
+            link.close()
+
+    def _answer(self, status: int, headers: list[tuple[str, str]], body: bytes, cut: bool) -> None:
+        self.send_response_only(status)
+        lengths = [value for name, value in headers if name.lower() == "content-length"]
+        for name, value in headers:
+            if name.lower() not in _HOP | {"content-length"}:
+                self.send_header(name, value)
+        if status != 204:
+            self.send_header("Content-Length", lengths[0] if self.command == "HEAD" and lengths else str(len(body)))
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        if cut and len(body) > 1:
+            self.wfile.write(body[: len(body) // 2])
+            return self._reset()
+        self.wfile.write(body)
+
+    def _refuse(self, status: int, code: str) -> None:
+        body = b"" if self.command == "HEAD" else _ERROR.format(code=code).encode()
+        self.send_response_only(status)
+        self.send_header("Content-Type", "application/xml")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _reset(self) -> None:
+        self.wfile.flush()
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
+        self.close_connection = True
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Quiet."""
+
+
+@contextmanager
+def faulty(target: str, faults: Mapping[str, float], seed: int) -> Iterator[FaultyProxy]:
+    """A running proxy in front of a server."""
+    proxy = FaultyProxy(target, faults, seed)
+    thread = threading.Thread(target=proxy.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield proxy
+    finally:
+        proxy.shutdown()
+        proxy.server_close()
