@@ -22,7 +22,5 @@ def warn_of_other_version() -> bool:
     deployed = runtime.deployment.get_version()
     if deployed is None or deployed == __version__:
         return False
-    get_run_logger().warning(
-        "deployed by trapaudit %s, run by %s: run `trapaudit deploy` again", deployed, __version__
-    )
+    get_run_logger().warning("deployed by trapaudit %s, run by %s: run `trapaudit deploy` again", deployed, __version__)
     return True

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from scd_core.errors import InputError
 
@@ -114,8 +114,10 @@ class SCDConfig(Settings):
     form: Literal["simplified", "original"] = Field(
         "simplified", description="concrete dropout on logits, or in its original form through p and clamped logs"
     )
-    mask_size: int | None = Field(
-        56, ge=2, description="cells along the shorter side of the map; null is one cell per pixel"
+    mask_size: int | Literal["auto"] | None = Field(
+        "auto",
+        description="cells along the shorter side of the map; auto is 4 per cell of the network's last feature map "
+        "(28 at 224 pixels and stride 32); null is one cell per pixel",
     )
     smoothing: float = Field(0.0, ge=0, description="Gaussian smoothing of the map (sigma, cells)")
     sample_first: bool = Field(
@@ -161,6 +163,13 @@ class SCDConfig(Settings):
     compile: Literal["auto", "never", "always"] = Field(
         "auto", description="torch.compile the model; auto does on a GPU when the work outweighs the compilation"
     )
+
+    @field_validator("mask_size")
+    @classmethod
+    def _check_mask_size(cls, size: int | str | None) -> int | str | None:
+        if isinstance(size, int) and size < 2:
+            raise ValueError(f"expected at least 2 cells, got {size}")
+        return size
 
     @classmethod
     def reference(cls) -> SCDConfig:

@@ -33,7 +33,7 @@ def gpu_slot(device: str) -> Iterator[None]:
     if not name or device.startswith("cpu"):
         yield
         return
-    from prefect.concurrency._asyncio import ConcurrencySlotAcquisitionError
+    from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError
 
     try:
         with concurrency(name, occupy=1, strict=True):

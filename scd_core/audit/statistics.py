@@ -68,13 +68,14 @@ def rate_excess_p_value(errors: ArrayLike, n: ArrayLike, base_errors: ArrayLike,
     >>> round(float(p), 6) == round(float(stats.fisher_exact([[8, 2], [3, 17]], "greater").pvalue), 6)
     True
     """
+    shape = np.broadcast(errors, n, base_errors, base_n).shape
     x, n, x0, n0 = (np.atleast_1d(a).astype(float) for a in np.broadcast_arrays(errors, n, base_errors, base_n))
     p = np.ones(x.shape)
     # A side that always errs has a degenerate Beta: nothing errs more than a baseline that always does.
     usable = (x > 0) & (n > 0) & (n0 - x0 > 1e-9)
     if usable.any():
         p[usable] = _beta_exceeds(x[usable], n[usable] - x[usable] + 1, x0[usable] + 1, n0[usable] - x0[usable])
-    return p.reshape(np.broadcast(errors, n, base_errors, base_n).shape)
+    return p.reshape(shape)
 
 
 def _beta_exceeds(a: Floats, b: Floats, a0: Floats, b0: Floats) -> Floats:

@@ -13,7 +13,7 @@ from scd_core.masks.adamw import RowAdamW
 from scd_core.masks.concrete import keep_probability, original_concrete, simplified_concrete
 from scd_core.masks.door import bad_images, check_request
 from scd_core.masks.forward import Forward
-from scd_core.masks.grid import Grid
+from scd_core.masks.grid import Grid, cells_for
 from scd_core.masks.infill import make_infill
 from scd_core.masks.log_odds import target_score
 from scd_core.masks.noise import paired_uniform
@@ -101,12 +101,11 @@ class _Fitting:
         backgrounds: torch.Tensor | None,
         on_error: Literal["raise", "record"],
     ) -> None:
-        self.images, self.targets, self.seeds, self.contrast = images, targets, seeds, contrast
-        self.backgrounds, self.config, self.on_error = backgrounds, config, on_error
+        self.model, self.images, self.targets, self.seeds = model, images, targets, seeds
+        self.contrast, self.backgrounds, self.config, self.on_error = contrast, backgrounds, config, on_error
         self.device = model_device(model, images.device)
         self.dtype = torch.float64 if model_dtype(model) == torch.float64 else torch.float32
         count, _, height, width = images.shape
-        self.grid = Grid(height, width, config, self.device, self.dtype)
         self.samples = _MAPS * config.samples
         self.forward = Forward(
             model, config, self.device, self.dtype, (height, width), count * self.samples * config.steps
@@ -116,6 +115,11 @@ class _Fitting:
 
     def run(self) -> None:
         self._check_images()
+        if len(self.masks.failures) == len(self.images):
+            return
+        size = (self.images.shape[2], self.images.shape[3])
+        cells = cells_for(self.model, *size, self.config, self.device, self.dtype)
+        self.grid = Grid(*size, cells, self.config, self.device, self.dtype)
         rows = self._enter(None)
         while rows is not None:
             for _ in range(self._steps_to_next_look(rows)):

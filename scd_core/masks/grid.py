@@ -2,15 +2,60 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import torch
+from torch import nn
 
 from scd_core.config import SCDConfig
+from scd_core.masks.feature_layer import find_feature_layer
+from scd_core.masks.noise import uniform_field
+from scd_core.masks.preserve import Model
 from scd_core.masks.resample import bilinear_matrix, gaussian_matrix, resample
 
-__all__ = ["Grid"]
+__all__ = ["Grid", "cells_for"]
 
 _FRAME_224 = 224 * 224
 """Pixels of the frame that the costs count in where ``config.pixel_unit`` is `frame_224`."""
+
+
+_CELLS_PER_FEATURE = 4
+"""Cells of a map along one cell of the network's last feature map. Finer cells are smaller than what the network can
+place: they are fitted to its blind spots (patterns that no animal has), and the map spreads over the frame."""
+_FEWEST, _MOST = 16, 64
+"""Bounds of the cells along the shorter side."""
+_FALLBACK_PIXELS = 8
+"""Side of a cell for a model without a feature map that can be found: a quarter of the usual stride of 32."""
+
+
+def cells_for(
+    model: Model, height: int, width: int, config: SCDConfig, device: torch.device, dtype: torch.dtype
+) -> int:
+    """Cells along the shorter side of the map, as the config says or, for `auto`, as the network sees.
+
+    Args:
+        model: in evaluation mode, parameters frozen; `auto` runs it once on an image of noise.
+        height: of the images.
+        width: of the images.
+        config: `mask_size` is used.
+        device: of the model.
+        dtype: of the model's input.
+
+    Returns:
+        At least 2, at most the shorter side.
+    """
+    short = min(height, width)
+    if config.mask_size is None:
+        return short
+    if config.mask_size != "auto":
+        return min(config.mask_size, short)
+    cells = short // _FALLBACK_PIXELS
+    if isinstance(model, nn.Module):
+        none = torch.zeros(1, dtype=torch.int64, device=device)
+        noise = uniform_field(none, none, (3, height, width))[0].to(dtype) - 0.5
+        with suppress(ValueError):  # the model has no feature map that can be told from the outside
+            cells = _CELLS_PER_FEATURE * min(find_feature_layer(model, noise).grid)
+    return min(short, max(_FEWEST, min(_MOST, cells)))
 
 
 class Grid:
@@ -24,19 +69,20 @@ class Grid:
         pixels_per_cell: of those pixels, how many a cell covers.
     """
 
-    def __init__(self, height: int, width: int, config: SCDConfig, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self, height: int, width: int, cells: int, config: SCDConfig, device: torch.device, dtype: torch.dtype
+    ) -> None:
         short = min(height, width)
-        size = short if config.mask_size is None else min(config.mask_size, short)
         self.pixels = (height, width)
-        self.cells = (round(height * size / short), round(width * size / short))
+        self.cells = (round(height * cells / short), round(width * cells / short))
         self.unit_pixels = height * width if config.pixel_unit == "image" else _FRAME_224
         scale = (self.unit_pixels / (height * width)) ** 0.5
         self.step = (scale * height / self.cells[0], scale * width / self.cells[1])
         self.pixels_per_cell = self.unit_pixels / (self.cells[0] * self.cells[1])
         self.is_identity = self.cells == self.pixels and config.smoothing == 0
         self.rows, self.columns = (
-            (bilinear_matrix(pixels, cells) @ gaussian_matrix(cells, config.smoothing)).to(device, dtype)
-            for pixels, cells in zip(self.pixels, self.cells, strict=True)
+            (bilinear_matrix(fine, coarse) @ gaussian_matrix(coarse, config.smoothing)).to(device, dtype)
+            for fine, coarse in zip(self.pixels, self.cells, strict=True)
         )
 
     def spread(self, values: torch.Tensor) -> torch.Tensor:

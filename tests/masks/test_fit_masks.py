@@ -60,7 +60,8 @@ def test_default_finds_the_quadrant_that_decides(images: torch.Tensor, seed: int
         y, x = divmod(quadrant, 2)
         inside = masks.joint[quadrant, y * 16 : (y + 1) * 16, x * 16 : (x + 1) * 16].sum()
         assert inside / masks.joint[quadrant].sum() > 0.8
-    assert (masks.ssr_probability > 0.5).all() and (masks.sdr_probability < 0.5).all()
+    assert (masks.ssr_probability > 0.99).all()
+    assert (masks.sdr_probability < 0.95).all()  # the whole image has 1.0
     assert (masks.area < 0.3).all()
     assert (masks.evaluations <= 3 + 4 * masks.iterations).all()
     torch.testing.assert_close(masks.joint, (masks.sufficient * masks.destroying).sqrt())
@@ -219,16 +220,17 @@ def test_converged_images_leave(images: torch.Tensor) -> None:
 def test_working_set_does_not_grow_with_the_number_of_images(
     images: torch.Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from scd_core.masks.working_set import WorkingSet
+    from scd_core.masks.engine import _Fitting
 
-    widths = []
-    joined = WorkingSet.joined
-    monkeypatch.setattr(
-        WorkingSet, "joined", lambda self, other: widths.append(len(self) + len(other)) or joined(self, other)
-    )
-    config = SCDConfig(mask_size=8, max_samples_per_forward=8, tolerance=0.02)
-    fit_masks(Patches(), torch.cat([images, 0.3 * images] * 4), TARGETS.repeat(8), config)
-    assert widths and max(widths) <= 2
+    widths: list[tuple[int, ...]] = []
+    step = _Fitting._step
+    monkeypatch.setattr(_Fitting, "_step", lambda self, rows: widths.append(tuple(rows.index)) or step(self, rows))
+    config = SCDConfig(mask_size=8, max_samples_per_forward=8, tolerance=0.02, steps=30)
+    masks = fit_masks(Patches(), torch.cat([images, 0.02 * images]), TARGETS.repeat(2), config)
+    assert max(len(index) for index in widths) == 2
+    assert len(set(masks.iterations.tolist())) > 1
+    # An image joins another that is half-way, and no step is taken for an image that has left.
+    assert sum(len(index) for index in widths) == masks.iterations.sum().item()
 
 
 class Stingy(nn.Module):

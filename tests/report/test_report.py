@@ -222,6 +222,31 @@ def test_no_labels_says_so(tmp_path: Path) -> None:
     assert "nan" not in said.lower().split() and "None" not in said.split()
 
 
+def test_errors_that_no_slice_explains_are_shown_too(tmp_path: Path) -> None:
+    """A small audit proves nothing, and still has pictures to look at."""
+    frames = planted_frames(n_events=12, label_share=1)
+    for frame in frames:
+        frame.called = frame.final = frame.true
+    frames[0].called, frames[0].final, frames[0].is_masked = "Orso", "Tau", True
+    world = build_world(tmp_path, frames, broken=False)
+    content = section(written(world), "systematic")
+    assert "Wrong names, one by one" in content and content.count("<img") == 3
+    assert f"called Orso ({100 * frames[0].probability:.0f} %), truly {frames[0].true}" in text(content)
+
+
+def test_shade_of_a_camera_needs_events(tmp_path: Path) -> None:
+    frames = planted_frames(n_events=30, label_share=1)
+    for frame in frames:
+        frame.camera = "few" if frame.event == frames[0].event else "many"
+        frame.called = frame.final = "Tau" if frame.true != "Tau" else "Luna"
+    content = section(written(build_world(tmp_path, frames, broken=False, has_pictures=False)), "cameras")
+    shade = {
+        name: re.findall(r"heat-(\d)", content.split(f"<bdi>{name}</bdi>")[1].split("</tr>")[0])[-1]
+        for name in ("few", "many")
+    }
+    assert shade == {"few": "1", "many": "4"}
+
+
 def test_all_right(tmp_path: Path) -> None:
     frames = planted_frames(n_events=15)
     for frame in frames:
@@ -290,6 +315,23 @@ def test_new_batches_are_counted_from_the_report_before(tmp_path: Path) -> None:
     said = text(written(world))
     assert f"Since the report of 2026-05-30 02:00 UTC: 1 batch with {len(world.frames)} pictures" in said
     assert "5e1f5e1f5e1f" in said and "cdcdcdcdcdcd" in said
+    n_labelled = sum(frame.is_labelled for frame in world.frames)
+    change = "Against model 5e1f5e1f5e1f, model cdcdcdcdcdcd mends"
+    assert f"{change} 0 and spoils 0 of {n_labelled} labelled names that both gave." in said
+
+
+def test_a_better_model_is_said_to_mend(tmp_path: Path) -> None:
+    frames = planted_frames(n_events=12, label_share=1)
+    for frame in frames[:5]:
+        frame.called = "Orso" if frame.true != "Orso" else "Tau"
+    world = build_world(tmp_path, frames, broken=False, has_pictures=False, reports=0)
+    wrong = sum(frame.called != frame.true for frame in frames)
+    for frame in frames:
+        frame.called = frame.final = frame.true
+    commit_world(world, model="cd" * 32, run="run-2", hour=3)
+    refresh_report_tables(world.out, world.config, now=datetime(2026, 5, 30, 4, tzinfo=UTC))
+    said = text(written(world))
+    assert f"mends {wrong} and spoils 0 of {len(frames)} labelled names" in said
 
 
 HOSTILE = '"><script>alert(1)</script>&amp;{{7*7}}'

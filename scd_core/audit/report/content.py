@@ -33,6 +33,7 @@ class Limits:
     pairs: int = 30
     suspected: int = 40
     suspected_pictures: int = 6
+    single_errors: int = 6
     label_next: int = 30
     quarantined: int = 100
     picture_bytes: int = 3_800_000
@@ -70,7 +71,7 @@ class CameraCell:
     n_errors: int
     rate: float
     level: int
-    """Shade, 0 (no error) to 4 (half or more of the events err)."""
+    """Shade, 0 (no error) to 4 (at least 30 % err, as far as the interval tells)."""
 
 
 @dataclass(frozen=True)
@@ -82,15 +83,18 @@ class ReportContent:
     snapshots: Snapshots
     totals: Row
     models: Sequence[Row]
+    model_change: Row
     added: Row
     overall_low: float | None
     overall_high: float | None
     types: Sequence[Row]
+    count_effect: Row
     changes: Mapping[str, Sequence[SliceCard]]
     scale: float
     """Right end of the axis of all intervals, 0-1."""
     systematic: Sequence[SliceCard]
     n_systematic: int
+    single_errors: Sequence[Example]
     unproved: Sequence[SliceCard]
     n_unproved: int
     lights: Sequence[str]
@@ -147,7 +151,11 @@ def gather(
 
     shown = top[: limits.slices]
     suspected = queries.suspicion_rows(connection, limits.suspected)
-    by_media = _examples(connection, config, limits, shown, suspected)
+    told = [media for row in shown for media in _wanted(row, config)]
+    singles = queries.single_errors(connection, told, limits.single_errors) if config.slices.examples else []
+    doubted = [row["media_id"] for row in suspected[: limits.suspected_pictures]] if config.slices.examples else []
+    groups = [*(_wanted(row, config) for row in shown), singles, doubted]
+    by_media = _examples(connection, config, limits, groups)
     scale = _scale([*shown, *unproved[: limits.unproved]])
     cards = [
         SliceCard(
@@ -160,8 +168,7 @@ def gather(
         )
         for row in shown
     ]
-    doubted = [row["media_id"] for row in suspected[: limits.suspected_pictures]]
-    cameras, lights, n_cameras = _cameras(queries.camera_rows(connection), limits.cameras)
+    cameras, lights, n_cameras = _cameras(queries.camera_rows(connection), limits.cameras, config)
     pairs = queries.confusion_rows(connection, limits.pairs)
     names = _matrix_names(pairs, limits.individuals)
     bins = _bins(queries.calibration_rows(connection), config)
@@ -173,14 +180,17 @@ def gather(
         snapshots=snapshots,
         totals=totals,
         models=queries.model_rows(connection),
+        model_change=queries.model_change(connection),
         added=queries.new_batches(connection, snapshots.previous_at),
         overall_low=low,
         overall_high=high,
         types=queries.type_rows(connection),
+        count_effect=queries.count_effect(connection),
         changes=_changes(top, gone, scale),
         scale=scale,
         systematic=cards,
         n_systematic=len(top),
+        single_errors=[by_media[media] for media in singles if media in by_media],
         unproved=[_plain_card(row, scale) for row in unproved[: limits.unproved]],
         n_unproved=len(unproved),
         lights=lights,
@@ -210,15 +220,10 @@ def _wanted(row: Row, config: AuditConfig) -> list[str]:
 
 
 def _examples(
-    connection: duckdb.DuckDBPyConnection,
-    config: AuditConfig,
-    limits: Limits,
-    shown: Sequence[Row],
-    suspected: Sequence[Row],
+    connection: duckdb.DuckDBPyConnection, config: AuditConfig, limits: Limits, groups: Sequence[Sequence[str]]
 ) -> dict[str, Example]:
-    """media_id -> its example. Every slice gets its first picture before any gets its second."""
-    doubted = [row["media_id"] for row in suspected[: limits.suspected_pictures]] if config.slices.examples else []
-    media = shared_out([*(_wanted(row, config) for row in shown), doubted])
+    """media_id -> its example. Every group gets its first picture before any gets its second."""
+    media = shared_out(groups)
     if not media:
         return {}
     best: dict[str, Row] = {}
@@ -262,16 +267,19 @@ def _changes(top: Sequence[Row], gone: Sequence[Row], scale: float) -> dict[str,
     return changes | {"gone": [_plain_card(row, scale) for row in gone]}
 
 
-def _cell(rows: Sequence[Row]) -> CameraCell:
+def _cell(rows: Sequence[Row], config: AuditConfig) -> CameraCell:
+    """The shade follows the lower end of the interval, and few events stay pale: one error of one event proves little."""
     weight = sum(row["weight"] or 0.0 for row in rows)
     wrong = sum(row["wrong_weight"] or 0.0 for row in rows)
+    n_events, n_errors = sum(row["n_events"] for row in rows), sum(row["n_errors"] for row in rows)
     rate = wrong / weight if weight else 0.0
-    level = 0 if not wrong else 1 + sum(rate >= limit for limit in (0.1, 0.25, 0.5))
-    return CameraCell(sum(row["n_events"] for row in rows), sum(row["n_errors"] for row in rows), rate, level)
+    low, _ = wilson_interval(rate, n_events, config.slices.confidence)
+    level = 0 if not n_errors else 1 + sum(float(low) >= limit for limit in (0.05, 0.15, 0.3))
+    return CameraCell(n_events, n_errors, rate, level if n_events >= config.slices.min_events else min(level, 1))
 
 
 def _cameras(
-    rows: Sequence[Row], limit: int
+    rows: Sequence[Row], limit: int, config: AuditConfig
 ) -> tuple[list[tuple[str, dict[str, CameraCell], CameraCell]], list[str], int]:
     """Cameras with most wrong events first, each light and all together; the lights that occur; number of cameras."""
     lights = [light for light in ("day", "night", "infrared", "unknown") if any(row["light"] == light for row in rows)]
@@ -279,7 +287,8 @@ def _cameras(
     for row in rows:
         by_camera.setdefault(row["camera_id"], []).append(row)
     cameras = [
-        (camera, {row["light"]: _cell([row]) for row in found}, _cell(found)) for camera, found in by_camera.items()
+        (camera, {row["light"]: _cell([row], config) for row in found}, _cell(found, config))
+        for camera, found in by_camera.items()
     ]
     cameras.sort(key=lambda item: (-item[2].n_errors, -item[2].rate, item[0]))
     return cameras[:limit], lights, len(cameras)

@@ -63,6 +63,12 @@ class Example:
     pictures: tuple[Picture, ...] = field(default=())
 
     @property
+    def ratio(self) -> str:
+        """Width over height of the frame, in which all its pictures are shown, as CSS writes it."""
+        first = self.pictures[0]
+        return f"{first.width} / {first.height}" if first.uri else "3 / 2"
+
+    @property
     def n_bytes(self) -> int:
         """Size of the pictures in the page (bytes)."""
         return sum(len(picture.uri or "") for picture in self.pictures)

@@ -33,6 +33,7 @@ def _environment() -> Environment:
         "count": words.count,
         "number": words.number,
         "percent": words.percent,
+        "lift": words.lift,
         "moment": words.moment,
         "day": words.day,
         "reason": words.reason,

@@ -7,20 +7,25 @@ from typing import Any
 
 import duckdb
 
+from scd_core.audit.views import READY_VIEWS
+
 __all__ = [
     "Row",
     "calibration_rows",
     "camera_rows",
     "confusion_rows",
+    "count_effect",
     "example_rows",
     "first_row",
     "history_rows",
     "label_next_rows",
+    "model_change",
     "model_rows",
     "new_batches",
     "quarantine_kinds",
     "quarantined_rows",
     "query",
+    "single_errors",
     "slice_rows",
     "strategy_rows",
     "suspicion_kinds",
@@ -123,6 +128,19 @@ def model_rows(connection: duckdb.DuckDBPyConnection) -> list[Row]:
     )
 
 
+def model_change(connection: duckdb.DuckDBPyConnection) -> Row:
+    """The newest model against the one before, over labelled targets that both named; empty where there is one model."""
+    return first_row(
+        connection,
+        f"""
+        SELECT old_model, new_model, sum(n_targets)::BIGINT AS n_targets, sum(n_mended)::BIGINT AS n_mended,
+            sum(n_spoilt)::BIGINT AS n_spoilt
+        FROM ({READY_VIEWS["model_changes"]}) changes
+        WHERE new_model = (SELECT arg_max(model_digest, finished_at) FROM runs) GROUP BY ALL
+        """,
+    )
+
+
 def new_batches(connection: duckdb.DuckDBPyConnection, since: datetime | None) -> Row:
     """What was added by batches that finished after a moment; everything where there is none."""
     return first_row(
@@ -155,7 +173,7 @@ def history_rows(connection: duckdb.DuckDBPyConnection, slice_ids: list[str]) ->
         connection,
         """
         SELECT slice_id, report_date, report_id, error_rate, n_errors, n_events FROM error_slices_history
-        WHERE list_contains($slices, slice_id) AND error_rate IS NOT NULL ORDER BY report_date, report_id
+        WHERE slice_id IN (SELECT unnest($slices)) AND error_rate IS NOT NULL ORDER BY report_date, report_id
         """,
         {"slices": slice_ids},
     )
@@ -167,13 +185,13 @@ def example_rows(connection: duckdb.DuckDBPyConnection, media_ids: list[str]) ->
         connection,
         """
         WITH wanted AS (
-            SELECT * FROM errors WHERE is_current AND list_contains($media, media_id)
+            SELECT * FROM errors WHERE is_current AND media_id IN (SELECT unnest($media))
         ),
-        frames AS (SELECT * FROM media WHERE list_contains($media, media_id)),
-        shown AS (SELECT * FROM predictions WHERE list_contains($media, media_id)),
+        frames AS (SELECT * FROM media WHERE media_id IN (SELECT unnest($media))),
+        shown AS (SELECT * FROM predictions WHERE media_id IN (SELECT unnest($media))),
         maps AS (
             SELECT batch_key, target_id, any_value(mask_png) AS mask_png, any_value(ssr_probability) AS ssr_probability
-            FROM masks WHERE list_contains($media, media_id) AND mask_status = 'ok' AND contrast_id IS NULL
+            FROM masks WHERE media_id IN (SELECT unnest($media)) AND mask_status = 'ok' AND contrast_id IS NULL
             GROUP BY batch_key, target_id
         )
         SELECT wanted.batch_key, wanted.target_id, wanted.media_id, wanted.detection_id, wanted.true_id,
@@ -197,10 +215,28 @@ def strategy_rows(connection: duckdb.DuckDBPyConnection, target_ids: list[str]) 
         connection,
         """
         SELECT batch_key, target_id, strategy, predicted_id, probability, crop_x_min, crop_y_min, crop_width, crop_height
-        FROM reclassifications WHERE list_contains($targets, target_id) AND strategy_status = 'ok'
+        FROM reclassifications WHERE target_id IN (SELECT unnest($targets)) AND strategy_status = 'ok'
         """,
         {"targets": target_ids},
     )
+
+
+def single_errors(connection: duckdb.DuckDBPyConnection, shown: list[str], limit: int) -> list[str]:
+    """media_id of wrong names beside those shown, one per event: corrected ones first, then masked ones, then sure ones."""
+    rows = query(
+        connection,
+        """
+        SELECT media_id FROM errors
+        WHERE is_current AND is_labelled AND error_type <> 'correct' AND media_id NOT IN (SELECT unnest($shown))
+        QUALIFY row_number() OVER (
+            PARTITION BY coalesce(event_id, target_id)
+            ORDER BY is_recovered DESC, is_masked DESC, probability DESC NULLS LAST, target_id
+        ) = 1
+        ORDER BY is_recovered DESC, is_masked DESC, probability DESC NULLS LAST, target_id LIMIT $limit
+        """,
+        {"shown": shown, "limit": limit},
+    )
+    return [row["media_id"] for row in rows]
 
 
 def type_rows(connection: duckdb.DuckDBPyConnection) -> list[Row]:
@@ -214,6 +250,11 @@ def type_rows(connection: duckdb.DuckDBPyConnection) -> list[Row]:
         FROM errors WHERE is_current AND is_labelled GROUP BY error_type ORDER BY n DESC
         """,
     )
+
+
+def count_effect(connection: duckdb.DuckDBPyConnection) -> Row:
+    """What the labelled errors do to the count of individuals."""
+    return first_row(connection, READY_VIEWS["count_effect"])
 
 
 def camera_rows(connection: duckdb.DuckDBPyConnection) -> list[Row]:

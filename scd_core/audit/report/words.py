@@ -16,6 +16,7 @@ __all__ = [
     "TREND_WORDS",
     "count",
     "day",
+    "lift",
     "moment",
     "number",
     "percent",
@@ -120,6 +121,15 @@ def percent(share: float | None) -> str:
         return "<\u202f0.1\u202f%"
     text = f"{value:.1f}" if value < 9.95 or value > 99 else f"{value:.0f}"
     return f"{text.removesuffix('.0')}\u202f%"
+
+
+def lift(value: float | None) -> str:
+    """How many times a rate exceeds its baseline; words where the baseline has no error.
+
+    >>> lift(23.14), lift(None), lift(float("inf"))
+    ('× 23.1', 'no error elsewhere', 'no error elsewhere')
+    """
+    return f"× {value:.1f}" if value is not None and math.isfinite(value) else "no error elsewhere"
 
 
 def moment(value: datetime | None) -> str:

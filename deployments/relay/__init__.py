@@ -1,0 +1,1 @@
+"""The upload relay: bucket notifications in, one Prefect event per upload out."""

@@ -1,0 +1,40 @@
+"""`python -m deployments.relay`: the webhook on uvicorn, and the queue where one is named."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+from deployments.relay.settings import RelaySettings
+from flows.logs import JsonLines
+from scd_core.errors import InputError
+
+__all__ = ["main"]
+
+
+def main() -> int:
+    """Run until told to stop; 2 where the settings cannot be used, said in one line."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.getLogger("trapaudit").setLevel(logging.INFO)
+    try:
+        settings = RelaySettings.from_environment(os.environ)
+    except InputError as error:
+        print(f"trapaudit: {error}", file=sys.stderr)
+        return error.exit_code
+    try:
+        import uvicorn
+
+        from deployments.relay.app import create_app
+    except ImportError as error:
+        print(f"trapaudit: relay: {error.name} is missing; pip install 'trapaudit[relay]'", file=sys.stderr)
+        return 2
+    # No access log: Ceph's addresses carry the secret.
+    uvicorn.run(create_app(settings), host=settings.host, port=settings.port, log_config=None, access_log=False)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+"""The webhook: an ASGI application that takes bucket notifications over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import contextlib
+import hmac
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+
+from deployments.relay.core import Relay
+from deployments.relay.events import Emit, emit_to_prefect
+from deployments.relay.limits import TokenBucket
+from deployments.relay.notifications import NotificationError, read_notification
+from deployments.relay.settings import RelaySettings
+from deployments.relay.sqs import SqsConsumer
+
+__all__ = ["create_app"]
+
+logger = logging.getLogger("trapaudit.relay")
+
+_REFUSALS_PER_SECOND = 5.0
+_REFUSALS_AT_ONCE = 50
+
+
+def create_app(
+    settings: RelaySettings, emit: Emit = emit_to_prefect, clock: Callable[[], float] = time.monotonic
+) -> FastAPI:
+    """The relay as an ASGI application.
+
+    ``POST /notifications`` and ``POST /notifications/SECRET`` take a notification: 202 with what became of it; 400 not a
+    notification; 401 wrong or no secret; 413 too large; 429 too many. ``GET /health`` needs no secret: 200 while the relay
+    works, 503 once it has stopped.
+
+    The secret is taken from the header ``X-Trapaudit-Secret``, from ``Authorization: Bearer`` (MinIO), from the password of
+    ``Authorization: Basic``, or from the address (Ceph, which sends no headers), and compared in constant time.
+
+    Args:
+        settings: sources, secret and limits.
+        emit: hands an event to Prefect.
+        clock: seconds, never going back.
+
+    Returns:
+        The application; its ``state.relay`` is the :class:`Relay`.
+    """
+    relay = Relay(settings, emit, clock)
+    accepted = TokenBucket(settings.rate, settings.burst)
+    refused = TokenBucket(_REFUSALS_PER_SECOND, _REFUSALS_AT_ONCE)
+    jobs: list[asyncio.Task[None]] = []
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        consumer = SqsConsumer(settings.queue_url, relay) if settings.queue_url else None
+        if consumer is not None:
+            jobs.append(asyncio.create_task(consumer.run(), name="queue"))
+        jobs.append(asyncio.create_task(relay.run(), name="relay"))
+        for job in jobs:
+            job.add_done_callback(_note_end)
+        try:
+            yield
+        finally:
+            # The relay last: what it still emits is what the consumer deletes.
+            for job in reversed(jobs):
+                job.cancel()
+                with contextlib.suppress(asyncio.CancelledError, Exception):
+                    await job
+
+    app = FastAPI(title="trapaudit relay", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app.state.relay = relay
+
+    @app.post("/notifications")
+    @app.post("/notifications/{secret}")
+    async def notify(request: Request, secret: str | None = None) -> JSONResponse:
+        now = clock()
+        if not _knows_secret(settings, request, secret):
+            if not refused.take(now):
+                return _refusal(429, "too many requests", {"Retry-After": "10"})
+            logger.warning("a notification without the right secret was refused")
+            return _refusal(401, "wrong or missing secret", {"WWW-Authenticate": "Bearer"})
+        if not accepted.take(now):
+            relay.counts["refused_rate"] += 1
+            return _refusal(429, "too many notifications", {"Retry-After": "1"})
+        body = await _read(request, settings.max_body_bytes)
+        if body is None:
+            relay.counts["refused_size"] += 1
+            return _refusal(413, f"a notification may have {settings.max_body_bytes} bytes")
+        try:
+            notification = read_notification(body)
+        except NotificationError as error:
+            relay.counts["malformed"] += 1
+            logger.warning("a notification could not be read: %s", error)
+            return _refusal(400, str(error))
+        wanted = relay.take(notification)
+        told = {"accepted": wanted, "elsewhere": len(notification.uploads) - wanted, "other": notification.n_other}
+        return JSONResponse(told, status_code=202)
+
+    @app.get("/health")
+    async def health() -> JSONResponse:
+        stopped = [job.get_name() for job in jobs if job.done()]
+        status = "stopped" if stopped else "ok"
+        return JSONResponse({"status": status, **relay.health()}, status_code=503 if stopped else 200)
+
+    return app
+
+
+def _note_end(job: asyncio.Task[None]) -> None:
+    if not job.cancelled() and (error := job.exception()) is not None:
+        logger.error("%s stopped: %s", job.get_name(), error, exc_info=error)
+
+
+def _refusal(status: int, reason: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    return JSONResponse({"detail": reason}, status_code=status, headers=headers)
+
+
+def _knows_secret(settings: RelaySettings, request: Request, in_path: str | None) -> bool:
+    if settings.secret is None:
+        return False
+    secret = settings.secret.get_secret_value().encode()
+    # Every offer is compared, and none with ==, so the time tells nothing.
+    right = False
+    for offer in (request.headers.get("x-trapaudit-secret"), _authorization(request), in_path):
+        right |= hmac.compare_digest((offer or "").encode("utf-8", "replace"), secret)
+    return right
+
+
+def _authorization(request: Request) -> str | None:
+    scheme, _, value = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return value.strip()
+    if scheme.lower() == "basic":
+        try:
+            return base64.b64decode(value.strip(), validate=True).decode().partition(":")[2]
+        except (binascii.Error, UnicodeDecodeError):
+            return None
+    return None
+
+
+async def _read(request: Request, most: int) -> bytes | None:
+    """The body; None as soon as it is known to be too large."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > most:
+        return None
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > most:
+            return None
+    return bytes(body)

@@ -1,0 +1,139 @@
+"""The relay itself: counts notifications, lets uploads come to rest, and sees their events out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from deployments.relay.debounce import Burst, Debouncer, Receipt
+from deployments.relay.events import Emit, upload_event
+from deployments.relay.notifications import Notification
+from deployments.relay.settings import RelaySettings
+
+__all__ = ["Relay"]
+
+logger = logging.getLogger("trapaudit.relay")
+
+_TICK_SECONDS = 0.5
+_MAX_RETRY_SECONDS = 300.0
+_BUCKETS_NAMED = 50
+"""Foreign buckets that get a log line; afterwards they are only counted, so a stranger cannot fill the log."""
+
+
+class Relay:
+    """Takes notifications from webhook and queue, and emits one event per upload.
+
+    Args:
+        settings: sources, limits and times.
+        emit: hands an event to Prefect.
+        clock: seconds, never going back.
+        now: the time of day (UTC), for people.
+
+    Attributes:
+        counts: ``notifications``, ``uploads``, ``elsewhere``, ``other``, ``tests``, ``malformed``, ``events``,
+            ``emit_failures``.
+        failing_since: clock time since when events cannot be emitted; None while they can.
+    """
+
+    def __init__(
+        self,
+        settings: RelaySettings,
+        emit: Emit,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.counts: Counter[str] = Counter()
+        self.failing_since: float | None = None
+        self._emit = emit
+        self._now = now
+        self._named: set[str] = set()
+        self._debouncer = Debouncer(settings.quiet_seconds, settings.max_wait_seconds, settings.max_prefixes)
+
+    def take(self, notification: Notification, receipt: Receipt | None = None) -> int:
+        """Take what a sender told; returns how many of its uploads lie in a watched source."""
+        self.counts["notifications"] += 1
+        self.counts["tests"] += notification.n_tests
+        self.counts["other"] += notification.n_other
+        self.counts["malformed"] += notification.n_malformed
+        wanted = 0
+        for upload in notification.uploads:
+            place = self.settings.place_of(upload)
+            if place is None:
+                self.counts["elsewhere"] += 1
+                self._name(upload.bucket)
+                continue
+            wanted += 1
+            self._debouncer.add(place, self.clock(), receipt)
+        self.counts["uploads"] += wanted
+        return wanted
+
+    async def emit_due(self, everything: bool = False) -> int:
+        """Emit the events of all uploads that are due; returns how many are out.
+
+        Where the server does not take one, it and those after it wait, longer each time; nothing is dropped.
+        """
+        due = self._debouncer.take_due(self.clock(), everything)
+        done = 0
+        try:
+            while due:
+                await self._emit_one(due[0])
+                burst = due.pop(0)
+                done += 1
+                for receipt in burst.receipts:
+                    receipt.settle()
+        except Exception as error:  # noqa: BLE001 - whatever keeps an event from going out, it must be tried again
+            self._note_failure(error, len(due))
+        finally:
+            for burst in due:
+                burst.failures += 1
+                wait = min(self.settings.retry_seconds * 2 ** min(burst.failures - 1, 10), _MAX_RETRY_SECONDS)
+                self._debouncer.put_back(burst, self.clock() + wait)
+        return done
+
+    async def run(self) -> None:
+        """Emit what is due, for ever; when cancelled, emit what waits and end."""
+        try:
+            while True:
+                await asyncio.sleep(min(_TICK_SECONDS, max(0.01, self.settings.quiet_seconds / 4)))
+                await self.emit_due()
+        finally:
+            if len(self._debouncer):
+                await self.emit_due(everything=True)
+
+    def health(self) -> dict[str, Any]:
+        """Counts, what waits, and for how long events could not be emitted (s); no names of buckets or objects."""
+        failing = None if self.failing_since is None else round(self.clock() - self.failing_since, 1)
+        return {"waiting": len(self._debouncer), "prefect_failing_seconds": failing, "counts": dict(self.counts)}
+
+    async def _emit_one(self, burst: Burst) -> None:
+        clock, now = self.clock(), self._now()
+        first, last = (now - timedelta(seconds=clock - moment) for moment in (burst.first, burst.last))
+        event = upload_event(burst.source, burst.batch, burst.n, first, last)
+        await asyncio.wait_for(self._emit(event), self.settings.emit_timeout_seconds)
+        self.counts["events"] += 1
+        if self.failing_since is not None:
+            logger.info("Prefect takes events again after %.0f s", clock - self.failing_since)
+            self.failing_since = None
+        logger.info("upload s3://%s: %d notifications, event out", burst.batch, burst.n)
+
+    def _note_failure(self, error: Exception, n_waiting: int) -> None:
+        self.counts["emit_failures"] += 1
+        if self.failing_since is None:
+            self.failing_since = self.clock()
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        logger.warning("Prefect's server does not take events (%s); %d uploads wait", reason, n_waiting)
+
+    def _name(self, bucket: str) -> None:
+        if bucket not in self._named and len(self._named) < _BUCKETS_NAMED:
+            self._named.add(bucket)
+            logger.warning(
+                "a notification of bucket %r lies in no watched source and was dropped; further ones are only counted",
+                bucket,
+            )

@@ -1,0 +1,110 @@
+"""`trapaudit deploy`: the deployments of prefect.yaml registered with a Prefect server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from flows.deploy_file import Deployment, packaged_file, render
+from flows.server import api_url, lost_runs_automation
+from scd_core.errors import InputError, RunError
+from scd_core.media.storage import clean_url
+
+__all__ = ["register"]
+
+
+def register(wanted: Deployment, prefect_file: Path | None = None) -> list[str]:
+    """Make the pool, register the deployments, and set the limits; done twice, it changes nothing.
+
+    Args:
+        wanted: what is to be deployed.
+        prefect_file: another prefect.yaml than the packaged one.
+
+    Returns:
+        Names of the deployments.
+
+    Raises:
+        InputError: what is wanted cannot be used, another deployment already audits SOURCE into OUT, or there is no server.
+        RunError: the server refused.
+    """
+    path = prefect_file or packaged_file()
+    try:
+        content = render(wanted, yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: not the prefect.yaml of trapaudit ({error!r})") from error
+    api_url()
+    asyncio.run(_prepare(wanted, content))
+    with tempfile.TemporaryDirectory() as folder:
+        filled = Path(folder) / "prefect.yaml"
+        filled.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+        command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(filled)]
+        done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"COLUMNS": "500"}, check=False)
+    if done.returncode:
+        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        raise RunError(f"prefect deploy failed: {lines[-1].strip() if lines else done.returncode}")
+    asyncio.run(_limit(wanted, content))
+    return [item["name"] for item in content["deployments"]]
+
+
+async def _prepare(wanted: Deployment, content: dict[str, Any]) -> None:
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.actions import WorkPoolCreate
+    from prefect.exceptions import ObjectNotFound
+    from prefect.workers.utilities import get_default_base_job_template_for_infrastructure_type
+
+    ours = {item["name"] for item in content["deployments"]}
+    places = content["deployments"][0]["parameters"]
+    pool = content["deployments"][0]["work_pool"]["name"]
+    async with get_client() as client:
+        offset = 0
+        while found := await client.read_deployments(limit=200, offset=offset):
+            for other in found:
+                same = all(_same(other.parameters.get(key), places[key]) for key in ("source", "out"))
+                if same and other.name not in ours:
+                    raise InputError(
+                        f"deployment {other.name} already audits {clean_url(places['source'])} into "
+                        f"{clean_url(places['out'])}; delete it, use its --name, or choose another --out"
+                    )
+            offset += len(found)
+        try:
+            existing = await client.read_work_pool(pool)
+        except ObjectNotFound:
+            template = await get_default_base_job_template_for_infrastructure_type(wanted.pool)
+            await client.create_work_pool(WorkPoolCreate(name=pool, type=wanted.pool, base_job_template=template or {}))
+        else:
+            if existing.type != wanted.pool:
+                raise InputError(f"work pool {pool} is of type {existing.type}, not {wanted.pool}; rename or delete it")
+
+
+async def _limit(wanted: Deployment, content: dict[str, Any]) -> None:
+    """One audit per SOURCE, whichever deployment it is of; the GPU limits; the end of lost runs."""
+    from prefect.client.orchestration import get_client
+
+    async with get_client() as client:
+        for queue, pool in {
+            (item["work_pool"]["work_queue_name"], item["work_pool"]["name"])
+            for item in content["deployments"]
+            if "source" in item["parameters"]
+        }:
+            found = await client.read_work_queue_by_name(queue, work_pool_name=pool)
+            await client.update_work_queue(found.id, concurrency_limit=1)
+        for name, slots in wanted.gpu_limits.items():
+            await client.upsert_global_concurrency_limit_by_name(name, slots)
+        if wanted.lost_after_seconds:
+            automation = lost_runs_automation(wanted.lost_after_seconds)
+            held = await client.read_automations_by_name(automation.name)
+            if held:
+                await client.update_automation(held[0].id, automation)
+            else:
+                await client.create_automation(automation)
+
+
+def _same(one: object, other: str) -> bool:
+    return isinstance(one, str) and one.rstrip("/") == other

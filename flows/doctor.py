@@ -1,0 +1,104 @@
+"""`trapaudit doctor`: everything an audit needs, checked before a night depends on it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+
+from scd_core import __version__
+from scd_core.config import load_config
+from scd_core.doctor import (
+    Check,
+    check_device,
+    check_disk,
+    check_model,
+    check_out,
+    check_software,
+    check_source,
+)
+from scd_core.errors import InputError
+from tasks.gpu import LIMIT_VARIABLE
+
+__all__ = ["check_server", "diagnose"]
+
+_SERVER_SECONDS = 30.0
+
+
+def diagnose(source: str | None, model: str | None, out: str | None, config: str | None = None) -> Iterator[Check]:
+    """Check what was named, and what every machine needs, one after the other.
+
+    Args:
+        source: URL or path of the images; None leaves it out.
+        model: URL or path of a model package; None leaves it out.
+        out: URL or path of the audit tables; None leaves it out.
+        config: URL of the settings, for the device.
+    """
+    yield check_software()
+    yield check_disk(out)
+    yield check_server()
+    if source:
+        yield check_source(source)
+    if out:
+        yield check_out(out)
+    if model:
+        yield check_model(model)
+    try:
+        device = load_config(config).classify.device
+    except InputError as error:
+        yield Check("config", False, str(error), "see docs/config.md")
+    else:
+        yield check_device(device)
+
+
+def check_server() -> Check:
+    """Whether Prefect's server is there, has deployments of this version, workers for them, and this worker's GPU limit.
+
+    Without a server it is well too: a run starts one for itself.
+    """
+    from prefect.settings import get_current_settings
+
+    url = get_current_settings().api.url
+    if not url:
+        return Check("server", True, "PREFECT_API_URL is not set: each run starts a server for itself")
+    try:
+        return asyncio.run(asyncio.wait_for(_look_at_server(url), _SERVER_SECONDS))
+    except Exception as error:  # noqa: BLE001 - any way not to reach it is what is asked
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return Check("server", False, f"{url}: not reached ({reason})", "start it, or mend PREFECT_API_URL")
+
+
+async def _look_at_server(url: str) -> Check:
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags, WorkerFilter, WorkerFilterStatus
+    from prefect.client.schemas.objects import WorkerStatus
+    from prefect.exceptions import ObjectNotFound
+
+    async with get_client() as client:
+        if (failure := await client.api_healthcheck()) is not None:
+            raise failure
+        found = await client.read_deployments(
+            deployment_filter=DeploymentFilter(tags=DeploymentFilterTags(all_=["trapaudit"]))
+        )
+        where = f"{url}: {len(found)} deployments"
+        if old := sorted(item.name for item in found if item.version not in (None, __version__)):
+            return Check(
+                "server", False, f"{where}, {', '.join(old)} not of version {__version__}", "run `trapaudit deploy`"
+            )
+        pools = sorted({item.work_pool_name for item in found if item.work_pool_name})
+        online = WorkerFilter(status=WorkerFilterStatus(any_=[WorkerStatus.ONLINE]))
+        for pool in pools:
+            if not await client.read_workers_for_work_pool(pool, worker_filter=online):
+                return Check(
+                    "server", False, f"{where}; no worker of pool {pool} is online",
+                    f"start one: prefect worker start --pool {pool}",
+                )  # fmt: skip
+        if name := os.environ.get(LIMIT_VARIABLE):
+            try:
+                await client.read_global_concurrency_limit_by_name(name)
+            except ObjectNotFound:
+                return Check(
+                    "server", False, f"{where}; {LIMIT_VARIABLE}={name}: no such limit",
+                    f"run `trapaudit deploy --gpu-limit {name}=1`",
+                )  # fmt: skip
+        return Check("server", True, where)

@@ -1,0 +1,68 @@
+"""The Prefect server that deployments live on: where it is, and how it notices runs whose worker died."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from scd_core.errors import InputError
+
+if TYPE_CHECKING:
+    from prefect.events.schemas.automations import AutomationCore
+
+__all__ = ["api_url", "lost_runs_automation"]
+
+LOST_RUNS = "trapaudit lost runs"
+
+
+def api_url() -> str:
+    """Address of the server's API.
+
+    Raises:
+        InputError: none is set; the server that a run starts for itself ends with it.
+    """
+    from prefect.settings import get_current_settings
+
+    url = get_current_settings().api.url
+    if not url:
+        raise InputError(
+            "no Prefect server: set PREFECT_API_URL, such as http://localhost:4200/api of `prefect server start`"
+        )
+    return url
+
+
+def lost_runs_automation(after_seconds: int) -> AutomationCore:
+    """The automation that marks a run of ours as crashed when neither a heartbeat nor its end was heard for so long.
+
+    A worker that was killed, or whose machine is gone, cannot tell; its run would stay "running" for ever and, being the
+    one run its deployment may have, keep all later ones waiting.
+
+    Args:
+        after_seconds: silence that means death (s); at least two heartbeats of the workers, which are
+            PREFECT_FLOWS_HEARTBEAT_FREQUENCY apart (180 s by default, 30 s in our images).
+    """
+    from prefect.client.schemas.objects import StateType
+    from prefect.events.actions import ChangeFlowRunState
+    from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+    from prefect.events.schemas.events import ResourceSpecification
+
+    ends = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed")}
+    trigger = EventTrigger(
+        match=ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"}),
+        match_related=ResourceSpecification(
+            {"prefect.resource.role": "tag", "prefect.resource.id": "prefect.tag.trapaudit"}
+        ),
+        after={"prefect.flow-run.heartbeat"},
+        expect={"prefect.flow-run.heartbeat"} | ends,
+        for_each={"prefect.resource.id"},
+        posture=Posture.Proactive,
+        threshold=1,
+        within=timedelta(seconds=after_seconds),
+    )
+    message = f"nothing was heard of this run for {after_seconds} s: its worker is gone"
+    return AutomationCore(
+        name=LOST_RUNS,
+        description="Marks a trapaudit run as crashed when its worker is gone.",
+        trigger=trigger,
+        actions=[ChangeFlowRunState(state=StateType.CRASHED, message=message)],
+    )

@@ -1,0 +1,257 @@
+"""Truth against prediction: types, the newest label, raw and final names, causes, suspicions, weights."""
+
+from datetime import UTC, datetime
+
+import pytest
+from tests.audit.audit_builder import AuditBuilder, label, minutes
+
+from scd_core.audit.errors import derive_errors
+from scd_core.config import AuditConfig
+
+KNOWN = ["Luna", "Nyx", "Tom"]
+
+
+def errors(out, **more):
+    rows = derive_errors(out, AuditConfig(), **more).to_pylist()
+    return {row["target_id"].removeprefix("id-").removesuffix(".jpg"): row for row in rows}
+
+
+@pytest.fixture
+def builder(tmp_path):
+    return AuditBuilder(tmp_path / "out", individuals=KNOWN)
+
+
+def test_types_of_misidentification(builder, tmp_path):
+    for file, name in [
+        ("right", "Luna"),
+        ("shift", "Nyx"),
+        ("split", "unknown"),
+        ("combination", "Nyx"),
+        ("new", "unknown"),
+        ("nobody", "Nyx"),
+        ("exclusion", None),
+    ]:
+        builder.predict(f"{file}.jpg", name)
+    out = builder.write()
+    truth = dict.fromkeys(("right", "shift", "split", "exclusion"), "Luna") | {
+        "combination": "Stranger",
+        "new": "Stranger",
+        "nobody": "unknown",
+    }
+    label(out, tmp_path, {f"{file}.jpg": name for file, name in truth.items()})
+    assert {file: row["error_type"] for file, row in errors(out).items()} == {
+        "right": "correct",
+        "shift": "shift",
+        "split": "split",
+        "combination": "combination",
+        "new": "correct",
+        "nobody": "combination",
+        "exclusion": "exclusion",
+    }
+
+
+def test_the_raw_name_is_scored_and_the_final_one_stands_beside(builder, tmp_path):
+    builder.mask(builder.predict("mended.jpg", "Nyx"), "Luna")
+    builder.mask(builder.predict("spoilt.jpg", "Luna"), "Nyx")
+    builder.mask(builder.predict("same.jpg", "Nyx"), "Nyx")
+    out = builder.write()
+    label(out, tmp_path, dict.fromkeys(("mended.jpg", "spoilt.jpg", "same.jpg"), "Luna"))
+    found = errors(out)
+    outcome = ("error_type", "final_id", "is_recovered", "is_broken")
+    assert [found["mended"][key] for key in outcome] == ["shift", "Luna", True, False]
+    assert [found["spoilt"][key] for key in outcome] == ["correct", "Nyx", False, True]
+    assert [found["same"][key] for key in outcome] == ["shift", "Nyx", False, False]
+
+
+def test_newest_label_wins(builder, tmp_path):
+    for file in ("a.jpg", "b.jpg"):
+        builder.predict(file, "Luna")
+    out = builder.write()
+    label(out, tmp_path, {"a.jpg": "Nyx"}, now=datetime(2026, 3, 3, tzinfo=UTC))
+    label(out, tmp_path, {"a.jpg": "Luna"}, now=datetime(2026, 3, 4, tzinfo=UTC), name="late.csv")
+    for day, by, name in ((3, "ana", "Luna"), (4, "ben", "Nyx")):
+        told = {"labelled_by": by, "labelled_at": "2026-03-01T00:00:00Z", "name": f"{by}.csv"}
+        label(out, tmp_path, {"b.jpg": name}, now=datetime(2026, 3, day, tzinfo=UTC), **told)
+    found = errors(out)
+    assert (found["a"]["true_id"], found["a"]["error_type"]) == ("Luna", "correct")
+    # of one moment, the one imported later counts
+    assert found["b"]["true_id"] == "Nyx"
+
+
+def test_conflict_within_one_import_is_suspected_not_scored(builder, tmp_path):
+    builder.predict("a.jpg", "Luna")
+    out = builder.write()
+    path = tmp_path / "both.csv"
+    path.write_text("file,individual_id\na.jpg,Luna\na.jpg,Nyx\n")
+    from scd_core.audit.labels_import import import_labels
+
+    assert len(import_labels(out, str(path)).conflicts) == 1
+    row = errors(out)["a"]
+    assert (row["is_labelled"], row["error_type"], row["is_suspected"]) == (False, None, True)
+    assert (row["suspicion_reasons"], row["cause"]) == (["label_conflict"], "label_suspect")
+
+
+def test_labels_of_frames_and_of_boxes(builder, tmp_path):
+    builder.predict("one.jpg", "Luna", detection="0")
+    builder.predict("two.jpg", "Luna", detection="0")
+    builder.predict("two.jpg", "Nyx", detection="1", new_media=False)
+    builder.predict("whole.jpg", "Luna")
+    out = builder.write()
+    # one label for a frame of two boxes is no truth for either
+    label(out, tmp_path, {"one.jpg": "Luna", "two.jpg": "Luna"})
+    path = tmp_path / "boxes.csv"
+    path.write_text("file,individual_id,detection_id\nwhole.jpg,Nyx,0\ntwo.jpg,Tom,1\n")
+    from scd_core.audit.labels_import import import_labels
+
+    import_labels(out, str(path))
+    found = errors(out)
+    assert {name: row["true_id"] for name, row in found.items()} == {"one.jpg:0": "Luna", "two.jpg:1": "Tom", "whole": "Nyx"}
+
+
+def test_the_newest_run_counts_and_older_ones_stay(tmp_path):
+    for model, day, name in (("m1", 2, "Nyx"), ("m2", 3, "Luna")):
+        builder = AuditBuilder(tmp_path / "out", f"b-{model}", model, finished=datetime(2026, 3, day, tzinfo=UTC))
+        builder.predict("a.jpg", name)
+        builder.write()
+    label(builder.out, tmp_path, {"a.jpg": "Luna"})
+    rows = derive_errors(builder.out).to_pylist()
+    assert {(row["model_digest"], row["error_type"], row["is_current"]) for row in rows} == {
+        ("m1", "combination", False),  # Luna was never heard of by m1
+        ("m2", "correct", True),
+    }
+
+
+CAUSES = {
+    "background": {"background_reliance": 0.8, "background_log_odds_drop": 2.0},
+    "box": {"background_reliance": 0.8, "background_log_odds_drop": 0.1, "strategies": [("box_crop", "Luna")]},
+    "reliance": {"background_reliance": 0.8, "background_log_odds_drop": 0.1},
+    "overlay": {"overlay_reliance": 0.4, "overlay_log_odds_drop": 2.0},
+    "label": {},
+}
+
+
+def test_causes_need_evidence(builder, tmp_path):
+    for file, evidence in CAUSES.items():
+        builder.mask(builder.predict(f"{file}.jpg", "Nyx", 0.95), **evidence)
+    builder.predict("blurred.jpg", "Nyx", 0.5, sharpness=5.0)
+    builder.predict("near.jpg", "Nyx", 0.5, runner_up=("Luna", 0.4))
+    builder.predict("lone.jpg", "Tom", 0.5)
+    for n in range(20):  # Luna is mostly right, so that no pair recurs
+        builder.predict(f"fine{n}.jpg", "Luna")
+    out = builder.write()
+    files = [row["file"] for row in builder.tables["media"]]
+    label(out, tmp_path, dict.fromkeys(files, "Luna"))
+    causes = {file: row["cause"] for file, row in errors(out).items() if row["cause"]}
+    assert causes["background"] == causes["box"] == "background"
+    assert causes["reliance"] != "background", "reliance alone is no cause"
+    assert (causes["overlay"], causes["blurred"], causes["near"]) == ("overlay", "image_quality", "confusable_pair")
+    assert all(file not in causes for file in ("fine0", "fine1"))
+
+
+def test_a_weak_flank_and_one_labellers_slip(builder, tmp_path):
+    lines = ["file,individual_id,flank,labelled_by"]
+    for n in range(24):
+        flank = "left" if n % 2 else "right"
+        builder.predict(f"f{n}.jpg", "Nyx" if n % 2 and n < 18 else "Luna", 0.7)
+        lines.append(f"f{n}.jpg,Luna,{flank},ana")
+    for n in range(24):
+        by = "ben" if n % 3 == 0 else "ana"
+        builder.predict(f"t{n}.jpg", "Nyx" if by == "ben" else "Tom", 0.7)
+        lines.append(f"t{n}.jpg,Tom,,{by}")
+    out = builder.write()
+    path = tmp_path / "l.csv"
+    path.write_text("\n".join(lines) + "\n")
+    from scd_core.audit.labels_import import import_labels
+
+    import_labels(out, str(path))
+    found = errors(out)
+    assert found["f1"]["cause"] == "flank"
+    assert found["t0"]["cause"] == "label_suspect"
+    assert "ben" in found["t0"]["cause_evidence"]
+
+
+def test_suspicions_of_unlabelled_rows(builder, tmp_path):
+    builder.predict("odd.jpg", "Nyx", event_predicted_id="Luna")
+    builder.predict("asked.jpg", "Luna", flag_reasons=["human_flag"])
+    builder.mask(builder.predict("flip.jpg", "Nyx"), "Luna")
+    builder.mask(builder.predict("ground.jpg", "Nyx"), background_reliance=0.9)
+    builder.mask(builder.predict("strip.jpg", "Nyx"), overlay_reliance=0.5)
+    builder.predict("here.jpg", "Tom", at=minutes(0), latitude=-3.0, longitude=-60.0, camera="C01")
+    builder.predict("there.jpg", "Tom", at=minutes(10), latitude=-3.0, longitude=-59.0, camera="C02")
+    builder.predict("later.jpg", "Tom", at=minutes(3000), latitude=-3.0, longitude=-60.0, camera="C01")
+    builder.predict("fine.jpg", "Luna")
+    builder.predict("known.jpg", "Nyx", event_predicted_id="Luna")
+    out = builder.write()
+    label(out, tmp_path, {"known.jpg": "Nyx"})
+    found = errors(out)
+    assert {name: row["suspicion_reasons"] for name, row in found.items() if row["is_suspected"]} == {
+        "odd": ["event_disagreement"],
+        "asked": ["human_flag"],
+        "flip": ["flip_under_mask"],
+        "ground": ["background_reliance"],
+        "strip": ["overlay_reliance"],
+        "here": ["impossible_travel"],
+        "there": ["impossible_travel"],
+    }
+    assert found["known"]["suspicion_reasons"] == []
+
+
+def test_weights_where_triage_chose_what_is_labelled(builder, tmp_path):
+    builder.predict("flagged.jpg", "Luna")
+    builder.predict("control.jpg", "Luna", inclusion_probability=0.05)
+    for n in range(3):
+        builder.predict(f"burst{n}.jpg", "Luna", event="e", inclusion_probability=0.05, is_selected=n == 0)
+    builder.predict("unseen.jpg", "Luna", inclusion_probability=0.05, is_selected=False)
+    out = builder.write()
+    label(out, tmp_path, dict.fromkeys(("flagged.jpg", "control.jpg", "burst0.jpg"), "Luna"))
+    weights = {name: row["event_weight"] for name, row in errors(out).items()}
+    assert weights == pytest.approx({"flagged": 1, "control": 20, "burst0": 20 / 3})
+
+
+def test_weights_where_everything_is_labelled(builder, tmp_path):
+    for n in range(40):
+        builder.predict(f"{n}.jpg", "Luna", inclusion_probability=1.0 if n < 4 else 0.05, is_selected=n < 6)
+    out = builder.write()
+    label(out, tmp_path, {f"{n}.jpg": "Luna" for n in range(40)})
+    assert {row["event_weight"] for row in errors(out).values()} == {1.0}
+
+
+def test_no_labels_at_all_gives_suspicions_only(builder):
+    builder.predict("odd.jpg", "Nyx", event_predicted_id="Luna")
+    builder.predict("fine.jpg", "Luna")
+    found = errors(builder.write())
+    assert list(found) == ["odd"]
+    assert not found["odd"]["is_labelled"]
+
+
+def test_an_older_schema_is_read(builder, tmp_path):
+    """A batch written before a column was there: what it lacks is null, its rows still count."""
+    import json
+    from pathlib import Path
+
+    import pyarrow.parquet as pq
+
+    target = builder.predict("a.jpg", "Nyx")
+    builder.mask(target, "Luna")
+    out = builder.write()
+    for table, gone in (("runs", "individuals"), ("media", "brightness"), ("masks", "overlay_log_odds_drop")):
+        path = next(Path(out).glob(f"{table}/*/*.parquet"))
+        pq.write_table(pq.read_table(path, partitioning=None).drop_columns([gone]), path)
+    commit = next(Path(out).glob("commits/*.json"))
+    commit.write_text(json.dumps(json.loads(commit.read_text()) | {"schema_version": 0}))
+    label(out, tmp_path, {"a.jpg": "Luna", "b.jpg": "Nyx"})
+    assert errors(out)["a"]["is_recovered"] is True or errors(out)["a"]["final_id"] == "Luna"
+
+
+def test_a_newer_schema_is_refused(builder):
+    import json
+    from pathlib import Path
+
+    from scd_core.errors import InputError
+
+    builder.predict("a.jpg", "Nyx")
+    out = builder.write()
+    commit = next(Path(out).glob("commits/*.json"))
+    commit.write_text(json.dumps(json.loads(commit.read_text()) | {"schema_version": 99}))
+    with pytest.raises(InputError, match="schema version 99, this trapaudit reads up to .*upgrade"):
+        derive_errors(out)

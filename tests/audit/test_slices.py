@@ -1,0 +1,246 @@
+"""Error slices: recomputed by hand, on events, honest in the small, one name for one error."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from scipy import stats
+
+from scd_core.audit.schema import table_schema
+from scd_core.audit.slices import find_slices
+from scd_core.config import SliceConfig
+
+
+def errors_table(rows):
+    """Rows of ``errors``: camera, true, predicted, and what else is told."""
+    whole = []
+    for place, row in enumerate(rows):
+        camera, true, predicted, *more = row
+        told = more[0] if more else {}
+        whole.append(
+            {
+                "batch_key": "b",
+                "model_digest": "m",
+                "target_id": f"t{place}",
+                "media_id": f"t{place}",
+                "event_id": f"e{place}",
+                "camera_id": camera,
+                "true_id": true,
+                "predicted_id": predicted,
+                "final_id": predicted,
+                "error_type": "correct" if true == predicted else "shift",
+                "is_labelled": True,
+                "is_current": True,
+                "is_masked": False,
+                "is_recovered": False,
+                "quality": "good",
+                "cause": None if true == predicted else "unexplained",
+                "event_weight": 1.0,
+                "label_probability": 1.0,
+            }
+            | told
+        )
+    return pa.Table.from_pylist(whole, schema=table_schema("errors"))
+
+
+def slices(rows, **config):
+    table = rows if isinstance(rows, pa.Table) else errors_table(rows)
+    return find_slices(table, SliceConfig(**config)).to_pylist()
+
+
+def by_values(found):
+    return {tuple(sorted(dict(row["slice"]).items())): row for row in found}
+
+
+def world(seed=0, n=800, rate=0.05, bad=0.7):
+    """At C03 the individual A is called B; a twentieth of the rest is wrong somehow."""
+    rng = np.random.default_rng(seed)
+    names = np.array(list("ABCDEFGH"))
+    for _ in range(n):
+        camera, true = f"C{rng.integers(8):02d}", str(rng.choice(names))
+        predicted = true
+        if rng.random() < rate:
+            predicted = str(rng.choice(names[names != true]))
+        if camera == "C03" and true == "A" and rng.random() < bad:
+            predicted = "B"
+        yield camera, true, predicted
+
+
+def test_a_camera_recomputed_by_hand():
+    rows = [("C01", "A", "B")] * 8 + [("C01", "A", "A")] * 12 + [("C02", "A", "A")] * 57 + [("C02", "A", "B")] * 3
+    found = by_values(slices(rows, families=("camera_id",), min_errors=1))
+    row = found[("camera_id", "C01"),]
+    assert (row["n_events"], row["n_errors"], row["n_tests"]) == (20, 8, 2)
+    assert row["error_rate"] == pytest.approx(0.4) and row["baseline_rate"] == pytest.approx(0.05)
+    assert row["lift"] == pytest.approx(8)
+    assert row["n_effective"] == pytest.approx(20)
+    interval = stats.binomtest(8, 20).proportion_ci(method="wilson")
+    assert (row["ci_low"], row["ci_high"]) == pytest.approx((interval.low, interval.high))
+    assert row["p_value"] == pytest.approx(stats.fisher_exact([[8, 12], [3, 57]], "greater").pvalue, rel=1e-4)
+    assert row["q_value"] == pytest.approx(2 * row["p_value"])
+    assert row["is_systematic"] and row["confused_with"] == "B"
+
+
+def test_frames_of_one_event_are_one_proof():
+    burst = [("C01", "A", "B", {"event_id": "burst", "event_weight": 1 / 30})] * 30
+    rows = [*burst, *[("C01", "A", "A")] * 5, *[("C02", "A", "A")] * 60]
+    row = by_values(slices(rows, families=("camera_id",), min_errors=1))[("camera_id", "C01"),]
+    assert (row["n_events"], row["n_images"], row["n_errors"]) == (6, 35, 1)
+    assert row["error_rate"] == pytest.approx(1 / 6)
+    assert row["p_value"] > 0.05
+
+
+def test_weights_undo_the_choice_of_what_is_labelled():
+    flagged = [("C01", "A", "B")] * 10
+    control = [("C01", "A", "A", {"event_weight": 20.0, "label_probability": 0.05})] * 10
+    others = [("C02", "A", "A", {"event_weight": 20.0, "label_probability": 0.05})] * 60 + [("C02", "A", "B")] * 40
+    row = by_values(slices([*flagged, *control, *others], families=("camera_id",)))[("camera_id", "C01"),]
+    assert row["error_rate"] == pytest.approx(10 / 210)
+    assert row["n_effective"] <= 20
+    assert not row["is_systematic"]
+
+
+def test_a_slice_seen_only_through_its_flags_is_not_condemned():
+    """Five flagged errors of a camera whose ordinary pictures were never drawn prove nothing about the camera."""
+    rng = np.random.default_rng(0)
+    control = [
+        (f"C{n % 20:02d}", "A", "B" if rng.random() < 0.02 else "A", {"event_weight": 20.0, "label_probability": 0.05})
+        for n in range(400)
+    ]
+    flagged = [(f"C{n % 20:02d}", "A", "B" if n % 2 else "A") for n in range(400)]
+    unseen = [("C99", "A", "B")] * 5
+    row = by_values(slices([*control, *flagged, *unseen], families=("camera_id",)))[("camera_id", "C99"),]
+    assert row["error_rate"] == 1
+    assert row["q_value"] > 0.05
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_one_error_gets_one_name(seed):
+    found = slices(world(seed))
+    reported = [row for row in found if row["is_systematic"] and row["folded_into"] is None]
+    assert [dict(row["slice"]) for row in reported] == [{"camera_id": "C03", "true_id": "A"}]
+    folded = {row["folded_into"] for row in found if row["is_systematic"] and row["folded_into"]}
+    assert folded == {reported[0]["slice_id"]}
+
+
+def test_a_bad_camera_is_a_camera_whoever_comes():
+    rng = np.random.default_rng(1)
+    rows = []
+    for _ in range(800):
+        camera, true = f"C{rng.integers(6):02d}", str(rng.choice(list("ABCDE")))
+        wrong = rng.random() < (0.5 if camera == "C02" else 0.04)
+        rows.append((camera, true, str(rng.choice([name for name in "ABCDE" if name != true])) if wrong else true))
+    reported = [dict(row["slice"]) for row in slices(rows) if row["is_systematic"] and row["folded_into"] is None]
+    assert reported == [{"camera_id": "C02"}]
+
+
+def test_twins_are_a_pair_wherever_they_are():
+    rng = np.random.default_rng(2)
+    rows = []
+    for _ in range(1000):
+        camera, true = f"C{rng.integers(6):02d}", str(rng.choice(list("ABCDEF")))
+        other = str(rng.choice([name for name in "ABCDEF" if name != true]))
+        predicted = "B" if true == "A" and rng.random() < 0.5 else other if rng.random() < 0.04 else true
+        rows.append((camera, true, predicted, {"cause": None if predicted == true else "confusable_pair"}))
+    reported = [row for row in slices(rows) if row["is_systematic"] and row["folded_into"] is None]
+    assert [dict(row["slice"]) for row in reported] in ([{"pair": "A -> B"}], [{"true_id": "A"}])
+    assert (reported[0]["confused_with"], reported[0]["cause"]) == ("B", "confusable_pair")
+
+
+def test_a_rare_individual_is_no_attractor_by_being_rare():
+    """Ordinary confusion names the rare one wrongly more often than rightly; that is no systematic error."""
+    rng = np.random.default_rng(3)
+    names = list("ABCDEFGHIJ")
+    rows = []
+    for _ in range(3000):
+        true = names[0] if rng.random() < 0.003 else str(rng.choice(names[1:]))
+        predicted = str(rng.choice([name for name in names if name != true])) if rng.random() < 0.08 else true
+        rows.append((f"C{rng.integers(5):02d}", true, predicted))
+    rare = by_values(slices(rows))[("predicted_id", "A"),]
+    assert rare["error_rate"] > 0.5
+    assert not rare["is_systematic"]
+
+
+def test_empty_worlds_are_quiet():
+    n_reported = sum(row["is_systematic"] for seed in range(6) for row in slices(world(seed, bad=0)))
+    assert n_reported <= 1
+
+
+def test_no_labels_one_label_all_right_all_wrong():
+    assert slices([]) == []
+    assert slices([("C01", "A", "B")]) == []
+    assert slices([(f"C{n % 3}", "A", "A") for n in range(60)]) == []
+    wrong = slices([(f"C{n % 3}", "A", "B") for n in range(60)])
+    assert not any(row["is_systematic"] for row in wrong)
+    assert all(row["error_rate"] == 1 for row in wrong)
+
+
+def test_unlabelled_and_superseded_rows_do_not_count():
+    rows = [("C01", "A", "B", {"is_current": False})] * 20 + [("C01", "A", "A")] * 20 + [("C02", "A", "A")] * 20
+    rows += [("C01", None, "B", {"is_labelled": False, "error_type": None})] * 20
+    assert slices(rows, min_errors=1) == []
+
+
+def test_ten_thousand_individuals_each_seen_once():
+    rng = np.random.default_rng(4)
+    rows = []
+    for n in range(10_000):
+        wrong = rng.random() < 0.05
+        rows.append((f"C{n % 50:02d}", f"ind{n}", f"ind{rng.integers(10_000)}" if wrong else f"ind{n}"))
+    assert not any(row["is_systematic"] for row in slices(rows))
+
+
+def test_the_order_of_rows_does_not_matter():
+    table = errors_table(world(5))
+    shuffled = table.take(np.random.default_rng(0).permutation(len(table)))
+    drop = ("example_media_ids",)
+    first, second = (
+        [{key: value for key, value in row.items() if key not in drop} for row in slices(rows)] for rows in (table, shuffled)
+    )
+    assert len(first) == len(second)
+    for one, two in zip(first, second, strict=True):
+        assert one["slice_id"] == two["slice_id"] and one["folded_into"] == two["folded_into"]
+        assert one["p_value"] == pytest.approx(two["p_value"])
+
+
+def test_trend_against_the_report_before():
+    config = SliceConfig(families=("camera_id", "true_id"))
+    none = find_slices(errors_table(world(0, bad=0)), config)
+    assert not any(none["is_systematic"].to_pylist())
+    some = find_slices(errors_table(world(0, n=1600, bad=0.6)), config, none)
+    told = {row["trend"] for row in some.to_pylist() if row["is_systematic"]}
+    assert told == {"new"}
+    same = find_slices(errors_table(world(0, n=1600, bad=0.6)), config, some)
+    assert {row["trend"] for row in same.to_pylist() if row["is_systematic"]} == {"steady"}
+    gone = find_slices(errors_table(world(0, bad=0)), config, some)
+    assert "gone" in {row["trend"] for row in gone.to_pylist()}
+    assert not any(row["is_systematic"] for row in gone.to_pylist())
+    first = find_slices(errors_table(world(0)), config)
+    assert {row["trend"] for row in first.to_pylist()} == {None}
+
+
+def test_growing_and_shrinking():
+    def camera(n_wrong):
+        return [("C01", "A", "B")] * n_wrong + [("C01", "A", "A")] * (100 - n_wrong) + [("C02", "A", "A")] * 300
+
+    config = SliceConfig(families=("camera_id",))
+    few = find_slices(errors_table(camera(20)), config)
+    many = find_slices(errors_table(camera(60)), config, few)
+    fewer = find_slices(errors_table(camera(20)), config, many)
+    assert [row["trend"] for row in many.to_pylist() if row["is_systematic"]] == ["growing"]
+    assert [row["trend"] for row in fewer.to_pylist() if row["is_systematic"]] == ["shrinking"]
+
+
+def test_recovery_examples_and_the_sentence():
+    rows = [
+        ("C07", "Luna", "Nyx", {
+            "is_masked": True, "is_recovered": n < 30, "background_reliance": 0.8, "cause": "background", "is_infrared": True,
+        })
+        for n in range(41)
+    ] + [("C07", "Luna", "Luna", {"is_infrared": True})] * 11 + [("C01", "Tom", "Tom")] * 200 + [("C01", "Tom", "Luna")] * 8
+    found = slices(rows, examples=3)
+    (row,) = [row for row in found if row["is_systematic"] and row["folded_into"] is None]
+    assert row["cause"] == "background" and row["background_reliance"] == pytest.approx(0.8)
+    assert row["recovered_rate"] == pytest.approx(30 / 41)
+    assert row["example_media_ids"] == ["t0", "t1", "t10"]
+    assert "41 of 52 events" in row["sentence"] and "called" in row["sentence"] or "mostly as Nyx" in row["sentence"]
+    assert "the evidence lies on the background; masking corrects 73 % of those masked." in row["sentence"]
