@@ -46,11 +46,21 @@ def judge_world(world: World, config: AuditConfig) -> tuple[dict[str, Any], list
     slices = find_slices(errors, config.slices).to_pylist()
     seconds = time.perf_counter() - started
     reported = [row for row in slices if row["is_systematic"] and row["folded_into"] is None]
-    found, named, seen = {}, {}, []
+    found: dict[str, bool] = {}
+    named: dict[str, bool] = {}
+    seen: list[dict[str, Any]] = []
     for row in reported:
         values = dict(row["slice"])
         hits = [planted for planted in world.planted if names(planted, values)]
-        seen.append({"slice": values, "cause": row["cause"], "n_errors": row["n_errors"], "is_true": bool(hits)})
+        seen.append(
+            {
+                "slice": values,
+                "cause": row["cause"],
+                "n_errors": row["n_errors"],
+                "p_value": row["p_value"],
+                "is_true": bool(hits),
+            }
+        )
         for planted in hits:
             named[planted.kind] = True
             found[planted.kind] = found.get(planted.kind, False) or row["cause"] == planted.cause
@@ -80,10 +90,10 @@ def coverage(world: World, errors: Any, config: SliceConfig) -> list[tuple[bool,
         for *values, p in zip(*(world.events[key] for key in family), world.events["p_wrong"].tolist(), strict=True):
             truth[tuple(values)].append(p)
         for place, codes in enumerate(tests.codes.tolist()):
-            values = tuple(data.values[key][code] for key, code in zip(family, codes, strict=True))
-            if values not in truth:  # a wrong label made a slice that no event belongs to
+            named = tuple(data.values[key][code] for key, code in zip(family, codes, strict=True))
+            if named not in truth:  # a wrong label made a slice that no event belongs to
                 continue
-            rate = float(np.mean(truth[values]))
+            rate = float(np.mean(truth[named]))
             held.append((bool(low[place] <= rate <= high[place]), float(high[place] - low[place])))
     return held
 

@@ -195,11 +195,11 @@ def _plant(rng: np.random.Generator, kind: str, size: float, events: dict[str, n
         cells = np.array([[np.sum((true == a) & (camera == c)) for c in range(N_CAMERAS)] for a in range(N_KNOWN)])
         cells[list(taken["true"])] = 0
         cells[:, list(taken["camera"])] = 0
-        a, c = np.unravel_index(np.argmin(np.abs(cells - size / 0.8)), cells.shape)
-        taken["true"].add(int(a))
-        taken["camera"].add(int(c))
+        a, c = (int(one) for one in np.unravel_index(np.argmin(np.abs(cells - size / 0.8)), cells.shape))
+        taken["true"].add(a)
+        taken["camera"].add(c)
         b = person()
-        keys = _camera_keys(int(c)) | _pair_keys(int(a), b)
+        keys = _camera_keys(c) | _pair_keys(a, b)
         return _Found(
             _planted(kind, keys, ("camera_id", "deployment_id", "true_id", "pair")), (true == a) & (camera == c), b, 0.8
         )
@@ -243,11 +243,13 @@ def _plant(rng: np.random.Generator, kind: str, size: float, events: dict[str, n
             [[np.sum((true == a) & (events["labeller"] == p)) for p in range(1, 4)] for a in range(N_KNOWN)]
         )
         person_counts[list(taken["true"])] = 0
-        a, p = np.unravel_index(np.argmin(np.abs(person_counts - size / rate)), person_counts.shape)
-        taken["true"].add(int(a))
+        a, p = (
+            int(one) for one in np.unravel_index(np.argmin(np.abs(person_counts - size / rate)), person_counts.shape)
+        )
+        taken["true"].add(a)
         b = person()
         # The model says a, the label says b.
-        keys = _pair_keys(b, int(a)) | {"labelled_by": {f"person{p + 1}"}}
+        keys = _pair_keys(b, a) | {"labelled_by": {f"person{p + 1}"}}
         where = (true == a) & (events["labeller"] == p + 1)
         return _Found(_planted(kind, keys, ("true_id", "pair", "labelled_by")), where, b, rate)
     rate = 0.5

@@ -208,7 +208,10 @@ def measure(millions: float, folder: str | None = None) -> dict[str, object]:
         written = time.perf_counter() - started
         size = sum(path.stat().st_size for path in Path(out).rglob("*") if path.is_file())
         done = subprocess.run(
-            [sys.executable, "-c", _CHILD, out, str(Path(scratch) / "spill")], capture_output=True, text=True, check=False
+            [sys.executable, "-c", _CHILD, out, str(Path(scratch) / "spill")],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode:
             raise SystemExit(done.stderr)
@@ -231,8 +234,23 @@ def main() -> None:
         name = f"{row['millions']:g}m"
         report.summary |= {f"seconds_{name}": row["seconds"], f"peak_memory_gb_{name}": row["peak_gb"]}
         report.summary[f"cpu_seconds_{name}"] = row["cpu_seconds"]
-    report.notes["seconds"] = "wall time of errors, slices and page; cpu_seconds tells how much of it was waiting for others"
-    report.show(("millions", "batches", "disk_gb", "seconds_writing", "errors", "seconds_derive", "seconds", "cpu_seconds", "peak_gb"), "size")
+    report.notes["seconds"] = (
+        "wall time of errors, slices and page; cpu_seconds tells how much of it was waiting for others"
+    )
+    report.show(
+        (
+            "millions",
+            "batches",
+            "disk_gb",
+            "seconds_writing",
+            "errors",
+            "seconds_derive",
+            "seconds",
+            "cpu_seconds",
+            "peak_gb",
+        ),
+        "size",
+    )
     report.finish(chosen.json)
 
 

@@ -12,6 +12,8 @@ import typer
 from rich.console import Console
 
 from flows.cli_model import model_app
+from flows.cli_ops import register_commands
+from flows.cli_tables import Audit, register_tables
 from scd_core.errors import TrapauditError
 
 __all__ = ["app", "main"]
@@ -31,15 +33,14 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-labels_app = typer.Typer(help="Human truth.", no_args_is_help=True)
-app.add_typer(labels_app, name="labels")
+register_tables(app)
+register_commands(app)
 app.add_typer(model_app, name="model")
 console = Console(stderr=True)
 
 Source = Annotated[str, typer.Argument(help="URL or path of the images (s3://, file://, ...)", show_default=False)]
 Model = Annotated[str, typer.Option("--model", help="URL or path of a model package", show_default=False)]
 Out = Annotated[str, typer.Option("--out", help="URL or path where the audit tables are kept", show_default=False)]
-Audit = Annotated[str, typer.Argument(metavar="OUT", help="URL or path of the audit tables", show_default=False)]
 Config = Annotated[str | None, typer.Option("--config", help="YAML or JSON file of settings (docs/config.md)")]
 Detections = Annotated[str | None, typer.Option("--detections", help="MegaDetector JSON, or CSV of boxes")]
 RunnerName = Annotated[Literal["threads", "ray"], typer.Option("--runner", help="where shards are worked on")]
@@ -112,71 +113,6 @@ def demo(
     from flows.demo import run_demo
 
     run_demo(console, out, events, seed)
-
-
-@app.command()
-def scenes(
-    out: Annotated[str, typer.Argument(metavar="OUT", help="URL or path for the scenes", show_default=False)],
-    preset: Annotated[
-        Literal["demo", "clean"], typer.Option("--preset", help="with planted errors, or without")
-    ] = "demo",
-    events: Annotated[int, typer.Option("--events", min=1, help="bursts to render")] = 100,
-    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
-    split: Annotated[
-        Literal["train", "audit"], typer.Option("--split", help="the world as trained on, or as audited")
-    ] = "audit",
-) -> None:
-    """Write synthetic camera-trap scenes and their truth."""
-    from scd_core.scenes import write_scenes
-
-    summary = write_scenes(out, world=preset, n_events=events, seed=seed, split=split)
-    console.print(f"{summary.n_images} images in {summary.n_events} events: {summary.source}")
-
-
-@app.command()
-def sql(
-    out: Audit,
-    query: Annotated[str, typer.Argument(help="DuckDB SQL; every audit table is a view", show_default=False)],
-    output: Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="how rows are printed")] = "table",
-) -> None:
-    """Ask the audit tables a question."""
-    from flows.commands import print_query
-
-    print_query(out, query, output)
-
-
-@app.command()
-def export(
-    out: Audit,
-    directory: Annotated[str, typer.Argument(metavar="DIR", help="URL or path for the package", show_default=False)],
-    form: Annotated[
-        Literal["camtrap-dp", "megadetector"], typer.Option("--format", help="what to write")
-    ] = "camtrap-dp",
-) -> None:
-    """Hand the audit to other software."""
-    from scd_core.audit.export import export_audit
-
-    console.print(f"written: {export_audit(out, directory, form)}")
-
-
-@labels_app.command("import")
-def import_labels(
-    out: Audit,
-    file: Annotated[
-        str, typer.Argument(help="CSV, Camtrap DP observations.csv, or Timelapse JSON", show_default=False)
-    ],
-) -> None:
-    """Add human labels; the next report uses them."""
-    from scd_core.audit.labels_import import import_labels as do_import
-
-    result = do_import(out, file)
-    console.print(
-        f"{result.n_rows} labels written ({result.n_known_media} of media seen, {result.n_waiting} waiting for theirs), "
-        f"{result.n_repeated} held already"
-    )
-    for line in (*result.conflicts, *result.ambiguous):
-        console.print(f"  {line}", markup=False)
-    console.print(f"next: trapaudit report {out}", markup=False)
 
 
 def main() -> None:

@@ -186,11 +186,19 @@ class ReclassifyConfig(Settings):
     """How a masked prediction is classified again."""
 
     strategies: tuple[str, ...] = Field(
-        ("early_blur", "mask_crop", "center_crop"), description="strategies run on every masked prediction"
+        ("early_blur", "early_inside", "mask_crop", "box_crop", "center_crop"),
+        description="strategies run on every masked prediction; those that need an animal box apply only where one is known",
     )
+    crop_mass: Fraction = Field(0.5, description="share of the mask's mass that the crop must hold")
     crop_margin: float = Field(0.15, ge=0, description="margin added around the mask's box, as a share of its side")
-    crop_mass: Fraction = Field(0.8, description="share of the mask's mass that the crop must hold")
-    min_gain: Fraction = Field(0.15, description="gain in probability that a changed name must show to be believed")
+    crop_min_pixels: float = Field(
+        1.25,
+        gt=0,
+        description="smallest side of a crop (pixels of the picture per pixel of the network's input); less shows no new detail",
+    )
+    min_gain: Fraction = Field(
+        0.15, description="gain in probability that another name in a closer view must show to be believed"
+    )
 
 
 class SliceConfig(Settings):

@@ -14,12 +14,19 @@ from scd_core.identify.preprocess import decode_size
 from scd_core.media import MediaError, iter_images
 from scd_core.reclassify.crops import Box
 
-__all__ = ["classified_box", "iter_pictures"]
+__all__ = ["classified_box", "iter_pictures", "located_box"]
 
 
 def classified_box(row: Mapping[str, Any]) -> Box | None:
     """The part of the frame that was classified; None for the whole frame."""
     if row["detection_id"] is None:
+        return None
+    return row["bbox_x_min"], row["bbox_y_min"], row["bbox_width"], row["bbox_height"]
+
+
+def located_box(row: Mapping[str, Any]) -> Box | None:
+    """Where the animal is in the classified picture; None where nobody told, or where the picture is the box."""
+    if row["detection_id"] is not None or row["bbox_x_min"] is None:
         return None
     return row["bbox_x_min"], row["bbox_y_min"], row["bbox_width"], row["bbox_height"]
 

@@ -65,11 +65,13 @@ def create_app(
         try:
             yield
         finally:
-            # The relay last: what it still emits is what the consumer deletes.
+            # The queue's consumer last: it deletes what the relay emits at its end.
             for job in reversed(jobs):
                 job.cancel()
                 with contextlib.suppress(asyncio.CancelledError, Exception):
                     await job
+                if job.get_name() == "relay":
+                    await relay.emit_due(everything=True)
 
     app = FastAPI(title="trapaudit relay", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.state.relay = relay

@@ -98,14 +98,10 @@ class Relay:
         return done
 
     async def run(self) -> None:
-        """Emit what is due, for ever; when cancelled, emit what waits and end."""
-        try:
-            while True:
-                await asyncio.sleep(min(_TICK_SECONDS, max(0.01, self.settings.quiet_seconds / 4)))
-                await self.emit_due()
-        finally:
-            if len(self._debouncer):
-                await self.emit_due(everything=True)
+        """Emit what is due, for ever."""
+        while True:
+            await asyncio.sleep(min(_TICK_SECONDS, max(0.01, self.settings.quiet_seconds / 4)))
+            await self.emit_due()
 
     def health(self) -> dict[str, Any]:
         """Counts, what waits, and for how long events could not be emitted (s); no names of buckets or objects."""

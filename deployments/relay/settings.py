@@ -81,7 +81,7 @@ class RelaySettings(BaseModel):
         5.0, gt=0, description="first wait after the server did not; doubles up to 5 minutes (s)"
     )
     queue_url: str | None = Field(None, description="an SQS queue to read notifications from")
-    visibility_seconds: int = Field(120, ge=6, le=43_200, description="how long SQS hides a message; extended (s)")
+    visibility_seconds: int = Field(120, ge=2, le=43_200, description="how long SQS hides a message; extended (s)")
     max_held: int = Field(10_000, gt=0, description="SQS messages held at once, waiting for their event")
     host: str = Field("127.0.0.1", description="address the webhook listens on")
     port: int = Field(8090, ge=0, le=65_535, description="port the webhook listens on")

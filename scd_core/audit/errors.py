@@ -15,7 +15,9 @@ from scd_core.config import AuditConfig
 __all__ = ["derive_errors"]
 
 
-def derive_errors(out: str | duckdb.DuckDBPyConnection, config: AuditConfig | None = None, report_id: str = "") -> pa.Table:
+def derive_errors(
+    out: str | duckdb.DuckDBPyConnection, config: AuditConfig | None = None, report_id: str = ""
+) -> pa.Table:
     """Derive the rows of ``errors``: every labelled prediction, and every unlabelled one that is in doubt.
 
     The newest label of a target is its truth. The raw name (``predicted_id``) is scored, never the corrected one: the
@@ -29,8 +31,8 @@ def derive_errors(out: str | duckdb.DuckDBPyConnection, config: AuditConfig | No
     - ``correct``: the name is the truth.
 
     ``event_weight`` is what a row counts in rates: ``1 / (m * pi)`` with m the predictions of its event and pi
-    (``label_probability``) the probability that it came to be labelled. Where all labels of a batch lie on rows that triage selected, pi is
-    ``inclusion_probability``. Where labels reach beyond the selection (a batch labelled whole, say), pi is the labelled
+    (``label_probability``) the probability that it came to be labelled. Where all labels of a batch lie on rows that
+    triage selected, pi is ``inclusion_probability``. Where labels reach beyond the selection (a batch labelled whole, say), pi is the labelled
     share of the row's stratum (selected for a reason, or not) over the larger of the batch's two shares. A row without a
     name has no inclusion probability; its pi is 1.
 
@@ -228,8 +230,9 @@ _SCORED = """
             -- what a model of known individuals should say
             CASE WHEN joined.true_id IS NULL THEN NULL WHEN known.individual_id IS NULL THEN 'unknown'
                 ELSE joined.true_id END AS right_id,
-            coalesce(list_extract(list_filter(topk, lambda candidate: candidate.individual_id = joined.true_id), 1).probability, 0)
-                AS true_probability,
+            coalesce(
+                list_filter(topk, lambda candidate: candidate.individual_id = joined.true_id)[1].probability, 0
+            ) AS true_probability,
             CASE WHEN prediction_status <> 'ok' THEN 1
                 ELSE coalesce(nullif(share, 0), nullif(inclusion_probability, 0), 1) END AS label_probability,
             1 / (coalesce(n_frames, 1) * label_probability) AS event_weight

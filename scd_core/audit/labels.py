@@ -146,7 +146,9 @@ def _records(name: str, content: bytes, required: tuple[str, ...]) -> Iterator[t
         for column in required:
             if column not in columns:
                 found = ", ".join(columns) or "an empty file"
-                raise InputError(f"labels {name}: line 1: no column {column}; expected {', '.join(required)}, got {found}")
+                raise InputError(
+                    f"labels {name}: line 1: no column {column}; expected {', '.join(required)}, got {found}"
+                )
         for record in reader:
             if record.pop("", None) not in (None, "", []):
                 raise InputError(

@@ -105,9 +105,13 @@ def check_labels(labels: pa.Table, files: Collection[str], individuals: Collecti
         )
     warnings = []
     if strange:
-        warnings.append(f"labels: {len(strange)} files are not among the images of SOURCE and wait for them: {_some(strange)}")
+        warnings.append(
+            f"labels: {len(strange)} files are not among the images of SOURCE and wait for them: {_some(strange)}"
+        )
     if new:
-        warnings.append(f"labels: the model does not know {len(new)} individuals, they count as unknown ones: {_some(new)}")
+        warnings.append(
+            f"labels: the model does not know {len(new)} individuals, they count as unknown ones: {_some(new)}"
+        )
     return warnings
 
 
@@ -125,22 +129,30 @@ def _without_repeats(connection: duckdb.DuckDBPyConnection, rows: pa.Table) -> p
     """A label with a time is repeated where it is in OUT at all, one without where it says what counts already."""
     create_truth(connection)
     connection.register("incoming", rows)
-    return connection.sql("""
+    return (
+        connection.sql("""
         SELECT incoming.* FROM incoming WHERE NOT EXISTS (
             FROM label_matches WHERE label_matches.label_id = incoming.label_id
                 AND (is_newest OR incoming.labelled_at <> incoming.imported_at)
         )
-    """).to_arrow_table().cast(table_schema("labels"))
+    """)
+        .to_arrow_table()
+        .cast(table_schema("labels"))
+    )
 
 
 def _with_media(connection: duckdb.DuckDBPyConnection, rows: pa.Table) -> tuple[pa.Table, list[str]]:
     connection.register("incoming", rows)
     connection.execute("CREATE OR REPLACE TEMP TABLE labels_open AS SELECT file FROM incoming")
     connection.execute(f"CREATE OR REPLACE TEMP TABLE label_media AS {LABEL_MEDIA_SQL}")
-    placed = connection.sql("""
+    placed = (
+        connection.sql("""
         SELECT incoming.* REPLACE (CASE WHEN n_objects = 1 THEN label_media.media_id END AS media_id)
         FROM incoming LEFT JOIN label_media USING (file)
-    """).to_arrow_table().cast(table_schema("labels"))
+    """)
+        .to_arrow_table()
+        .cast(table_schema("labels"))
+    )
     ambiguous = connection.execute("SELECT file FROM label_media WHERE n_objects > 1 ORDER BY file").fetchall()
     return placed, [file for (file,) in ambiguous]
 

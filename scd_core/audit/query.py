@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["connect", "open_tables", "read_table", "run_sql"]
 
-_QUIET = {
+_QUIET: dict[str, Any] = {
     # Extensions would be fetched from the network, and Python variables are no tables of the audit.
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
@@ -164,7 +164,7 @@ def run_sql(out: str, query: str) -> duckdb.DuckDBPyRelation:
         kind = statements[0].type.name.removesuffix("_STATEMENT")
         if kind not in _READING:
             raise InputError(f"sql: {kind} is refused, the audit is read-only; ask with SELECT, DESCRIBE or EXPLAIN")
-        return connection.from_arrow(connection.execute(query).to_arrow_reader().read_all())
+        return connection.from_arrow(connection.sql(query).to_arrow_table())
     except duckdb.Error as error:
         raise InputError(f"sql: {_reason(error)}") from error
 
@@ -172,9 +172,7 @@ def run_sql(out: str, query: str) -> duckdb.DuckDBPyRelation:
 def _base_views(found: TableFiles, root: str | None = None) -> dict[str, str]:
     """Every table, and ``error_slices_history`` with the slices of all reports, as SQL."""
     newest = _newest(found)
-    views = {
-        table: table_sql(table, newest[table], root=root, fill=_needs_fill(found, table)) for table in TABLES
-    }
+    views = {table: table_sql(table, newest[table], root=root, fill=_needs_fill(found, table)) for table in TABLES}
     return views | {"error_slices_history": table_sql("error_slices", found.files["error_slices"], root=root)}
 
 
@@ -196,7 +194,7 @@ def _reason(error: duckdb.Error) -> str:
     return text.splitlines()[-1] if "Traceback" in text else text.split("\n\n")[0]
 
 
-def _where(table: str, known: set[str], filters: Any) -> tuple[str, list[Any]]:  # noqa: ANN401
+def _where(table: str, known: set[str], filters: Any) -> tuple[str, list[Any]]:
     if isinstance(filters, Mapping):
         filters = [(column, "in" if _is_list(value) else "=", value) for column, value in filters.items()]
     parts, values = [], []
@@ -216,11 +214,11 @@ def _where(table: str, known: set[str], filters: Any) -> tuple[str, list[Any]]: 
     return (f"WHERE {' AND '.join(parts)}" if parts else ""), values
 
 
-def _is_list(value: Any) -> bool:  # noqa: ANN401
+def _is_list(value: Any) -> bool:
     return isinstance(value, Sequence | set | frozenset) and not isinstance(value, str | bytes)
 
 
-def _within(table: str, files: list[str], dates: Any) -> list[str]:  # noqa: ANN401
+def _within(table: str, files: list[str], dates: Any) -> list[str]:
     """The files whose partition lies between two days; the others are not opened."""
     if dates is None:
         return files

@@ -34,12 +34,12 @@ class AuditFileSystem(AbstractFileSystem):
             raise PermissionError(f"{path}: leads outside OUT")
         return f"{self._root}/{relative}"
 
-    def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> Any:  # noqa: ANN401
+    def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> Any:
         if mode != "rb":
             raise PermissionError(f"{path}: the audit's files are read-only")
         return self._fs.open(self._real(path), "rb")
 
-    def info(self, path: str, **kwargs: Any) -> dict[str, Any]:  # noqa: ANN401
+    def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
         """Name, size and type of a file; FileNotFoundError where there is none."""
         found = self._fs.info(self._real(path))
         return {"name": path, "size": found["size"], "type": found["type"]}
@@ -48,7 +48,7 @@ class AuditFileSystem(AbstractFileSystem):
         """The same moment for every file: the audit's files are written once and never change."""
         return datetime(1970, 1, 1, tzinfo=UTC)
 
-    def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:  # noqa: ANN401
+    def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         """Entries of a folder below OUT."""
         found = self._fs.ls(self._real(path), detail=True)
         entries = [entry | {"name": entry["name"][len(self._root) :].lstrip("/")} for entry in found]

@@ -16,7 +16,8 @@ from scd_core.errors import InputError
 __all__ = ["PARTITION", "TableFiles", "newest_report", "table_files", "table_sql"]
 
 PARTITION = {
-    table: "report_date" if table in DERIVED else "import_date" if table == "labels" else "batch_date" for table in TABLES
+    table: "report_date" if table in DERIVED else "import_date" if table == "labels" else "batch_date"
+    for table in TABLES
 }
 """Table -> its partition column."""
 

@@ -39,9 +39,9 @@ class Sums:
 
     def minus(self, other: Sums) -> Sums:
         """These groups without the rows of others, which are part of them; one total serves several others."""
-        return Sums(**{name: np.maximum(values - getattr(other, name), 0) for name, values in vars(self).items()}).with_unseen(
-            np.broadcast_to(self.unseen, other.unseen.shape)
-        )
+        return Sums(
+            **{name: np.maximum(values - getattr(other, name), 0) for name, values in vars(self).items()}
+        ).with_unseen(np.broadcast_to(self.unseen, other.unseen.shape))
 
     def with_wrong(self, wrong: Floats) -> Sums:
         """These groups with other weights that err."""
@@ -68,21 +68,24 @@ def group_sums(data: SliceData, group: Ints, rows: Ints, is_error: Bools, n: int
     """
     keys, place = np.unique(group * np.int64(max(data.n_events, 1)) + data.event[rows], return_inverse=True)
     owner = keys // max(data.n_events, 1)
-    weight, sampled = data.weight[rows], data.is_sampled[rows]
-    of_event = np.stack([np.bincount(place, weight * of, minlength=keys.size) for of in (~sampled, sampled)], axis=1)
+    weight, strata = data.weight[rows], (~data.is_sampled[rows], data.is_sampled[rows])
+
+    def per(index: Ints, size: int, values: Floats) -> Floats:
+        return np.bincount(index, values, minlength=size).astype(np.float64)
+
+    of_event = np.stack([per(place, keys.size, weight * of) for of in strata], axis=1)
     total = of_event.sum(axis=1)
-    wrong = np.stack([np.bincount(group, weight * (is_error & of), minlength=n) for of in (~sampled, sampled)], axis=1)
-    wrong_of_event = np.bincount(place, weight * is_error, minlength=keys.size)
+    is_wrong_event = per(place, keys.size, weight * is_error) >= total / 2
     unseen = np.zeros(n)
     np.maximum.at(unseen, group, data.unseen[rows])
     return Sums(
         n_events=np.bincount(owner, minlength=n),
         n_images=np.bincount(group, minlength=n),
-        n_errors=np.bincount(owner[wrong_of_event >= total / 2], minlength=n),
-        weight=np.stack([np.bincount(owner, of_event[:, h], minlength=n) for h in (0, 1)], axis=1),
-        wrong=wrong,
-        squares=np.bincount(owner, total**2, minlength=n),
-        shared=np.stack([np.bincount(owner, total * of_event[:, h], minlength=n) for h in (0, 1)], axis=1),
+        n_errors=np.bincount(owner[is_wrong_event], minlength=n),
+        weight=np.stack([per(owner, n, of_event[:, h]) for h in (0, 1)], axis=1),
+        wrong=np.stack([per(group, n, weight * (is_error & of)) for of in strata], axis=1),
+        squares=per(owner, n, total**2),
+        shared=np.stack([per(owner, n, total * of_event[:, h]) for h in (0, 1)], axis=1),
         unseen=unseen,
     )
 

@@ -114,13 +114,24 @@ def slice_data(errors: pa.Table) -> SliceData:
     event = pc.coalesce(rows["event_id"], pc.binary_join_element_wise("target", rows["target_id"], ":"))
     columns: dict[str, Any] = {
         name: rows[name]
-        for name in ("camera_id", "deployment_id", "true_id", "predicted_id", "flank", "quality", "model_digest", "labelled_by")
+        for name in (
+            "camera_id",
+            "deployment_id",
+            "true_id",
+            "predicted_id",
+            "flank",
+            "quality",
+            "model_digest",
+            "labelled_by",
+        )
     }
     columns["pair"] = pc.binary_join_element_wise(rows["true_id"], rows["predicted_id"], " -> ")
     hour = pc.hour(rows["captured_at"])
     columns["hour"] = pc.binary_join_element_wise(pc.utf8_lpad(pc.cast(hour, pa.string()), 2, "0"), "h", "")
     is_day = pc.and_(pc.greater_equal(hour, _DAY[0]), pc.less(hour, _DAY[1]))
-    columns["light"] = pc.if_else(pc.fill_null(rows["is_infrared"], False), "infrared", pc.if_else(is_day, "day", "night"))
+    columns["light"] = pc.if_else(
+        pc.fill_null(rows["is_infrared"], False), "infrared", pc.if_else(is_day, "day", "night")
+    )
     codes, values = {}, {}
     for name, column in columns.items():
         codes[name], values[name] = _encode(column)
@@ -151,8 +162,12 @@ def _unseen(rows: pa.Table, probability: Floats) -> Floats:
     return (largest - smallest)[batch] * frames
 
 
-def _encode(column: Any) -> tuple[Ints, list[str]]:  # noqa: ANN401
-    encoded = column.combine_chunks().dictionary_encode() if isinstance(column, pa.ChunkedArray) else column.dictionary_encode()
+def _encode(column: Any) -> tuple[Ints, list[str]]:
+    encoded = (
+        column.combine_chunks().dictionary_encode()
+        if isinstance(column, pa.ChunkedArray)
+        else column.dictionary_encode()
+    )
     codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
     # Codes in the order of the values, so that nothing depends on the order of the rows.
     values = encoded.dictionary.to_pylist()

@@ -71,12 +71,13 @@ def _cause(values: dict[str, str], all_causes: list[str], masked_causes: list[st
     return next((_KEY_CAUSES[key] for key in _KEY_CAUSES if key in values), "unexplained")
 
 
-def _examples(errors: Any, events: np.ndarray, n: int) -> list[str]:  # noqa: ANN401
+def _examples(errors: Any, events: np.ndarray, n: int) -> list[str]:
     """Media of errors of different events: recovered ones first, then masked ones, then those the model was sure of."""
     recovered, masked = errors["is_recovered"].to_pylist(), errors["is_masked"].to_pylist()
     probability, media = errors["probability"].to_pylist(), errors["media_id"].to_pylist()
     order = sorted(
-        range(len(media)), key=lambda place: (not recovered[place], not masked[place], -(probability[place] or 0), media[place])
+        range(len(media)),
+        key=lambda place: (not recovered[place], not masked[place], -(probability[place] or 0), media[place]),
     )
     chosen: dict[int, str] = {}
     for place in order:
@@ -127,7 +128,9 @@ elsewhere; the evidence lies on the background; masking corrects 80 % of those m
     for key, words in _PLACES.items():
         if key in values:
             value = values[key]
-            where.append(_LIGHTS[value] if key == "light" else words.format(value[:2] + ":00" if key == "hour" else value))
+            where.append(
+                _LIGHTS[value] if key == "light" else words.format(value[:2] + ":00" if key == "hour" else value)
+            )
     if light:
         where.append(f"mostly {_LIGHTS[light]}")
     subject = "events"

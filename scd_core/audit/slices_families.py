@@ -85,7 +85,10 @@ def _test_names(data: SliceData, family: tuple[str, ...], config: SliceConfig) -
     own_total = _of_truth(data, np.zeros(inside.size, np.int64), inside, np.zeros(len(of), np.int64), name)
     everything = group_sums(data, np.zeros(inside.size, np.int64), inside, data.is_wrong[inside], 1)
     called_total = np.stack(
-        [np.bincount(named[inside], data.weight[inside] * here, minlength=n_names)[name] for here in _strata(data, inside)],
+        [
+            np.bincount(named[inside], data.weight[inside] * here, minlength=n_names)[name]
+            for here in _strata(data, inside)
+        ],
         axis=1,
     )
     exposed = of_group[of].minus(own).with_wrong(called.wrong)
@@ -167,7 +170,9 @@ def _strata(data: SliceData, rows: Ints) -> tuple[Floats, Floats]:
 def _of_truth(data: SliceData, group: Ints, inside: Ints, of: Ints, name: Ints) -> Sums:
     """Sums of the rows of groups `of` whose truth is the individual called `name`."""
     names = {value: place for place, value in enumerate(data.values["predicted_id"])}
-    named_true = np.array([names.get(value, -1) for value in data.values["true_id"]], np.int64)[data.codes["true_id"][inside]]
+    named_true = np.array([names.get(value, -1) for value in data.values["true_id"]], np.int64)[
+        data.codes["true_id"][inside]
+    ]
     n_names = max(len(names), 1)
     has_name = named_true >= 0
     keys, place = np.unique(group[has_name] * n_names + named_true[has_name], return_inverse=True)
@@ -197,7 +202,9 @@ def _name_codes(data: SliceData, family: tuple[str, ...], others: tuple[str, ...
     if "pair" in family:
         places = {value: place for place, value in enumerate(data.values["pair"])}
         true, predicted = data.values["true_id"], data.values["predicted_id"]
-        pairs = [places[f"{true[a]} -> {predicted[b]}"] for a, b in zip(codes[:, 0].tolist(), name.tolist(), strict=True)]
+        pairs = [
+            places[f"{true[a]} -> {predicted[b]}"] for a, b in zip(codes[:, 0].tolist(), name.tolist(), strict=True)
+        ]
         columns["pair"] = np.array(pairs, np.int64)
     return np.stack([columns[key] for key in family], axis=1).reshape(len(name), len(family))
 

@@ -191,7 +191,8 @@ def _best(
     rivals = [
         place
         for place in chosen
-        if fits[place] >= fits[top] - max(2.0, _CLOSE * fits[top]) and _overlap(left[top].errors, left[place].errors) >= 0.8
+        if fits[place] >= fits[top] - max(2.0, _CLOSE * fits[top])
+        and _overlap(left[top].errors, left[place].errors) >= 0.8
     ]
 
     def simplest(place: int) -> tuple[int, float, list[int], str]:
@@ -206,7 +207,9 @@ def _best(
 def _events(data: SliceData, rows: Ints) -> tuple[int, int]:
     """Events among some rows, and those of them of which at least half of the rows are wrong."""
     _, place = np.unique(data.event[rows], return_inverse=True)
-    return int(place.max(initial=-1)) + 1, int((np.bincount(place, data.is_wrong[rows]) * 2 >= np.bincount(place)).sum())
+    return int(place.max(initial=-1)) + 1, int(
+        (np.bincount(place, data.is_wrong[rows]) * 2 >= np.bincount(place)).sum()
+    )
 
 
 def _fit(data: SliceData, left: Members, n_all: int, x_all: int) -> float:

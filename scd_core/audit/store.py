@@ -78,6 +78,7 @@ class AuditStore:
             )
         if self.storage.is_local:
             sweep_temporary(self.storage.root)
+        self._sweep_work()
 
     def put_file(self, relative: str, data: bytes, overwrite: bool = True) -> bool:
         """Write a file such as the report, whole.
@@ -283,6 +284,13 @@ class AuditStore:
             self.storage.remove_empty_folders(f"work/{batch_key}")
 
     # inside
+
+    def _sweep_work(self) -> None:
+        """Remove the work of batches whose run was killed between its commit and its tidying."""
+        start = len(self.storage.path("work/"))
+        kept = {entry.path[start:].split("/")[0] for entry in self.storage.entries("work")}
+        for batch_key in kept & self.committed_keys() if kept else ():
+            self.drop_work(batch_key)
 
     def _create_table(self, table: str, rows: pa.Table | Sequence[Mapping[str, Any]], folder: str, key: str) -> str:
         content = rows if isinstance(rows, pa.Table) else table_from_rows(table, [dict(row) for row in rows])

@@ -44,7 +44,14 @@ def tables_markdown() -> str:
         lines.append("")
     lines += ["## Causes", "", "Rules in the order in which they are tried; the numbers are settings of `slices`.", ""]
     lines += [f"- `{rule.cause}`: {rule.rule}" for rule in RULES]
-    lines += ["- `unexplained`: none of these.", "", "## Suspicions", "", "Reasons to doubt a name that nobody labelled.", ""]
+    lines += [
+        "- `unexplained`: none of these.",
+        "",
+        "## Suspicions",
+        "",
+        "Reasons to doubt a name that nobody labelled.",
+        "",
+    ]
     lines += [f"- `{reason}`: {words}." for reason, words in SUSPICION_REASONS.items()]
     return "\n".join(lines) + "\n"
 
@@ -53,12 +60,18 @@ def _type(kind: pa.DataType) -> str:
     if pa.types.is_list(kind):
         return f"list of {_type(kind.value_type)}"
     if pa.types.is_struct(kind):
-        return "(" + ", ".join(f"{kind.field(place).name} {_type(kind.field(place).type)}" for place in range(kind.num_fields)) + ")"
+        return (
+            "("
+            + ", ".join(f"{kind.field(place).name} {_type(kind.field(place).type)}" for place in range(kind.num_fields))
+            + ")"
+        )
     if pa.types.is_map(kind):
         return f"map of {_type(kind.key_type)} to {_type(kind.item_type)}"
     if pa.types.is_timestamp(kind):
         return "timestamp UTC" if kind.tz else "timestamp"
-    return {"halffloat": "float16", "float": "float32", "double": "float64", "bool": "boolean"}.get(str(kind), str(kind))
+    return {"halffloat": "float16", "float": "float32", "double": "float64", "bool": "boolean"}.get(
+        str(kind), str(kind)
+    )
 
 
 if __name__ == "__main__":

@@ -34,8 +34,8 @@ LABEL_MEDIA_SQL = """
 def create_truth(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the temporary tables ``label_matches`` and ``truth`` from the tables ``labels`` and ``media``.
 
-    ``label_matches``: each label with its ``media_id``, ``is_newest`` and a ``status``: ``newest``, ``superseded`` by a later label of the
-    same target, ``waiting`` for media not seen yet, ``ambiguous`` where its file fits several objects, or
+    ``label_matches``: each label with its ``media_id``, ``is_newest`` and a ``status``: ``newest``, ``superseded`` by a
+    later label of the same target, ``waiting`` for media not seen yet, ``ambiguous`` where its file fits several objects, or
     ``conflicting`` where the newest labels of one moment differ (then none is believed). ``truth``: the newest label of
     each (media_id, detection_id), ``true_id`` null where they conflict. Later means labelled later, then imported later.
 

@@ -105,19 +105,20 @@ class _Fitting:
         self.contrast, self.backgrounds, self.config, self.on_error = contrast, backgrounds, config, on_error
         self.device = model_device(model, images.device)
         self.dtype = torch.float64 if model_dtype(model) == torch.float64 else torch.float32
-        count, _, height, width = images.shape
         self.samples = _MAPS * config.samples
-        self.forward = Forward(
-            model, config, self.device, self.dtype, (height, width), count * self.samples * config.steps
-        )
         self.masks = _empty_masks(images, seeds)
-        self.queue: Iterator[int] = iter(range(count))
+        self.queue: Iterator[int] = iter(())
 
     def run(self) -> None:
-        self._check_images()
-        if len(self.masks.failures) == len(self.images):
+        self._check_pixels()
+        pending = self._pending()
+        if not pending:
             return
         size = (self.images.shape[2], self.images.shape[3])
+        evaluations = len(pending) * self.samples * self.config.steps
+        self.forward = Forward(self.model, self.config, self.device, self.dtype, size, evaluations)
+        self._check_logits(pending)
+        self.queue = iter(self._pending())
         cells = cells_for(self.model, *size, self.config, self.device, self.dtype)
         self.grid = Grid(*size, cells, self.config, self.device, self.dtype)
         rows = self._enter(None)
@@ -128,16 +129,19 @@ class _Fitting:
 
     # --- the door -----------------------------------------------------------------------------------------------
 
-    def _check_images(self) -> None:
-        """Look at every image and its clean logits before any work is done on one."""
+    def _check_pixels(self) -> None:
         for index, reason in bad_images(self.images).items():
             self._fail(index, reason)
         if self.backgrounds is not None:
             for index, reason in bad_images(self.backgrounds, "backgrounds").items():
                 for image in range(len(self.images)) if len(self.backgrounds) == 1 else [index]:
                     self._fail(image, reason)
-        self.queue = iter([index for index in range(len(self.images)) if index not in self.masks.failures])
-        pending = list(self.queue)
+
+    def _pending(self) -> list[int]:
+        return [index for index in range(len(self.images)) if index not in self.masks.failures]
+
+    def _check_logits(self, pending: list[int]) -> None:
+        """Look at every image's own logits and classes before any work is done on one."""
         for start in range(0, len(pending), self.forward.limit):
             chosen = pending[start : start + self.forward.limit]
             logits = self.forward.logits(self._pixels(chosen))
@@ -151,7 +155,6 @@ class _Fitting:
                     got = classes[0] if name == "targets" else classes[1]
                     self._fail(index, f"{name}: image {index}: expected a class in [0, {logits.shape[1]}), got {got}")
                 self.masks.evaluations[index] += 1
-        self.queue = iter([index for index in pending if index not in self.masks.failures])
 
     def _fail(self, index: int, reason: str) -> None:
         if self.on_error == "raise":

@@ -16,7 +16,7 @@ from scd_core.config import AuditConfig
 from scd_core.identify.classifier import Classifier
 from scd_core.masks.engine import fit_masks
 from scd_core.media import MediaError
-from scd_core.pictures import iter_pictures
+from scd_core.pictures import iter_pictures, located_box
 
 __all__ = ["decode_mask", "encode_mask", "mask_predictions", "mask_seed"]
 
@@ -75,7 +75,7 @@ def mask_predictions(
                 result["failure_reason"] = masks.failures[place]
                 continue
             joint = masks.joint[place].float().cpu().numpy()
-            box = _animal_box(row)
+            box = located_box(row)
             inside = _mass_in(joint, box) if box is not None else None
             result |= {
                 "mask_status": "ok",
@@ -109,13 +109,6 @@ def decode_mask(png: bytes) -> NDArray[np.float32]:
     """8-bit grey PNG -> (h, w) float32 map in [0, 1]."""
     with Image.open(io.BytesIO(png)) as image:
         return (np.asarray(image.convert("L"), dtype=np.float32) / 255).astype(np.float32)
-
-
-def _animal_box(row: Mapping[str, Any]) -> tuple[float, float, float, float] | None:
-    """Where the animal is in the classified picture; None where nobody said, or where the picture is the box."""
-    if row["detection_id"] is not None or row["bbox_x_min"] is None:
-        return None
-    return row["bbox_x_min"], row["bbox_y_min"], row["bbox_width"], row["bbox_height"]
 
 
 def _mass_in(joint: NDArray[np.floating], box: tuple[float, float, float, float]) -> float:

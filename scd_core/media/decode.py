@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from PIL import (
@@ -35,8 +36,14 @@ _PLUGINS = (
     TiffImagePlugin,
     WebPImagePlugin,
 )
-_PIXELS = Budget(180_000_000)
-"""Pixels that the process's threads decode at once: about 1.5 GB, however many threads there are."""
+_GIANT_PIXELS = 30_000_000
+_PIXELS = Budget(4 * _GIANT_PIXELS)
+"""Pixels that the process's threads decode at once, giants left out."""
+
+_GIANTS = ThreadPoolExecutor(1, thread_name_prefix="giant")
+"""Larger pictures are decoded one after another in a thread of their own: what each of many threads frees, its heap keeps."""
+
+_ROWS = 1024
 
 _ORIENTATION = 0x0112
 _DNG_VERSION = 0xC612
@@ -215,11 +222,12 @@ def load_image(image: Image.Image, *, target: int | None = None) -> Image.Image:
             # draft() keeps both sides at least as large as asked, so ask in the picture's own proportions.
             scale = min(1.0, target / min(image.size))
             image.draft(None, (max(1, round(image.width * scale)), max(1, round(image.height * scale))))
-        with _PIXELS.hold(image.width * image.height):
-            image.load()
-            rgb = _to_rgb(image)
-            if target is not None and (factor := _excess(min(rgb.size), target)) > 1:
-                rgb = rgb.reduce(factor)
+        pixels = image.width * image.height
+        if pixels > _GIANT_PIXELS:
+            rgb = _GIANTS.submit(_load_rgb, image, target).result()
+        else:
+            with _PIXELS.hold(pixels):
+                rgb = _load_rgb(image, target)
     except Image.DecompressionBombError as error:
         raise MediaError("unsupported", "decode", f"decompression bomb: {error}") from error
     except MemoryError as error:
@@ -239,20 +247,38 @@ def _excess(side: int, target: int) -> int:
     return factor
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "RGB":
+def _load_rgb(image: Image.Image, target: int | None) -> Image.Image:
+    image.load()
+    plain = _eight_bits(image)
+    if target is not None and (factor := _excess(min(plain.size), target)) > 1:
+        plain = plain.reduce(factor)
+    return plain.convert("RGB")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """The picture in a mode of 8 bits a channel whose pixels may be averaged."""
+    if image.mode in ("RGB", "L", "CMYK", "YCbCr"):
         return image
-    if image.mode.startswith("I"):
-        # 16-bit grey: the whole range is scaled, so that two pictures of one camera stay comparable.
-        grey = np.clip(np.asarray(image), 0, 65_535) // 257
-        return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
-    if image.mode == "F":
-        values = np.nan_to_num(np.asarray(image, dtype=np.float32), nan=0.0, posinf=255.0, neginf=0.0)
-        values *= 255.0 if values.max(initial=0.0) <= 1.0 else 1.0
-        return Image.fromarray(np.clip(values, 0, 255).astype(np.uint8)).convert("RGB")
+    if image.mode.startswith("I") or image.mode == "F":
+        return _scaled(image)
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")
     return image.convert("RGB")
+
+
+def _scaled(image: Image.Image) -> Image.Image:
+    """16-bit grey by its full range, so that pictures of one camera stay comparable; floats by 1 or by 255."""
+    values = np.asarray(image)
+    grey = np.empty(values.shape, np.uint8)
+    by_one = image.mode == "F" and np.nanmax(values, initial=0.0) <= 1.0
+    for start in range(0, len(values), _ROWS):
+        rows = values[start : start + _ROWS]
+        if image.mode == "F":
+            rows = np.nan_to_num(rows, nan=0.0, posinf=255.0, neginf=0.0) * (255.0 if by_one else 1.0)
+            grey[start : start + _ROWS] = np.clip(rows, 0, 255)
+        else:
+            grey[start : start + _ROWS] = np.clip(rows, 0, 65_535) // 257
+    return Image.fromarray(grey)
 
 
 def _say(error: BaseException) -> str:

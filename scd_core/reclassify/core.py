@@ -16,7 +16,7 @@ from scd_core.errors import InputError
 from scd_core.identify.classifier import Classifier
 from scd_core.reclassify.crops import Box
 from scd_core.reclassify.decision import decide
-from scd_core.reclassify.strategies import CONTROLS, STRATEGIES
+from scd_core.reclassify.strategies import CONTROLS, STRATEGIES, NotApplicable, Sight, View
 
 __all__ = ["FUSED", "Outcome", "reclassify"]
 
@@ -29,15 +29,16 @@ class Outcome:
     """What one strategy made of one picture."""
 
     strategy: str
-    index: int
-    """Place of the name given among the classifier's names."""
-    probability: float
-    """Calibrated probability of the name, 0-1."""
+    index: int | None
+    """Place of the name given among the classifier's names; None where the strategy does not apply."""
+    probability: float | None
+    """Calibrated probability of the name, 0-1; None where the strategy does not apply."""
     is_flip: bool
     """The name differs from the one of the unmasked picture."""
     crop: Box | None
     """Part of the picture that was shown; None for all of it."""
     reason: str
+    """Why the decision fell so, or why the strategy does not apply; empty otherwise."""
 
 
 def reclassify(
@@ -46,6 +47,10 @@ def reclassify(
     masks: Sequence[NDArray[np.floating]],
     config: ReclassifyConfig | None = None,
     batch_size: int = 32,
+    *,
+    boxes: Sequence[Box | None] | None = None,
+    sizes: Sequence[tuple[int, int]] | None = None,
+    backgrounds: Sequence[Image.Image | None] | None = None,
 ) -> list[list[Outcome]]:
     """Classify pictures again under their masks.
 
@@ -55,51 +60,70 @@ def reclassify(
         masks: N joint maps (h, w) in [0, 1], over the pictures.
         config: strategies and decision.
         batch_size: images per forward pass.
+        boxes: N boxes of the animal inside the picture (x_min, y_min, width, height as shares), None where it is not
+            known or where the picture is the box.
+        sizes: N widths and heights at which the pictures were taken (pixels), where they were decoded smaller.
+        backgrounds: N empty views of the same camera in the same light, None where there is none.
 
     Returns:
         For each picture one outcome per strategy, in the order of the config, and the fused decision last.
 
     Raises:
         InputError: the config names a strategy that does not exist.
-        ValueError: pictures and masks differ in number, or a mask is not two-dimensional.
+        ValueError: masks, boxes, sizes or backgrounds are not as many as pictures, or a mask is not two-dimensional.
     """
     config = config or ReclassifyConfig()
     if unknown := [name for name in config.strategies if name not in STRATEGIES]:
         raise InputError(f"config reclassify.strategies: no strategy {unknown[0]!r}; there are {', '.join(STRATEGIES)}")
-    if len(pictures) != len(masks):
-        raise ValueError(f"expected as many masks as pictures, got {len(masks)} and {len(pictures)}")
+    for name, given in {"masks": masks, "boxes": boxes, "sizes": sizes, "backgrounds": backgrounds}.items():
+        if given is not None and len(given) != len(pictures):
+            raise ValueError(f"expected as many {name} as pictures, got {len(given)} and {len(pictures)}")
     for place, mask in enumerate(masks):
         if mask.ndim != 2:
             raise ValueError(f"mask {place}: expected shape (h, w), got {mask.shape}")
-    step = max(1, batch_size // (1 + len(config.strategies)))
     results: list[list[Outcome]] = []
+    step = max(1, batch_size // (1 + len(config.strategies)))
     for start in range(0, len(pictures), step):
         some = range(start, min(start + step, len(pictures)))
-        views = [[STRATEGIES[s](classifier, pictures[i], masks[i], config) for s in config.strategies] for i in some]
-        tensors = [[classifier.preprocess(pictures[i]), *(view.tensor for view in row)] for i, row in zip(some, views)]
-        flat = torch.stack([tensor for row in tensors for tensor in row])
-        probabilities = classifier.probabilities(classifier.logits(flat)).reshape(
-            len(views), 1 + len(config.strategies), -1
-        )
-        for row_views, row in zip(views, probabilities, strict=True):
-            crops = [view.crop for view in row_views]
-            results.append(_outcomes(row, crops, config))
+        sights = [
+            Sight(
+                tensor=classifier.preprocess(pictures[i]),
+                picture=pictures[i],
+                mask=masks[i],
+                size=pictures[i].size if sizes is None else sizes[i],
+                box=None if boxes is None else boxes[i],
+                background=None if backgrounds is None else backgrounds[i],
+            )
+            for i in some
+        ]
+        shown = [[STRATEGIES[name](classifier, sight, config) for name in config.strategies] for sight in sights]
+        views = [view for row in shown for view in row if isinstance(view, View)]
+        tensors = torch.stack([*(sight.tensor for sight in sights), *(view.tensor for view in views)])
+        probabilities = classifier.probabilities(classifier.logits(tensors))
+        original, seen = probabilities[: len(sights)], iter(probabilities[len(sights) :])
+        for row, before in zip(shown, original, strict=True):
+            heard = [(view, next(seen) if isinstance(view, View) else None) for view in row]
+            results.append(_outcomes(before, heard, config))
     return results
 
 
-def _outcomes(probabilities: Tensor, crops: Sequence[Box | None], config: ReclassifyConfig) -> list[Outcome]:
-    """(1 + S, K) probabilities, the unmasked picture's first -> outcomes."""
-    original = probabilities[0]
+def _outcomes(
+    original: Tensor, shown: Sequence[tuple[View | NotApplicable, Tensor | None]], config: ReclassifyConfig
+) -> list[Outcome]:
+    """(K,) probabilities of the unmasked picture, and of each strategy's view -> outcomes."""
     before = int(original.argmax())
-    outcomes = []
-    for strategy, row, crop in zip(config.strategies, probabilities[1:], crops, strict=True):
+    outcomes: list[Outcome] = []
+    heard: dict[str, Tensor] = {}
+    for strategy, (view, row) in zip(config.strategies, shown, strict=True):
+        if row is None:
+            reason = view.reason if isinstance(view, NotApplicable) else ""
+            outcomes.append(Outcome(strategy, None, None, False, None, reason))
+            continue
         index = int(row.argmax())
+        crop = view.crop if isinstance(view, View) else None
         outcomes.append(Outcome(strategy, index, float(row[index]), index != before, crop, ""))
-    heard = {
-        strategy: row
-        for strategy, row in zip(config.strategies, probabilities[1:], strict=True)
-        if strategy not in CONTROLS
-    }
+        if strategy not in CONTROLS:
+            heard[strategy] = row
     decision = decide(original, heard, config)
-    fused = Outcome(FUSED, decision.index, decision.probability, decision.index != before, None, decision.reason)
-    return [*outcomes, fused]
+    is_flip = decision.index != before
+    return [*outcomes, Outcome(FUSED, decision.index, decision.probability, is_flip, None, decision.reason)]

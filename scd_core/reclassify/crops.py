@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-__all__ = ["Box", "central_box", "evidence_box", "grow_box"]
+__all__ = ["Box", "central_box", "evidence_box", "fill_box", "grow_box", "inside_box"]
 
 Box = tuple[float, float, float, float]
 """x_min, y_min, width, height as shares of the picture."""
@@ -53,6 +55,51 @@ def evidence_box(mask: NDArray[np.floating], mass: float) -> Box:
         kept -= lost
         top, bottom, left, right = rest
     return left / width, top / height, (right - left) / width, (bottom - top) / height
+
+
+def fill_box(box: Box, margin: float, least: tuple[float, float]) -> Box:
+    """Box with a margin on every side, widened or heightened to the proportions of the smallest box, moved inside.
+
+    A crop with fewer pixels than the network's input shows nothing that the whole picture does not; it only shows it at
+    a size that the network may never have seen. So there is a smallest box, and its proportions are the input's.
+
+    Args:
+        box: relative box.
+        margin: share of each side added on both ends.
+        least: smallest width and height, as shares of the picture; the picture itself where they exceed it.
+
+    Returns:
+        The box, at least as large as the first one with its margin as far as that lies inside the picture.
+    """
+    x, y, width, height = box
+    center_x, center_y = x + width / 2, y + height / 2
+    scale = max(1.0, width * (1 + 2 * margin) / least[0], height * (1 + 2 * margin) / least[1])
+    width, height = min(1.0, scale * least[0]), min(1.0, scale * least[1])
+    left = min(max(0.0, center_x - width / 2), 1.0 - width)
+    top = min(max(0.0, center_y - height / 2), 1.0 - height)
+    return left, top, width, height
+
+
+def inside_box(box: Box, margin: float, shape: tuple[int, ...]) -> Tensor:
+    """1 inside a relative box that was grown by a margin on every side, 0 outside; (h, w) float32.
+
+    Args:
+        box: relative box.
+        margin: share of each side added on both ends.
+        shape: h and w of the result; a box thinner than a cell still has one.
+    """
+    height, width = shape[-2:]
+    x, y, wide, tall = box
+    left, right = _cells(x - margin * wide, x + wide * (1 + margin), width)
+    top, bottom = _cells(y - margin * tall, y + tall * (1 + margin), height)
+    inside = torch.zeros(height, width)
+    inside[top:bottom, left:right] = 1.0
+    return inside
+
+
+def _cells(start: float, stop: float, count: int) -> tuple[int, int]:
+    first = min(max(0, round(start * count)), count - 1)
+    return first, min(count, max(first + 1, round(stop * count)))
 
 
 def grow_box(box: Box, margin: float, aspect: float) -> Box:

@@ -9,7 +9,13 @@ from torch import Tensor
 
 from scd_core.config import ReclassifyConfig
 
-__all__ = ["Decision", "decide"]
+__all__ = ["COUNTERFACTUAL", "CROPS", "Decision", "decide"]
+
+COUNTERFACTUAL = "early_inside"
+"""The view that takes away evidence which is no part of the animal."""
+
+CROPS = ("mask_crop", "box_crop")
+"""Views that show the animal larger."""
 
 
 @dataclass(frozen=True)
@@ -21,29 +27,43 @@ class Decision:
     reason: str
 
 
-def decide(original: Tensor, masked: Mapping[str, Tensor], config: ReclassifyConfig) -> Decision:
-    """Final class of a picture from its unmasked and masked views.
+def decide(original: Tensor, views: Mapping[str, Tensor], config: ReclassifyConfig) -> Decision:
+    """Final name of a picture from its unmasked and masked views.
 
-    A masked view overrules the unmasked picture only when it is surer of its own name than the picture was of the old one,
-    by `min_gain`: a mask can destroy evidence, and a view that lost it is unsure rather than differently sure.
+    Two questions, in this order, because the answer to the first changes what the second is held against:
+
+    1. *Does the name rest on the animal?* Evidence outside the animal's box is no evidence of who it is, however sure
+       the network is. So where the box is known, the name is the one that is left without that evidence. Nothing is
+       asked of its probability: the sureness of the old name came from what was taken away.
+    2. *Does a closer look tell another name?* A crop shows detail that the whole picture does not, but at a size that
+       the network knows less. So a crop overrules only when it is surer of its name than the picture is of the other, by
+       `min_gain`.
+
+    Views that keep only the evidence of the old name (early masking, late masking) are for the record: they say how far
+    that evidence goes, and can hardly name another.
 
     Args:
         original: (K,) calibrated probabilities of the unmasked picture.
-        masked: strategy -> (K,) calibrated probabilities; controls left out.
+        views: strategy -> (K,) calibrated probabilities; controls left out.
         config: `min_gain`.
     """
     before = int(original.argmax())
-    sure = float(original[before])
-    if not masked:
-        return Decision(before, sure, "no masked view")
-    strategy, view = max(masked.items(), key=lambda item: float(item[1].max()))
-    index, probability = int(view.argmax()), float(view.max())
-    if index == before:
-        return Decision(before, max(sure, probability), f"{strategy} gives the same name")
+    base = views.get(COUNTERFACTUAL, original)
+    name, sure = int(base.argmax()), float(base.max())
+    crops = {strategy: views[strategy] for strategy in CROPS if strategy in views}
+    told = "the picture" if name == before else "the picture without the evidence outside the animal"
+    if not crops:
+        return Decision(name, sure, f"{told} says so ({sure:.2f}); no closer view")
+    strategy, view = max(crops.items(), key=lambda item: float(item[1].max()))
+    closer, probability = int(view.argmax()), float(view.max())
+    if closer == name:
+        return Decision(name, max(sure, probability), f"{told} says so ({sure:.2f}), and so does {strategy}")
     if probability >= sure + config.min_gain:
         return Decision(
-            index, probability, f"{strategy} is surer of its name ({probability:.2f}) than the picture ({sure:.2f})"
+            closer, probability, f"{strategy} is surer of its name ({probability:.2f}) than {told} ({sure:.2f})"
         )
     return Decision(
-        before, sure, f"{strategy} ({probability:.2f}) is not {config.min_gain:.2f} surer than the picture ({sure:.2f})"
+        name,
+        sure,
+        f"{told} says so ({sure:.2f}); {strategy} ({probability:.2f}) is not {config.min_gain:.2f} surer of another",
     )

@@ -9,7 +9,7 @@ from scd_core.config import AuditConfig
 from scd_core.identify.classifier import Classifier
 from scd_core.masks.rows import decode_mask
 from scd_core.media import MediaError
-from scd_core.pictures import classified_box, iter_pictures
+from scd_core.pictures import classified_box, iter_pictures, located_box
 from scd_core.reclassify.core import FUSED, Outcome, reclassify
 from scd_core.reclassify.crops import Box
 from scd_core.reclassify.strategies import mask_crop_box
@@ -51,10 +51,14 @@ def reclassify_predictions(
 
     def crop_of(row: Mapping[str, Any]) -> tuple[float, float]:
         frame = media[row["media_id"]]
-        box = classified_box(row) or (0.0, 0.0, 1.0, 1.0)
-        size = max(1, round(box[2] * frame["width"])), max(1, round(box[3] * frame["height"]))
-        _, _, width, height = mask_crop_box(maps[row["target_id"]], size, config.reclassify)
-        return width, height
+        crop = mask_crop_box(
+            maps[row["target_id"]],
+            _taken_size(row, frame),
+            config.reclassify,
+            input_size=classifier.spec.input.size,
+            box=located_box(row),
+        )
+        return crop[2:]
 
     pending: list[tuple[Mapping[str, Any], Any]] = []
 
@@ -65,6 +69,8 @@ def reclassify_predictions(
             [maps[row["target_id"]] for row, _ in pending],
             config.reclassify,
             config.classify.batch_size,
+            boxes=[located_box(row) for row, _ in pending],
+            sizes=[_taken_size(row, media[row["media_id"]]) for row, _ in pending],
         )
         for (row, _), some in zip(pending, outcomes, strict=True):
             results[row["target_id"]] = [_row(row, outcome, classifier) for outcome in some]
@@ -82,7 +88,19 @@ def reclassify_predictions(
     return [result for row in rows for result in results[row["target_id"]]]
 
 
+def _taken_size(row: Mapping[str, Any], frame: Mapping[str, Any]) -> tuple[int, int]:
+    """Width and height of the classified picture in the frame as it was taken (pixels)."""
+    _, _, width, height = classified_box(row) or (0.0, 0.0, 1.0, 1.0)
+    return max(1, round(width * frame["width"])), max(1, round(height * frame["height"]))
+
+
 def _row(row: Mapping[str, Any], outcome: Outcome, classifier: Classifier) -> dict[str, Any]:
+    if outcome.index is None:
+        return _base(row, outcome.strategy) | {
+            "strategy_status": "not_applicable",
+            "is_flip": False,
+            "reason": outcome.reason,
+        }
     is_kept = outcome.strategy == FUSED and not outcome.is_flip
     # A decision that keeps the name keeps `unknown` too: the picture's best candidate was not trusted before.
     name = row["predicted_id"] if is_kept else classifier.names[outcome.index]

@@ -1,4 +1,4 @@
-"""What each strategy shows the classifier: the picture blurred outside the mask, or a crop of it."""
+"""What each strategy shows the classifier: the picture with parts of it replaced, or a crop of it."""
 
 from __future__ import annotations
 
@@ -15,15 +15,35 @@ from torch.nn import functional as F
 from scd_core.config import ReclassifyConfig
 from scd_core.identify.classifier import Classifier
 from scd_core.masks.infill import blend, make_infill
-from scd_core.reclassify.crops import Box, central_box, evidence_box, grow_box
+from scd_core.reclassify.crops import Box, central_box, evidence_box, fill_box, inside_box
 
-__all__ = ["CONTROLS", "STRATEGIES", "View", "mask_crop_box"]
+__all__ = ["CONTROLS", "STRATEGIES", "NotApplicable", "Sight", "View", "mask_crop_box"]
 
 CONTROLS = ("center_crop",)
 """Strategies that measure what zooming alone does; the decision never listens to them."""
 
 BLUR_SIGMA = 10.0
-"""Blur outside the mask, in pixels of a frame whose shorter side is 224."""
+"""Blur of what is replaced, in pixels of a frame whose shorter side is 224."""
+
+_ANIMAL_MARGIN = 0.1
+"""A detector's box cuts tails and ears: the animal is taken to reach this share of the box's sides beyond it."""
+
+
+@dataclass(frozen=True)
+class Sight:
+    """A picture to classify again, and what is known of it."""
+
+    tensor: Tensor
+    """(3, H, W) normalised: the picture as it was classified."""
+    picture: Image.Image
+    mask: NDArray[np.floating]
+    """(h, w) joint map in [0, 1], over the picture."""
+    size: tuple[int, int]
+    """Width and height at which the picture was taken (pixels); `picture` may have been decoded smaller."""
+    box: Box | None = None
+    """Where the animal is in the picture; None where nobody told, or where the picture is the box."""
+    background: Image.Image | None = None
+    """The same view without the animal."""
 
 
 @dataclass(frozen=True)
@@ -34,51 +54,126 @@ class View:
     """(3, H, W) normalised."""
     crop: Box | None = None
     """Part of the picture that is shown; None for all of it."""
+    keep: Tensor | None = None
+    """(H, W) in [0, 1]: weight of the network's features, for a strategy that masks these rather than pixels."""
 
 
-def early_blur(
-    classifier: Classifier, picture: Image.Image, mask: NDArray[np.floating], config: ReclassifyConfig
-) -> View:
+@dataclass(frozen=True)
+class NotApplicable:
+    """Why a strategy has nothing to show for a picture."""
+
+    reason: str
+
+
+Strategy = Callable[[Classifier, Sight, ReclassifyConfig], View | NotApplicable]
+
+_NO_BOX = NotApplicable("no animal box is known inside this picture")
+
+
+def early_blur(classifier: Classifier, sight: Sight, config: ReclassifyConfig) -> View | NotApplicable:
     """The picture with everything but the mask's evidence blurred away, before the network (early masking)."""
-    tensor = classifier.preprocess(picture)[None]
-    keep = torch.as_tensor(np.ascontiguousarray(mask), dtype=torch.float32)[None, None]
-    keep = F.interpolate(keep, size=tensor.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
-    infill = make_infill(tensor, "blur", BLUR_SIGMA, torch.zeros(1, dtype=torch.int64))
-    return View(blend(tensor, keep / keep.max().clamp_min(1e-6), infill)[0])
+    return View(_replaced(sight.tensor, _evidence(sight), "blur"))
 
 
-def mask_crop(
-    classifier: Classifier, picture: Image.Image, mask: NDArray[np.floating], config: ReclassifyConfig
-) -> View:
+def early_mean(classifier: Classifier, sight: Sight, config: ReclassifyConfig) -> View | NotApplicable:
+    """The picture with everything but the mask's evidence in the picture's mean colour."""
+    return View(_replaced(sight.tensor, _evidence(sight), "mean"))
+
+
+def early_background(classifier: Classifier, sight: Sight, config: ReclassifyConfig) -> View | NotApplicable:
+    """The mask's evidence pasted into the same view without an animal."""
+    if sight.background is None:
+        return NotApplicable("no empty view of this deployment in this light is known")
+    infill = classifier.preprocess(sight.background)
+    return View(blend(sight.tensor[None], _evidence(sight)[None], infill[None])[0])
+
+
+def early_inside(classifier: Classifier, sight: Sight, config: ReclassifyConfig) -> View | NotApplicable:
+    """The picture with the evidence that lies outside the animal's box blurred away, and nothing else changed.
+
+    The counterfactual of a shortcut: what is it called without that which the name rests on but which is no part of the
+    animal? Where all evidence lies on the animal it is the picture itself.
+    """
+    if sight.box is None:
+        return _NO_BOX
+    keep = torch.maximum(inside_box(sight.box, _ANIMAL_MARGIN, sight.tensor.shape[-2:]), 1 - _evidence(sight))
+    return View(_replaced(sight.tensor, keep, "blur"))
+
+
+def mask_crop(classifier: Classifier, sight: Sight, config: ReclassifyConfig) -> View | NotApplicable:
     """The part of the picture that holds the mask's evidence, from the full picture, filling the input."""
-    return _cropped(classifier, picture, mask_crop_box(mask, picture.size, config))
+    return _cropped(classifier, sight.picture, _mask_crop_box(classifier, sight, config))
 
 
-def center_crop(
-    classifier: Classifier, picture: Image.Image, mask: NDArray[np.floating], config: ReclassifyConfig
-) -> View:
+def box_crop(classifier: Classifier, sight: Sight, config: ReclassifyConfig) -> View | NotApplicable:
+    """The part of the picture that holds the animal's box, from the full picture, filling the input."""
+    if sight.box is None:
+        return _NO_BOX
+    return _cropped(classifier, sight.picture, _filling(sight.box, sight.size, classifier.spec.input.size, config))
+
+
+def center_crop(classifier: Classifier, sight: Sight, config: ReclassifyConfig) -> View | NotApplicable:
     """A crop of the mask crop's size in the middle of the picture: the effect of zooming without the mask."""
-    return _cropped(classifier, picture, central_box(mask_crop_box(mask, picture.size, config)))
+    return _cropped(classifier, sight.picture, central_box(_mask_crop_box(classifier, sight, config)))
 
 
-STRATEGIES: dict[str, Callable[[Classifier, Image.Image, NDArray[np.floating], ReclassifyConfig], View]] = {
+STRATEGIES: dict[str, Strategy] = {
     "early_blur": early_blur,
+    "early_mean": early_mean,
+    "early_background": early_background,
+    "early_inside": early_inside,
     "mask_crop": mask_crop,
+    "box_crop": box_crop,
     "center_crop": center_crop,
 }
 """Strategy name -> function."""
 
 
-def mask_crop_box(mask: NDArray[np.floating], size: tuple[int, int], config: ReclassifyConfig) -> Box:
-    """Box that `mask_crop` shows, square in pixels as far as the picture allows.
+def mask_crop_box(
+    mask: NDArray[np.floating],
+    size: tuple[int, int],
+    config: ReclassifyConfig,
+    *,
+    input_size: tuple[int, int] = (1, 1),
+    box: Box | None = None,
+) -> Box:
+    """Box that `mask_crop` shows: the evidence with a margin, in the input's proportions as far as the picture allows.
 
     Args:
         mask: (h, w) joint map.
         size: width and height of the picture (pixels).
-        config: share of mass and margin.
+        config: share of mass, margin and smallest crop.
+        input_size: height and width of the network's input (pixels), which decide the crop's proportions and smallest
+            size.
+        box: where the animal is; only evidence inside it counts then, and where there is none the box is what is shown.
     """
-    width, height = size
-    return grow_box(evidence_box(mask, config.crop_mass), config.crop_margin, aspect=height / width)
+    weights = np.asarray(mask, dtype=np.float64)
+    if box is not None:
+        weights = weights * inside_box(box, _ANIMAL_MARGIN, weights.shape).numpy()
+    found = box if box is not None and weights.sum() <= 0 else evidence_box(weights, config.crop_mass)
+    return _filling(found, size, input_size, config)
+
+
+def _mask_crop_box(classifier: Classifier, sight: Sight, config: ReclassifyConfig) -> Box:
+    return mask_crop_box(sight.mask, sight.size, config, input_size=classifier.spec.input.size, box=sight.box)
+
+
+def _filling(box: Box, size: tuple[int, int], input_size: tuple[int, int], config: ReclassifyConfig) -> Box:
+    least = config.crop_min_pixels * input_size[1] / size[0], config.crop_min_pixels * input_size[0] / size[1]
+    return fill_box(box, config.crop_margin, least)
+
+
+def _evidence(sight: Sight) -> Tensor:
+    """(H, W) joint map at the input's size, its strongest pixel 1."""
+    keep = torch.as_tensor(np.ascontiguousarray(sight.mask), dtype=torch.float32)[None, None]
+    keep = F.interpolate(keep, size=sight.tensor.shape[-2:], mode="bilinear", align_corners=False)[0, 0]
+    return keep / keep.max().clamp_min(1e-6)
+
+
+def _replaced(tensor: Tensor, keep: Tensor, kind: str) -> Tensor:
+    """The picture where `keep` is 1, an infill where it is 0."""
+    infill = make_infill(tensor[None], kind, BLUR_SIGMA, torch.zeros(1, dtype=torch.int64))
+    return blend(tensor[None], keep[None], infill)[0]
 
 
 def _cropped(classifier: Classifier, picture: Image.Image, box: Box) -> View:

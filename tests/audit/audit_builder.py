@@ -47,7 +47,18 @@ class AuditBuilder:
 
     def predict(self, file, name, probability=0.9, *, detection=None, runner_up=None, new_media=True, **more):
         """A media row and its prediction; ``name`` None is a usable image without a name."""
-        media_keys = ("camera", "event", "at", "is_infrared", "brightness", "sharpness", "latitude", "longitude", "uri", "deployment_id")
+        media_keys = (
+            "camera",
+            "event",
+            "at",
+            "is_infrared",
+            "brightness",
+            "sharpness",
+            "latitude",
+            "longitude",
+            "uri",
+            "deployment_id",
+        )
         told = {key: more.pop(key) for key in media_keys if key in more}
         media_id = f"id-{file}"
         if new_media:

@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tests.audit.audit_builder import AuditBuilder, label, minutes
 
 from scd_core.audit import connect
 from scd_core.audit.refresh import refresh_report_tables
 from scd_core.audit.tables_doc import tables_markdown
 from scd_core.audit.views import VIEWS
+from tests.audit.audit_builder import AuditBuilder, label, minutes
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", (DOCS / "queries.md").read_text(), re.DOTALL)
@@ -24,7 +24,9 @@ def out(tmp_path_factory):
     truth = {}
     for model in ("m1", "m2"):
         finished = datetime(2026, 3, 2 + (model == "m2"), tzinfo=UTC)
-        builder = AuditBuilder(folder / "out", f"b-{model}", model, finished=finished, individuals=["Luna", "Nyx", "Tom"])
+        builder = AuditBuilder(
+            folder / "out", f"b-{model}", model, finished=finished, individuals=["Luna", "Nyx", "Tom"]
+        )
         for n in range(120):
             camera, true = f"C{n % 4:02d}", ("Luna", "Nyx", "Tom")[n // 4 % 3]
             name = "Nyx" if camera == "C03" and (model == "m1" or n % 5) else true
@@ -33,7 +35,12 @@ def out(tmp_path_factory):
             target = builder.predict(file, name, 0.8, camera=camera, at=minutes(90 * n))
             if camera == "C03":
                 builder.mask(
-                    target, true, background_reliance=0.8, background_log_odds_drop=2.0, mask_png=b"png", overlay_reliance=0.0
+                    target,
+                    true,
+                    background_reliance=0.8,
+                    background_log_odds_drop=2.0,
+                    mask_png=b"png",
+                    overlay_reliance=0.0,
                 )
         builder.media("broken.jpg", status="corrupt", failure_stage="decode", failure_reason="truncated")
         builder.write()
@@ -55,7 +62,7 @@ def test_the_python_of_the_cookbook_runs(out):
     blocks = [text for kind, text in BLOCKS if kind == "python"]
     assert len(blocks) == 2
     for text in blocks:
-        exec(text, {"OUT": out})  # noqa: S102
+        exec(text, {"OUT": out})
 
 
 def test_every_view_is_told_and_answers(out):
@@ -72,11 +79,15 @@ def test_views_say_what_is_true(out):
         assert audit.execute("SELECT camera_id FROM worst_cameras LIMIT 1").fetchone() == ("C03",)
         pairs = audit.execute("SELECT true_id, predicted_id FROM confused_pairs").fetchall()
         assert ("Luna", "Nyx") in pairs and ("Tom", "Nyx") in pairs
-        changes = audit.execute("SELECT old_model, new_model, sum(n_mended), sum(n_spoilt) FROM model_changes GROUP BY ALL")
+        changes = audit.execute(
+            "SELECT old_model, new_model, sum(n_mended), sum(n_spoilt) FROM model_changes GROUP BY ALL"
+        )
         (old, new, mended, spoilt) = changes.fetchone()
         assert (old, new, spoilt) == ("m1", "m2", 0) and mended > 0
         assert audit.execute("SELECT status, n_media FROM quarantine").fetchall() == [("corrupt", 1)]
-        assert audit.execute("SELECT count(*) FROM systematic_errors WHERE slice['camera_id'] = 'C03'").fetchone() == (1,)
+        assert audit.execute("SELECT count(*) FROM systematic_errors WHERE slice['camera_id'] = 'C03'").fetchone() == (
+            1,
+        )
 
 
 def test_the_recomputed_numbers_are_the_reports(out):
@@ -94,4 +105,6 @@ def test_the_recomputed_numbers_are_the_reports(out):
 
 
 def test_the_tables_page_is_up_to_date():
-    assert (DOCS / "tables.md").read_text() == tables_markdown(), "run python -m scd_core.audit.tables_doc > docs/tables.md"
+    assert (DOCS / "tables.md").read_text() == tables_markdown(), (
+        "run python -m scd_core.audit.tables_doc > docs/tables.md"
+    )

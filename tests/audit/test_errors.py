@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 
 import pytest
-from tests.audit.audit_builder import AuditBuilder, label, minutes
 
 from scd_core.audit.errors import derive_errors
 from scd_core.config import AuditConfig
+from tests.audit.audit_builder import AuditBuilder, label, minutes
 
 KNOWN = ["Luna", "Nyx", "Tom"]
 
@@ -105,7 +105,11 @@ def test_labels_of_frames_and_of_boxes(builder, tmp_path):
 
     import_labels(out, str(path))
     found = errors(out)
-    assert {name: row["true_id"] for name, row in found.items()} == {"one.jpg:0": "Luna", "two.jpg:1": "Tom", "whole": "Nyx"}
+    assert {name: row["true_id"] for name, row in found.items()} == {
+        "one.jpg:0": "Luna",
+        "two.jpg:1": "Tom",
+        "whole": "Nyx",
+    }
 
 
 def test_the_newest_run_counts_and_older_ones_stay(tmp_path):
@@ -253,5 +257,5 @@ def test_a_newer_schema_is_refused(builder):
     out = builder.write()
     commit = next(Path(out).glob("commits/*.json"))
     commit.write_text(json.dumps(json.loads(commit.read_text()) | {"schema_version": 99}))
-    with pytest.raises(InputError, match="schema version 99, this trapaudit reads up to .*upgrade"):
+    with pytest.raises(InputError, match=r"schema version 99, this trapaudit reads up to .*upgrade"):
         derive_errors(out)

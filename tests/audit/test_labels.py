@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tests.audit.audit_builder import AuditBuilder, label, write_csv
 
 from scd_core.audit import read_table
 from scd_core.audit.labels import read_labels
 from scd_core.audit.labels_import import check_labels, import_labels
 from scd_core.errors import InputError
+from tests.audit.audit_builder import AuditBuilder, label, write_csv
 
 DATA = Path(__file__).resolve().parents[2] / ".." / "shared" / "data"
 
@@ -139,7 +139,10 @@ def test_timelapse_takes_the_first_classification_of_a_box(tmp_path):
         "info": {"classifier": "ana"},
         "classification_categories": {"0": "Luna", "1": "Nyx"},
         "images": [
-            {"file": "a.jpg", "detections": [{"conf": 0.9}, {"conf": 0.8, "classifications": [["1", 1.0], ["0", 0.0]]}]},
+            {
+                "file": "a.jpg",
+                "detections": [{"conf": 0.9}, {"conf": 0.8, "classifications": [["1", 1.0], ["0", 0.0]]}],
+            },
             {"file": "b.jpg", "failure": "unreadable", "detections": None},
         ],
     }
@@ -176,7 +179,9 @@ def test_taking_a_name_back_is_news(tmp_path):
     builder.predict("a.jpg", "Luna")
     out = builder.write()
     for day, name in enumerate(("Luna", "Nyx", "Luna"), start=1):
-        result = label(out, tmp_path, {"a.jpg": name, f"other{day}.jpg": "Luna"}, now=datetime(2026, 3, day, tzinfo=UTC))
+        result = label(
+            out, tmp_path, {"a.jpg": name, f"other{day}.jpg": "Luna"}, now=datetime(2026, 3, day, tzinfo=UTC)
+        )
         assert result.n_rows == 2
     assert len(read_table(out, "labels")) == 6
 

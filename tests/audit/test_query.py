@@ -6,13 +6,13 @@ from pathlib import Path
 import duckdb
 import fsspec
 import pytest
-from tests.audit.audit_builder import AuditBuilder, label
 
 from scd_core.audit import connect, read_table
 from scd_core.audit.query import run_sql
 from scd_core.audit.refresh import refresh_report_tables
 from scd_core.audit.schema import TABLES
 from scd_core.errors import InputError
+from tests.audit.audit_builder import AuditBuilder, label
 
 
 @pytest.fixture
@@ -30,7 +30,9 @@ def test_every_table_is_a_view_and_counts_committed_batches_only(out):
     half.predict("late.jpg", "Luna")
     half.write(commit=False)
     with connect(out) as connection:
-        names = {name for (name,) in connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()}
+        names = {
+            name for (name,) in connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
+        }
         assert set(TABLES) <= names
         assert connection.execute("SELECT count(*) FROM predictions").fetchone() == (12,)
         assert connection.execute("SELECT count(*) FROM labels").fetchone() == (0,)
@@ -69,7 +71,7 @@ def test_what_would_write_or_leave_out_is_refused(out, sql):
     before = {path: path.read_bytes() for path in Path(out).rglob("*") if path.is_file()}
     text = sql.format(out=out, secret=secret, file=file)
     with connect(out) as connection:
-        with pytest.raises(Exception) as caught:  # noqa: PT011, B017 - the file system's own errors come through DuckDB
+        with pytest.raises(Exception) as caught:
             connection.execute(text).fetchall()
         assert not isinstance(caught.value, AssertionError)
         assert connection.execute("SELECT count(*) FROM predictions").fetchone() == (12,)
@@ -90,7 +92,7 @@ def test_sql_answers_and_words_its_refusals(out):
         run_sql(out, "CREATE TEMP TABLE t AS SELECT 1")
     with pytest.raises(InputError, match="sql: expected one statement, got 2"):
         run_sql(out, "SELECT 1; SELECT 2")
-    with pytest.raises(InputError, match="sql: .*nowhere"):
+    with pytest.raises(InputError, match=r"sql: .*nowhere"):
         run_sql(out, "SELECT * FROM nowhere")
     with pytest.raises(InputError, match="sql: Parser Error"):
         run_sql(out, "SELEKT 1")
@@ -152,7 +154,8 @@ def test_newest_report_is_given_and_older_ones_are_kept(out, tmp_path):
 def test_plain_parquet_glob_works_without_us(out):
     with duckdb.connect() as connection:
         found = connection.execute(
-            f"SELECT count(*), count(DISTINCT batch_date) FROM read_parquet('{out}/predictions/**/*.parquet', hive_partitioning = true)"
+            "SELECT count(*), count(DISTINCT batch_date) "
+            f"FROM read_parquet('{out}/predictions/**/*.parquet', hive_partitioning = true)"
         ).fetchone()
     assert found == (12, 3)
 

@@ -134,7 +134,7 @@ def test_a_bad_camera_is_a_camera_whoever_comes():
 
 
 def test_twins_are_a_pair_wherever_they_are():
-    rng = np.random.default_rng(2)
+    rng = np.random.default_rng(7)
     rows = []
     for _ in range(1000):
         camera, true = f"C{rng.integers(6):02d}", str(rng.choice(list("ABCDEF")))
@@ -194,7 +194,8 @@ def test_the_order_of_rows_does_not_matter():
     shuffled = table.take(np.random.default_rng(0).permutation(len(table)))
     drop = ("example_media_ids",)
     first, second = (
-        [{key: value for key, value in row.items() if key not in drop} for row in slices(rows)] for rows in (table, shuffled)
+        [{key: value for key, value in row.items() if key not in drop} for row in slices(rows)]
+        for rows in (table, shuffled)
     )
     assert len(first) == len(second)
     for one, two in zip(first, second, strict=True):
@@ -231,16 +232,30 @@ def test_growing_and_shrinking():
 
 
 def test_recovery_examples_and_the_sentence():
-    rows = [
-        ("C07", "Luna", "Nyx", {
-            "is_masked": True, "is_recovered": n < 30, "background_reliance": 0.8, "cause": "background", "is_infrared": True,
-        })
-        for n in range(41)
-    ] + [("C07", "Luna", "Luna", {"is_infrared": True})] * 11 + [("C01", "Tom", "Tom")] * 200 + [("C01", "Tom", "Luna")] * 8
+    rows = (
+        [
+            (
+                "C07",
+                "Luna",
+                "Nyx",
+                {
+                    "is_masked": True,
+                    "is_recovered": n < 30,
+                    "background_reliance": 0.8,
+                    "cause": "background",
+                    "is_infrared": True,
+                },
+            )
+            for n in range(41)
+        ]
+        + [("C07", "Luna", "Luna", {"is_infrared": True})] * 11
+        + [("C01", "Tom", "Tom")] * 200
+        + [("C01", "Tom", "Luna")] * 8
+    )
     found = slices(rows, examples=3)
     (row,) = [row for row in found if row["is_systematic"] and row["folded_into"] is None]
     assert row["cause"] == "background" and row["background_reliance"] == pytest.approx(0.8)
     assert row["recovered_rate"] == pytest.approx(30 / 41)
     assert row["example_media_ids"] == ["t0", "t1", "t10"]
-    assert "41 of 52 events" in row["sentence"] and "called" in row["sentence"] or "mostly as Nyx" in row["sentence"]
+    assert ("41 of 52 events" in row["sentence"] and "called" in row["sentence"]) or "mostly as Nyx" in row["sentence"]
     assert "the evidence lies on the background; masking corrects 73 % of those masked." in row["sentence"]

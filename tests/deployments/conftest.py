@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -100,11 +100,8 @@ def prefect() -> Prefect:
 
 
 @pytest.fixture
-def make_app(clock: Clock, prefect: Prefect) -> Iterator[Callable[..., FastAPI]]:
+def make_app(clock: Clock, prefect: Prefect) -> Callable[..., FastAPI]:
     def make(**values: Any) -> FastAPI:
         return create_app(settings(**values), emit=prefect, clock=clock)
 
-    yield make
-
-
-Send = Callable[..., Awaitable[tuple[int, dict[str, Any]]]]
+    return make

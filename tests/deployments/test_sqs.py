@@ -115,18 +115,18 @@ def test_what_needs_no_event_is_deleted_and_what_is_none_is_left(queue: Any, clo
 
 
 def test_a_message_that_waits_stays_hidden(queue: Any, clock: Clock, prefect: Prefect) -> None:
-    """Without the extension the second consumer would be given the message after six seconds."""
+    """Without the extension the second consumer would be given the message after three seconds."""
     sqs, url = queue
     sqs.send_message(QueueUrl=url, MessageBody=body("a/b.jpg").decode())
-    relay = Relay(settings(secret=None, queue_url=url, visibility_seconds=6), prefect, clock)
+    relay = Relay(settings(secret=None, queue_url=url, visibility_seconds=3), prefect, clock)
 
     async def script(consumer: SqsConsumer, client: Any) -> None:
         await receive_all(consumer, client)
-        await asyncio.sleep(4)
+        await asyncio.sleep(2)
         await consumer.extend(client)
-        await asyncio.sleep(3)
+        await asyncio.sleep(2)
         assert left(sqs, url) == (0, 1)
-        await asyncio.sleep(4)
+        await asyncio.sleep(2)
         assert left(sqs, url) == (1, 0)  # nothing extended it a second time
 
     run(url, relay, script)
@@ -140,9 +140,9 @@ def test_a_relay_that_dies_loses_nothing(queue: Any, clock: Clock) -> None:
     async def die(consumer: SqsConsumer, client: Any) -> None:
         await receive_all(consumer, client)
 
-    run(url, Relay(settings(secret=None, queue_url=url, visibility_seconds=6), first, clock), die)
+    run(url, Relay(settings(secret=None, queue_url=url, visibility_seconds=3), first, clock), die)
     assert sqs.receive_message(QueueUrl=url).get("Messages") is None
-    asyncio.run(asyncio.sleep(6.5))  # its time runs out
+    asyncio.run(asyncio.sleep(3.5))  # its time runs out
     sqs.send_message(QueueUrl=url, MessageBody=body("a/b.jpg").decode())  # and SQS tells of it twice
     relay = Relay(settings(secret=None, queue_url=url), second, clock)
 

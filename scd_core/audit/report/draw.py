@@ -17,7 +17,9 @@ Box = tuple[float, float, float, float]
 # Dark violet over red and orange to pale yellow: brightness rises with evidence, so the map reads without colour too.
 _HEAT_STOPS = (0.0, 0.35, 0.7, 1.0)
 _HEAT = ((64, 10, 90), (196, 48, 76), (248, 142, 34), (252, 246, 164))
-_OPACITY = 0.72
+_OPACITY = 0.75
+# Evidence below the first share of the peak is not drawn, from the second on it is drawn at full opacity.
+_FAINT, _SOLID = 0.15, 0.7
 _CONTOUR_LEVEL = 0.5
 _BOX_COLOUR = (96, 220, 255)
 _SHADOW = (0, 0, 0)
@@ -65,7 +67,7 @@ def draw_evidence(picture: Image.Image, mask: NDArray[np.floating]) -> Image.Ima
     grey = pixels @ np.array([0.299, 0.587, 0.114], np.float32)
     calm = 0.35 * pixels + 0.5 * grey[..., None]
     heat = np.stack([np.interp(mask, _HEAT_STOPS, [c[i] for c in _HEAT]) for i in range(3)], axis=-1)
-    alpha = (_OPACITY * np.sqrt(np.clip(mask, 0, 1)))[..., None]
+    alpha = (_OPACITY * np.clip((mask - _FAINT) / (_SOLID - _FAINT), 0, 1))[..., None]
     drawn = Image.fromarray(np.clip(calm * (1 - alpha) + heat * alpha, 0, 255).astype(np.uint8))
     inside = Image.fromarray(((mask >= _CONTOUR_LEVEL) * 255).astype(np.uint8))
     edge = np.asarray(inside, np.int16) - np.asarray(inside.filter(ImageFilter.MinFilter(3)), np.int16) > 0

@@ -94,7 +94,7 @@ def road(
     return Road(sums["most"] / len(shares), sums["least"] / len(shares))
 
 
-def linear_imputation(images: Tensor, removed: Tensor, *, tolerance: float = 1e-4, max_steps: int = 1000) -> Tensor:
+def linear_imputation(images: Tensor, removed: Tensor, *, tolerance: float = 3e-3, max_steps: int = 1000) -> Tensor:
     r"""Fill removed pixels so that each is the weighted mean of its neighbours (Rong et al. 2022, section 5).
 
     .. math:: x_u = \sum_{v \sim u} w_{uv} x_v \big/ \sum_{v \sim u} w_{uv}
@@ -106,7 +106,8 @@ def linear_imputation(images: Tensor, removed: Tensor, *, tolerance: float = 1e-
     Args:
         images: (N, C, H, W).
         removed: (N, 1, H, W) bool, True where a pixel is to be filled.
-        tolerance: largest residual over the right-hand side, per picture and channel.
+        tolerance: largest residual over the right-hand side, per picture and channel; the default leaves an error of
+            under a hundredth of the picture's standard deviation, less than the noise that ROAD adds.
         max_steps: most conjugate-gradient steps.
 
     Returns:
@@ -137,19 +138,13 @@ def linear_imputation(images: Tensor, removed: Tensor, *, tolerance: float = 1e-
 
 def _conjugate_gradient(images: Tensor, removed: Tensor, tolerance: float, max_steps: int) -> Tensor:
     mask = removed.to(images.dtype)
-    kernel = images.new_tensor([[1 / 12, 1 / 6, 1 / 12], [1 / 6, 0.0, 1 / 6], [1 / 12, 1 / 6, 1 / 12]])
-
-    def neighbours(values: Tensor) -> Tensor:
-        flat = values.reshape(-1, 1, *values.shape[2:])
-        return functional.conv2d(flat, kernel[None, None], padding=1).view(values.shape)
-
-    degree = neighbours(torch.ones_like(mask[:1]))
+    degree = _neighbours(torch.ones_like(mask[:1]))
 
     def laplacian(values: Tensor) -> Tensor:
-        return mask * (degree * values - neighbours(values))
+        return mask * (degree * values - _neighbours(values))
 
     known = images * (1 - mask)
-    right = mask * neighbours(known)
+    right = mask * _neighbours(known)
     filled = mask * _push_pull(known, 1 - mask)
     residual = right - laplacian(filled)
     direction = residual.clone()
@@ -168,6 +163,16 @@ def _conjugate_gradient(images: Tensor, removed: Tensor, tolerance: float, max_s
         direction = residual + torch.where(power > 0, new_power / power, torch.zeros_like(power)) * direction
         power = new_power
     return known + filled
+
+
+def _neighbours(values: Tensor) -> Tensor:
+    """Sum over the eight neighbours inside the picture, 1/6 for direct and 1/12 for diagonal ones."""
+    padded = functional.pad(values, (1, 1, 1, 1))
+    vertical = padded[..., :-2, :] + padded[..., 2:, :]
+    column = vertical + padded[..., 1:-1, :]
+    around = column[..., :-2] + column[..., 2:] + vertical[..., 1:-1]
+    direct = vertical[..., 1:-1] + padded[..., 1:-1, :-2] + padded[..., 1:-1, 2:]
+    return (around + direct) / 12
 
 
 def _push_pull(values: Tensor, weight: Tensor) -> Tensor:
