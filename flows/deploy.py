@@ -39,13 +39,19 @@ def register(wanted: Deployment, prefect_file: Path | None = None) -> list[str]:
         content = render(wanted, yaml.safe_load(path.read_text(encoding="utf-8")))
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
         raise InputError(f"{path}: not the prefect.yaml of trapaudit ({error!r})") from error
-    api_url()
+    url = api_url()
     asyncio.run(_prepare(wanted, content))
     with tempfile.TemporaryDirectory() as folder:
         filled = Path(folder) / "prefect.yaml"
         filled.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
         command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(filled)]
-        done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"COLUMNS": "500"}, check=False)
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            env=os.environ | {"PREFECT_API_URL": url, "COLUMNS": "500"},
+            check=False,
+        )
     if done.returncode:
         lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
         raise RunError(f"prefect deploy failed: {lines[-1].strip() if lines else done.returncode}")

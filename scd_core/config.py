@@ -107,7 +107,7 @@ class TriageConfig(Settings):
 class SCDConfig(Settings):
     """How a Simplified Concrete Dropout mask is optimised (Korsch, Shadaydeh, Denzler 2023)."""
 
-    steps: int = Field(14, ge=1, description="most optimisation steps per image")
+    steps: int = Field(16, ge=1, description="most optimisation steps per image")
     samples: int = Field(2, ge=1, description="samples of each of the two maps per step")
     antithetic: bool = Field(True, description="draw samples in pairs (u, 1 - u) rather than independently")
     temperature: float = Field(1.0, gt=0, description="temperature t of the relaxation; small is nearly binary")
@@ -128,9 +128,12 @@ class SCDConfig(Settings):
         description="the pixel that area_weight, variation_weight and eps count in: one of the image, or one of a "
         "frame of 224 x 224, so that a larger image costs no more",
     )
-    area_weight: float = Field(1e-3, ge=0, description="cost of evidence, lambda_1 (log-odds per pixel)")
+    area_weight: float = Field(2.5e-3, ge=0, description="cost of evidence, lambda_1 (log-odds per pixel)")
     variation_weight: float = Field(
-        1e-3, ge=0, description="cost of the map's total variation, lambda_tv (log-odds per pixel of edge)"
+        1.2e-3,
+        ge=0,
+        description="cost of the map's total variation, lambda_tv (log-odds per pixel of the cells along an edge, so "
+        "that coarse cells are smoothed more)",
     )
     ramp_steps: int = Field(5, ge=0, description="steps over which both costs rise from 0 to their weight")
     learning_rate: float = Field(10.0, gt=0, description="step size of AdamW (logits)")
@@ -147,7 +150,9 @@ class SCDConfig(Settings):
         10.0, gt=0, description="width of blur and local mean (sigma, pixels of a frame whose shorter side is 224)"
     )
     seed: int = Field(0, ge=0, description="seed of every image where fit_masks is given none")
-    average: bool = Field(True, description="the result is the mean of the logits over all steps, not the last ones")
+    average: bool = Field(
+        True, description="the result is the mean of the logits over the steps, step i with weight i, not the last ones"
+    )
     tolerance: float = Field(
         4e-3,
         ge=0,
@@ -272,6 +277,7 @@ class AuditConfig(Settings):
 _NOT_IN_DIGEST: dict[str, Any] = {
     "media": {"fetch_workers", "shard_size", "batch_size", "batch_template", "quiet_seconds"},
     "classify": {"device", "batch_size"},
+    "masks": {"compile", "max_samples_per_forward"},
     "slices": True,
 }
 

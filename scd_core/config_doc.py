@@ -36,7 +36,9 @@ def render_config_doc() -> str:
         parts.append("| setting | default | what it is |\n|---|---|---|")
         for name, setting in model.model_fields.items():
             default = setting.get_default(call_default_factory=True)
-            shown = ", ".join(map(str, default)) if isinstance(default, tuple) else "null" if default is None else default
+            shown = (
+                ", ".join(map(str, default)) if isinstance(default, tuple) else "null" if default is None else default
+            )
             bounds = "; ".join(_bound(item) for item in setting.metadata if _bound(item))
             text = (setting.description or "") + (f" ({bounds})" if bounds else "")
             parts.append(f"| `{name}` | {f'`{shown}`' if shown != '' else ''} | {text.replace('|', '/')} |")

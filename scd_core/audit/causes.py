@@ -65,7 +65,8 @@ RULES = (
     CauseRule(
         "flank",
         "The side of the animal is known, and the individual's labelled events of this side err at least two times "
-        "in five, while those of its other side err at most two fifths as often (at least 3 events each).",
+        "in five, while those of its other side err at most two fifths as often (at least 3 events each); or at least 8 of its "
+        "events of this side are given one wrong name, which at most a tenth as many of the other side are.",
         "is_weak_flank",
         "'the ' || flank || ' flank of this individual is mostly misread, the other one is not'",
     ),

@@ -32,9 +32,9 @@ def derive_errors(
 
     ``event_weight`` is what a row counts in rates: ``1 / (m * pi)`` with m the predictions of its event and pi
     (``label_probability``) the probability that it came to be labelled. Where all labels of a batch lie on rows that
-    triage selected, pi is ``inclusion_probability``. Where labels reach beyond the selection (a batch labelled whole, say), pi is the labelled
-    share of the row's stratum (selected for a reason, or not) over the larger of the batch's two shares. A row without a
-    name has no inclusion probability; its pi is 1.
+    triage selected, pi is ``inclusion_probability``. Where labels reach beyond the selection (a batch labelled whole,
+    say), pi is the labelled share of the row's stratum (selected for a reason, or not) over the larger of the batch's two
+    shares. A row without a name has no inclusion probability; its pi is 1.
 
     Args:
         out: OUT, or a database with the audit's tables (:func:`scd_core.audit.query.open_tables`).
@@ -270,14 +270,30 @@ _RECURRENT = """
 
 _WEAK_FLANKS = """
     CREATE OR REPLACE TEMP TABLE weak_flanks AS
-    WITH flanks AS (
-        SELECT true_id, flank, count(DISTINCT coalesce(event_id, target_id)) AS n,
-            sum(is_wrong::INT * event_weight) / sum(event_weight) AS rate
-        FROM scored WHERE right_id IS NOT NULL AND is_current AND flank IS NOT NULL GROUP BY ALL
+    WITH told AS (
+        SELECT *, coalesce(event_id, target_id) AS event FROM scored
+        WHERE right_id IS NOT NULL AND is_current AND flank IS NOT NULL
+    ),
+    flanks AS (
+        SELECT true_id, flank, count(DISTINCT event) AS n, sum(is_wrong::INT * event_weight) / sum(event_weight) AS rate
+        FROM told GROUP BY true_id, flank
+    ),
+    both_flanks AS (
+        SELECT weak.true_id, weak.flank, weak.n, weak.rate, strong.flank AS other, strong.n AS other_n,
+            strong.rate AS other_rate
+        FROM flanks weak JOIN flanks strong ON weak.true_id = strong.true_id AND weak.flank <> strong.flank
+    ),
+    confusions AS (
+        SELECT true_id, predicted_id, flank, count(DISTINCT event) AS n FROM told WHERE is_wrong GROUP BY ALL
     )
-    SELECT weak.true_id, weak.flank FROM flanks weak JOIN flanks strong
-        ON weak.true_id = strong.true_id AND weak.flank <> strong.flank
-    WHERE weak.n >= 3 AND strong.n >= 3 AND weak.rate >= 0.4 AND strong.rate <= 0.4 * weak.rate
+    SELECT true_id, flank FROM both_flanks
+    WHERE n >= 3 AND other_n >= 3 AND rate >= 0.4 AND other_rate <= 0.4 * rate
+    UNION
+    SELECT both_flanks.true_id, both_flanks.flank FROM both_flanks
+    JOIN confusions one ON one.true_id = both_flanks.true_id AND one.flank = both_flanks.flank
+    LEFT JOIN confusions two
+        ON two.true_id = one.true_id AND two.predicted_id = one.predicted_id AND two.flank = both_flanks.other
+    WHERE one.n >= 8 AND other_n >= 3 AND coalesce(two.n, 0) <= 0.1 * one.n
 """
 
 _ONE_LABELLERS_PAIRS = """

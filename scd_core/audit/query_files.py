@@ -39,6 +39,11 @@ class AuditFileSystem(AbstractFileSystem):
             raise PermissionError(f"{path}: the audit's files are read-only")
         return self._fs.open(self._real(path), "rb")
 
+    def glob(self, path: str, maxdepth: int | None = None, **kwargs: Any) -> Any:
+        """Paths below OUT that fit a pattern; PermissionError where it leads outside."""
+        self._real(path)
+        return super().glob(path, maxdepth=maxdepth, **kwargs)
+
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
         """Name, size and type of a file; FileNotFoundError where there is none."""
         found = self._fs.info(self._real(path))

@@ -100,7 +100,9 @@ FIELDS: dict[str, Field] = {
     "is_converged": Field(pa.bool_(), "stopped because the mask no longer changed"),
     "seed": Field(pa.int64(), "seed of the mask's noise"),
     # reclassifications
-    "strategy": Field(pa.string(), "`early_blur`, `mask_crop`, `late`, `box_crop`, `center_crop` (control), `fused` ..."),
+    "strategy": Field(
+        pa.string(), "`early_blur`, `mask_crop`, `late`, `box_crop`, `center_crop` (control), `fused` ..."
+    ),
     "strategy_status": Field(pa.string(), "`ok`, `not_applicable` or `failed`"),
     "is_flip": Field(pa.bool_(), "the name differs from the one on the original picture"),
     "crop_x_min": Field(pa.float32(), "left edge of the crop as a share of the image's width, 0-1"),
@@ -226,8 +228,8 @@ TABLES: dict[str, list[str]] = {
     "error_slices": [
         "report_id", "slice_id", "slice", "family", "n_events", "n_images", "n_errors", "n_effective", "error_rate",
         "ci_low", "ci_high", "baseline_rate", "lift", "p_value", "q_value", "n_tests", "is_systematic",
-        "error_type", "confused_with", "n_splits", "n_combinations", "cause", "background_reliance", "recovered_rate", "first_seen", "last_seen", "trend",
-        "folded_into", "sentence", "example_media_ids",
+        "error_type", "confused_with", "n_splits", "n_combinations", "cause", "background_reliance", "recovered_rate",
+        "first_seen", "last_seen", "trend", "folded_into", "sentence", "example_media_ids",
     ],
     "runs": [
         *_STAMP, "config_digest", "source", "started_at", "finished_at", "config", "versions", "device", "individuals", "n_media",

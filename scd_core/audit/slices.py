@@ -11,7 +11,7 @@ import pyarrow as pa
 from scd_core.audit.schema import table_from_rows
 from scd_core.audit.slices_data import SliceData, family_groups, slice_data
 from scd_core.audit.slices_describe import describe
-from scd_core.audit.slices_families import FamilyTests, family_tests
+from scd_core.audit.slices_families import FamilyTests, family_tests, total_sums
 from scd_core.audit.slices_fold import fold
 from scd_core.audit.slices_trend import add_trend
 from scd_core.audit.statistics import benjamini_hochberg, wilson_interval
@@ -46,7 +46,10 @@ def find_slices(
     """
     config = config or SliceConfig()
     data = slice_data(errors)
-    families = [family_tests(data, family, config) for family in family_groups(config)] if data.event.size else []
+    families = []
+    if data.event.size:
+        total = total_sums(data)
+        families = [family_tests(data, family, config, total) for family in family_groups(config)]
     n_tests = sum(family.n_hypotheses for family in families)
     rows = _listed(data, families, config, n_tests)
     fold(data, rows, config)

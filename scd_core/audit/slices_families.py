@@ -12,7 +12,7 @@ from scd_core.audit.slices_data import SliceData
 from scd_core.audit.statistics import rate_excess_p_value
 from scd_core.config import SliceConfig
 
-__all__ = ["FamilyTests", "family_tests"]
+__all__ = ["FamilyTests", "family_tests", "total_sums"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -33,7 +33,9 @@ class FamilyTests:
     n_hypotheses: int  # slices with enough events, those that are not listed for want of errors included
 
 
-def family_tests(data: SliceData, family: tuple[str, ...], config: SliceConfig) -> FamilyTests:
+def family_tests(
+    data: SliceData, family: tuple[str, ...], config: SliceConfig, total: Sums | None = None
+) -> FamilyTests:
     """Test the slices of a family that have at least ``min_events`` events; list those with ``min_errors`` that err.
 
     A slice is compared with all rows outside it. What counts as an error depends on the family:
@@ -46,12 +48,18 @@ def family_tests(data: SliceData, family: tuple[str, ...], config: SliceConfig) 
       test compares how often events that are not of B are called B, inside and outside the other key's value, or, where
       there is no other key, with how often they are called another wrong name, on average; ``base_rate`` is the share of
       wrong among those called B that this would give.
+
+    Args:
+        data: the labelled rows.
+        family: keys of the slices.
+        config: limits.
+        total: sums over all rows (:func:`total_sums`); None computes them.
     """
     if "pair" in family or "predicted_id" in family:
         return _test_names(data, family, config)
     codes, group, inside = _groups(data, family)
     sums = group_sums(data, group, inside, data.is_wrong[inside], len(codes))
-    total = _total(data, data.is_wrong)
+    total = total_sums(data) if total is None else total
     tested = (sums.n_events >= config.min_events) & _is_new(data, family, codes, sums.n_images)
     listed = tested & (sums.n_errors >= config.min_errors)
     sums = sums[listed]
@@ -127,9 +135,10 @@ def _p_value(sums: Sums, ordinary: Floats, base_rate: Floats, base_n: Floats) ->
     return rate_excess_p_value(rate * n, n, base_rate * base_n, base_n)
 
 
-def _total(data: SliceData, is_error: NDArray[np.bool_]) -> Sums:
+def total_sums(data: SliceData) -> Sums:
+    """Sums over all rows, as one group."""
     rows = np.arange(data.event.size)
-    return group_sums(data, np.zeros_like(rows), rows, is_error, 1)
+    return group_sums(data, np.zeros_like(rows), rows, data.is_wrong, 1)
 
 
 def _groups(data: SliceData, keys: tuple[str, ...]) -> tuple[Ints, Ints, Ints]:

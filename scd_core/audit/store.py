@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from scd_core.audit.schema import DERIVED, TABLES, table_from_rows, table_schema
 from scd_core.errors import InputError, RunError, TrapauditError
 from scd_core.media.overlap import ordered_map
-from scd_core.media.retry import error_code
+from scd_core.media.retry import error_code, scrub
 from scd_core.media.storage import Storage, open_source, sweep_temporary
 
 __all__ = ["AuditStore"]
@@ -69,7 +69,7 @@ class AuditStore:
             ignored = self.storage.create(marker, b"{}")
         except TrapauditError:
             raise
-        except (OSError, ValueError) as error:
+        except Exception as error:  # each file system has errors of its own
             raise InputError(f"OUT {self.url}: cannot be written ({_why(self.storage, error)})") from error
         if ignored:
             raise InputError(
@@ -381,4 +381,4 @@ def _why(storage: Storage, error: BaseException) -> str:
         return f"there is no bucket {storage.root.partition('/')[0]}"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return " ".join(str(error).split()) or type(error).__name__
+    return scrub(error) or type(error).__name__

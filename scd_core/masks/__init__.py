@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 __all__ = ["Masks", "SCDConfig", "cf_cam", "fido", "fit_masks", "grad_cam", "norm_grad"]
 
 # Comparators are loaded when they are asked for: an audit needs none of them, nor scikit-learn, which one imports.
-_COMPARATORS = {"cf_cam": "cluster_filter", "fido": "fill_in", "grad_cam": "gradient_maps", "norm_grad": "gradient_maps"}
+_COMPARATORS = {
+    "cf_cam": "cluster_filter",
+    "fido": "fill_in",
+    "grad_cam": "gradient_maps",
+    "norm_grad": "gradient_maps",
+}
 
 
 def __getattr__(name: str) -> Any:

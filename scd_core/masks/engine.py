@@ -231,8 +231,8 @@ class _Fitting:
             gradient = torch.autograd.grad((keep, cost), logits, (gradient, torch.ones_like(cost)))[0]
         rows.finite &= finite
         rows.optimiser.update(rows.logits, gradient, rows.step, self.config, self.grid.pixels_per_cell)
-        rows.total += rows.logits
         rows.step += 1
+        rows.total += rows.step.view(-1, 1, 1, 1) * rows.logits
         rows.taken = [taken + 1 for taken in rows.taken]
 
     def _sampled_keep(self, logits: torch.Tensor, rows: WorkingSet) -> torch.Tensor:
@@ -273,7 +273,7 @@ class _Fitting:
         config = self.config
         evidence = keep_probability(logits)
         area = evidence.mean((2, 3)).sum(1) * self.grid.unit_pixels
-        variation = total_variation(evidence, self.grid.step).sum(1)
+        variation = total_variation(evidence).sum(1) * self.grid.pixels_per_cell
         ramp = ((step + 1) / config.ramp_steps).clamp(max=1) if config.ramp_steps else torch.ones_like(area)
         return ramp * (config.area_weight * area + config.variation_weight * variation)
 
@@ -283,7 +283,7 @@ class _Fitting:
         """Score the final maps and store everything about these rows."""
         logits = rows.logits
         if self.config.average:
-            logits = rows.total / rows.step.view(-1, 1, 1, 1)
+            logits = rows.total / (rows.step * (rows.step + 1) / 2).view(-1, 1, 1, 1)
         evidence = self.grid.spread(keep_probability(logits)).clamp(0, 1)
         keep = torch.stack((evidence[:, 0], 1 - evidence[:, 1]), dim=1)
         probability = torch.empty(len(rows), _MAPS, device=self.device, dtype=self.dtype)

@@ -19,10 +19,10 @@ _FRAME_224 = 224 * 224
 """Pixels of the frame that the costs count in where ``config.pixel_unit`` is `frame_224`."""
 
 
-_CELLS_PER_FEATURE = 4
+_CELLS_PER_FEATURE = 5
 """Cells of a map along one cell of the network's last feature map. Finer cells are smaller than what the network can
 place: they are fitted to its blind spots (patterns that no animal has), and the map spreads over the frame."""
-_FEWEST, _MOST = 16, 64
+_FEWEST, _MOST = 16, 96
 """Bounds of the cells along the shorter side."""
 _FALLBACK_PIXELS = 8
 """Side of a cell for a model without a feature map that can be found: a quarter of the usual stride of 32."""
@@ -64,7 +64,6 @@ class Grid:
     Attributes:
         pixels: (H, W) of the image.
         cells: (h, w) of the map.
-        step: edge lengths of a cell (vertical, horizontal), in the pixels that costs are counted in.
         unit_pixels: pixels of the frame that costs are counted in.
         pixels_per_cell: of those pixels, how many a cell covers.
     """
@@ -76,8 +75,6 @@ class Grid:
         self.pixels = (height, width)
         self.cells = (round(height * cells / short), round(width * cells / short))
         self.unit_pixels = height * width if config.pixel_unit == "image" else _FRAME_224
-        scale = (self.unit_pixels / (height * width)) ** 0.5
-        self.step = (scale * height / self.cells[0], scale * width / self.cells[1])
         self.pixels_per_cell = self.unit_pixels / (self.cells[0] * self.cells[1])
         self.is_identity = self.cells == self.pixels and config.smoothing == 0
         self.rows, self.columns = (

@@ -24,7 +24,7 @@ class WorkingSet:
         rivals: (W,) int64, or None.
         seeds: (W,) int64.
         logits: (W, 2, h, w), map logits k, sufficient and destroying.
-        total: (W, 2, h, w), sum of the logits over the steps.
+        total: (W, 2, h, w), sum of the logits over the steps, each weighted by its number.
         before: (W, 2, h, w), sigmoid(k) at the last look.
         step: (W,) int64, steps taken, as the device knows them.
         finite: (W,) bool, every score so far was finite.

@@ -252,7 +252,10 @@ def _load_rgb(image: Image.Image, target: int | None) -> Image.Image:
     plain = _eight_bits(image)
     if target is not None and (factor := _excess(min(plain.size), target)) > 1:
         plain = plain.reduce(factor)
-    return plain.convert("RGB")
+    rgb = plain if plain.mode == "RGB" else plain.convert("RGB")
+    if rgb is not image:
+        image.close()  # its pixels would stay in memory for as long as the caller keeps the header
+    return rgb
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

@@ -11,7 +11,7 @@ from scd_core.config import MediaConfig
 from scd_core.errors import RunError
 from scd_core.media.decode import decode_image
 from scd_core.media.overlap import Budget, ordered_map
-from scd_core.media.retry import ATTEMPTS, error_code
+from scd_core.media.retry import ATTEMPTS, error_code, scrub
 from scd_core.media.storage import ObjectChangedError, Storage, open_source
 from scd_core.media.types import MediaError
 
@@ -58,7 +58,7 @@ def _read(storage: Storage, path: str, etag: str, size_bytes: int, version_id: s
     except FileNotFoundError as error:
         raise MediaError("missing", "fetch", _gone(storage, path, error)) from error
     except OSError as error:
-        raise MediaError("missing", "fetch", f"cannot be read ({error})") from error
+        raise MediaError("missing", "fetch", f"cannot be read ({scrub(error)})") from error
 
 
 def _gone(storage: Storage, path: str, error: FileNotFoundError) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 from scd_core.config import MediaConfig
-from scd_core.errors import InputError
+from scd_core.errors import InputError, TrapauditError
 from scd_core.media.manifest import is_manifest, manifest_objects
-from scd_core.media.retry import error_code
+from scd_core.media.retry import error_code, scrub
 from scd_core.media.storage import Entry, Storage, open_source
 from scd_core.media.types import Listing, ObjectRef
 
@@ -82,8 +82,10 @@ def list_source(source: str, config: MediaConfig) -> Listing:
         raise InputError(f"SOURCE {storage.url}: does not exist ({error_code(error) or 'not found'})") from error
     except PermissionError as error:
         raise InputError(_forbidden(storage, error)) from error
-    except (OSError, ValueError) as error:
-        raise InputError(f"SOURCE {storage.url}: cannot be listed ({error})") from error
+    except TrapauditError:
+        raise
+    except Exception as error:  # each file system has errors of its own
+        raise InputError(f"SOURCE {storage.url}: cannot be listed ({scrub(error)})") from error
     if not entries:
         raise InputError(f"SOURCE {storage.url}: {_nothing(storage)}")
     refs = [_ref(storage, entry) for entry in entries]

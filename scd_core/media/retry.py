@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import errno
 import random
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from scd_core.errors import RunError
+from scd_core.errors import InputError, RunError
 
-__all__ = ["ATTEMPTS", "error_code", "http_status", "is_transient", "retry"]
+__all__ = ["ATTEMPTS", "ShortReadError", "error_code", "http_status", "is_transient", "retry", "scrub"]
 
 T = TypeVar("T")
 
@@ -44,6 +45,24 @@ _TRANSIENT_NAMES = frozenset(
         "HTTPServerError", "SSLError", "ShortReadError", "FlexibleChecksumError", "ChecksumError",
     }
 )  # fmt: skip
+
+
+_NO_CREDENTIALS = frozenset(
+    {"CredentialRetrievalError", "NoCredentialsError", "PartialCredentialsError", "ProfileNotFound"}
+)
+_USER_INFO = re.compile(r"://[^/\s@]+@")
+_QUERY = re.compile(
+    r"\?[^\s'\"<>]*(?:sig|token|key|secret|password|credential|expires|security)[^\s'\"<>]*", re.IGNORECASE
+)
+
+
+def scrub(text: object) -> str:
+    """One line of text without passwords and signed queries of the URLs in it.
+
+    >>> scrub("GET https://me:pw@host/a.jpg?X-Amz-Signature=1 failed")
+    'GET https://host/a.jpg failed'
+    """
+    return " ".join(_QUERY.sub("", _USER_INFO.sub("://", str(text))).split())
 
 
 class ShortReadError(OSError):
@@ -116,16 +135,21 @@ def retry(
 
     Raises:
         RunError: every try met a transient error.
+        InputError: there are no credentials to ask with.
         Exception: whatever else the call raises, at once.
     """
     for attempt in range(attempts):
         try:
             return call()
         except Exception as error:
+            if _NO_CREDENTIALS.intersection(type(link).__name__ for link in _chain(error)):
+                raise InputError(
+                    f"{what}: no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile"
+                ) from error
             if not is_transient(error):
                 raise
             if attempt == attempts - 1:
-                reason = str(error) or type(error).__name__
+                reason = scrub(error) or type(error).__name__
                 raise RunError(
                     f"{what}: failed {attempts} times, last with: {reason}; "
                     "nothing is lost, run again when the storage answers"

@@ -23,7 +23,7 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from scd_core.errors import InputError
-from scd_core.media.retry import ShortReadError, error_code, http_status, retry
+from scd_core.media.retry import ShortReadError, error_code, http_status, retry, scrub
 
 __all__ = ["Entry", "ObjectChangedError", "Storage", "clean_url", "open_source"]
 
@@ -109,7 +109,7 @@ def open_source(url: str | os.PathLike[str]) -> Storage:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
+    return scrub(error) or type(error).__name__
 
 
 class Storage:

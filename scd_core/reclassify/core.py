@@ -14,8 +14,10 @@ from torch import Tensor
 from scd_core.config import ReclassifyConfig
 from scd_core.errors import InputError
 from scd_core.identify.classifier import Classifier
+from scd_core.masks.feature_layer import FeatureLayer
 from scd_core.reclassify.crops import Box
 from scd_core.reclassify.decision import decide
+from scd_core.reclassify.late import late_logits, pooled_layer
 from scd_core.reclassify.strategies import CONTROLS, STRATEGIES, NotApplicable, Sight, View
 
 __all__ = ["FUSED", "Outcome", "reclassify"]
@@ -98,13 +100,28 @@ def reclassify(
         ]
         shown = [[STRATEGIES[name](classifier, sight, config) for name in config.strategies] for sight in sights]
         views = [view for row in shown for view in row if isinstance(view, View)]
-        tensors = torch.stack([*(sight.tensor for sight in sights), *(view.tensor for view in views)])
-        probabilities = classifier.probabilities(classifier.logits(tensors))
-        original, seen = probabilities[: len(sights)], iter(probabilities[len(sights) :])
+        original = classifier.probabilities(classifier.logits(torch.stack([sight.tensor for sight in sights])))
+        seen = iter(_probabilities(classifier, views))
         for row, before in zip(shown, original, strict=True):
             heard = [(view, next(seen) if isinstance(view, View) else None) for view in row]
             results.append(_outcomes(before, heard, config))
     return results
+
+
+def _probabilities(classifier: Classifier, views: Sequence[View]) -> list[Tensor]:
+    """(K,) probabilities of each view; those that mask features go through the network apart from the others."""
+    found: dict[int, Tensor] = {}
+    plain = [place for place, view in enumerate(views) if view.keep is None]
+    masked = [place for place, view in enumerate(views) if view.keep is not None]
+    if plain:
+        logits = classifier.logits(torch.stack([views[place].tensor for place in plain]))
+        found |= zip(plain, classifier.probabilities(logits))
+    layer = pooled_layer(classifier) if masked else ""
+    if isinstance(layer, FeatureLayer):
+        tensors = torch.stack([views[place].tensor for place in masked])
+        keep = torch.stack([view.keep for view in views if view.keep is not None])
+        found |= zip(masked, classifier.probabilities(late_logits(classifier, layer, tensors, keep)))
+    return [found[place] for place in range(len(views))]
 
 
 def _outcomes(

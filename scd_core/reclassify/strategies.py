@@ -16,6 +16,7 @@ from scd_core.config import ReclassifyConfig
 from scd_core.identify.classifier import Classifier
 from scd_core.masks.infill import blend, make_infill
 from scd_core.reclassify.crops import Box, central_box, evidence_box, fill_box, inside_box
+from scd_core.reclassify.late import pooled_layer
 
 __all__ = ["CONTROLS", "STRATEGIES", "NotApplicable", "Sight", "View", "mask_crop_box"]
 
@@ -100,6 +101,14 @@ def early_inside(classifier: Classifier, sight: Sight, config: ReclassifyConfig)
     return View(_replaced(sight.tensor, keep, "blur"))
 
 
+def late(classifier: Classifier, sight: Sight, config: ReclassifyConfig) -> View | NotApplicable:
+    """The whole picture, but only features under the mask's evidence are averaged into the answer (late masking)."""
+    layer = pooled_layer(classifier)
+    if isinstance(layer, str):
+        return NotApplicable(layer)
+    return View(sight.tensor, keep=_evidence(sight))
+
+
 def mask_crop(classifier: Classifier, sight: Sight, config: ReclassifyConfig) -> View | NotApplicable:
     """The part of the picture that holds the mask's evidence, from the full picture, filling the input."""
     return _cropped(classifier, sight.picture, _mask_crop_box(classifier, sight, config))
@@ -122,6 +131,7 @@ STRATEGIES: dict[str, Strategy] = {
     "early_mean": early_mean,
     "early_background": early_background,
     "early_inside": early_inside,
+    "late": late,
     "mask_crop": mask_crop,
     "box_crop": box_crop,
     "center_crop": center_crop,

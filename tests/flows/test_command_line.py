@@ -21,7 +21,14 @@ def run(trapaudit: Call, card: Path, tmp_path: Path) -> Call:
     """`trapaudit run` on the card, options replaced or added."""
 
     def call(source: object = None, out: object = None, model: object = CLEAN, **options: object) -> Any:
-        arguments: list[object] = ["run", source or card / "images", "--model", model, "--out", out or tmp_path / "audit"]
+        arguments: list[object] = [
+            "run",
+            source or card / "images",
+            "--model",
+            model,
+            "--out",
+            out or tmp_path / "audit",
+        ]
         for name, value in options.items():
             arguments += [f"--{name}", value]
         return trapaudit(*arguments)
@@ -89,7 +96,9 @@ def test_detections_of_other_images(run: Call, tmp_path: Path) -> None:
 
 
 def test_a_config_field_that_does_not_exist(run: Call, tmp_path: Path) -> None:
-    assert_refused(run(config=written(tmp_path / "c.yaml", "triage:\n  min_probabilty: 0.5\n")), "triage.min_probabilty")
+    assert_refused(
+        run(config=written(tmp_path / "c.yaml", "triage:\n  min_probabilty: 0.5\n")), "triage.min_probabilty"
+    )
     assert_refused(run(config=written(tmp_path / "c.yaml", "triage:\n  min_probability: 7\n")), "min_probability")
     assert_refused(run(config=tmp_path / "gone.yaml"), "gone.yaml")
 

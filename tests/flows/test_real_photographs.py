@@ -69,7 +69,9 @@ def test_orientation_is_applied(audited: dict[str, str]) -> None:
 
 
 def test_more_jaguars_are_right_after_re_classification_than_before(audited: dict[str, str]) -> None:
-    names = read_table(audited["jaguar"], "reclassifications").pivot(index="target_id", columns="strategy", values="predicted_id")
+    names = read_table(audited["jaguar"], "reclassifications").pivot(
+        index="target_id", columns="strategy", values="predicted_id"
+    )
     before = read_table(audited["jaguar"], "predictions").set_index("target_id")["predicted_id"]
     right = {"before": int((before == "jaguar").sum())} | (names == "jaguar").sum().to_dict()
     assert len(before) == 10

@@ -30,7 +30,11 @@ def test_the_jaguar_csv(photographs: Path) -> None:
 def test_failures_and_missing_values(tmp_path: Path) -> None:
     path = tmp_path / "md.json"
     box = {"category": "1", "conf": "NaN", "bbox": [0.1, 0.1, 0.2, 0.2]}
-    images = [{"file": "a.jpg", "failure": "Failure image access"}, {"file": "b\\c.jpg", "detections": [box]}, {"file": "d.jpg"}]
+    images = [
+        {"file": "a.jpg", "failure": "Failure image access"},
+        {"file": "b\\c.jpg", "detections": [box]},
+        {"file": "d.jpg"},
+    ]
     path.write_text(json.dumps({"detection_categories": {"1": "Animal"}, "images": images}))
     found = read_detections(str(path))
     assert found.failures == {"a.jpg": "Failure image access"}

@@ -26,7 +26,11 @@ def package(tmp_path: Path) -> Path:
     torch.save(network.state_dict(), tmp_path / "weights.pth")
     folder = tmp_path / "package"
     pack_model(
-        folder, architecture="torchvision/mobilenet_v3_small", weights=tmp_path / "weights.pth", labels=LABELS, size=(64, 96)
+        folder,
+        architecture="torchvision/mobilenet_v3_small",
+        weights=tmp_path / "weights.pth",
+        labels=LABELS,
+        size=(64, 96),
     )
     return folder
 
@@ -55,7 +59,11 @@ def test_crop_preprocessing_is_torchvisions_own(size: tuple[int, int], tmp_path:
     picture = Image.fromarray(np.random.default_rng(3).integers(0, 255, (*size, 3), dtype=np.uint8))
     preset = MobileNet_V2_Weights.IMAGENET1K_V2.transforms()
     spec = InputSpec(
-        size=(224, 224), mean=tuple(preset.mean), std=tuple(preset.std), resize="crop", resize_size=preset.resize_size[0]
+        size=(224, 224),
+        mean=tuple(preset.mean),
+        std=tuple(preset.std),
+        resize="crop",
+        resize_size=preset.resize_size[0],
     )
     torch.testing.assert_close(preprocess(picture, spec), preset(picture), atol=1e-6, rtol=0)
 
@@ -81,7 +89,9 @@ def test_classes_of_one_name_are_summed(package: Path) -> None:
     logits = torch.tensor([[1.0, 2.0, 1.5]])
     by_class = torch.softmax(logits.double(), 1)[0]
     assert classifier.names == ("Luna", "Nyx")
-    torch.testing.assert_close(classifier.probabilities(logits)[0], torch.stack([by_class[0] + by_class[2], by_class[1]]))
+    torch.testing.assert_close(
+        classifier.probabilities(logits)[0], torch.stack([by_class[0] + by_class[2], by_class[1]])
+    )
     assert classifier.best_class(logits, ["Luna"]).tolist() == [2]
 
 
@@ -107,7 +117,9 @@ def test_the_digest_covers_weights_and_description(package: Path) -> None:
         ({"colour": "red"}, "colour"),
     ],
 )
-def test_a_package_that_does_not_fit_is_refused_in_one_line(package: Path, values: dict[str, object], words: str) -> None:
+def test_a_package_that_does_not_fit_is_refused_in_one_line(
+    package: Path, values: dict[str, object], words: str
+) -> None:
     changed(package, **values)
     with pytest.raises(InputError, match=words) as caught:
         load_model(str(package))
@@ -144,7 +156,10 @@ def test_a_pth_that_holds_code_is_refused_and_not_run(tmp_path: Path) -> None:
     torch.save({"weight": Evil(mark)}, tmp_path / "evil.pth")
     with pytest.raises(InputError, match="more than tensors"):
         pack_model(
-            tmp_path / "package", architecture="torchvision/mobilenet_v3_small", weights=tmp_path / "evil.pth", labels=LABELS
+            tmp_path / "package",
+            architecture="torchvision/mobilenet_v3_small",
+            weights=tmp_path / "evil.pth",
+            labels=LABELS,
         )
     assert not mark.exists()
     assert not (tmp_path / "package").exists()
@@ -155,4 +170,6 @@ def test_a_pth_that_holds_code_is_refused_and_not_run(tmp_path: Path) -> None:
 
 def test_a_package_is_not_overwritten(package: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="already"):
-        pack_model(package, architecture="torchvision/mobilenet_v3_small", weights=tmp_path / "weights.pth", labels=LABELS)
+        pack_model(
+            package, architecture="torchvision/mobilenet_v3_small", weights=tmp_path / "weights.pth", labels=LABELS
+        )

@@ -243,7 +243,7 @@ class TestRoad:
         ramp = torch.linspace(0, 1, 96).expand(1, 2, 96, 96)
         removed = torch.zeros(1, 1, 96, 96, dtype=torch.bool)
         removed[..., 8:88, 8:88] = True
-        torch.testing.assert_close(linear_imputation(ramp, removed), ramp, atol=0.02, rtol=0)
+        torch.testing.assert_close(linear_imputation(ramp, removed, tolerance=1e-4), ramp, atol=5e-3, rtol=0)
 
     def test_refuses_a_picture_with_nothing_left(self):
         with pytest.raises(ValueError, match="image 1: every pixel is removed"):

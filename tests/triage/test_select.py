@@ -28,7 +28,9 @@ def prediction(number: int, name: str = "Luna", probability: float = 0.9, **more
 
 
 def media_of(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{"media_id": r["media_id"], "file": f"{r['media_id']}.jpg", "uri": "", "event_id": r["event_id"]} for r in rows]
+    return [
+        {"media_id": r["media_id"], "file": f"{r['media_id']}.jpg", "uri": "", "event_id": r["event_id"]} for r in rows
+    ]
 
 
 def run(rows: list[dict[str, Any]], flags: set[str] = frozenset(), **settings: Any) -> list[dict[str, Any]]:  # type: ignore[assignment]
@@ -66,14 +68,19 @@ def test_inclusion_probability_is_exact_whatever_the_draw() -> None:
 def test_the_control_sample_does_not_depend_on_the_other_rows() -> None:
     rows = [prediction(number) for number in range(50)]
     together = {row["target_id"] for row in run(rows, control_rate=0.3) if row["is_control"]}
-    apart = {row["target_id"] for half in (rows[:20], rows[20:]) for row in run(half, control_rate=0.3) if row["is_control"]}
+    apart = {
+        row["target_id"] for half in (rows[:20], rows[20:]) for row in run(half, control_rate=0.3) if row["is_control"]
+    }
     assert together == apart
     assert 0 < len(together) < 50
     assert control_draw("t1", 0) == control_draw("t1", 0) != control_draw("t1", 1)
 
 
 def test_a_frame_that_disagrees_with_its_event_is_flagged() -> None:
-    rows = [prediction(n, name, p, event_id="burst") for n, (name, p) in enumerate([("Luna", 0.9), ("Luna", 0.8), ("Nyx", 0.7)])]
+    rows = [
+        prediction(n, name, p, event_id="burst")
+        for n, (name, p) in enumerate([("Luna", 0.9), ("Luna", 0.8), ("Nyx", 0.7)])
+    ]
     rows[2]["topk"] = [{"individual_id": "Nyx", "probability": 0.7}, {"individual_id": "Luna", "probability": 0.3}]
     done = run(rows, min_probability=0.0, min_margin=0.0)
     assert {row["event_predicted_id"] for row in done} == {"Luna"}

@@ -1,0 +1,170 @@
+"""`trapaudit deploy` against a Prefect server that was started for it, and an upload that wakes a run there."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deployments.relay.events import emit_to_prefect, upload_event
+from deployments.relay.settings import Place
+from flows.deploy import register
+from flows.deploy_file import Deployment
+from flows.doctor import check_server
+from scd_core.errors import InputError
+from tests.services.servers import free_port
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+WANTED = Deployment(
+    "s3://cards/2026", "s3://models/jaguars", "s3://audit", timezone="Europe/Berlin", gpu_limits={"gpu-host1": 1}
+)
+NAMES = ["nightly-audit", "audit-uploads", "refresh-error-report"]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    home = tmp_path_factory.mktemp("prefect")
+    port = free_port()
+    command = [
+        sys.executable,
+        "-m",
+        "prefect",
+        "server",
+        "start",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--no-ui",
+    ]
+    env = os.environ | {"PREFECT_HOME": str(home), "PREFECT_LOGGING_LEVEL": "WARNING", "PREFECT_PROFILE": "ephemeral"}
+    with (home / "log").open("wb") as log:
+        process = subprocess.Popen(command, env=env, stdout=log, stderr=log)
+        url = f"http://127.0.0.1:{port}/api"
+        try:
+            for _ in range(480):
+                if process.poll() is not None:
+                    pytest.fail(f"the server ended: {(home / 'log').read_text()[-500:]}")
+                try:
+                    urllib.request.urlopen(f"{url}/health", timeout=5)
+                    break
+                except OSError:
+                    time.sleep(0.5)
+            from prefect.settings import PREFECT_API_URL, temporary_settings
+
+            with temporary_settings(updates={PREFECT_API_URL: url}):
+                yield url
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+async def held() -> dict[str, Any]:
+    """Everything `trapaudit deploy` makes; automations without their ids, which Prefect gives anew."""
+    from prefect.client.orchestration import get_client
+
+    async with get_client() as client:
+        deployments = sorted(await client.read_deployments(), key=lambda item: item.name)
+        automations = sorted(await client.read_automations(), key=lambda item: item.name)
+        queues = [await client.read_work_queue_by_name(name, "trapaudit-process") for name in ("audits", "reports")]
+        limit = await client.read_global_concurrency_limit_by_name("gpu-host1")
+        return {
+            "deployments": [
+                (item.id, item.name, item.parameters, item.tags, item.version, item.entrypoint, item.pull_steps,
+                 item.enforce_parameter_schema, item.global_concurrency_limit and item.global_concurrency_limit.limit,
+                 sorted((s.slug, str(s.schedule), s.active) for s in item.schedules))
+                for item in deployments
+            ],
+            "automations": [(item.name, item.enabled, str(item.trigger.expect)) for item in automations],
+            "queues": [(queue.id, queue.concurrency_limit) for queue in queues],
+            "limit": (limit.id, limit.limit),
+        }  # fmt: skip
+
+
+def test_doing_it_again_changes_nothing(server: str) -> None:
+    assert register(WANTED) == NAMES
+    first = asyncio.run(held())
+    assert register(WANTED) == NAMES
+    assert asyncio.run(held()) == first
+    assert [item[1] for item in first["deployments"]] == sorted(NAMES)
+    assert [item[8] for item in first["deployments"]] == [1, 1, 1]
+    assert all(not item[6] for item in first["deployments"])
+    assert [limit for _, limit in first["queues"]] == [1, None]
+    assert [name for name, *_ in first["automations"]] == [
+        "trapaudit audit completed", "trapaudit audit was lost", "trapaudit lost runs", "trapaudit upload arrived",
+    ]  # fmt: skip
+    nightly = next(item for item in first["deployments"] if item[1] == "nightly-audit")
+    assert "Europe/Berlin" in nightly[9][0][1]
+
+
+def test_a_second_deployment_of_the_same_source_is_refused(server: str) -> None:
+    register(WANTED)
+    with pytest.raises(InputError, match="nightly-audit already audits|audit-uploads already audits"):
+        register(Deployment(**{**WANTED.__dict__, "name": "again"}))
+
+
+def test_an_upload_wakes_a_run_that_knows_of_it(server: str) -> None:
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
+
+    register(WANTED)
+    now = datetime.now(UTC)
+    event = upload_event(Place("cards", "2026"), Place("cards", "2026/card1"), 3, now, now)
+    asyncio.run(emit_to_prefect(event))
+
+    async def runs() -> list[Any]:
+        async with get_client() as client:
+            only = DeploymentFilter(name=DeploymentFilterName(any_=["audit-uploads"]))
+            for _ in range(120):
+                if found := await client.read_flow_runs(deployment_filter=only):
+                    return found
+                await asyncio.sleep(0.5)
+        return []
+
+    found = asyncio.run(runs())
+    assert len(found) == 1
+    assert found[0].parameters["event"] == event["payload"]
+    assert found[0].parameters["source"] == "s3://cards/2026"
+
+
+def test_the_doctor_misses_the_worker_and_the_limit(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    register(WANTED)
+    check = check_server()
+    assert not check.ok
+    assert check.mend == "start one: prefect worker start --pool trapaudit-process"
+
+
+def test_a_gpu_limit_that_was_never_made_is_an_error(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from scd_core.errors import RunError
+    from tasks.gpu import gpu_slot
+
+    register(WANTED)
+    monkeypatch.setenv("TRAPAUDIT_GPU_LIMIT", "gpu-host1")
+    with gpu_slot("cuda:0"):
+        pass
+    monkeypatch.setenv("TRAPAUDIT_GPU_LIMIT", "gpu-host2")
+    with gpu_slot("cpu"):
+        pass
+    with pytest.raises(RunError, match="TRAPAUDIT_GPU_LIMIT=gpu-host2: no such limit"), gpu_slot("cuda:0"):
+        pytest.fail("went on without the limit")
+
+
+def test_an_event_that_no_server_takes_is_an_error(tmp_path: Path) -> None:
+    from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+
+    now = datetime.now(UTC)
+    nowhere = f"http://127.0.0.1:{free_port()}/api"
+    with (
+        temporary_settings(updates={PREFECT_API_URL: nowhere, PREFECT_CLIENT_MAX_RETRIES: 0}),
+        pytest.raises(Exception, match="connect"),
+    ):
+        asyncio.run(emit_to_prefect(upload_event(Place("a", ""), Place("a", ""), 1, now, now)))
