@@ -146,8 +146,8 @@ def _scenes(report: Report, frames: Frames, names: list[str], quick: bool) -> No
         row = _row(name, "scenes", measured, found.get("reference")) | _faithfulness(part, measured.masks)
         for region in ("marks", "animal"):
             row[f"ap_{region}"] = _mean(average_precision(measured.masks.joint, part.regions[region]))
-        if name not in EXPENSIVE:
-            row["class_sensitivity"] = _sensitivity(part.part(0, 2 if quick else 8), name, measured.masks)
+        if name not in EXPENSIVE and not (quick and name == "default"):
+            row["class_sensitivity"] = _sensitivity(part.part(0, 8), name, measured.masks)
         report.rows.append(row)
     if "default" in found and "reference" in found:
         default, reference = (_find(report, name, "scenes") for name in ("default", "reference"))
@@ -192,12 +192,13 @@ def _jaguars(report: Report, frames: Frames, names: list[str], quick: bool) -> N
 
 
 def _animals(report: Report, frames: Frames, names: list[str], quick: bool) -> None:
-    limits = {name: len(frames) for name in names if name != "fido" and not (quick and name in EXPENSIVE)}
+    wanted = [name for name in names if name in ("default", "grad_cam", "chance")] if quick else names
+    limits = {name: len(frames) for name in wanted if name != "fido"}
     found = _measure(report, frames, limits)
     for name, measured in found.items():
         row = _row(name, "imagenet_animals", measured, found.get("reference")) | _faithfulness(frames, measured.masks)
-        if name not in EXPENSIVE:
-            row["class_sensitivity"] = _sensitivity(frames.part(0, 2 if quick else 4), name, measured.masks)
+        if name not in EXPENSIVE and not quick:
+            row["class_sensitivity"] = _sensitivity(frames.part(0, 4), name, measured.masks)
         report.rows.append(row)
 
 

@@ -34,11 +34,12 @@ _FRAMES = """
     CREATE OR REPLACE TEMP TABLE frames AS
     WITH numbered AS (SELECT i, $batch * $n + i AS g, ($batch * $n + i) // 3 AS e FROM range($n) numbers(i)),
     drawn AS (
-        SELECT *, hash(e, 1) % 40 AS camera, hash(e, 2) % 60 AS true, hash(e, 3) % 1000 AS luck, hash(g, 4) % 1000 AS chance
+        SELECT *, hash(e * 8 + 1) % 40 AS camera, hash(e * 8 + 2) % 60 AS true, hash(e * 8 + 3) % 1000 AS luck,
+            hash(g * 8 + 4) % 1000 AS chance
         FROM numbered
     ),
     named AS (
-        SELECT *, CASE WHEN camera = 7 AND true = 3 AND luck < 700 THEN 11 WHEN luck < 40 THEN hash(e, 5) % 60
+        SELECT *, CASE WHEN camera = 7 AND true = 3 AND luck < 700 THEN 11 WHEN luck < 40 THEN hash(e * 8 + 5) % 60
             ELSE true END AS name
         FROM drawn
     )

@@ -28,6 +28,7 @@ def audit_uploads(
     detections: str | None = None,
     config: str | dict[str, Any] | None = None,
     runner: Runner = "threads",
+    only_complete: bool = False,
     report: bool = True,
     event: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
@@ -43,6 +44,8 @@ def audit_uploads(
         detections: URL of MegaDetector JSON or CSV.
         config: URL of a YAML or JSON file, or the settings themselves.
         runner: where shards are worked on.
+        only_complete: leave uploads that are still under way to a later run; for polls, which come at any moment. The
+            relay's events come when an upload has been quiet.
         report: refresh the error tables and the HTML report at the end; deployments leave that to `refresh-error-report`.
         event: payload of the event that woke the run; it is logged, and nothing else.
 
@@ -55,4 +58,4 @@ def audit_uploads(
             "woken by %s notifications of %s", event.get("n_notifications", "?"), event.get("prefix", "an upload")
         )
     flow_of_runner = audit_batch.with_options(task_runner=runner_for(runner))
-    return flow_of_runner(source, model, out, detections, config=config, report=report)
+    return flow_of_runner(source, model, out, detections, config=config, only_complete=only_complete, report=report)

@@ -61,6 +61,36 @@ def check(model: Annotated[str, typer.Argument(help="URL or path of a package", 
     console.print(table)
 
 
+@model_app.command()
+def calibrate(
+    model: Annotated[str, typer.Argument(help="package on a local disk; it is changed", show_default=False)],
+    source: Annotated[str, typer.Argument(help="URL or path of labelled images", show_default=False)],
+    labels: Annotated[str, typer.Option(help="human names, in any format of `labels import`", show_default=False)],
+    unknown_rate: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="also fit unknown_threshold: share of unknowns that may be called known"),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto",
+) -> None:
+    """Fit the temperature, and the threshold of `unknown`, to labelled whole frames, and store them in the package."""
+    from scd_core.audit.labels import read_labels
+    from scd_core.identify.calibrate import calibrate_package
+
+    rows = read_labels(labels).to_pylist()
+    done = calibrate_package(
+        model, source, {row["file"]: row["individual_id"] for row in rows}, unknown_rate=unknown_rate, device=device
+    )
+    table = Table("on labelled pictures", "before", "after", box=None)
+    for name in ("accuracy", "log_loss", "ece"):
+        table.add_row(name, f"{getattr(done.before, name):.4f}", f"{getattr(done.after, name):.4f}")
+    table.add_row("temperature", f"{done.temperature_before:.4f}", f"{done.temperature:.4f}")
+    if unknown_rate is not None:
+        table.add_row("unknown_threshold", str(done.threshold_before), f"{done.unknown_threshold:.4f}")
+    console.print(table)
+    left_out = f", {done.n_left_out} left out (unknown, or not readable)" if done.n_left_out else ""
+    console.print(f"{done.before.n} pictures{left_out}; model_digest {done.digest[:16]}")
+
+
 def _lines(path: Path) -> list[str]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()

@@ -62,6 +62,7 @@ def register(wanted: Deployment, prefect_file: Path | None = None) -> list[str]:
 async def _prepare(wanted: Deployment, content: dict[str, Any]) -> None:
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.actions import WorkPoolCreate
+    from prefect.client.schemas.sorting import DeploymentSort
     from prefect.exceptions import ObjectNotFound
     from prefect.workers.utilities import get_default_base_job_template_for_infrastructure_type
 
@@ -70,7 +71,7 @@ async def _prepare(wanted: Deployment, content: dict[str, Any]) -> None:
     pool = content["deployments"][0]["work_pool"]["name"]
     async with get_client() as client:
         offset = 0
-        while found := await client.read_deployments(limit=200, offset=offset):
+        while found := await client.read_deployments(limit=200, offset=offset, sort=DeploymentSort.NAME_ASC):
             for other in found:
                 same = all(_same(other.parameters.get(key), places[key]) for key in ("source", "out"))
                 if same and other.name not in ours:

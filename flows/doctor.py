@@ -72,13 +72,15 @@ async def _look_at_server(url: str) -> Check:
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags, WorkerFilter, WorkerFilterStatus
     from prefect.client.schemas.objects import WorkerStatus
+    from prefect.client.schemas.sorting import DeploymentSort
     from prefect.exceptions import ObjectNotFound
 
     async with get_client() as client:
         if (failure := await client.api_healthcheck()) is not None:
             raise failure
         found = await client.read_deployments(
-            deployment_filter=DeploymentFilter(tags=DeploymentFilterTags(all_=["trapaudit"]))
+            deployment_filter=DeploymentFilter(tags=DeploymentFilterTags(all_=["trapaudit"])),
+            sort=DeploymentSort.NAME_ASC,
         )
         where = f"{url}: {len(found)} deployments"
         if old := sorted(item.name for item in found if item.version not in (None, __version__)):

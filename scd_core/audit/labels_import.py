@@ -163,7 +163,7 @@ def _conflicts(connection: duckdb.DuckDBPyConnection, rows: pa.Table) -> list[st
     found = connection.execute("""
         WITH every AS (SELECT * FROM labels UNION ALL BY NAME SELECT * FROM incoming)
         SELECT any_value(file), detection_id, labelled_at,
-            string_agg(DISTINCT individual_id || coalesce(' (' || labelled_by || ')', ''), ', ' ORDER BY 1)
+            array_to_string(list_sort(list(DISTINCT individual_id || coalesce(' (' || labelled_by || ')', ''))), ', ')
         FROM every
         WHERE coalesce(media_id, file) IN (SELECT coalesce(media_id, file) FROM incoming)
         GROUP BY coalesce(media_id, file), detection_id, labelled_at

@@ -63,6 +63,7 @@ def connect(out: str, *, memory_limit: str | None = None) -> duckdb.DuckDBPyConn
     connection = duckdb.connect(str(catalogue), read_only=True, config=_QUIET | settings)
     weakref.finalize(connection, scratch.cleanup)
     connection.register_filesystem(files)
+    connection.execute("SET enable_progress_bar = false")  # it would be printed among a query's rows
     connection.execute(f"SET allowed_directories = ['{PROTOCOL}://']")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
@@ -95,6 +96,7 @@ def open_tables(
     settings |= {"threads": threads} if threads else {}
     settings |= {"temp_directory": scratch} if scratch else {}
     connection = duckdb.connect(config=_QUIET | settings)
+    connection.execute("SET enable_progress_bar = false")
     root = None
     if store.storage.is_local:
         root = store.storage.root  # read by DuckDB itself, without Python between

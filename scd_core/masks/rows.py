@@ -15,8 +15,10 @@ from PIL import Image
 from scd_core.config import AuditConfig
 from scd_core.identify.classifier import Classifier
 from scd_core.masks.engine import fit_masks
+from scd_core.masks.reliance import log_odds_drop
 from scd_core.media import MediaError
 from scd_core.pictures import iter_pictures, located_box
+from scd_core.reclassify.crops import ANIMAL_MARGIN, inside_box
 
 __all__ = ["decode_mask", "encode_mask", "mask_predictions", "mask_seed"]
 
@@ -69,6 +71,7 @@ def mask_predictions(
             masks = fit_masks(
                 classifier.model, stacked.to(classifier.device), targets, config.masks, seeds, on_error="record"
             )
+        drops = _background_drops([row for row, _ in pending], stacked, targets, classifier, config)
         for place, (row, _) in enumerate(pending):
             result = results[row["target_id"]]
             if place in masks.failures:
@@ -86,6 +89,7 @@ def mask_predictions(
                 "border_mass": 1.0 - _mass_in(joint, (0.125, 0.125, 0.75, 0.75)),
                 "mass_in_box": inside,
                 "background_reliance": None if inside is None else 1.0 - inside,
+                "background_log_odds_drop": drops.get(place),
                 "iterations": int(masks.iterations[place]),
                 "evaluations": int(masks.evaluations[place]),
                 "is_converged": bool(masks.converged[place]),
@@ -109,6 +113,26 @@ def decode_mask(png: bytes) -> NDArray[np.float32]:
     """8-bit grey PNG -> (h, w) float32 map in [0, 1]."""
     with Image.open(io.BytesIO(png)) as image:
         return (np.asarray(image.convert("L"), dtype=np.float32) / 255).astype(np.float32)
+
+
+def _background_drops(
+    rows: Sequence[Mapping[str, Any]],
+    images: torch.Tensor,
+    targets: torch.Tensor,
+    classifier: Classifier,
+    config: AuditConfig,
+) -> dict[int, float]:
+    """Place of each row with an animal box -> fall of its name's log-odds when all outside the box is blurred away."""
+    located = [(place, box) for place, row in enumerate(rows) if (box := located_box(row)) is not None]
+    drops: dict[int, float] = {}
+    size = max(1, config.classify.batch_size // 2)
+    for start in range(0, len(located), size):
+        some = located[start : start + size]
+        chosen = [place for place, _ in some]
+        keep = torch.stack([inside_box(box, ANIMAL_MARGIN, images.shape[-2:]) for _, box in some])
+        found = log_odds_drop(classifier, images[chosen], targets[chosen], keep, config.masks.infill_sigma)
+        drops |= zip(chosen, found.tolist())
+    return drops
 
 
 def _mass_in(joint: NDArray[np.floating], box: tuple[float, float, float, float]) -> float:

@@ -20,6 +20,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from scd_core.media.metadata import read_exif
 from scd_core.media.overlap import Budget
 from scd_core.media.types import MediaError
 
@@ -183,7 +184,7 @@ def _refuse_animation(image: Image.Image) -> None:
 def orientation(image: Image.Image) -> int:
     """EXIF orientation, 1 to 8; 1 where the EXIF block is missing or broken."""
     try:
-        value = image.getexif().get(_ORIENTATION, 1)
+        value = read_exif(image).get(_ORIENTATION, 1)
     except Exception:  # noqa: BLE001 - broken EXIF is no reason to lose the picture
         return 1
     return value if value in range(1, 9) else 1

@@ -7,10 +7,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Box", "central_box", "evidence_box", "fill_box", "grow_box", "inside_box"]
+__all__ = ["ANIMAL_MARGIN", "Box", "central_box", "evidence_box", "fill_box", "grow_box", "inside_box"]
 
 Box = tuple[float, float, float, float]
 """x_min, y_min, width, height as shares of the picture."""
+
+ANIMAL_MARGIN = 0.1
+"""A detector's box cuts tails and ears: the animal is taken to reach this share of the box's sides beyond it."""
 
 
 def evidence_box(mask: NDArray[np.floating], mass: float) -> Box:

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from scd_core.config import ReclassifyConfig
 from scd_core.identify.classifier import Classifier
 from scd_core.masks.infill import blend, make_infill
-from scd_core.reclassify.crops import Box, central_box, evidence_box, fill_box, inside_box
+from scd_core.reclassify.crops import ANIMAL_MARGIN, Box, central_box, evidence_box, fill_box, inside_box
 from scd_core.reclassify.late import pooled_layer
 
 __all__ = ["CONTROLS", "STRATEGIES", "NotApplicable", "Sight", "View", "mask_crop_box"]
@@ -25,9 +25,6 @@ CONTROLS = ("center_crop",)
 
 BLUR_SIGMA = 10.0
 """Blur of what is replaced, in pixels of a frame whose shorter side is 224."""
-
-_ANIMAL_MARGIN = 0.1
-"""A detector's box cuts tails and ears: the animal is taken to reach this share of the box's sides beyond it."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +94,7 @@ def early_inside(classifier: Classifier, sight: Sight, config: ReclassifyConfig)
     """
     if sight.box is None:
         return _NO_BOX
-    keep = torch.maximum(inside_box(sight.box, _ANIMAL_MARGIN, sight.tensor.shape[-2:]), 1 - _evidence(sight))
+    keep = torch.maximum(inside_box(sight.box, ANIMAL_MARGIN, sight.tensor.shape[-2:]), 1 - _evidence(sight))
     return View(_replaced(sight.tensor, keep, "blur"))
 
 
@@ -159,7 +156,7 @@ def mask_crop_box(
     """
     weights = np.asarray(mask, dtype=np.float64)
     if box is not None:
-        weights = weights * inside_box(box, _ANIMAL_MARGIN, weights.shape).numpy()
+        weights = weights * inside_box(box, ANIMAL_MARGIN, weights.shape).numpy()
     found = box if box is not None and weights.sum() <= 0 else evidence_box(weights, config.crop_mass)
     return _filling(found, size, input_size, config)
 

@@ -60,6 +60,8 @@ def test_every_parameter_is_one_of_its_flow(name: str) -> None:
     assert set(given) <= set(schema["properties"])
     assert set(schema.get("required", ())) <= set(given)
     flow.validate_parameters(given)
+    for schedule in BY_NAME[name]["schedules"]:
+        flow.validate_parameters({**given, **schedule.get("parameters", {})})
     assert len(json.dumps(given)) < 1000
     assert flow.name == name
 
@@ -183,7 +185,9 @@ def test_names_keep_two_sources_apart() -> None:
         "nightly-audit-north",
         "audit-uploads-north",
     ]
-    assert uploads["schedules"] == [{"interval": 300, "slug": "poll", "active": True}]
+    assert uploads["schedules"] == [
+        {"interval": 300, "slug": "poll", "active": True, "parameters": {"only_complete": True}}
+    ]
     assert uploads["parameters"] == {
         "source": "s3://cards/2026", "model": "s3://models/jaguars", "out": "s3://audit", "runner": "threads",
         "report": False, "detections": "s3://boxes/md.json", "config": "s3://audit/config.yaml",

@@ -71,9 +71,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 async def held() -> dict[str, Any]:
     """Everything `trapaudit deploy` makes; automations without their ids, which Prefect gives anew."""
     from prefect.client.orchestration import get_client
+    from prefect.client.schemas.sorting import DeploymentSort
 
     async with get_client() as client:
-        deployments = sorted(await client.read_deployments(), key=lambda item: item.name)
+        deployments = sorted(await client.read_deployments(sort=DeploymentSort.NAME_ASC), key=lambda item: item.name)
         automations = sorted(await client.read_automations(), key=lambda item: item.name)
         queues = [await client.read_work_queue_by_name(name, "trapaudit-process") for name in ("audits", "reports")]
         limit = await client.read_global_concurrency_limit_by_name("gpu-host1")
@@ -108,7 +109,9 @@ def test_doing_it_again_changes_nothing(server: str) -> None:
 
 def test_a_second_deployment_of_the_same_source_is_refused(server: str) -> None:
     register(WANTED)
-    with pytest.raises(InputError, match="nightly-audit already audits|audit-uploads already audits"):
+    with pytest.raises(
+        InputError, match=r"(nightly-audit|audit-uploads) already audits s3://cards/2026 into s3://audit"
+    ):
         register(Deployment(**{**WANTED.__dict__, "name": "again"}))
 
 

@@ -1,0 +1,282 @@
+"""Calibration: the temperature, and the threshold of `unknown`, that fit a package to labelled pictures."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+
+from scd_core.errors import InputError
+from scd_core.identify.package import MODEL_FILE, PackageSpec, read_package
+
+if TYPE_CHECKING:
+    from scd_core.identify.classifier import Classifier
+
+__all__ = [
+    "Calibration",
+    "Quality",
+    "calibrate_package",
+    "expected_calibration_error",
+    "fit_temperature",
+    "fit_unknown_threshold",
+    "labelled_logits",
+    "quality",
+    "store_calibration",
+]
+
+_RANGE = (np.log(0.02), np.log(50.0))
+_FEWEST = 10
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How good a classifier's probabilities are on labelled pictures."""
+
+    n: int
+    accuracy: float
+    log_loss: float
+    """Mean negative log-probability of the truth (nats)."""
+    ece: float
+    """Expected calibration error, 0-1."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a calibration found and stored."""
+
+    before: Quality
+    after: Quality
+    temperature_before: float
+    temperature: float
+    threshold_before: float | None
+    unknown_threshold: float | None
+    n_left_out: int
+    """Labelled pictures that did not count towards the temperature: of unknown individuals, or not readable."""
+    digest: str
+    """The package's new digest."""
+
+
+def calibrate_package(
+    url: str, source: str, labels: dict[str, str], *, unknown_rate: float | None = None, device: str = "auto"
+) -> Calibration:
+    """Fit a package's temperature to labelled whole frames and store it.
+
+    Args:
+        url: package on a local disk.
+        source: URL or path of the images.
+        labels: file relative to SOURCE, or URI -> individual, or ``unknown``.
+        unknown_rate: also fit the threshold of `unknown`, so that at most this share of the pictures labelled
+            ``unknown`` is called known, 0-1.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Raises:
+        InputError: the package cannot be read or changed, a label names an individual that the model does not know, or
+            the pictures are too few.
+    """
+    from scd_core.identify.classifier import load_model
+
+    _local(url)
+    classifier = load_model(url, device)
+    spec = classifier.spec
+    strange = sorted(set(labels.values()) - set(classifier.names) - {"unknown"})
+    if strange:
+        raise InputError(
+            f"calibrate: the model does not know {strange[0]!r} ({len(strange)} such names); label them `unknown`, or mend the file"
+        )
+    logits, names, n_failed = labelled_logits(classifier, source, labels)
+    known = [place for place, name in enumerate(names) if name != "unknown"]
+    strangers = [place for place, name in enumerate(names) if name == "unknown"]
+    of_known, truths = logits[known], [names[place] for place in known]
+    temperature = fit_temperature(classifier, of_known, truths)
+    threshold = spec.unknown_threshold
+    if unknown_rate is not None:
+        scaled = logits[strangers] * (spec.temperature / temperature)
+        confidence = classifier.probabilities(scaled).amax(1).numpy() if strangers else np.zeros(0)
+        threshold = fit_unknown_threshold(confidence, unknown_rate)
+    return Calibration(
+        before=quality(classifier, of_known, truths, spec.temperature),
+        after=quality(classifier, of_known, truths, temperature),
+        temperature_before=spec.temperature,
+        temperature=temperature,
+        threshold_before=spec.unknown_threshold,
+        unknown_threshold=threshold,
+        n_left_out=len(strangers) + n_failed,
+        digest=store_calibration(url, temperature, threshold),
+    )
+
+
+def expected_calibration_error(confidence: NDArray[np.floating], is_right: NDArray[np.bool_], bins: int = 15) -> float:
+    """Mean distance of confidence and accuracy over bins of equal width, weighted by their number (Guo et al. 2017, eq. 3).
+
+    Args:
+        confidence: (N,) probability of the given name, 0-1; a bin holds its upper edge.
+        is_right: (N,).
+        bins: number of bins.
+    """
+    place = np.clip(np.ceil(np.asarray(confidence, dtype=np.float64) * bins).astype(int) - 1, 0, bins - 1)
+    gaps = [
+        abs(float(is_right[place == b].mean()) - float(confidence[place == b].mean())) * int((place == b).sum())
+        for b in np.unique(place)
+    ]
+    return sum(gaps) / len(confidence) if len(confidence) else float("nan")
+
+
+def quality(classifier: Classifier, logits: torch.Tensor, names: Sequence[str], temperature: float) -> Quality:
+    """Accuracy, log-loss and calibration error of the names' probabilities at a temperature.
+
+    Args:
+        classifier: whose classes the logits are.
+        logits: (N, K).
+        names: N true names, each one of the classifier's.
+        temperature: by which logits are divided.
+    """
+    probabilities = classifier.probabilities(logits * (classifier.spec.temperature / temperature)).numpy()
+    truth = np.array([classifier.names.index(name) for name in names])
+    best = probabilities.argmax(1)
+    of_truth = np.maximum(probabilities[np.arange(len(truth)), truth], 1e-300)
+    is_right = best == truth
+    ece = expected_calibration_error(probabilities.max(1), is_right)
+    return Quality(len(truth), float(is_right.mean()), float(-np.log(of_truth).mean()), ece)
+
+
+def fit_temperature(classifier: Classifier, logits: torch.Tensor, names: Sequence[str]) -> float:
+    """Temperature of least log-loss (Guo et al. 2017, section 4.2), between 0.02 and 50.
+
+    Raises:
+        InputError: fewer than 10 pictures, or all of one name, which no temperature can be told from.
+    """
+    if len(names) < _FEWEST or len(set(names)) < 2:
+        raise InputError(
+            f"calibrate: {len(names)} labelled pictures of {len(set(names))} known individuals; "
+            f"a temperature needs at least {_FEWEST} of at least 2"
+        )
+    found = minimize_scalar(
+        lambda log_t: quality(classifier, logits, names, float(np.exp(log_t))).log_loss, bounds=_RANGE, method="bounded",
+        options={"xatol": 1e-5},
+    )  # fmt: skip
+    return float(np.exp(found.x))
+
+
+def fit_unknown_threshold(confidence: NDArray[np.floating], false_known_rate: float) -> float:
+    """Smallest threshold under which pictures of unknown individuals are called known at no more than a stated rate.
+
+    Args:
+        confidence: (N,) calibrated probability of the best name on pictures of individuals that the model does not know.
+        false_known_rate: share of them that may still be called known, 0-1.
+
+    Raises:
+        InputError: fewer pictures than it takes to see the rate at all.
+    """
+    needed = int(np.ceil(1 / false_known_rate)) if false_known_rate > 0 else _FEWEST
+    if len(confidence) < needed:
+        raise InputError(
+            f"calibrate: {len(confidence)} pictures of unknown individuals, a rate of {false_known_rate:g} needs {needed}; "
+            "label them `unknown`"
+        )
+    ordered = np.sort(np.asarray(confidence, dtype=np.float64))[::-1]
+    allowed = int(np.floor(false_known_rate * len(ordered)))
+    # A probability below the threshold is unknown: just above the first one that must not pass.
+    return float(min(1.0, np.nextafter(ordered[allowed], 2.0))) if allowed < len(ordered) else 0.0
+
+
+def labelled_logits(
+    classifier: Classifier, source: str, names: dict[str, str], batch_size: int = 32
+) -> tuple[torch.Tensor, list[str], int]:
+    """Logits of the labelled pictures of SOURCE.
+
+    Args:
+        classifier: the model package in use.
+        source: URL or path of the images.
+        names: file relative to SOURCE, or URI -> true name.
+        batch_size: images per forward pass.
+
+    Returns:
+        (N, K) logits, the N names, and how many labelled files could not be read.
+
+    Raises:
+        InputError: no labelled file is in SOURCE.
+    """
+    from scd_core.config import MediaConfig
+    from scd_core.identify.preprocess import decode_size
+    from scd_core.media import MediaError, iter_images, list_source
+
+    settings = MediaConfig()
+    listed = list_source(source, settings).objects
+    chosen = [
+        {
+            "file": item.file,
+            "uri": item.uri,
+            "etag": item.etag,
+            "version_id": item.version_id,
+            "size_bytes": item.size_bytes,
+        }
+        for item in listed
+        if item.file in names or item.uri in names
+    ]
+    if not chosen:
+        raise InputError(
+            f"calibrate: none of the {len(names)} labelled files is in {source}; paths must be relative to SOURCE"
+        )
+    side = decode_size(classifier.spec.input)
+    logits: list[torch.Tensor] = []
+    truths: list[str] = []
+    waiting: list[torch.Tensor] = []
+    failed = 0
+    for row, image in iter_images(chosen, source, settings, target_for=lambda _row: side):
+        if isinstance(image, MediaError):
+            failed += 1
+            continue
+        waiting.append(classifier.preprocess(image))
+        truths.append(names.get(row["file"]) or names[row["uri"]])
+        if len(waiting) == batch_size:
+            logits.append(classifier.logits(torch.stack(waiting)))
+            waiting.clear()
+    if waiting:
+        logits.append(classifier.logits(torch.stack(waiting)))
+    if not logits:
+        raise InputError(f"calibrate: none of the {len(chosen)} labelled files of {source} can be read")
+    return torch.cat(logits), truths, failed
+
+
+def store_calibration(url: str, temperature: float, unknown_threshold: float | None) -> str:
+    """Write temperature and threshold into a package on a local disk, whole or not at all.
+
+    Returns:
+        The package's new digest.
+
+    Raises:
+        InputError: the package is not on a local disk, or cannot be written.
+    """
+    path = _local(url) / MODEL_FILE
+    content = json.loads(path.read_text())
+    content |= {"temperature": temperature, "unknown_threshold": unknown_threshold}
+    spec = PackageSpec.model_validate(content)
+    text = json.dumps(spec.model_dump(mode="json", exclude_none=True), indent=2) + "\n"
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".model-", suffix=".json")
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise InputError(f"model {url}: cannot be written ({error})") from error
+    return read_package(url).digest
+
+
+def _local(url: str) -> Path:
+    path = url.removeprefix("file://")
+    if "://" in path:
+        raise InputError(
+            f"model {url}: only a package on a local disk can be changed; copy it, calibrate, upload it anew"
+        )
+    return Path(path)

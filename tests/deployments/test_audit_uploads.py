@@ -1,0 +1,48 @@
+"""The woken flow hands its work on as asked; what it calls is tested where it lives."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+import flows.audit_uploads as module
+from scd_core import __version__
+
+GIVEN: dict[str, Any] = {"source": "s3://cards", "model": "s3://m", "out": "s3://audit"}
+
+
+@pytest.fixture
+def handed_on(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
+    calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+
+    class Stub:
+        def with_options(self, **_: Any) -> Any:
+            return lambda *args, **kwargs: calls.append((args, kwargs)) or {"batches": []}
+
+    monkeypatch.setattr(module, "audit_batch", Stub())
+    monkeypatch.setattr(module, "get_run_logger", lambda: logging.getLogger("run"))
+    monkeypatch.setattr("flows.deployed.get_run_logger", lambda: logging.getLogger("run"))
+    return calls
+
+
+def test_the_event_is_a_wake_up_and_nothing_more(handed_on: list[Any], caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "run"):
+        module.audit_uploads.fn(**GIVEN, report=False, event={"prefix": "s3://cards/c1", "n_notifications": 3})
+    module.audit_uploads.fn(**GIVEN, report=False)
+    assert handed_on[0] == handed_on[1]
+    assert handed_on[0] == (
+        ("s3://cards", "s3://m", "s3://audit", None), {"config": None, "only_complete": False, "report": False}
+    )  # fmt: skip
+    assert "woken by 3 notifications of s3://cards/c1" in caplog.messages
+
+
+@pytest.mark.parametrize(("deployed", "warns"), [("0.0.1", True), (__version__, False), (None, False)])
+def test_another_version_than_the_deployed_one_says_so(
+    handed_on: list[Any], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, deployed: str, warns: bool
+) -> None:
+    monkeypatch.setattr("prefect.runtime.deployment.get_version", lambda: deployed)
+    with caplog.at_level(logging.WARNING, "run"):
+        module.audit_uploads.fn(**GIVEN)
+    assert any("run `trapaudit deploy` again" in line for line in caplog.messages) is warns

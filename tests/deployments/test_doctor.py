@@ -1,0 +1,179 @@
+"""What `trapaudit doctor` finds, and what it says to mend."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+from typer.testing import CliRunner
+
+from flows.cli_ops import register_commands
+from flows.doctor import check_server, diagnose
+from scd_core.doctor import check_device, check_disk, check_model, check_out, check_software, check_source
+from scd_core.media.storage import Storage
+from scd_core.scenes import packaged_model
+from tests.services.servers import S3Server, free_port
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Path:
+    folder = tmp_path / "card"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("x")
+    (folder / "a.jpg").write_bytes(b"\xff\xd8\xff\xe0not much")
+    return folder
+
+
+def test_a_source_that_can_be_read(card: Path) -> None:
+    assert check_source(str(card)).ok
+
+
+def test_a_source_that_holds_nothing_or_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for name, words in (("empty", "holds no images"), ("nowhere", "does not exist")):
+        check = check_source(str(tmp_path / name))
+        assert not check.ok
+        assert words in check.found
+        assert check.mend
+
+
+def test_a_source_whose_objects_may_not_be_read(card: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Storage, path: str, length: int) -> bytes:
+        raise PermissionError("AccessDenied")
+
+    monkeypatch.setattr(Storage, "read_head", refuse)
+    check = check_source(str(card))
+    assert not check.ok
+    assert "PermissionError AccessDenied" in check.found
+    assert "s3:GetObject" in check.mend
+
+
+def test_an_out_that_will_do_is_left_as_it_was(tmp_path: Path) -> None:
+    out = tmp_path / "audit"
+    out.mkdir()
+    assert check_out(str(out)).ok
+    assert [path for path in out.rglob("*") if path.is_file()] == []
+    assert not (out / "doctor").exists()
+
+
+def test_an_out_on_s3(moto: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    import s3fs
+
+    for name, value in moto.env().items():
+        monkeypatch.setenv(name, value)
+    s3fs.S3FileSystem.clear_instance_cache()
+    moto.client().create_bucket(Bucket="doctor-out")
+    check = check_out("s3://doctor-out/audit")
+    assert check.ok, check.found
+    assert moto.client().list_objects_v2(Bucket="doctor-out").get("KeyCount") == 0
+    missing = check_out("s3://doctor-none/audit")
+    assert not missing.ok
+    assert "s3:PutObject" in missing.mend
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
+def test_an_out_whose_server_ignores_create_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def replace(self: Storage, path: str, data: bytes) -> bool:
+        self.put(path, data)
+        return True
+
+    monkeypatch.setattr(Storage, "create", replace)
+    check = check_out(str(tmp_path))
+    assert not check.ok
+    assert "If-None-Match" in check.mend
+    assert not list(tmp_path.rglob("*.json"))
+
+
+def test_an_out_that_may_not_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    check = check_out(str(tmp_path / "file"))
+    assert not check.ok
+    assert check.found.startswith(str(tmp_path / "file")) or "file" in check.found
+
+
+def test_a_model(tmp_path: Path) -> None:
+    whole = check_model(str(packaged_model("shortcut")))
+    assert whole.ok
+    assert "scd_core/small_cnn" in whole.found
+    (tmp_path / "model.json").write_text("{}")
+    broken = check_model(str(tmp_path))
+    assert not broken.ok
+    assert "trapaudit model" in broken.mend
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "sofa"])
+def test_a_device_that_is_not_there(device: str) -> None:
+    check = check_device(device)
+    assert not check.ok
+    assert device in check.found
+    assert check_device("cpu").ok
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    assert check_disk(str(tmp_path), least=1).ok
+    full = check_disk(f"file://{tmp_path}/not/yet", least=10**18)
+    assert not full.ok
+    assert f"{tmp_path}/not/yet" in full.found
+    assert "TMPDIR" in full.mend
+
+
+def test_versions_that_do_not_go_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib.metadata
+
+    assert check_software().ok
+    real = importlib.metadata.version
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "0.156.0" if name == "fastapi" else real(name))
+    assert not check_software().ok
+
+
+def test_a_server_that_is_away() -> None:
+    url = f"http://127.0.0.1:{free_port()}/api"
+    with temporary_settings(updates={PREFECT_API_URL: url, PREFECT_CLIENT_MAX_RETRIES: 0}):
+        check = check_server()
+    assert not check.ok
+    assert check.found.startswith(f"{url}: not reached")
+    assert "PREFECT_API_URL" in check.mend
+
+
+def test_a_config_that_cannot_be_read(tmp_path: Path) -> None:
+    with temporary_settings(restore_defaults={PREFECT_API_URL}):
+        checks = {check.name: check for check in diagnose(None, None, None, str(tmp_path / "none.yaml"))}
+    assert not checks["config"].ok
+    assert checks["server"].ok
+
+
+def test_the_command_says_what_is_wrong_and_how_to_mend_it(tmp_path: Path, card: Path) -> None:
+    app = typer.Typer()
+    register_commands(app)
+    good = ["--source", str(card), "--model", str(packaged_model("shortcut")), "--out", str(tmp_path / "out")]
+    with temporary_settings(restore_defaults={PREFECT_API_URL}):
+        assert CliRunner().invoke(app, ["doctor", *good]).exit_code == 0
+        bad = CliRunner().invoke(app, ["doctor", "--source", str(tmp_path / "nowhere")])
+    assert bad.exit_code == 1
+    assert "WRONG source" in bad.output
+    assert "mend: " in bad.output
+
+
+def test_deploy_without_a_server_is_refused_in_words(tmp_path: Path) -> None:
+    from flows.deploy import register
+    from flows.deploy_file import Deployment
+    from scd_core.errors import InputError
+
+    wanted = Deployment("s3://cards", "s3://models/m", "s3://audit")
+    with temporary_settings(restore_defaults={PREFECT_API_URL}):
+        with pytest.raises(InputError, match="set PREFECT_API_URL"):
+            register(wanted)
+        other = tmp_path / "other.yaml"
+        other.write_text("a: [")
+        with pytest.raises(InputError, match=r"not the prefect\.yaml of trapaudit"):
+            register(wanted, other)
+
+
+def test_the_commands_start_without_torch_and_prefect() -> None:
+    code = "import sys, flows.cli_ops; print([name for name in ('torch', 'prefect') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
