@@ -9,7 +9,7 @@ export DO_NOT_TRACK = 1
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 export PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS = 180
 
-.PHONY: setup lock check test demo docs clean
+.PHONY: setup lock check test faults demo docs clean
 
 setup: $(VENV)/.ready
 
@@ -34,7 +34,11 @@ check: setup
 	$(BIN)/mypy
 
 test: setup
-	$(BIN)/pytest
+	$(BIN)/pytest -m "not slow"
+
+# Kills, faults on the wire, races, full disks, fuzzing: long.
+faults: setup
+	$(BIN)/pytest tests/faults tests/store tests/media -m slow
 
 demo: setup
 	$(BIN)/trapaudit demo --out demo

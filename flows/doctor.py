@@ -90,7 +90,7 @@ async def _look_at_server(url: str) -> Check:
         pools = sorted({item.work_pool_name for item in found if item.work_pool_name})
         online = WorkerFilter(status=WorkerFilterStatus(any_=[WorkerStatus.ONLINE]))
         for pool in pools:
-            if not await client.read_workers_for_work_pool(pool, worker_filter=online):
+            if not await client.read_workers_for_work_pool(pool, worker_filter=online, offset=0, limit=1):
                 return Check(
                     "server", False, f"{where}; no worker of pool {pool} is online",
                     f"start one: prefect worker start --pool {pool}",

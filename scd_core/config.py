@@ -128,11 +128,16 @@ class SCDConfig(Settings):
         description="the pixel that area_weight, variation_weight and eps count in: one of the image, or one of a "
         "frame of 224 x 224, so that a larger image costs no more",
     )
-    area_weight: float = Field(2.5e-3, ge=0, description="cost of evidence, lambda_1 (log-odds per pixel)")
+    score_unit: Literal["log_odds", "logit_range"] = Field(
+        "logit_range",
+        description="what the score is counted in: log-odds, or the range of the image's own logits (largest minus "
+        "mean), so that a mask depends neither on the network's temperature nor on its number of classes",
+    )
+    area_weight: float = Field(4.4e-4, ge=0, description="cost of evidence, lambda_1 (score per pixel)")
     variation_weight: float = Field(
-        1.2e-3,
+        2.4e-4,
         ge=0,
-        description="cost of the map's total variation, lambda_tv (log-odds per pixel of the cells along an edge, so "
+        description="cost of the map's total variation, lambda_tv (score per pixel of the cells along an edge, so "
         "that coarse cells are smoothed more)",
     )
     ramp_steps: int = Field(5, ge=0, description="steps over which both costs rise from 0 to their weight")
@@ -140,7 +145,7 @@ class SCDConfig(Settings):
     learning_rate_decay: float = Field(1.0, gt=0, le=1, description="factor on the step size after every step")
     betas: tuple[float, float] = Field((0.9, 0.999), description="decay of AdamW's two moments")
     eps: float = Field(
-        1.5e-3, gt=0, description="AdamW's epsilon (log-odds per logit and pixel; a cell's is that of all its pixels)"
+        2e-4, gt=0, description="AdamW's epsilon (score per logit and pixel; a cell's is that of all its pixels)"
     )
     weight_decay: float = Field(0.0, ge=0, description="AdamW's decoupled weight decay (per step and step size)")
     infill: Literal["blur", "mean", "noise", "local_mean", "background"] = Field(
@@ -181,7 +186,7 @@ class SCDConfig(Settings):
         """The published setting: 8 independent samples per map, 100 steps, full resolution, AdamW(10, eps 0.1)."""
         return cls(
             steps=100, samples=8, antithetic=False, temperature=1.0, mask_size=None, smoothing=0.0,
-            pixel_unit="image", area_weight=1e-3, variation_weight=1e-2, ramp_steps=5, learning_rate=10.0,
+            pixel_unit="image", score_unit="log_odds", area_weight=1e-3, variation_weight=1e-2, ramp_steps=5, learning_rate=10.0,
             learning_rate_decay=1.0, betas=(0.9, 0.999), eps=0.1, weight_decay=0.01, infill="blur", infill_sigma=10.0,
             average=False, tolerance=0.0,
         )  # fmt: skip

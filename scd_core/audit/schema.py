@@ -155,9 +155,12 @@ FIELDS: dict[str, Field] = {
     "baseline_rate": Field(pa.float64(), "weighted error rate of all other events, 0-1"),
     "lift": Field(pa.float64(), "error rate over the baseline rate"),
     "p_value": Field(pa.float64(), "one-sided p-value of the slice's rate against the baseline"),
-    "q_value": Field(pa.float64(), "Benjamini-Hochberg q-value over all `n_tests` hypotheses of the report"),
+    "q_value": Field(
+        pa.float64(), "Benjamini-Hochberg q-value over all families of the report, each with an equal share"
+    ),
     "n_tests": Field(
-        pa.int64(), "slices with enough events to be tested in the report; those with too few errors count with p = 1"
+        pa.int64(),
+        "tests that the p-value is held against: families tested, times the family's slices that have enough events",
     ),
     "n_splits": Field(pa.int64(), "events of known individuals called unknown: ghosts in the count of individuals"),
     "n_combinations": Field(pa.int64(), "events of unknown individuals called known: losses in the count"),

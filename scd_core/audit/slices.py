@@ -27,10 +27,12 @@ def find_slices(
 
     The unit is the event: a row counts ``event_weight`` events, and an event's rows inside a slice are one observation.
     A slice's ``error_rate`` is the weighted share that errs (for slices with the key ``pair``: that is called by that one
-    name), ``n_effective`` Kish's effective number of events, the interval Wilson's on those two. The p-value is Fisher's
+    name), ``n_effective`` the number of equally weighted events that would tell it as well
+    (:func:`scd_core.audit.slices_count.effective_counts`), the interval Wilson's on those two. The p-value is Fisher's
     one-sided test on effective counts (:func:`scd_core.audit.statistics.rate_excess_p_value`). ``q_value`` is
-    Benjamini-Hochberg's over all ``n_tests`` slices that have ``min_events`` events; those with fewer than ``min_errors``
-    errors are not listed and count with p = 1, because leaving them out would choose the tests by their outcome.
+    Benjamini-Hochberg's, weighted so that every family has an equal share: ``n_tests`` is the number of families times the
+    number of slices of this family that have ``min_events`` events. Those with fewer than ``min_errors`` errors are not
+    listed and count with p = 1, because leaving them out would choose the tests by their outcome.
 
     A slice is systematic where its q-value is below ``max_q`` and its lift at least ``min_lift``; one that another slice
     explains carries that one's id in ``folded_into`` (:func:`scd_core.audit.slices_fold.fold`).
@@ -50,8 +52,7 @@ def find_slices(
     if data.event.size:
         total = total_sums(data)
         families = [family_tests(data, family, config, total) for family in family_groups(config)]
-    n_tests = sum(family.n_hypotheses for family in families)
-    rows = _listed(data, families, config, n_tests)
+    rows = _listed(data, families, config)
     fold(data, rows, config)
     for row in rows:
         row["report_id"] = report_id
@@ -65,7 +66,8 @@ def slice_id(values: dict[str, str]) -> str:
     return hashlib.sha256(json.dumps(sorted(values.items())).encode()).hexdigest()[:16]
 
 
-def _listed(data: SliceData, families: list[FamilyTests], config: SliceConfig, n_tests: int) -> list[dict[str, Any]]:
+def _listed(data: SliceData, families: list[FamilyTests], config: SliceConfig) -> list[dict[str, Any]]:
+    n_families = sum(tests.n_hypotheses > 0 for tests in families)
     rows: list[dict[str, Any]] = []
     for tests in families:
         low, high = wilson_interval(tests.rate, tests.n_effective, config.confidence)
@@ -86,11 +88,12 @@ def _listed(data: SliceData, families: list[FamilyTests], config: SliceConfig, n
                     "baseline_rate": float(tests.base_rate[place]),
                     "lift": float(tests.lift[place]),
                     "p_value": float(tests.p_value[place]),
-                    "n_tests": n_tests,
+                    "n_tests": n_families * tests.n_hypotheses,
                 }
             )
     rows.sort(key=lambda row: (row["p_value"], row["slice_id"]))
-    for row, q in zip(rows, benjamini_hochberg([row["p_value"] for row in rows], n_tests), strict=True):
+    q_values = benjamini_hochberg([row["p_value"] for row in rows], [row["n_tests"] for row in rows])
+    for row, q in zip(rows, q_values, strict=True):
         row["q_value"] = float(q)
         row["is_systematic"] = bool(q < config.max_q and row["lift"] >= config.min_lift)
     return rows

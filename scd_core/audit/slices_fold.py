@@ -51,7 +51,7 @@ def fold(data: SliceData, rows: list[dict[str, Any]], config: SliceConfig) -> No
         config: limits.
     """
     open_rows = [row for row in rows if row["is_systematic"]]
-    cut = max((row["p_value"] for row in open_rows), default=0.0)
+    cut = max((row["p_value"] * row["n_tests"] for row in open_rows), default=0.0)
     members = {row["slice_id"]: slice_members(data, dict(row["slice"])) for row in open_rows}
     is_left = np.ones(data.event.size, bool)
     while open_rows:
@@ -66,7 +66,7 @@ def fold(data: SliceData, rows: list[dict[str, Any]], config: SliceConfig) -> No
                 continue
             of_row = members[row["slice_id"]]
             touches = _shares(of_row, explained, data.event.size)
-            if touches and (_is_no_worse(row, best) or not rest.differs(of_row, cut, config)):
+            if touches and (_is_no_worse(row, best) or not rest.differs(of_row, cut / row["n_tests"], config)):
                 row["folded_into"] = best["slice_id"]
             else:
                 remaining.append(row)

@@ -101,26 +101,34 @@ def _beta_exceeds(a: Floats, b: Floats, a0: Floats, b0: Floats) -> Floats:
     return np.clip(p, 0.0, 1.0)
 
 
-def benjamini_hochberg(p_values: ArrayLike, n_tests: int | None = None) -> Floats:
+def benjamini_hochberg(p_values: ArrayLike, n_tests: ArrayLike | None = None) -> Floats:
     """q-values: smallest false discovery rate at which each test is rejected (Benjamini and Hochberg, JRSS B 1995).
+
+    With `n_tests` the procedure is the weighted one (Genovese, Roeder, Wasserman, Biometrika 2006): a test that counts as
+    one of `n_tests` has the weight m / n_tests. Families of tests that each count all F families at their own size,
+    ``n_tests = F * m_f``, get equal shares of the error rate, so that a family of many does not drown one of few; and
+    tests that are not in `p_values` because their p-value is 1 still count.
 
     Args:
         p_values: (m,) p-values, 0-1.
-        n_tests: number of tests, where p-values of 1 were left out of `p_values`; None is m.
+        n_tests: number of tests that each p-value is held against, one for all or (m,); None is m.
 
     Returns:
-        (m,) q-values, 0-1, in the same order.
+        (m,) q-values, 0-1, in the same order: with s = p * n_tests, the least s / rank(s) among those not below.
 
     >>> benjamini_hochberg([0.01, 0.04, 0.03]).round(3).tolist()
     [0.03, 0.04, 0.04]
     >>> benjamini_hochberg([0.01, 0.04, 0.03], n_tests=6).round(3).tolist()
     [0.06, 0.08, 0.08]
+    >>> benjamini_hochberg([0.01, 0.01], n_tests=[2, 100]).round(3).tolist()
+    [0.02, 0.5]
     """
     p = np.asarray(p_values, float)
     if not p.size:
         return p
-    order = np.argsort(p, kind="stable")
-    scaled = p[order] * (n_tests or p.size) / np.arange(1, p.size + 1)
+    scaled = p * (p.size if n_tests is None else np.asarray(n_tests, float))
+    order = np.argsort(scaled, kind="stable")
+    by_rank = scaled[order] / np.arange(1, p.size + 1)
     q = np.empty_like(p)
-    q[order] = np.minimum.accumulate(scaled[::-1])[::-1].clip(max=1.0)
+    q[order] = np.minimum.accumulate(by_rank[::-1])[::-1].clip(max=1.0)
     return q

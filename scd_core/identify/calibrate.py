@@ -90,7 +90,8 @@ def calibrate_package(
     strange = sorted(set(labels.values()) - set(classifier.names) - {"unknown"})
     if strange:
         raise InputError(
-            f"calibrate: the model does not know {strange[0]!r} ({len(strange)} such names); label them `unknown`, or mend the file"
+            f"calibrate: the model does not know {strange[0]!r} ({len(strange)} such names); "
+            "label them `unknown`, or mend the file"
         )
     logits, names, n_failed = labelled_logits(classifier, source, labels)
     known = [place for place, name in enumerate(names) if name != "unknown"]
@@ -267,7 +268,7 @@ def store_calibration(url: str, temperature: float, unknown_threshold: float | N
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        Path(temporary).replace(path)
     except OSError as error:
         raise InputError(f"model {url}: cannot be written ({error})") from error
     return read_package(url).digest

@@ -26,6 +26,8 @@ __all__ = ["fit_masks"]
 
 _MAPS = 2
 """Sufficient and destroying."""
+_LEAST_UNIT = 1e-3
+"""Least range of logits that a score is counted in (log-odds): a network that says the same of everything."""
 
 
 def fit_masks(
@@ -106,6 +108,7 @@ class _Fitting:
         self.device = model_device(model, images.device)
         self.dtype = torch.float64 if model_dtype(model) == torch.float64 else torch.float32
         self.samples = _MAPS * config.samples
+        self.unit = torch.ones(len(images), device=self.device, dtype=self.dtype)
         self.masks = _empty_masks(images, seeds)
         self.queue: Iterator[int] = iter(())
 
@@ -146,6 +149,9 @@ class _Fitting:
             chosen = pending[start : start + self.forward.limit]
             logits = self.forward.logits(self._pixels(chosen))
             finite = logits.isfinite().all(1).tolist()
+            if self.config.score_unit == "logit_range":
+                spread = (logits.amax(1) - logits.mean(1)).clamp(min=_LEAST_UNIT)
+                self.unit[torch.tensor(chosen, device=self.device)] = spread
             for index, is_finite in zip(chosen, finite, strict=True):
                 classes = [int(self.targets[index])] + ([] if self.contrast is None else [int(self.contrast[index])])
                 if not is_finite:
@@ -190,6 +196,7 @@ class _Fitting:
             targets=self.targets.cpu()[picked].to(self.device),
             rivals=None if self.contrast is None else self.contrast.cpu()[picked].to(self.device),
             seeds=seeds,
+            unit=self.unit[picked.to(self.device)],
             logits=logits,
             total=torch.zeros_like(logits),
             before=keep_probability(logits),
@@ -261,7 +268,7 @@ class _Fitting:
             count = blended.shape[1]
             targets = rows.targets.repeat_interleave(count)
             rivals = None if rows.rivals is None else rows.rivals.repeat_interleave(count)
-            weight = (sign[part] / self.config.samples).repeat(len(rows))
+            weight = (sign[part] / (self.config.samples * rows.unit[:, None])).flatten()
             by_pixel, scores = self.forward.gradient(blended.flatten(0, 1), targets, rivals, weight)
             gradient[:, part] = (by_pixel.view_as(blended) * rows.delta[:, None]).sum(2)
             finite &= scores.view(-1, count).isfinite().all(1)

@@ -23,6 +23,7 @@ class WorkingSet:
         targets: (W,) int64.
         rivals: (W,) int64, or None.
         seeds: (W,) int64.
+        unit: (W,) log-odds that the score is counted in.
         logits: (W, 2, h, w), map logits k, sufficient and destroying.
         total: (W, 2, h, w), sum of the logits over the steps, each weighted by its number.
         before: (W, 2, h, w), sigmoid(k) at the last look.
@@ -38,6 +39,7 @@ class WorkingSet:
     targets: torch.Tensor
     rivals: torch.Tensor | None
     seeds: torch.Tensor
+    unit: torch.Tensor
     logits: torch.Tensor
     total: torch.Tensor
     before: torch.Tensor

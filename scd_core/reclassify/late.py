@@ -18,6 +18,9 @@ __all__ = ["late_logits", "pooled_layer"]
 _EVEN = 1e-4
 """Largest difference between cells' gradients, as a share of the largest gradient, that still counts as an average."""
 
+_CLASS_TOKENS = ("cls_token", "class_token")
+"""Names of the class token in timm's and torchvision's networks."""
+
 _layers: WeakKeyDictionary[Classifier, FeatureLayer | str] = WeakKeyDictionary()
 
 
@@ -53,7 +56,7 @@ def _probe(classifier: Classifier) -> FeatureLayer | str:
     cells = layer.as_picture(gradient)[0].flatten(1)
     spread = float((cells - cells[:, :1]).abs().max())
     if spread > _EVEN * float(cells.abs().max()):
-        if layer.layout == "tokens":
+        if any(name.rpartition(".")[2] in _CLASS_TOKENS for name, _ in model.named_parameters()):
             return "the network reads its class token only: masking its patch tokens changes nothing"
         return "the network does not average its features over the picture"
     return layer

@@ -9,11 +9,23 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from scd_core.config import TriageConfig
+from scd_core.triage.travel import impossible_travel
 
-__all__ = ["PRIORITY", "control_draw", "event_names", "triage"]
+__all__ = ["CUT", "PRIORITY", "control_draw", "event_names", "triage"]
 
-PRIORITY = ("human_flag", "event_disagreement", "unknown", "low_probability", "small_margin")
+PRIORITY = (
+    "human_flag",
+    "impossible_travel",
+    "known_confusion",
+    "event_disagreement",
+    "unknown",
+    "low_probability",
+    "small_margin",
+)
 """Reasons, most pressing first: the order in which the budget is spent."""
+
+CUT = "cut_by_budget"
+"""Stands last among a row's reasons when they were not enough for the batch's budget."""
 
 
 def triage(
@@ -22,6 +34,7 @@ def triage(
     n_labels: int,
     config: TriageConfig,
     human_flags: Collection[str] = (),
+    known_confusions: Collection[tuple[str, str]] = (),
 ) -> list[dict[str, Any]]:
     """Add event, flags, control and selection to the predictions of a whole batch.
 
@@ -35,6 +48,8 @@ def triage(
         n_labels: classes of the model, for the probability mass outside the top candidates.
         config: thresholds, budget and control rate.
         human_flags: files, or URIs, flagged by people.
+        known_confusions: pairs (true individual, name given to it) that the audit has found; a prediction of the given
+            name is flagged where the true one is among its candidates.
 
     Returns:
         The rows, in order, with `event_id`, `event_predicted_id`, `is_flagged`, `flag_reasons`, `is_control`,
@@ -43,11 +58,17 @@ def triage(
     by_media = {row["media_id"]: row for row in media}
     rows = [{**row, "event_id": by_media[row["media_id"]].get("event_id")} for row in predictions]
     names = event_names(rows, n_labels)
+    travelled = impossible_travel(rows, by_media, config.max_speed_kmh)
     for row in rows:
         row["event_predicted_id"] = names.get(row["event_id"])
         described = by_media[row["media_id"]]
         is_human = described["file"] in human_flags or described["uri"] in human_flags
-        reasons = _reasons(row, config, is_human) if row["prediction_status"] == "ok" else []
+        noted = {
+            "human_flag": is_human,
+            "impossible_travel": row["target_id"] in travelled,
+            "known_confusion": _is_known_confusion(row, known_confusions),
+        }
+        reasons = _reasons(row, config, noted) if row["prediction_status"] == "ok" else []
         is_control = (
             row["prediction_status"] == "ok" and control_draw(row["target_id"], config.seed) < config.control_rate
         )
@@ -57,9 +78,12 @@ def triage(
         row["is_selected"] = is_control
         row["inclusion_probability"] = config.control_rate if row["prediction_status"] == "ok" else 0.0
     with_reason = [row for row in rows if set(row["flag_reasons"]) - {"control"}]
-    for row in sorted(with_reason, key=_pressing)[: config.budget]:
-        row["is_selected"] = True
-        row["inclusion_probability"] = 1.0
+    for place, row in enumerate(sorted(with_reason, key=_pressing)):
+        if place < config.budget:
+            row["is_selected"] = True
+            row["inclusion_probability"] = 1.0
+        else:
+            row["flag_reasons"] = [*row["flag_reasons"], CUT]
     return rows
 
 
@@ -99,15 +123,20 @@ def _common_name(frames: Sequence[Mapping[str, Any]], n_labels: int) -> str:
     return max(candidates, key=lambda candidate: totals[candidate])
 
 
-def _reasons(row: Mapping[str, Any], config: TriageConfig, is_human: bool) -> list[str]:
+def _reasons(row: Mapping[str, Any], config: TriageConfig, noted: Mapping[str, bool]) -> list[str]:
     applies = {
-        "human_flag": is_human,
+        **noted,
         "event_disagreement": row["event_predicted_id"] not in (None, row["predicted_id"]),
         "unknown": row["predicted_id"] == "unknown",
         "low_probability": row["probability"] < config.min_probability,
         "small_margin": row["margin"] < config.min_margin,
     }
     return [reason for reason in PRIORITY if applies[reason]]
+
+
+def _is_known_confusion(row: Mapping[str, Any], pairs: Collection[tuple[str, str]]) -> bool:
+    others = {candidate["individual_id"] for candidate in row.get("topk") or ()}
+    return any(given == row["predicted_id"] and true in others for true, given in pairs)
 
 
 def _pressing(row: Mapping[str, Any]) -> tuple[int, float, str]:

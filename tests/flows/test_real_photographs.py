@@ -24,7 +24,8 @@ def audited(
     outs = {}
     for name in ("jaguar", "southwest", "speciesnet"):
         out = tmp_path_factory.mktemp("audits") / name
-        more: dict[str, Any] = {}
+        # What is measured are the jaguars; the other folders only need a mask to be made.
+        more: dict[str, Any] = {"config": {"masks": {"steps": 3}}}
         if name == "jaguar":
             truth = out.with_suffix(".csv")
             files = sorted(path.name for path in (photographs / name).glob("*.jpg"))
@@ -104,9 +105,8 @@ def test_a_plain_glob_reads_the_tables_without_us(audited: dict[str, str]) -> No
     found = duckdb.sql(
         f"select count(*), count(distinct media_id), min(batch_date) "
         f"from read_parquet('{audited['jaguar']}/predictions/**/*.parquet', hive_partitioning=true)"
-    ).fetchone()
-    assert found is not None
-    assert found[:2] == (10, 10)
+    ).fetchall()
+    assert found[0][:2] == (10, 10)
 
 
 def test_a_second_run_does_nothing(
@@ -116,7 +116,7 @@ def test_a_second_run_does_nothing(
 
     out = Path(audited["speciesnet"])
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*.parquet")}
-    result = audit_batch(str(photographs / "speciesnet"), str(mobilenet), str(out))
+    result = audit_batch(str(photographs / "speciesnet"), str(mobilenet), str(out), config={"masks": {"steps": 3}})
     assert (result["batches"], result["n_done"]) == ([], 11)
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.parquet")} == before
 

@@ -1,0 +1,94 @@
+"""Strategies on pictures with a known animal and known evidence, and the targets of the decision on scenes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.reclassify import outcomes_of, scene_cases
+from scd_core.config import ReclassifyConfig
+from scd_core.errors import InputError
+from scd_core.identify import Classifier, load_model
+from scd_core.reclassify import STRATEGIES, reclassify
+from scd_core.reclassify.strategies import Sight, View, mask_crop_box
+from scd_core.scenes import packaged_model
+
+BOX = (0.5, 0.4, 0.25, 0.3)
+
+
+@pytest.fixture(scope="module")
+def shortcut() -> Classifier:
+    return load_model(str(packaged_model("shortcut")))
+
+
+def sight(classifier: Classifier, mask: np.ndarray, box: tuple[float, ...] | None = BOX) -> Sight:
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (240, 320, 3), dtype=np.uint8))
+    return Sight(classifier.preprocess(picture), picture, mask, picture.size, box)  # type: ignore[arg-type]
+
+
+def patch(rows: slice, columns: slice) -> np.ndarray:
+    mask = np.zeros((120, 160), dtype=np.float32)
+    mask[rows, columns] = 1
+    return mask
+
+
+def test_early_inside_changes_only_evidence_outside_the_box(shortcut: Classifier) -> None:
+    inside, outside = (slice(60, 70), slice(90, 100)), (slice(10, 20), slice(5, 15))
+    mask = patch(*inside) + patch(*outside)
+    seen = sight(shortcut, mask)
+    view = STRATEGIES["early_inside"](shortcut, seen, ReclassifyConfig())
+    assert isinstance(view, View)
+    changed = (view.tensor - seen.tensor).abs().amax(0) > 1e-6
+    assert changed[outside].all()
+    changed[outside] = False
+    assert not changed.any()
+
+
+def test_the_mask_crop_looks_for_evidence_on_the_animal(shortcut: Classifier) -> None:
+    mask = 3 * patch(slice(0, 20), slice(0, 20)) + patch(slice(50, 60), slice(90, 100))
+    config = ReclassifyConfig(crop_min_pixels=0.1, crop_mass=1.0)
+    x, y, width, height = mask_crop_box(mask, (320, 240), config, input_size=(120, 160), box=BOX)
+    assert x <= 90 / 160 < 100 / 160 <= x + width
+    assert y <= 50 / 120 < 60 / 120 <= y + height
+    assert mask_crop_box(mask, (320, 240), config, input_size=(120, 160))[0] == 0
+
+
+def test_a_crop_never_shows_fewer_pixels_than_the_input_has(shortcut: Classifier) -> None:
+    mask = patch(slice(50, 52), slice(90, 92))
+    _, _, width, height = mask_crop_box(mask, (320, 240), ReclassifyConfig(crop_min_pixels=1), input_size=(120, 160))
+    assert (width * 320, height * 240) == pytest.approx((160, 120))
+
+
+@pytest.mark.parametrize("name", ["early_inside", "box_crop", "early_background"])
+def test_what_does_not_apply_says_why_and_loses_no_row(shortcut: Classifier, name: str) -> None:
+    picture = Image.new("RGB", (320, 240), (90, 110, 80))
+    config = ReclassifyConfig(strategies=(name, "mask_crop"))
+    (row,) = reclassify(shortcut, [picture], [patch(slice(5, 9), slice(5, 9))], config)
+    assert [outcome.strategy for outcome in row] == [name, "mask_crop", "fused"]
+    assert row[0].index is None
+    assert "known" in row[0].reason
+    assert row[2].index is not None
+
+
+def test_an_unknown_strategy_and_uneven_lists_are_refused(shortcut: Classifier) -> None:
+    picture, mask = Image.new("RGB", (320, 240)), patch(slice(5, 9), slice(5, 9))
+    with pytest.raises(InputError, match="no strategy 'zoom'"):
+        reclassify(shortcut, [picture], [mask], ReclassifyConfig(strategies=("zoom",)))
+    with pytest.raises(ValueError, match="as many boxes as pictures"):
+        reclassify(shortcut, [picture], [mask], boxes=[])
+
+
+def test_half_of_the_shortcut_errors_are_recovered_and_right_names_stay(shortcut: Classifier) -> None:
+    cases = [case for case in scene_cases(shortcut, 55, seed=2031) if case.kind != "other"]
+    chosen = [case for case in cases if case.kind == "shortcut"][:20] + [
+        case for case in cases if case.kind == "right"
+    ][:40]
+    assert sum(case.kind == "shortcut" for case in chosen) >= 12
+    outcomes = outcomes_of(shortcut, chosen, use_boxes=True)
+    right = [shortcut.names[row[-1].index or 0] == case.true_id for case, row in zip(chosen, outcomes, strict=True)]
+    errors = [ok for case, ok in zip(chosen, right, strict=True) if case.kind == "shortcut"]
+    kept = [ok for case, ok in zip(chosen, right, strict=True) if case.kind == "right"]
+    assert sum(errors) >= len(errors) / 2, errors
+    # One in 40 is the least that a sample so small can show; the benchmark holds the share to 1 %.
+    assert sum(not ok for ok in kept) <= 1
