@@ -10,6 +10,7 @@ from prefect.logging import get_run_logger
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.batch import run_batch
+from flows.logs import in_batch
 from flows.refresh_error_report import refresh_error_report
 from scd_core.audit.labels_import import import_labels
 from scd_core.errors import InputError
@@ -76,7 +77,8 @@ def audit_batch(
     commits = []
     for batch in batches:
         logger.info("batch %s: %d objects of %s", batch.batch_key, len(batch.objects), batch.batch_date)
-        commits.append(run_batch(job, batch, run_id))
+        with in_batch(batch.batch_key):
+            commits.append(run_batch(job, batch, run_id))
     if job.labels_url is not None:
         imported = import_labels(out, job.labels_url)
         logger.info(

@@ -10,6 +10,7 @@ from scd_core.audit.schema import table_from_rows
 from scd_core.identify.classifier import shared_model
 from scd_core.job import Shard
 from scd_core.masks.rows import mask_predictions
+from tasks.gpu import gpu_slot
 from tasks.shards import kept, shard_key
 
 __all__ = ["mask_shard"]
@@ -30,7 +31,8 @@ def mask_shard(predictions: pa.Table, media: pa.Table, shard: Shard, number: int
     def compute() -> pa.Table:
         classifier = shared_model(shard.model, shard.config.classify.device, shard.model_digest)
         by_id = {row["media_id"]: row for row in media.to_pylist()}
-        rows = mask_predictions(predictions.to_pylist(), by_id, classifier, shard.source, shard.config)
+        with gpu_slot(str(classifier.device)):
+            rows = mask_predictions(predictions.to_pylist(), by_id, classifier, shard.source, shard.config)
         return table_from_rows("masks", rows)
 
     return kept(shard, "masks", shard_key(predictions, "target_id"), compute)

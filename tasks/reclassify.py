@@ -10,6 +10,7 @@ from scd_core.audit.schema import table_from_rows
 from scd_core.identify.classifier import shared_model
 from scd_core.job import Shard
 from scd_core.reclassify.rows import reclassify_predictions
+from tasks.gpu import gpu_slot
 from tasks.shards import kept, shard_key
 
 __all__ = ["reclassify_shard"]
@@ -29,14 +30,15 @@ def reclassify_shard(predictions: pa.Table, masks: pa.Table, media: pa.Table, sh
 
     def compute() -> pa.Table:
         classifier = shared_model(shard.model, shard.config.classify.device, shard.model_digest)
-        rows = reclassify_predictions(
-            predictions.to_pylist(),
-            {row["target_id"]: row for row in masks.to_pylist()},
-            {row["media_id"]: row for row in media.to_pylist()},
-            classifier,
-            shard.source,
-            shard.config,
-        )
+        with gpu_slot(str(classifier.device)):
+            rows = reclassify_predictions(
+                predictions.to_pylist(),
+                {row["target_id"]: row for row in masks.to_pylist()},
+                {row["media_id"]: row for row in media.to_pylist()},
+                classifier,
+                shard.source,
+                shard.config,
+            )
         return table_from_rows("reclassifications", rows)
 
     return kept(shard, "reclassifications", shard_key(predictions, "target_id"), compute)

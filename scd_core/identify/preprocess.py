@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
 from PIL import Image
 from torch import Tensor
 from torchvision.transforms import InterpolationMode
@@ -13,7 +12,11 @@ from torchvision.transforms import functional as F
 if TYPE_CHECKING:
     from scd_core.identify.package import InputSpec
 
-__all__ = ["decode_size", "denormalise", "preprocess"]
+__all__ = ["OVERSAMPLING", "decode_size", "preprocess"]
+
+OVERSAMPLING = 3
+"""A JPEG decoded at a reduced scale must stay this many times larger than the input: at less than 2.5 times, names of real
+photographs already changed against a full decode, and 3 costs no more than 2 on 12-megapixel photographs."""
 
 
 def preprocess(image: Image.Image, spec: InputSpec) -> Tensor:
@@ -39,13 +42,6 @@ def preprocess(image: Image.Image, spec: InputSpec) -> Tensor:
 
 
 def decode_size(spec: InputSpec, crop: tuple[float, float] = (1.0, 1.0)) -> int:
-    """Shorter side (pixels) to decode a picture at, so that a crop of this relative (width, height) still fills the input."""
+    """Shorter side (pixels) to decode a picture at, so that a crop of this relative (width, height) oversamples the input."""
     side = max(spec.size[0], spec.size[1], spec.resize_size or 0)
-    return round(side / max(0.02, min(crop)))
-
-
-def denormalise(tensor: Tensor, spec: InputSpec) -> Tensor:
-    """Inverse of the normalisation: (..., 3, H, W) -> values in [0, 1]."""
-    mean = torch.tensor(spec.mean, device=tensor.device)[:, None, None]
-    std = torch.tensor(spec.std, device=tensor.device)[:, None, None]
-    return (tensor * std + mean).clamp(0, 1)
+    return round(OVERSAMPLING * side / max(0.02, min(crop)))

@@ -14,15 +14,17 @@ from scd_core.identify.classifier import Classifier
 from scd_core.masks.infill import blend, make_infill
 from scd_core.masks.log_odds import log_odds
 
-__all__ = ["find_strips", "log_odds_drop", "strip_mask"]
+__all__ = ["COMPARED_SIZE", "find_strips", "log_odds_drop", "strip_mask"]
 
-_HEIGHT, _WIDTH = 240, 320
-"""Size at which rows are compared (pixels)."""
+COMPARED_SIZE = 320, 240
+"""Width and height at which rows are compared (pixels)."""
+
+_WIDTH, _HEIGHT = COMPARED_SIZE
 _STILL = 4.0
 """A pixel stands still when it differs by less from its median over the frames (grey levels of 256): JPEG's own noise."""
 _STILL_SHARE = 0.6
 """A row of a strip stands still in at least this share of its pixels and frames; time and temperature change the rest."""
-_MOVING_SHARE = 0.35
+_MOVING_SHARE = 0.5
 """Frames in which the scene itself stands still tell nothing: at most this share of the middle's pixels may."""
 _EDGE = 0.2
 """A strip lies within this share of the height from the top or the bottom edge."""

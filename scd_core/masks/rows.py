@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from PIL import Image
 from scd_core.config import AuditConfig
 from scd_core.identify.classifier import Classifier
 from scd_core.masks.engine import fit_masks
-from scd_core.masks.reliance import log_odds_drop
+from scd_core.masks.reliance import COMPARED_SIZE, find_strips, log_odds_drop, strip_mask
 from scd_core.media import MediaError
 from scd_core.pictures import iter_pictures, located_box
 from scd_core.reclassify.crops import ANIMAL_MARGIN, inside_box
@@ -46,6 +47,7 @@ def mask_predictions(
     """
     results: dict[str, dict[str, Any]] = {}
     pending: list[tuple[Mapping[str, Any], torch.Tensor]] = []
+    frames: dict[str, dict[str, Image.Image]] = defaultdict(dict)
     for row, picture in iter_pictures(rows, media, source, config, classifier.spec.input):
         base = {"target_id": row["target_id"], "media_id": row["media_id"], "detection_id": row["detection_id"]}
         seed = mask_seed(row["target_id"], config.triage.seed)
@@ -61,6 +63,10 @@ def mask_predictions(
             results[row["target_id"]]["failure_reason"] = str(picture)
         else:
             pending.append((row, classifier.preprocess(picture)))
+            if row["detection_id"] is None and (deployment := media[row["media_id"]].get("deployment_id")):
+                # One frame of an event: those of a burst are alike, strip or not.
+                small = picture.resize(COMPARED_SIZE, Image.Resampling.BOX)
+                frames[deployment].setdefault(row["event_id"] or row["media_id"], small)
     if pending:
         seeds = torch.tensor([results[row["target_id"]]["seed"] for row, _ in pending])
         stacked = torch.stack([tensor for _, tensor in pending])
@@ -71,7 +77,17 @@ def mask_predictions(
             masks = fit_masks(
                 classifier.model, stacked.to(classifier.device), targets, config.masks, seeds, on_error="record"
             )
-        drops = _background_drops([row for row, _ in pending], stacked, targets, classifier, config)
+        strips = {deployment: find_strips(list(seen.values())) for deployment, seen in frames.items()}
+        bands = [
+            strips.get(media[row["media_id"]].get("deployment_id") or "") if row["detection_id"] is None else None
+            for row, _ in pending
+        ]
+        inside_of = [located_box(row) for row, _ in pending]
+        shape = stacked.shape[-2:]
+        without_background = [None if box is None else inside_box(box, ANIMAL_MARGIN, shape) for box in inside_of]
+        without_strips = [1 - strip_mask(found, shape) if found else None for found in bands]
+        drops = _drops(without_background, stacked, targets, classifier, config)
+        overlay_drops = _drops(without_strips, stacked, targets, classifier, config)
         for place, (row, _) in enumerate(pending):
             result = results[row["target_id"]]
             if place in masks.failures:
@@ -90,6 +106,8 @@ def mask_predictions(
                 "mass_in_box": inside,
                 "background_reliance": None if inside is None else 1.0 - inside,
                 "background_log_odds_drop": drops.get(place),
+                "overlay_reliance": _mass_on_strips(joint, bands[place]),
+                "overlay_log_odds_drop": overlay_drops.get(place),
                 "iterations": int(masks.iterations[place]),
                 "evaluations": int(masks.evaluations[place]),
                 "is_converged": bool(masks.converged[place]),
@@ -115,24 +133,31 @@ def decode_mask(png: bytes) -> NDArray[np.float32]:
         return (np.asarray(image.convert("L"), dtype=np.float32) / 255).astype(np.float32)
 
 
-def _background_drops(
-    rows: Sequence[Mapping[str, Any]],
+def _drops(
+    keeps: Sequence[torch.Tensor | None],
     images: torch.Tensor,
     targets: torch.Tensor,
     classifier: Classifier,
     config: AuditConfig,
 ) -> dict[int, float]:
-    """Place of each row with an animal box -> fall of its name's log-odds when all outside the box is blurred away."""
-    located = [(place, box) for place, row in enumerate(rows) if (box := located_box(row)) is not None]
+    """Place of each image with something to replace -> fall of its name's log-odds when that is blurred away."""
+    asked = [(place, keep) for place, keep in enumerate(keeps) if keep is not None]
     drops: dict[int, float] = {}
     size = max(1, config.classify.batch_size // 2)
-    for start in range(0, len(located), size):
-        some = located[start : start + size]
+    for start in range(0, len(asked), size):
+        some = asked[start : start + size]
         chosen = [place for place, _ in some]
-        keep = torch.stack([inside_box(box, ANIMAL_MARGIN, images.shape[-2:]) for _, box in some])
+        keep = torch.stack([one for _, one in some])
         found = log_odds_drop(classifier, images[chosen], targets[chosen], keep, config.masks.infill_sigma)
         drops |= zip(chosen, found.tolist())
     return drops
+
+
+def _mass_on_strips(joint: NDArray[np.floating], bands: Sequence[tuple[float, float]] | None) -> float | None:
+    """Share of a map's mass on strips; 0 where there are none, None where it could not be told."""
+    if bands is None:
+        return None
+    return sum(_mass_in(joint, (0.0, top, 1.0, bottom - top)) for top, bottom in bands) if bands else 0.0
 
 
 def _mass_in(joint: NDArray[np.floating], box: tuple[float, float, float, float]) -> float:

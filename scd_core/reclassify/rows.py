@@ -101,9 +101,10 @@ def _row(row: Mapping[str, Any], outcome: Outcome, classifier: Classifier) -> di
             "is_flip": False,
             "reason": outcome.reason,
         }
-    is_kept = outcome.strategy == FUSED and not outcome.is_flip
-    # A decision that keeps the name keeps `unknown` too: the picture's best candidate was not trusted before.
-    name = row["predicted_id"] if is_kept else classifier.names[outcome.index]
+    name = classifier.names[outcome.index]
+    if outcome.strategy == FUSED and name == row["topk"][0]["individual_id"]:
+        # A decision that keeps the name keeps `unknown` too: the picture's best candidate was not trusted before.
+        name = row["predicted_id"]
     result = _base(row, outcome.strategy) | {
         "strategy_status": "ok",
         "predicted_id": name,

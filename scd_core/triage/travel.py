@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 __all__ = ["distance_km", "impossible_travel"]
@@ -43,17 +44,17 @@ def impossible_travel(
     seen: dict[str, list[tuple[datetime, float, float, str, str]]] = defaultdict(list)
     for row in predictions:
         frame = media[row["media_id"]]
-        place = frame.get("latitude"), frame.get("longitude")
+        latitude, longitude = frame.get("latitude"), frame.get("longitude")
         if row["prediction_status"] != "ok" or row["predicted_id"] == "unknown" or frame.get("captured_at") is None:
             continue
-        if any(value is None or not math.isfinite(value) for value in place):
+        if latitude is None or longitude is None or not math.isfinite(latitude + longitude):
             continue
         when = frame["captured_at"] - timedelta(minutes=frame.get("utc_offset_minutes") or 0)
-        seen[row["predicted_id"]].append((when, *place, str(frame.get("deployment_id")), row["target_id"]))
+        seen[row["predicted_id"]].append((when, latitude, longitude, str(frame.get("deployment_id")), row["target_id"]))
     found: set[str] = set()
     for sightings in seen.values():
         sightings.sort(key=lambda one: (one[0], one[4]))
-        for (t0, lat0, lon0, where0, id0), (t1, lat1, lon1, where1, id1) in zip(sightings, sightings[1:], strict=False):
+        for (t0, lat0, lon0, where0, id0), (t1, lat1, lon1, where1, id1) in pairwise(sightings):
             hours = (t1 - t0).total_seconds() / 3600
             if where0 != where1 and distance_km(lat0, lon0, lat1, lon1) > max_speed_kmh * hours:
                 found |= {id0, id1}

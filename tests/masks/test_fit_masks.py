@@ -114,7 +114,7 @@ def test_reference_is_the_published_setting() -> None:
     config = SCDConfig.reference()
     assert (config.samples, config.steps, config.learning_rate, config.eps, config.mask_size) == (8, 100, 10, 0.1, None)
     assert (config.area_weight, config.variation_weight, config.ramp_steps, config.temperature) == (1e-3, 1e-2, 5, 1)
-    assert not config.antithetic and config.pixel_unit == "image"
+    assert not config.antithetic and config.pixel_unit == "image" and config.score_unit == "log_odds"
     assert 10 * 2 * SCDConfig().samples * SCDConfig().steps <= 2 * config.samples * config.steps
 
 

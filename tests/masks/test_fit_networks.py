@@ -97,3 +97,26 @@ def test_jaguars_masked_and_cropped_are_named_better_than_whole(photographs: Pat
     assert (cropped == JAGUAR).sum() >= 2
     assert np.mean(energy) > 0.5
     assert masks.evaluations.max() <= 100
+
+
+def test_mask_does_not_depend_on_the_network_s_temperature() -> None:
+    class Scaled(nn.Module):
+        def __init__(self, model: nn.Module) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            # Two classes: their log-odds scale with the logits, as those of many classes do at the confident end.
+            return 4 * self.model(images)
+
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(3, 8, 4, 4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2)
+    ).double()
+    images, targets = 3 * torch.randn(2, 3, 32, 32, dtype=torch.float64), torch.tensor([0, 1])
+    config = SCDConfig(mask_size=8)
+    masks, scaled = fit_masks(model, images, targets, config), fit_masks(Scaled(model), images, targets, config)
+    torch.testing.assert_close(masks.joint, scaled.joint)
+    published = config.model_copy(update={"score_unit": "log_odds"})
+    different = fit_masks(Scaled(model), images, targets, published).joint
+    assert not torch.allclose(fit_masks(model, images, targets, published).joint, different, atol=1e-3)
