@@ -34,17 +34,17 @@ _FRAMES = """
     CREATE OR REPLACE TEMP TABLE frames AS
     WITH numbered AS (SELECT i, $batch * $n + i AS g, ($batch * $n + i) // 3 AS e FROM range($n) numbers(i)),
     drawn AS (
-        SELECT *, hash(e * 8 + 1) % 40 AS camera, hash(e * 8 + 2) % 60 AS true, hash(e * 8 + 3) % 1000 AS luck,
+        SELECT *, hash(e * 8 + 1) % 40 AS camera, hash(e * 8 + 2) % 60 AS owner, hash(e * 8 + 3) % 1000 AS luck,
             hash(g * 8 + 4) % 1000 AS chance
         FROM numbered
     ),
     named AS (
-        SELECT *, CASE WHEN camera = 7 AND true = 3 AND luck < 700 THEN 11 WHEN luck < 40 THEN hash(e * 8 + 5) % 60
-            ELSE true END AS name
+        SELECT *, CASE WHEN camera = 7 AND owner = 3 AND luck < 700 THEN 11 WHEN luck < 40 THEN hash(e * 8 + 5) % 60
+            ELSE owner END AS name
         FROM drawn
     )
-    SELECT *, md5(g::VARCHAR) AS media_id, name <> true AS is_wrong,
-        greatest(0.05, least(0.999, 0.95 - (name <> true)::INT * 0.35 - chance / 4000)) AS probability,
+    SELECT *, md5(g::VARCHAR) AS media_id, name <> owner AS is_wrong,
+        greatest(0.05, least(0.999, 0.95 - (name <> owner)::INT * 0.35 - chance / 4000)) AS probability,
         i % $masked = 0 AS is_masked,
         TIMESTAMP '2026-01-01' + INTERVAL ($batch) HOUR + INTERVAL (i) SECOND AS captured_at
     FROM named
@@ -99,7 +99,7 @@ _COLUMNS = {
         "target_id": "media_id",
         "strategy": "strategy",
         "strategy_status": "'ok'",
-        "predicted_id": "printf('ind%02d', CASE WHEN camera = 7 THEN true ELSE name END)",
+        "predicted_id": "printf('ind%02d', CASE WHEN camera = 7 THEN owner ELSE name END)",
         "probability": "0.8",
         "is_flip": "is_wrong AND camera = 7",
     },
@@ -140,7 +140,7 @@ def write_audit(out: str, millions: float) -> None:
                 "file": "printf('C%02d', camera) || '/' || media_id || '.jpg'",
                 # A tenth was labelled before its pictures were seen and waits to be matched.
                 "media_id": "CASE WHEN chance >= 100 THEN media_id END",
-                "individual_id": "printf('ind%02d', true)",
+                "individual_id": "printf('ind%02d', owner)",
                 "label_source": "'csv'",
                 "labelled_by": "'person' || e % 3",
                 "labelled_at": "TIMESTAMPTZ '2027-06-01 00:00:00+00'",

@@ -133,7 +133,7 @@ class SCDConfig(Settings):
         description="what the score is counted in: log-odds, or the range of the image's own logits (largest minus "
         "mean), so that a mask depends neither on the network's temperature nor on its number of classes",
     )
-    area_weight: float = Field(4e-4, ge=0, description="cost of evidence, lambda_1 (score per pixel)")
+    area_weight: float = Field(2e-4, ge=0, description="cost of evidence, lambda_1 (score per pixel)")
     variation_weight: float = Field(
         2e-4,
         ge=0,
@@ -145,7 +145,7 @@ class SCDConfig(Settings):
     learning_rate_decay: float = Field(1.0, gt=0, le=1, description="factor on the step size after every step")
     betas: tuple[float, float] = Field((0.9, 0.999), description="decay of AdamW's two moments")
     eps: float = Field(
-        4e-4, gt=0, description="AdamW's epsilon (score per logit and pixel; a cell's is that of all its pixels)"
+        3e-4, gt=0, description="AdamW's epsilon (score per logit and pixel; a cell's is that of all its pixels)"
     )
     weight_decay: float = Field(0.0, ge=0, description="AdamW's decoupled weight decay (per step and step size)")
     infill: Literal["blur", "mean", "noise", "local_mean", "background"] = Field(

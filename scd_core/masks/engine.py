@@ -24,6 +24,7 @@ from scd_core.masks.working_set import WorkingSet
 
 __all__ = ["fit_masks"]
 
+_DEFAULT = SCDConfig()
 _MAPS = 2
 """Sufficient and destroying."""
 _LEAST_UNIT = 1e-3
@@ -34,7 +35,7 @@ def fit_masks(
     model: Model,
     images: torch.Tensor,
     targets: torch.Tensor,
-    config: SCDConfig | None = None,
+    config: SCDConfig = _DEFAULT,
     seeds: torch.Tensor | None = None,
     contrast: torch.Tensor | None = None,
     *,
@@ -57,7 +58,7 @@ def fit_masks(
             back as it was given, after an error as well.
         images: (N, 3, H, W) floats, normalised as the model wants them; any device.
         targets: (N,) integers in [0, K), the class that each mask explains.
-        config: settings; None is the default setting, ``SCDConfig.reference()`` the published one.
+        config: settings; ``SCDConfig.reference()`` is the published one.
         seeds: (N,) integers, the noise of each image; None gives every image ``config.seed``.
         contrast: (N,) integers in [0, K), a rival class per image; the score is then logit(target) - logit(rival).
         backgrounds: (N, 3, H, W) or (1, 3, H, W), the infill where ``config.infill`` is `background`.
@@ -77,7 +78,6 @@ def fit_masks(
         >>> masks.joint.shape
         torch.Size([2, 8, 8])
     """
-    config = SCDConfig() if config is None else config
     check_request(images, targets, seeds, contrast, backgrounds)
     if config.infill == "background" and backgrounds is None:
         raise ValueError("backgrounds: expected images to fill in, as config.infill is background, got None")
