@@ -34,7 +34,7 @@ check: setup
 	$(BIN)/mypy
 
 test: setup
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow" --numprocesses 2 --dist loadfile
 
 # Kills, faults on the wire, races, full disks, fuzzing: long.
 faults: setup
@@ -45,7 +45,7 @@ demo: setup
 
 docs: setup
 	$(BIN)/python -m scd_core.config_doc
-	$(BIN)/python -m scd_core.audit.tables_doc
+	$(BIN)/python -m scd_core.audit.tables_doc > docs/tables.md
 
 clean:
 	rm -rf $(VENV) demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

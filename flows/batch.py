@@ -79,6 +79,7 @@ def run_batch(job: Job, batch: Batch, run_id: str) -> dict[str, Any]:
         "source": clean_url(job.source),
         "started_at": started,
         "config": job.config.model_dump_json(),
+        "individuals": sorted(set(job.spec.labels)),
         "device": str(resolve_device(job.config.classify.device)),
         "seconds": list(stages.seconds.items()),
     }

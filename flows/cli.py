@@ -106,7 +106,7 @@ def report(out: Audit, config: Config = None) -> None:
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option("--out", help="folder for scenes, audit and report")] = Path("demo"),
-    events: Annotated[int, typer.Option("--events", min=10, help="bursts to render")] = 160,
+    events: Annotated[int, typer.Option("--events", min=10, help="bursts to render")] = 120,
     seed: Annotated[int, typer.Option("--seed", min=0, help="seed of the scenes")] = 7,
 ) -> None:
     """Scenes, audit, report: no network, no GPU."""
