@@ -13,6 +13,7 @@ from flows.batch import run_batch
 from flows.logs import in_batch
 from flows.refresh_error_report import refresh_error_report
 from scd_core.audit.labels_import import import_labels
+from scd_core.audit.report_state import is_report_current
 from scd_core.errors import InputError
 from scd_core.identify.classifier import resolve_device
 from scd_core.job import list_job, plan_job, prepare_job
@@ -91,7 +92,7 @@ def audit_batch(
         "n_waiting": n_waiting,
         "report": None,
     }
-    if report and (commits or job.labels_url is not None):
+    if report and (commits or job.labels_url is not None or not is_report_current(out)):
         result["report"] = refresh_error_report(out, config)
     _publish(result, source)
     return result

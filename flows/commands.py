@@ -8,6 +8,7 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.table import Table
 
+from scd_core.audit.report_state import is_report_current
 from scd_core.job import count_new, list_job, prepare_job
 
 __all__ = ["print_query", "rebuild_report", "run_audit", "run_nightly", "say"]
@@ -23,7 +24,7 @@ def run_audit(console: Console, runner: Literal["threads", "ray"], **parameters:
     """
     job = prepare_job(**parameters)
     objects, _ = list_job(job)
-    if count_new(job, objects) or job.labels_url is not None:
+    if count_new(job, objects) or job.labels_url is not None or not is_report_current(parameters["out"]):
         from flows.audit_batch import audit_batch, runner_for
         from flows.progress import show_bars
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
-import tempfile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import yaml
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.deployments.runner import EntrypointType, RunnerDeployment
+from prefect.events import DeploymentEventTrigger
+from prefect.exceptions import PrefectHTTPStatusError
+from prefect.flows import load_flow_from_entrypoint
+from prefect.schedules import Schedule
 
 from flows.deploy_file import Deployment, packaged_file, render
 from flows.server import api_url, lost_runs_automation
@@ -39,24 +42,51 @@ def register(wanted: Deployment, prefect_file: Path | None = None) -> list[str]:
         content = render(wanted, yaml.safe_load(path.read_text(encoding="utf-8")))
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
         raise InputError(f"{path}: not the prefect.yaml of trapaudit ({error!r})") from error
-    url = api_url()
-    asyncio.run(_prepare(wanted, content))
-    with tempfile.TemporaryDirectory() as folder:
-        filled = Path(folder) / "prefect.yaml"
-        filled.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
-        command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(filled)]
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            env=os.environ | {"PREFECT_API_URL": url, "COLUMNS": "500"},
-            check=False,
-        )
-    if done.returncode:
-        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        raise RunError(f"prefect deploy failed: {lines[-1].strip() if lines else done.returncode}")
-    asyncio.run(_limit(wanted, content))
+    api_url()
+    try:
+        asyncio.run(_register(wanted, content))
+    except PrefectHTTPStatusError as error:
+        raise RunError(f"the Prefect server refused: {str(error).splitlines()[0]}") from error
     return [item["name"] for item in content["deployments"]]
+
+
+async def _register(wanted: Deployment, content: dict[str, Any]) -> None:
+    await _prepare(wanted, content)
+    for item in content["deployments"]:
+        await _deployment(item).aapply()
+    await _limit(wanted, content)
+
+
+def _deployment(item: dict[str, Any]) -> RunnerDeployment:
+    """One entry of prefect.yaml as what Prefect registers."""
+    limit, pool = item["concurrency_limit"], item["work_pool"]
+    return RunnerDeployment.from_flow(
+        load_flow_from_entrypoint(item["entrypoint"]),
+        item["name"],
+        entrypoint_type=EntrypointType.MODULE_PATH,
+        parameters=item["parameters"],
+        description=item["description"],
+        version=str(item["version"]),
+        tags=item["tags"],
+        enforce_parameter_schema=item["enforce_parameter_schema"],
+        work_pool_name=pool["name"],
+        work_queue_name=pool["work_queue_name"],
+        job_variables=pool["job_variables"],
+        schedules=[_schedule(**schedule) for schedule in item["schedules"]],
+        concurrency_limit=ConcurrencyLimitConfig(
+            limit=limit["limit"],
+            collision_strategy=ConcurrencyLimitStrategy(limit["collision_strategy"]),
+            grace_period_seconds=limit["grace_period_seconds"],
+        ),
+        triggers=[DeploymentEventTrigger.model_validate(trigger) for trigger in item.get("triggers", ())],
+    )
+
+
+def _schedule(interval: int | None = None, **values: Any) -> Schedule:
+    """One schedule of prefect.yaml; an interval (s) counts from a fixed moment, so that deploying again moves nothing."""
+    if interval is None:
+        return Schedule(**values)
+    return Schedule(interval=timedelta(seconds=interval), anchor_date=datetime(2026, 1, 1, tzinfo=UTC), **values)
 
 
 async def _prepare(wanted: Deployment, content: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
+from scd_core.audit.report_state import mark_report, report_state
 from scd_core.config import AuditConfig, load_config
 from tasks.report import derive_errors, draw_report
 
@@ -25,8 +26,10 @@ def refresh_error_report(out: str, config: str | dict[str, Any] | None = None) -
         Counts of errors and slices, and ``report``, the page's address.
     """
     settings = AuditConfig.from_mapping(config, "config") if isinstance(config, dict) else load_config(config)
+    state = report_state(out)
     summary = derive_errors(out, settings)
     address = draw_report(out, settings)
+    mark_report(out, state)
     text = "\n".join(f"- {name}: {value}" for name, value in summary.items())
     create_markdown_artifact(key="error-report", markdown=f"# Error report\n\n{text}\n\n{address}\n")
     return summary | {"report": address}

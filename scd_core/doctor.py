@@ -142,9 +142,9 @@ def check_software() -> Check:
     fastapi = tuple(int(part) for part in versions["fastapi"].split(".")[:2])
     return Check(
         "software",
-        (0, 150) <= fastapi < (0, 155),
+        fastapi == (0, 150),
         ", ".join(f"{name} {version}" for name, version in versions.items()),
-        "pip install 'fastapi>=0.150,<0.155': Prefect's server fails outside of it",
+        "pip install 'fastapi>=0.150,<0.151': Prefect's server fails outside of it",
     )
 
 

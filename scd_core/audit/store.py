@@ -101,6 +101,24 @@ class AuditStore:
             return True
         return self._write(lambda: self.storage.create(path, data), path)
 
+    def get_file(self, relative: str) -> bytes | None:
+        """Content of a file such as the report; None where there is none.
+
+        Args:
+            relative: path below OUT; its parts are plain names.
+
+        Raises:
+            ValueError: the path would lead outside OUT.
+            RunError: it could not be read.
+        """
+        path = self._path(*relative.split("/"))
+        if not self.storage.exists(path):
+            return None
+        try:
+            return self.storage.read(path)
+        except OSError as error:
+            raise RunError(f"{self.storage.uri_of(path)}: cannot be read ({_why(self.storage, error)})") from error
+
     # batches
 
     def open_batch(self, batch_key: str, run_id: str) -> str:

@@ -80,7 +80,7 @@ async def held() -> dict[str, Any]:
         limit = await client.read_global_concurrency_limit_by_name("gpu-host1")
         return {
             "deployments": [
-                (item.id, item.name, item.parameters, item.tags, item.version, item.entrypoint, item.pull_steps,
+                (item.id, item.name, item.parameters, item.tags, item.version, item.entrypoint, item.pull_steps or [],
                  item.enforce_parameter_schema, item.global_concurrency_limit and item.global_concurrency_limit.limit,
                  sorted((s.slug, str(s.schedule), s.active) for s in item.schedules))
                 for item in deployments

@@ -131,7 +131,14 @@ def test_run_commits_then_does_nothing_then_takes_the_late_file(
     assert first.code == 0, first.err
     assert f"{len(files) - 1} media" in first.err
     again = run(source=source, config=config)
-    assert (again.code, "nothing to do" in again.err) == (0, True)
+    assert (again.code, "nothing to do" in again.err, "report:" in again.err) == (0, True, False)
+
+    # A run that died between its commit and its report: the next one has no images to name, and draws the page.
+    (out / "report" / "index.html").unlink()
+    (out / "report" / "covers.txt").unlink()
+    mended = run(source=source, config=config)
+    assert (mended.code, "report:" in mended.err) == (0, True)
+    assert (out / "report" / "index.html").stat().st_size > 1000
 
     late = source / files[-1].relative_to(card / "images")
     late.parent.mkdir(parents=True, exist_ok=True)
