@@ -63,7 +63,7 @@ def judge_world(world: World, config: AuditConfig) -> tuple[dict[str, Any], list
         )
         for planted in hits:
             named[planted.kind] = True
-            found[planted.kind] = found.get(planted.kind, False) or row["cause"] == planted.cause
+            found[planted.kind] = found.get(planted.kind, False) or row["cause"] in planted.causes
     result = {
         "n_labels": world.tables["labels"].num_rows,
         "n_tests": slices[0]["n_tests"] if slices else 0,

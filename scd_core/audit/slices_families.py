@@ -17,6 +17,9 @@ __all__ = ["FamilyTests", "family_tests", "total_sums"]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
+UNKNOWN = "unknown"
+"""The name of an individual that is none of the known ones."""
+
 
 @dataclass(frozen=True)
 class FamilyTests:
@@ -47,7 +50,8 @@ def family_tests(
       are called B: a rare individual is named wrongly more often than rightly by nothing but ordinary confusion. So the
       test compares how often events that are not of B are called B, inside and outside the other key's value, or, where
       there is no other key, with how often they are called another wrong name, on average; ``base_rate`` is the share of
-      wrong among those called B that this would give.
+      wrong among those called B that this would give. The name ``unknown`` alone is not tested: it is what a doubtful
+      picture is called by design, so holding it against the average individual would always condemn it.
 
     Args:
         data: the labelled rows.
@@ -85,6 +89,8 @@ def _test_names(data: SliceData, family: tuple[str, ...], config: SliceConfig) -
 
     # The cells (group, B): rows of the group that are called B, and those of them that are wrong.
     is_called = (named[inside] >= 0) & is_tested[group] & (data.is_wrong[inside] | (not by_pair))
+    if not others and not by_pair and UNKNOWN in data.values["predicted_id"]:
+        is_called &= named[inside] != data.values["predicted_id"].index(UNKNOWN)
     rows = inside[is_called]
     cells, cell = np.unique(group[is_called] * n_names + named[rows], return_inverse=True)
     of, name = cells // n_names, cells % n_names
