@@ -161,7 +161,7 @@ def _choose(
         busy["where"].add(c)
         b = other(a)
         keys = of_camera(c) | of_pair(a, b) | {"light": {"infrared"}, "hour": _INFRARED}
-        naming = ("camera_id", "deployment_id", "true_id", "pair")
+        naming: tuple[str, ...] = ("camera_id", "deployment_id", "true_id", "pair")
         return Planted(kind, ("confusable_pair",), keys, naming), (who == a) & (where == c) & infrared, 0.75, b
     if kind == "ghosts":
         c = rank(np.bincount(where), "where", 150)
@@ -329,8 +329,11 @@ def _tables(
         "labelled_at": [START + timedelta(days=300)] * labelled.size,
         "imported_at": [START + timedelta(days=301)] * labelled.size,
     }
-    runs = {name: [value[0]] for name, value in stamp.items() if name != "media_id"}
-    runs |= {"finished_at": [START + timedelta(days=299)], "individuals": [[_called(one, known) for one in range(known)]]}
+    runs: dict[str, list[Any]] = {name: [value[0]] for name, value in stamp.items() if name != "media_id"}
+    runs |= {
+        "finished_at": [START + timedelta(days=299)],
+        "individuals": [[_called(one, known) for one in range(known)]],
+    }
     found = {"media": media, "predictions": predictions, "masks": masks, "reclassifications": again, "labels": labels}
     return {table: _arrow(table, columns) for table, columns in (found | {"runs": runs}).items()}
 

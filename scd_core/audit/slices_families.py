@@ -68,7 +68,7 @@ def family_tests(
     listed = tested & (sums.n_errors >= config.min_errors)
     sums = sums[listed]
     ordinary = ordinary_rates(total)
-    rate, n = effective_counts(sums, ordinary)
+    rate, n = _told(sums, ordinary)
     base_rate, base_n = effective_counts(total.minus(sums), ordinary)
     p_value = _p_value(sums, ordinary, base_rate, base_n)
     return FamilyTests(
@@ -123,7 +123,7 @@ def _test_names(data: SliceData, family: tuple[str, ...], config: SliceConfig) -
         ordinary = _ratio(base.wrong, base.weight)
     base_rate, base_n = effective_counts(base, ordinary)
     p_value = _p_value(exposed, ordinary, base_rate, base_n * (n_names - 1 if not others and not by_pair else 1))
-    rate, n = effective_counts(shown, ordinary if by_pair else ordinary_rates(everything))
+    rate, n = _told(shown, ordinary if by_pair else ordinary_rates(everything))
     lift = _lift(effective_counts(exposed, ordinary)[0], base_rate)
     if not by_pair:
         expected = base_rate * exposed.weight.sum(axis=1)
@@ -134,6 +134,14 @@ def _test_names(data: SliceData, family: tuple[str, ...], config: SliceConfig) -
 
 def _lift(rate: Floats, base_rate: Floats) -> Floats:
     return np.divide(rate, base_rate, out=np.full(rate.shape, np.inf), where=base_rate > 0)
+
+
+def _told(sums: Sums, ordinary: Floats) -> tuple[Floats, Floats]:
+    """Rates and effective events of slices; one whose controls were never drawn shows only what was flagged, so its rate is
+    worth no more events than with the one that is missing."""
+    rate, n = effective_counts(sums, ordinary)
+    _, with_missing = effective_counts(sums, ordinary, with_unseen=True)
+    return rate, np.where(sums.weight[:, 1] > 0, n, np.minimum(n, with_missing))
 
 
 def _p_value(sums: Sums, ordinary: Floats, base_rate: Floats, base_n: Floats) -> Floats:

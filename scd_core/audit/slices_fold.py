@@ -70,8 +70,10 @@ def fold(data: SliceData, rows: list[dict[str, Any]], config: SliceConfig) -> No
             if row is best:
                 continue
             of_row = members[row["slice_id"]]
+            is_same = of_row.name == found.name and np.array_equal(of_row.rows, found.rows)
             touches = _shares(of_row, explained, data.event.size)
-            if touches and (_is_no_worse(row, best) or not rest.differs(of_row, cut / row["n_tests"], config)):
+            is_no_more = _is_no_worse(row, best) or not rest.differs(of_row, cut / row["n_tests"], config)
+            if is_same or (touches and is_no_more):
                 row["folded_into"] = best["slice_id"]
             else:
                 remaining.append(row)
