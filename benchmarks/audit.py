@@ -124,7 +124,8 @@ def run(report: Report, n_worlds: int, n_empty: int, n_other: int, seeds: Sequen
     report.summary = _summary(first, held["first"]) | _by_kind(first, KINDS)
     report.summary["n_intervals"] = len(held["first"])
     sampled = [shape for shape in SHAPES if shape != "flagged"]
-    for name, shapes in {"other": sampled} | {f"other_{shape}": [shape] for shape in SHAPES}.items():
+    groups: dict[str, list[str]] = {"other": sampled} | {f"other_{shape}": [shape] for shape in SHAPES}
+    for name, shapes in groups.items():
         rows = [row for row in report.rows if row["maker"] in shapes]
         found = _summary(rows, [one for shape in shapes for one in held[shape]])
         report.summary |= {f"{name}_{key}": value for key, value in found.items()}
@@ -133,6 +134,7 @@ def run(report: Report, n_worlds: int, n_empty: int, n_other: int, seeds: Sequen
 
 
 def _summary(rows: list[dict[str, Any]], held: list[tuple[bool, float]]) -> dict[str, float | None]:
+    """Found, false and covered over some worlds."""
     planted = [row for row in rows if row["planted"]]
     empty = [row for row in rows if not row["planted"]]
     n_planted = sum(len(row["planted"]) for row in planted)
