@@ -83,7 +83,8 @@ def fold(data: SliceData, rows: list[dict[str, Any]], config: SliceConfig) -> No
 
 def _join_parts(data: SliceData, rows: list[dict[str, Any]], members: dict[str, Members]) -> None:
     """Say once what several parts say: two or more values of one circumstance at the same place, which together hold most
-    of the place's errors and have its cause, are folded into the place."""
+    of the place's errors and have its cause, are folded into the place. Where the place stands, so is each part that errs no
+    more than it, as far as its interval tells."""
     by_values = {frozenset(row["slice"]): row for row in rows}
     parts: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in rows:
@@ -98,7 +99,11 @@ def _join_parts(data: SliceData, rows: list[dict[str, Any]], members: dict[str, 
         whole, of_whole = wholes[identity], members[identity].errors
         held = np.unique(np.concatenate([members[row["slice_id"]].errors for row in some] or [of_whole[:0]]))
         causes = {_main_cause(data, members[row["slice_id"]]) for row in (whole, *some)}
-        if len(some) < 2 or len(causes) > 1 or np.isin(of_whole, held).mean() < _MOST:
+        if whole.get("folded_into") is None:  # it stands: a part has to err more than it
+            some = [row for row in some if row["ci_low"] <= whole["error_rate"]]
+        elif len(some) < 2 or np.isin(of_whole, held).mean() < _MOST:
+            continue
+        if len(causes) > 1 or not some:
             continue
         joined = {row["slice_id"] for row in some}
         for row in rows:
