@@ -427,7 +427,7 @@ def test_nothing_but_flagged_pictures_labelled_is_said(tmp_path: Path) -> None:
     for n_controls, is_said in ((0, True), (1, False)):
         if n_controls:
             label(out, tmp_path, {"control.jpg": "Luna"}, name="control.csv")
-        refresh_report_tables(out)
+        refresh_report_tables(out, now=datetime(2026, 6, 1, 6, n_controls, tzinfo=UTC))
         write_report(out, AuditConfig())
         said = (Path(out) / "report" / "index.html").read_text("utf-8")
         assert ("Only flagged pictures are labelled" in said) is is_said
