@@ -22,8 +22,8 @@ _WEAK = [CAUSES.index("confusable_pair"), CAUSES.index("unexplained")]
 """Causes that say only that no other one showed."""
 _MOST = 0.7
 """Share of a place's errors that its parts must hold to be said as one."""
-_CIRCUMSTANCES = ("deployment_id", "light", "hour", "flank", "quality", "model_digest", "labelled_by")
-"""Keys whose values may be joined: they say when and how, not where or who."""
+_CIRCUMSTANCES = ("deployment_id", "light", "hour", "model_digest", "labelled_by")
+"""Keys whose values may be joined: they say when and by whom, not where, who or why."""
 _SPLIT = 0.01
 """Level, over all splits tried, at which a slice is seen as made of unlike parts."""
 
