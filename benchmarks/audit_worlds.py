@@ -41,10 +41,10 @@ START = datetime(2026, 1, 1)
 
 @dataclass(frozen=True)
 class Planted:
-    """One planted error: what a slice may name it by, and the cause it has."""
+    """One planted error: what a slice may name it by, and the causes that are right for it."""
 
     kind: str
-    cause: str
+    causes: tuple[str, ...]  # any of them is right
     keys: dict[str, set[str]]  # key -> values that belong to it; a slice with another value of such a key is not it
     naming: tuple[str, ...]  # keys of which a slice must have at least one to name the error
 
@@ -263,7 +263,7 @@ def _plant(rng: np.random.Generator, kind: str, size: float, events: dict[str, n
 
 
 def _planted(kind: str, keys: dict[str, set[str]], naming: tuple[str, ...]) -> Planted:
-    return Planted(kind, _CAUSE[kind], keys, naming)
+    return Planted(kind, (_CAUSE[kind],), keys, naming)
 
 
 def _camera_keys(camera: int) -> dict[str, set[str]]:

@@ -36,6 +36,10 @@ def derive_errors(
     say), pi is the labelled share of the row's stratum (selected for a reason, or not) over the larger of the batch's two
     shares. A row without a name has no inclusion probability; its pi is 1.
 
+    Where nothing but flagged rows was labelled, rates are shares of what was flagged, and no weight can mend that.
+    ``control_probability`` lets :func:`scd_core.audit.slices.find_slices` be as careful there as the missing control sample
+    asks for.
+
     Args:
         out: OUT, or a database with the audit's tables (:func:`scd_core.audit.query.open_tables`).
         config: thresholds of the causes and suspicions (section ``slices``), speed limit (section ``triage``).
@@ -165,6 +169,13 @@ _WEIGHTS = """
     SELECT batch_key, has_reason, n_labelled / n / nullif(max(n_labelled / n) OVER batch, 0) AS share
     FROM strata WINDOW batch AS (PARTITION BY batch_key) QUALIFY sum(n_unselected) OVER batch > 0;
 
+    CREATE OR REPLACE TEMP TABLE control_shares AS
+    SELECT batch_key, CASE WHEN count(*) FILTER (inclusion_probability < 1) > 0 THEN
+        coalesce(min(inclusion_probability) FILTER (inclusion_probability > 0 AND inclusion_probability < 1), 0.05)
+        END AS control_probability
+    FROM predictions WHERE prediction_status = 'ok' AND batch_key IN (SELECT batch_key FROM labelled)
+    GROUP BY batch_key;
+
     CREATE OR REPLACE TEMP TABLE event_sizes AS
     SELECT batch_key, event_id, count(*) AS n_frames FROM predictions
     WHERE prediction_status = 'ok' AND event_id IN (
@@ -235,12 +246,14 @@ _SCORED = """
             ) AS true_probability,
             CASE WHEN prediction_status <> 'ok' THEN 1
                 ELSE coalesce(nullif(share, 0), nullif(inclusion_probability, 0), 1) END AS label_probability,
+            CASE WHEN share IS NULL THEN control_shares.control_probability END AS control_probability,
             1 / (coalesce(n_frames, 1) * label_probability) AS event_weight
         FROM joined
         LEFT JOIN evidence USING (batch_key, target_id)
         LEFT JOIN chosen_media USING (batch_key, media_id)
         LEFT JOIN known ON joined.model_digest = known.model_digest AND joined.true_id = known.individual_id
         LEFT JOIN event_sizes USING (batch_key, event_id)
+        LEFT JOIN control_shares ON joined.batch_key = control_shares.batch_key
         LEFT JOIN label_shares ON joined.batch_key = label_shares.batch_key
             AND (inclusion_probability >= 1) = label_shares.has_reason
     )

@@ -138,6 +138,10 @@ FIELDS: dict[str, Field] = {
     "is_current": Field(pa.bool_(), "from the newest run over this target; slices count only such rows"),
     "quality": Field(pa.string(), "`good`, `blurred` or `dark`, against other pictures of the same camera and light"),
     "label_probability": Field(pa.float64(), "probability with which the row came to be labelled, 0-1"),
+    "control_probability": Field(
+        pa.float64(),
+        "probability with which triage drew the batch's rows that had no reason, 0-1; null where labels reach beyond triage",
+    ),
     "event_weight": Field(
         pa.float64(), "events that the row stands for in rates: 1 / (label_probability * predictions of its event)"
     ),
@@ -226,7 +230,7 @@ TABLES: dict[str, list[str]] = {
         "is_infrared", "true_id", "predicted_id", "probability", "final_id", "final_probability", "error_type",
         "is_labelled", "is_suspected", "suspicion_reasons", "cause", "cause_evidence", "is_masked", "is_recovered",
         "is_broken", "is_current", "flank", "labelled_by", "quality", "background_reliance", "inclusion_probability",
-        "label_probability", "event_weight",
+        "label_probability", "control_probability", "event_weight",
     ],
     "error_slices": [
         "report_id", "slice_id", "slice", "family", "n_events", "n_images", "n_errors", "n_effective", "error_rate",

@@ -151,11 +151,16 @@ def slice_data(errors: pa.Table) -> SliceData:
 
 
 def _unseen(rows: pa.Table, probability: Floats) -> Floats:
-    """Weight of one sampled event more than one certain event has, in each row's batch."""
+    """Weight of one sampled event more than one certain event has, in each row's batch.
+
+    In a batch without a labelled control it is that of the controls it could have had.
+    """
     if not probability.size:
         return np.zeros(0)
     batch, names = _encode(rows["batch_key"])
     largest, smallest = np.zeros(len(names)), np.full(len(names), np.inf)
+    if "control_probability" in rows.column_names:
+        np.maximum.at(largest, batch, 1 / pc.fill_null(rows["control_probability"], 1.0).to_numpy())
     np.maximum.at(largest, batch, 1 / probability)
     np.minimum.at(smallest, batch, 1 / probability)
     frames = np.mean(rows["event_weight"].to_numpy() * probability)  # one over the usual number of frames

@@ -17,6 +17,9 @@ __all__ = ["FamilyTests", "family_tests", "total_sums"]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
+UNKNOWN = "unknown"
+"""The name of an individual that is none of the known ones."""
+
 
 @dataclass(frozen=True)
 class FamilyTests:
@@ -47,7 +50,8 @@ def family_tests(
       are called B: a rare individual is named wrongly more often than rightly by nothing but ordinary confusion. So the
       test compares how often events that are not of B are called B, inside and outside the other key's value, or, where
       there is no other key, with how often they are called another wrong name, on average; ``base_rate`` is the share of
-      wrong among those called B that this would give.
+      wrong among those called B that this would give. The name ``unknown`` alone is not tested: it is what a doubtful
+      picture is called by design, so holding it against the average individual would always condemn it.
 
     Args:
         data: the labelled rows.
@@ -64,7 +68,7 @@ def family_tests(
     listed = tested & (sums.n_errors >= config.min_errors)
     sums = sums[listed]
     ordinary = ordinary_rates(total)
-    rate, n = effective_counts(sums, ordinary)
+    rate, n = _told(sums, ordinary)
     base_rate, base_n = effective_counts(total.minus(sums), ordinary)
     p_value = _p_value(sums, ordinary, base_rate, base_n)
     return FamilyTests(
@@ -85,6 +89,8 @@ def _test_names(data: SliceData, family: tuple[str, ...], config: SliceConfig) -
 
     # The cells (group, B): rows of the group that are called B, and those of them that are wrong.
     is_called = (named[inside] >= 0) & is_tested[group] & (data.is_wrong[inside] | (not by_pair))
+    if not others and not by_pair and UNKNOWN in data.values["predicted_id"]:
+        is_called &= named[inside] != data.values["predicted_id"].index(UNKNOWN)
     rows = inside[is_called]
     cells, cell = np.unique(group[is_called] * n_names + named[rows], return_inverse=True)
     of, name = cells // n_names, cells % n_names
@@ -117,7 +123,7 @@ def _test_names(data: SliceData, family: tuple[str, ...], config: SliceConfig) -
         ordinary = _ratio(base.wrong, base.weight)
     base_rate, base_n = effective_counts(base, ordinary)
     p_value = _p_value(exposed, ordinary, base_rate, base_n * (n_names - 1 if not others and not by_pair else 1))
-    rate, n = effective_counts(shown, ordinary if by_pair else ordinary_rates(everything))
+    rate, n = _told(shown, ordinary if by_pair else ordinary_rates(everything))
     lift = _lift(effective_counts(exposed, ordinary)[0], base_rate)
     if not by_pair:
         expected = base_rate * exposed.weight.sum(axis=1)
@@ -128,6 +134,14 @@ def _test_names(data: SliceData, family: tuple[str, ...], config: SliceConfig) -
 
 def _lift(rate: Floats, base_rate: Floats) -> Floats:
     return np.divide(rate, base_rate, out=np.full(rate.shape, np.inf), where=base_rate > 0)
+
+
+def _told(sums: Sums, ordinary: Floats) -> tuple[Floats, Floats]:
+    """Rates and effective events of slices; one whose controls were never drawn shows only what was flagged, so its rate is
+    worth no more events than with the one that is missing."""
+    rate, n = effective_counts(sums, ordinary)
+    _, with_missing = effective_counts(sums, ordinary, with_unseen=True)
+    return rate, np.where(sums.weight[:, 1] > 0, n, np.minimum(n, with_missing))
 
 
 def _p_value(sums: Sums, ordinary: Floats, base_rate: Floats, base_n: Floats) -> Floats:

@@ -20,6 +20,10 @@ _CLOSE = 0.05
 """Explanations whose likelihoods differ by less than this share are equally good; the simpler is taken."""
 _WEAK = [CAUSES.index("confusable_pair"), CAUSES.index("unexplained")]
 """Causes that say only that no other one showed."""
+_MOST = 0.7
+"""Share of a place's errors that its parts must hold to be said as one."""
+_CIRCUMSTANCES = ("deployment_id", "light", "hour", "model_digest", "labelled_by")
+"""Keys whose values may be joined: they say when and by whom, not where, who or why."""
 _SPLIT = 0.01
 """Level, over all splits tried, at which a slice is seen as made of unlike parts."""
 
@@ -43,7 +47,8 @@ def fold(data: SliceData, rows: list[dict[str, Any]], config: SliceConfig) -> No
     splits it best goes first, and the wide one has to stand on what is left.
 
     Among explanations that fit equally well the one with fewer keys stands. A slice told by the predicted name alone stands
-    only where nothing else explains it: being called B is a consequence, not a circumstance.
+    only where nothing else explains it: being called B is a consequence, not a circumstance. Last, parts of one place that
+    differ only in the value of one circumstance (labeller, hour, ...) and hold most of its errors are said as the place.
 
     Args:
         data: the labelled rows.
@@ -65,12 +70,50 @@ def fold(data: SliceData, rows: list[dict[str, Any]], config: SliceConfig) -> No
             if row is best:
                 continue
             of_row = members[row["slice_id"]]
+            is_same = of_row.name == found.name and np.array_equal(of_row.rows, found.rows)
             touches = _shares(of_row, explained, data.event.size)
-            if touches and (_is_no_worse(row, best) or not rest.differs(of_row, cut / row["n_tests"], config)):
+            is_no_more = _is_no_worse(row, best) or not rest.differs(of_row, cut / row["n_tests"], config)
+            if is_same or (touches and is_no_more):
                 row["folded_into"] = best["slice_id"]
             else:
                 remaining.append(row)
         open_rows = remaining
+    _join_parts(data, [row for row in rows if row["is_systematic"]], members)
+
+
+def _join_parts(data: SliceData, rows: list[dict[str, Any]], members: dict[str, Members]) -> None:
+    """Say once what several parts say: two or more values of one circumstance at the same place, which together hold most
+    of the place's errors and have its cause, are folded into the place. Where the place stands, so is each part that errs no
+    more than it, as far as its interval tells."""
+    by_values = {frozenset(row["slice"]): row for row in rows}
+    parts: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        if row.get("folded_into") is None and len(row["slice"]) > 1:
+            for key, value in row["slice"]:
+                whole = by_values.get(frozenset(row["slice"]) - {(key, value)})
+                if key in _CIRCUMSTANCES and whole is not None:
+                    parts.setdefault((whole["slice_id"], key), []).append(row)
+    wholes = {row["slice_id"]: row for row in rows}
+    for (identity, _), some in sorted(parts.items(), key=lambda item: (-len(item[1]), item[0])):
+        some = [row for row in some if row.get("folded_into") is None]
+        whole, of_whole = wholes[identity], members[identity].errors
+        held = np.unique(np.concatenate([members[row["slice_id"]].errors for row in some] or [of_whole[:0]]))
+        causes = {_main_cause(data, members[row["slice_id"]]) for row in (whole, *some)}
+        if whole.get("folded_into") is None:  # it stands: a part has to err more than it
+            some = [row for row in some if row["ci_low"] <= whole["error_rate"]]
+        elif len(some) < 2 or np.isin(of_whole, held).mean() < _MOST:
+            continue
+        if len(causes) > 1 or not some:
+            continue
+        joined = {row["slice_id"] for row in some}
+        for row in rows:
+            if row["slice_id"] in joined or row.get("folded_into") in joined:
+                row["folded_into"] = identity
+        whole["folded_into"] = None
+
+
+def _main_cause(data: SliceData, members: Members) -> int:
+    return int(np.bincount(data.cause[members.errors], minlength=len(CAUSES)).argmax())
 
 
 def _explained(data: SliceData, left: Members) -> Ints:

@@ -260,3 +260,88 @@ def test_an_export_to_memory(placed: World) -> None:
     address = export_audit(placed.out, "memory://exports/one", "camtrap-dp")
     assert address.startswith("memory://") and address.endswith("/exports/one/datapackage.json")
     assert json.loads(fsspec.filesystem("memory").cat("/exports/one/datapackage.json"))["resources"]
+
+
+# What the published table schemas ask for, noted field by field from tdwg/camtrap-dp (table schemas and profile up to 1.0, and
+# the changelog of 1.0, 1.0.1 and 1.0.2): * required, ^ unique, then type and limits.
+PUBLISHED = {
+    "deployments": """
+        deploymentID*^ locationID locationName latitude*:number[-90,90] longitude*:number[-180,180]
+        coordinateUncertainty:integer[1,] deploymentStart*:datetime deploymentEnd*:datetime setupBy cameraID cameraModel
+        cameraDelay:integer[0,] cameraHeight:number[0,] cameraDepth:number[0,] cameraTilt:integer[-90,90]
+        cameraHeading:integer[0,360] detectionDistance:number[0,] timestampIssues:boolean baitUse:boolean
+        featureType=roadPaved|roadDirt|trailHiking|trailGame|roadUnderpass|roadOverpass|roadBridge|culvert|burrow|nestSite|carcass|waterSource|fruitingTree
+        habitat deploymentGroups deploymentTags deploymentComments""",
+    "media": """
+        mediaID*^ deploymentID* captureMethod=activityDetection|timeLapse timestamp*:datetime filePath* filePublic*:boolean
+        fileName fileMediatype* exifData:any favorite:boolean mediaComments""",
+    "observations": """
+        observationID*^ deploymentID* mediaID eventID eventStart*:datetime eventEnd*:datetime observationLevel*=media|event
+        observationType*=animal|human|vehicle|blank|unknown|unclassified cameraSetupType=setup|calibration scientificName
+        count:integer[1,] lifeStage=adult|subadult|juvenile sex=female|male behavior individualID
+        individualPositionRadius:number[0,] individualPositionAngle:number[-90,90] individualSpeed:number[0,]
+        bboxX:number[0,1] bboxY:number[0,1] bboxWidth:number[1e-15,1] bboxHeight:number[1e-15,1]
+        classificationMethod=human|machine classifiedBy classificationTimestamp:datetime
+        classificationProbability:number[0,1] observationTags observationComments""",
+}
+
+
+def noted(field: dict[str, Any]) -> str:
+    """A field of a table schema in the notation above."""
+    limits = field["constraints"]
+    told = field["name"] + "*" * bool(limits.get("required")) + "^" * bool(limits.get("unique"))
+    if "enum" in limits:
+        return f"{told}={'|'.join(limits['enum'])}"
+    if field["type"] != "string":
+        told += f":{field['type']}"
+    if "minimum" in limits or "maximum" in limits:
+        told += f"[{limits.get('minimum', '')},{limits.get('maximum', '')}]"
+    return told
+
+
+@pytest.mark.parametrize("table", CORE_TABLES)
+def test_the_schemas_are_the_published_ones(table: str) -> None:
+    content = table_descriptor(table)
+    assert [noted(field) for field in content["fields"]] == PUBLISHED[table].split()
+    assert content["missingValues"] == ["", "NA", "NaN", "nan"]  # since 1.0.2, for Parquet
+    for field in content["fields"]:
+        if field["type"] == "datetime":
+            assert field["format"] == "%Y-%m-%dT%H:%M:%S%z"
+
+
+def test_our_package_has_the_shape_of_a_real_one(placed: World, folder: Path) -> None:
+    """The shared package of another project has the same tables, in the same columns and vocabulary."""
+    from tests.conftest import DATA, absent
+
+    if not (DATA / "camtrap_dp").is_dir():
+        absent("the shared Camtrap DP package is not beside this checkout")
+    export_audit(placed.out, str(folder), "camtrap-dp")
+    theirs = {table: rows(DATA / "camtrap_dp", table) for table in CORE_TABLES}
+    for table in CORE_TABLES:
+        ours = list(rows(folder, table)[0])
+        extra = {"cameraDelay"} if table == "deployments" else set()  # their writer leaves it out
+        assert [name for name in ours if name not in extra] == list(theirs[table][0])
+
+
+def test_labels_of_a_real_package_with_individuals(tmp_path: Path) -> None:
+    """A real package names species; given individuals, its human observations are labels of its own media."""
+    from tests.conftest import DATA, absent
+
+    if not (DATA / "camtrap_dp").is_dir():
+        absent("the shared Camtrap DP package is not beside this checkout")
+    with pytest.raises(InputError, match="holds no label"):
+        read_labels(str(DATA / "camtrap_dp" / "observations.csv"))
+    content = rows(DATA / "camtrap_dp", "observations")
+    for number, row in enumerate(content):
+        row["individualID"] = f"cat{number}"
+    for name in ("media.csv", "deployments.csv"):
+        (tmp_path / name).write_bytes((DATA / "camtrap_dp" / name).read_bytes())
+    with (tmp_path / "observations.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(content[0]))
+        writer.writeheader()
+        writer.writerows(content)
+    labels = read_labels(str(tmp_path / "observations.csv")).to_pylist()
+    path = {row["mediaID"]: row["filePath"] for row in rows(tmp_path, "media")}
+    assert sorted((row["file"], row["individual_id"]) for row in labels) == sorted(
+        (path[row["mediaID"]], row["individualID"]) for row in content if row["mediaID"]
+    )

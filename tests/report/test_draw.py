@@ -16,8 +16,10 @@ from scd_core.audit.report.draw import (
     draw_box,
     draw_evidence,
     jpeg_uri,
+    lit_view,
     mask_over_frame,
     shrink,
+    without_outside,
 )
 
 
@@ -131,3 +133,20 @@ def test_interval_chart_puts_rates_on_one_axis() -> None:
 def test_reliability_dots_are_where_the_rates_are() -> None:
     chart = str(reliability_chart([ReliabilityBin(0.5, 1.0, 0.8, 1.0, 10), ReliabilityBin(1.0, 0.0, 0.0, 0.2, 40)]))
     assert 'cx="171.0" cy="12.0" r="6.0"' in chart and 'cx="296.0" cy="262.0" r="9.0"' in chart
+
+
+def test_evidence_outside_the_animal_is_blurred_and_nothing_else(corner: bytes) -> None:
+    frame = noise()
+    mask = mask_over_frame(corner, frame.size)
+    box = (0.1, 0.1, 0.2, 0.2)
+    before, after = np.asarray(frame).astype(int), np.asarray(without_outside(frame, mask, box)).astype(int)
+    changed = np.abs(before - after).max(axis=2) > 8
+    assert not changed[10:22, 14:34].any(), "the animal's box stays, its evidence too"
+    assert not changed[50:, :].any() and not changed[:, 80:].any(), "what is no evidence stays"
+    assert changed[26:36, 40:56].mean() > 0.8
+
+
+def test_late_is_lit_where_the_evidence_lies(corner: bytes) -> None:
+    frame = Image.new("RGB", (140, 84), (200, 200, 200))
+    lit = np.asarray(lit_view(frame, mask_over_frame(corner, frame.size))).astype(int)
+    assert lit[5, 5].mean() > 190 and lit[80, 135].mean() < 40

@@ -23,6 +23,7 @@ from scd_core.audit.report.words import slice_title
 from scd_core.audit.store import AuditStore
 from scd_core.config import AuditConfig
 from scd_core.errors import InputError, RunError
+from tests.audit.audit_builder import AuditBuilder, label
 from tests.report.world import World, build_world, commit_world, label_world, planted_frames
 
 NOW = datetime(2026, 6, 3, 6, 30, tzinfo=UTC)
@@ -414,3 +415,19 @@ def test_rewriting_is_the_same_page(world: World) -> None:
 def test_titles_of_slices() -> None:
     assert slice_title({"true_id": "luna"}) == "luna"
     assert slice_title({"flank": "left", "light": "infrared"}) == "Left flank, infrared pictures"
+
+
+def test_nothing_but_flagged_pictures_labelled_is_said(tmp_path: Path) -> None:
+    builder = AuditBuilder(tmp_path / "audit")
+    for number in range(6):
+        builder.predict(f"flagged{number}.jpg", "Nyx" if number % 2 else "Luna", 0.4)
+    builder.predict("control.jpg", "Luna", inclusion_probability=0.05, is_control=True)
+    out = builder.write()
+    label(out, tmp_path, {f"flagged{number}.jpg": "Luna" for number in range(6)})
+    for n_controls, is_said in ((0, True), (1, False)):
+        if n_controls:
+            label(out, tmp_path, {"control.jpg": "Luna"}, name="control.csv")
+        refresh_report_tables(out, now=datetime(2026, 6, 1, 6, n_controls, tzinfo=UTC))
+        write_report(out, AuditConfig())
+        said = (Path(out) / "report" / "index.html").read_text("utf-8")
+        assert ("Only flagged pictures are labelled" in said) is is_said

@@ -9,7 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-__all__ = ["Box", "blurred_view", "cropped_view", "draw_box", "draw_evidence", "jpeg_uri", "mask_over_frame", "shrink"]
+__all__ = [
+    "Box",
+    "blurred_view",
+    "cropped_view",
+    "draw_box",
+    "draw_evidence",
+    "jpeg_uri",
+    "lit_view",
+    "mask_over_frame",
+    "shrink",
+    "without_outside",
+]
 
 Box = tuple[float, float, float, float]
 """x_min, y_min, width, height as shares of the picture."""
@@ -17,6 +28,8 @@ Box = tuple[float, float, float, float]
 # Dark violet over red and orange to pale yellow: brightness rises with evidence, so the map reads without colour too.
 _HEAT_STOPS = (0.0, 0.35, 0.7, 1.0)
 _HEAT = ((64, 10, 90), (196, 48, 76), (248, 142, 34), (252, 246, 164))
+_MARGIN = 0.1
+"""Share of the box by which it is widened on each side, as the strategies do."""
 _OPACITY = 0.75
 # Evidence below the first share of the peak is not drawn, from the second on it is drawn at full opacity.
 _FAINT, _SOLID = 0.15, 0.7
@@ -104,6 +117,38 @@ def blurred_view(picture: Image.Image, mask: NDArray[np.floating], sigma: float 
     frame = picture.convert("RGB")
     blurred = frame.filter(ImageFilter.GaussianBlur(sigma * min(frame.size) / 224))
     return Image.composite(frame, blurred, Image.fromarray((np.clip(mask, 0, 1) * 255).astype(np.uint8)))
+
+
+def without_outside(picture: Image.Image, mask: NDArray[np.floating], box: Box, sigma: float = 10.0) -> Image.Image:
+    """The picture with the evidence outside the animal's box blurred away, as `early_inside` shows it.
+
+    Args:
+        picture: RGB picture.
+        mask: (height, width) of the picture, in [0, 1] with a peak of 1.
+        box: the animal's box.
+        sigma: width of the blur, in pixels of a frame whose shorter side is 224.
+    """
+    x, y, width, height = box
+    grown = (x - _MARGIN * width, y - _MARGIN * height, (1 + 2 * _MARGIN) * width, (1 + 2 * _MARGIN) * height)
+    left, top, right, bottom = _pixels(grown, picture.size)
+    keep = 1 - np.clip(mask, 0, 1)
+    keep[top:bottom, left:right] = 1
+    return blurred_view(picture, keep, sigma)
+
+
+def lit_view(picture: Image.Image, mask: NDArray[np.floating], grid: int = 7) -> Image.Image:
+    """The picture lit where `late` counts its features: by the mean evidence of each cell of a coarse grid.
+
+    Args:
+        picture: RGB picture.
+        mask: (height, width) of the picture, in [0, 1].
+        grid: cells a side, 7 for usual networks at 224 pixels.
+    """
+    cells = Image.fromarray(np.asarray(mask, np.float32)).resize((grid, grid), Image.Resampling.BOX)
+    light = np.asarray(cells.resize(picture.size, Image.Resampling.NEAREST), np.float32)
+    light = 0.15 + 0.85 * light / max(float(light.max()), 1e-6)
+    pixels = np.asarray(picture.convert("RGB"), np.float32) * light[..., None]
+    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
 
 
 def jpeg_uri(picture: Image.Image, quality: int) -> str:

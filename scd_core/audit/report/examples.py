@@ -15,8 +15,10 @@ from scd_core.audit.report.draw import (
     draw_box,
     draw_evidence,
     jpeg_uri,
+    lit_view,
     mask_over_frame,
     shrink,
+    without_outside,
 )
 from scd_core.audit.report.queries import Row
 from scd_core.audit.report.words import STRATEGY_WORDS, moment
@@ -204,6 +206,13 @@ def _pictures(
         part = frame if classified is None else cropped_view(frame, classified)
         shown = blurred_view(part, mask_over_frame(row["mask_png"], part.size))
         pictures.append(_picture(after, f"The picture, {_how(view)}, {about}", shown))
+    elif view["strategy"] == "early_inside" and box is not None:
+        shown = without_outside(frame, mask_over_frame(row["mask_png"], frame.size, classified), box)
+        pictures.append(_picture(after, f"The picture, {_how(view)}, {about}", shown))
+    elif view["strategy"] == "late":
+        part = frame if classified is None else cropped_view(frame, classified)
+        shown = lit_view(part, mask_over_frame(row["mask_png"], part.size))
+        pictures.append(_picture(after, f"The picture, {_how(view)}: lit where they count, {about}", shown))
     else:
         pictures.append(Picture(after, "", missing=f"no picture: {_how(view)}"))
     return tuple(pictures)

@@ -89,6 +89,8 @@ def totals(connection: duckdb.DuckDBPyConnection) -> Row:
         connection,
         """
         SELECT count(*) FILTER (is_labelled) AS n_labelled,
+            count(*) FILTER (is_labelled AND control_probability IS NOT NULL) > 0
+                AND count(*) FILTER (is_labelled AND label_probability < 1) = 0 AS has_no_control,
             count(DISTINCT event_id) FILTER (is_labelled) AS n_labelled_events,
             count(*) FILTER (is_labelled AND error_type <> 'correct') AS n_errors,
             count(DISTINCT event_id) FILTER (is_labelled AND error_type <> 'correct') AS n_error_events,

@@ -68,7 +68,10 @@ STRATEGY_WORDS = {
     "mask_crop": "cropped to the evidence",
     "box_crop": "cropped to the animal's box",
     "center_crop": "cropped to the centre (control)",
-    "late": "evidence weighted inside the network",
+    "early_inside": "evidence outside the animal blurred",
+    "early_mean": "everything but the evidence in one colour",
+    "early_background": "the evidence on an empty view of the place",
+    "late": "only features under the evidence counted",
 }
 """Strategy -> what it showed the classifier."""
 

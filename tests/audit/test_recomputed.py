@@ -1,0 +1,168 @@
+"""The numbers of error_slices recomputed from the tables alone, by other means than the code's, on worlds of a second maker."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from benchmarks.audit_other_worlds import OTHER_KINDS, make_other_world
+from benchmarks.audit_worlds import load_world
+from scd_core.audit.errors import derive_errors
+from scd_core.audit.slices import find_slices
+from scd_core.config import AuditConfig
+
+CONFIG = AuditConfig()
+
+
+def derived(seed, kinds, shape):
+    with load_world(make_other_world(seed, kinds, shape)) as connection:
+        errors = derive_errors(connection, CONFIG)
+        truth = connection.execute("""
+            SELECT p.target_id, l.individual_id, p.predicted_id, p.inclusion_probability,
+                count(*) OVER (PARTITION BY p.event_id) AS n_frames
+            FROM predictions p JOIN media m USING (media_id)
+            JOIN labels l ON l.media_id = m.media_id OR (l.media_id IS NULL AND l.file = m.file)
+        """).df()
+        frames = connection.execute("SELECT event_id, count(*) AS n FROM predictions GROUP BY 1").df()
+    return errors, find_slices(errors, CONFIG.slices), truth, frames
+
+
+@pytest.fixture(scope="module")
+def world():
+    return derived(4, ("fog", "ghosts", "night_pair", "post_of_one"), "ordinary")
+
+
+@pytest.fixture(scope="module")
+def frame(world):
+    rows = world[0].to_pandas()
+    rows = rows[rows.is_labelled & rows.is_current].copy()
+    rows["wrong"] = rows.error_type != "correct"
+    hour = rows.captured_at.dt.hour
+    rows["hour"] = hour.map("{:02d}h".format)
+    rows["light"] = np.where(rows.is_infrared, "infrared", np.where((hour >= 6) & (hour < 18), "day", "night"))
+    return rows
+
+
+def inside(frame, values):
+    chosen = np.ones(len(frame), bool)
+    for key, value in values.items():
+        chosen &= (frame[key] == value).to_numpy()
+    return chosen
+
+
+def plain(world):
+    """Slices that count every wrong name."""
+    for row in world[1].to_pylist():
+        values = dict(row["slice"])
+        if not {"pair", "predicted_id"} & values.keys():
+            yield row, values
+
+
+def test_errors_are_the_disagreements_of_labels_and_raw_names(world):
+    errors, _, truth, _ = world
+    rows = errors.to_pandas().set_index("target_id")
+    rows = rows[rows.is_labelled]
+    assert len(rows) == len(truth)
+    named = np.where(truth.individual_id.str.startswith("stranger"), "unknown", truth.individual_id)
+    wrong = dict(zip(truth.target_id, named != truth.predicted_id, strict=True))
+    assert (rows.error_type != "correct").to_dict() == wrong
+    assert sum(wrong.values()) > 100
+
+
+def test_weights_are_one_over_frames_and_probability(world):
+    errors, _, truth, frames = world
+    rows = errors.to_pandas().set_index("target_id")
+    n = frames.set_index("event_id").n
+    for target, pi in zip(truth.target_id, truth.inclusion_probability, strict=True):
+        row = rows.loc[target]
+        assert row.event_weight == pytest.approx(1 / (pi * n[row.event_id]), rel=1e-9)
+
+
+def test_rates_baselines_and_lift(world, frame):
+    n_checked = 0
+    for row, values in plain(world):
+        chosen = inside(frame, values)
+        part, rest = frame[chosen], frame[~chosen]
+        rate = (part.event_weight * part.wrong).sum() / part.event_weight.sum()
+        base = (rest.event_weight * rest.wrong).sum() / rest.event_weight.sum()
+        assert (row["n_images"], row["n_events"]) == (len(part), part.event_id.nunique())
+        assert (row["error_rate"], row["baseline_rate"]) == pytest.approx((rate, base), rel=1e-9)
+        assert row["lift"] == pytest.approx(rate / base)
+        of_event = part.assign(bad=part.wrong * part.event_weight).groupby("event_id")[["bad", "event_weight"]].sum()
+        assert row["n_errors"] == (of_event.bad >= of_event.event_weight / 2).sum()
+        n_checked += 1
+    assert n_checked > 50
+
+
+def test_pairs_are_shares_of_the_true_individuals_events(world, frame):
+    n_checked = 0
+    for row in world[1].to_pylist():
+        values = dict(row["slice"])
+        if set(values) == {"pair"}:
+            true, called = values["pair"].split(" -> ")
+            part, rest = frame[frame.true_id == true], frame[(frame.true_id != true) & (frame.true_id != called)]
+            rate = part.event_weight[part.predicted_id == called].sum() / part.event_weight.sum()
+            # outside, being called B counts among all that are not of B
+            rest = rest[~((called == "unknown") & rest.true_id.str.startswith("stranger"))]
+            base = rest.event_weight[rest.predicted_id == called].sum() / rest.event_weight.sum()
+            assert row["error_rate"] == pytest.approx(rate)
+            if called != "unknown":
+                assert row["baseline_rate"] == pytest.approx(base)
+            n_checked += 1
+    assert n_checked > 3
+
+
+def test_intervals_are_wilsons_on_the_effective_events(world, frame):
+    z = stats.norm.ppf(0.975)
+    for row in world[1].to_pylist():
+        p, n = row["error_rate"], row["n_effective"]
+        assert 0 < n <= row["n_events"] + 1e-9
+        centre, half = (p + z**2 / (2 * n)) / (1 + z**2 / n), z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+        low, high = centre - half / (1 + z**2 / n), centre + half / (1 + z**2 / n)
+        assert row["ci_low"] == pytest.approx(low if p > 0 else 0, abs=1e-9)
+        assert row["ci_high"] == pytest.approx(high if p < 1 else 1, abs=1e-9)
+
+
+def test_q_values_are_scipys_over_families_of_equal_share(world):
+    rows = [row for row in world[1].to_pylist() if row["p_value"] is not None]
+    scaled = np.array([row["p_value"] * row["n_tests"] for row in rows])
+    expected = stats.false_discovery_control(np.clip(scaled / len(rows), 0, 1))
+    assert [row["q_value"] for row in rows] == pytest.approx(expected.tolist(), abs=1e-12)
+    assert [row["is_systematic"] for row in rows] == [
+        bool(q < CONFIG.slices.max_q and row["lift"] >= CONFIG.slices.min_lift)
+        for q, row in zip(expected, rows, strict=True)
+    ]
+
+
+def reported(slices):
+    return [row for row in slices.to_pylist() if row["is_systematic"] and row["folded_into"] is None]
+
+
+def test_what_is_planted_by_the_second_maker_is_named(world):
+    said = [dict(row["slice"]) for row in reported(world[1])]
+    assert any(values.get("quality") == "blurred" for values in said)
+    assert len(said) <= 8
+
+
+@pytest.mark.parametrize("shape", ["ordinary", "many", "bursts", "flagged"])
+def test_worlds_without_planted_errors_are_quiet_in_every_shape(shape):
+    """Nothing but flagged pictures labelled made individuals look bad, and `unknown` was held against the average name."""
+    assert reported(derived(6, (), shape)[1]) == []
+
+
+def test_the_labellers_parts_of_one_place_are_said_once():
+    """Where several people label the frames of one burst, its error stands once and not once for each of them."""
+    slices = derived(901, ("fog", "ghosts", *OTHER_KINDS[3:4]), "bursts")[1]
+    said = [dict(row["slice"]) for row in reported(slices)]
+    assert not any("labelled_by" in values for values in said)
+    assert {"quality": "blurred"} in said
+
+
+def test_equal_slices_under_two_names_stand_once(world):
+    rows = world[0].to_pandas()
+    only = rows[~rows.deployment_id.str.endswith("/b", na=False)]
+    import pyarrow as pa
+
+    slices = find_slices(pa.Table.from_pandas(only, schema=world[0].schema, preserve_index=False), CONFIG.slices)
+    said = [dict(row["slice"]) for row in reported(slices)]
+    assert any("camera_id" in values for values in said)
+    assert not any("deployment_id" in values for values in said), "each camera has one deployment"
