@@ -10,6 +10,7 @@ from prefect.cache_policies import NO_CACHE
 
 from scd_core.audit.schema import table_from_rows
 from scd_core.config import TriageConfig
+from scd_core.identify.unknowns import group_unknowns
 from scd_core.triage import triage
 
 __all__ = ["triage_batch"]
@@ -21,4 +22,4 @@ def triage_batch(
 ) -> pa.Table:
     """The predictions of a whole batch with events, flags, control sample and selection."""
     rows = triage(predictions.to_pylist(), media.to_pylist(), n_labels, config, human_flags)
-    return table_from_rows("predictions", rows)
+    return table_from_rows("predictions", group_unknowns(rows))

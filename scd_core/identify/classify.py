@@ -52,9 +52,13 @@ def classify_media(
 
     def flush() -> None:
         if pending:
-            logits = classifier.logits(torch.stack([tensor for _, tensor in pending]))
-            for (row, _), row_logits in zip(pending, logits, strict=True):
+            stacked = torch.stack([tensor for _, tensor in pending])
+            for (row, _), row_logits in zip(pending, classifier.logits(stacked), strict=True):
                 row.update(name_from_logits(row_logits, classifier, config.classify.topk))
+            unknowns = [place for place, (row, _) in enumerate(pending) if row.get("predicted_id") == UNKNOWN]
+            if unknowns:
+                for place, embedded in zip(unknowns, classifier.embed(stacked[unknowns]), strict=True):
+                    pending[place][0]["embedding"] = embedded.tolist()
             pending.clear()
 
     targets = {row["media_id"]: _targets(row, boxes, config) for row in rows}
