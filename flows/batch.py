@@ -20,7 +20,7 @@ from tasks.ingest import describe_shard, finish_media
 from tasks.mask import mask_shard
 from tasks.reclassify import reclassify_shard
 from tasks.shards import cut
-from tasks.triage import triage_batch
+from tasks.triage import confusions_of, triage_batch
 
 __all__ = ["run_batch"]
 
@@ -51,7 +51,9 @@ def run_batch(job: Job, batch: Batch, run_id: str) -> dict[str, Any]:
     ]
     names = _together("predictions", stages.gather("classify", named, [len(part) for part in usable]))
     with stages.stage("triage", len(names)):
-        predictions: pa.Table = triage_batch(names, media, len(set(job.spec.labels)), job.config.triage, set(job.flags))
+        predictions: pa.Table = triage_batch(
+            names, media, len(set(job.spec.labels)), job.config.triage, set(job.flags), confusions_of(shard)
+        )
 
     selected = list(cut(predictions.filter(predictions.column("is_selected")), max(1, size // MASK_SHARDS)))
     of_shard = [

@@ -9,14 +9,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from scd_core.errors import InputError
+from flows.cli_gallery import add_individual, pack_gallery
+from flows.cli_options import Triple, lines_of, size_of, triple_of
 
 __all__ = ["model_app"]
 
 model_app = typer.Typer(help="Model packages.", no_args_is_help=True)
 console = Console()
-
-Triple = Annotated[str | None, typer.Option(help="three comma-separated numbers, of values in 0-1")]
+model_app.command("pack-gallery")(pack_gallery)
+model_app.command("add-individual")(add_individual)
 
 
 @model_app.command()
@@ -41,10 +42,10 @@ def pack(
         folder,
         architecture=architecture,
         weights=weights,
-        labels=_lines(labels),
-        size=_size(size),
-        mean=_triple(mean, "--mean"),
-        std=_triple(std, "--std"),
+        labels=lines_of(labels),
+        size=size_of(size),
+        mean=triple_of(mean, "--mean"),
+        std=triple_of(std, "--std"),
         resize=resize,
     )
     console.print(f"{folder}: {len(package.spec.labels)} classes, model_digest {package.digest[:16]}")
@@ -89,34 +90,3 @@ def calibrate(
     console.print(table)
     left_out = f", {done.n_left_out} left out (unknown, or not readable)" if done.n_left_out else ""
     console.print(f"{done.before.n} pictures{left_out}; model_digest {done.digest[:16]}")
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"labels {path}: cannot be read ({error})") from error
-    while lines and not lines[-1].strip():
-        lines.pop()
-    if blank := [number for number, line in enumerate(lines, 1) if not line.strip()]:
-        raise InputError(f"labels {path}: line {blank[0]} is empty; one label a line, in class order")
-    return [line.strip() for line in lines]
-
-
-def _size(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    parts = text.lower().split("x")
-    if len(parts) > 2 or not all(part.isdigit() for part in parts):
-        raise InputError(f"--size {text}: expected SIDE or HEIGHTxWIDTH in pixels")
-    return int(parts[0]), int(parts[-1])
-
-
-def _triple(text: str | None, option: str) -> tuple[float, float, float] | None:
-    if text is None:
-        return None
-    try:
-        first, second, third = (float(part) for part in text.split(","))
-    except ValueError as error:
-        raise InputError(f"{option} {text}: expected three comma-separated numbers") from error
-    return first, second, third

@@ -10,15 +10,42 @@ from prefect.cache_policies import NO_CACHE
 
 from scd_core.audit.schema import table_from_rows
 from scd_core.config import TriageConfig
+from scd_core.identify.unknowns import group_unknowns
+from scd_core.job import Shard
 from scd_core.triage import triage
+from scd_core.triage.confusions import known_confusions
+from tasks.shards import kept
 
-__all__ = ["triage_batch"]
+_PAIRS = pa.schema([("true_id", pa.string()), ("predicted_id", pa.string())])
+
+__all__ = ["confusions_of", "triage_batch"]
 
 
 @task(name="triage", tags=["trapaudit"], cache_policy=NO_CACHE, persist_result=False)
 def triage_batch(
-    predictions: pa.Table, media: pa.Table, n_labels: int, config: TriageConfig, human_flags: Collection[str]
+    predictions: pa.Table,
+    media: pa.Table,
+    n_labels: int,
+    config: TriageConfig,
+    human_flags: Collection[str],
+    confusions: Collection[tuple[str, str]] = (),
 ) -> pa.Table:
     """The predictions of a whole batch with events, flags, control sample and selection."""
-    rows = triage(predictions.to_pylist(), media.to_pylist(), n_labels, config, human_flags)
-    return table_from_rows("predictions", rows)
+    rows = triage(predictions.to_pylist(), media.to_pylist(), n_labels, config, human_flags, confusions)
+    return table_from_rows("predictions", group_unknowns(rows))
+
+
+def confusions_of(shard: Shard) -> list[tuple[str, str]]:
+    """Pairs that earlier reports found to be confused, as they were when the batch was first worked on.
+
+    They are kept with the batch's unfinished work: a run that finishes it after another report selects the same rows.
+    """
+
+    def compute() -> pa.Table:
+        pairs = known_confusions(shard.out)
+        return pa.table(
+            {"true_id": [true for true, _ in pairs], "predicted_id": [given for _, given in pairs]}, schema=_PAIRS
+        )
+
+    found = kept(shard, "confusions", "pairs", compute)
+    return list(zip(found.column("true_id").to_pylist(), found.column("predicted_id").to_pylist(), strict=True))

@@ -74,6 +74,13 @@ FIELDS: dict[str, Field] = {
     "margin": Field(pa.float32(), "probability of the first candidate less that of the second, 0-1"),
     "entropy": Field(pa.float32(), "entropy of the probabilities over its maximum, 0-1"),
     "topk": Field(_CANDIDATES, "most probable candidates, best first"),
+    "embedding": Field(
+        pa.list_(pa.float32()),
+        "the picture as the network sees it, of unit length, to group unknowns by; null for known ones",
+    ),
+    "review_rank": Field(
+        pa.int32(), "place of the candidate in the order in which a label tells most, 1 is first; null for known ones"
+    ),
     "candidate_id": Field(pa.string(), "group of unknowns that look like one new individual; null for known ones"),
     "event_predicted_id": Field(pa.string(), "individual named by all frames of the event together"),
     "is_flagged": Field(pa.bool_(), "deserves a mask, for a reason or as a control"),
@@ -208,8 +215,8 @@ TABLES: dict[str, list[str]] = {
     ],
     "predictions": [
         *_STAMP, *_TARGET, *_BOX, "detection_confidence", "prediction_status", "failure_reason", "predicted_id",
-        "probability", "margin", "entropy", "topk", "candidate_id", "event_id", "event_predicted_id", "is_flagged",
-        "flag_reasons", "is_control", "is_selected", "inclusion_probability",
+        "probability", "margin", "entropy", "topk", "embedding", "candidate_id", "review_rank", "event_id",
+        "event_predicted_id", "is_flagged", "flag_reasons", "is_control", "is_selected", "inclusion_probability",
     ],
     "masks": [
         *_STAMP, *_TARGET, "method", "mask_status", "failure_reason", "predicted_id", "contrast_id", "mask_png",

@@ -13,7 +13,7 @@ from torch import nn
 
 from scd_core.errors import InputError
 
-__all__ = ["build_network", "default_input", "load_state"]
+__all__ = ["build_network", "default_input", "last_linear", "load_state", "without_head"]
 
 
 def build_network(architecture: str, n_classes: int, args: dict[str, Any] | None = None) -> nn.Module:
@@ -58,6 +58,27 @@ def default_input(architecture: str) -> dict[str, Any]:
         found = {"mean": config["mean"], "std": config["std"], "interpolation": config["interpolation"]}
         return {"size": (height, width), "resize": "stretch", "resize_size": int(height / config["crop_pct"]), **found}
     return {"size": (120, 160), "resize": "stretch", "mean": (0.5,) * 3, "std": (0.25,) * 3}
+
+
+def last_linear(network: nn.Module) -> str | None:
+    """Name of the network's last linear layer, its head; None where there is none."""
+    names = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)]
+    return names[-1] if names else None
+
+
+def without_head(network: nn.Module) -> tuple[nn.Module, str]:
+    """The network with its last linear layer replaced by the identity, so that it gives features; and that layer's name.
+
+    Raises:
+        InputError: it has no linear layer.
+    """
+    name = last_linear(network)
+    if name is None:
+        raise InputError(f"architecture {type(network).__name__}: has no linear head; use embedding `head`")
+    parent, _, own = name.rpartition(".")
+    # A module of a Sequential is set under its number, which is its attribute's name as well.
+    setattr(network.get_submodule(parent), own, nn.Identity())
+    return network, name
 
 
 def load_state(data: bytes, name: str) -> dict[str, torch.Tensor]:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from scd_core.errors import InputError
-from scd_core.identify.package import MODEL_FILE, PackageSpec, read_package
+from scd_core.identify.package import PackageSpec, local_folder, read_package, write_spec
 
 if TYPE_CHECKING:
     from scd_core.identify.classifier import Classifier
@@ -84,7 +80,7 @@ def calibrate_package(
     """
     from scd_core.identify.classifier import load_model
 
-    _local(url)
+    local_folder(url)
     classifier = load_model(url, device)
     spec = classifier.spec
     strange = sorted(set(labels.values()) - set(classifier.names) - {"unknown"})
@@ -100,8 +96,7 @@ def calibrate_package(
     temperature = fit_temperature(classifier, of_known, truths)
     threshold = spec.unknown_threshold
     if unknown_rate is not None:
-        scaled = logits[strangers] * (spec.temperature / temperature)
-        confidence = classifier.probabilities(scaled).amax(1).numpy() if strangers else np.zeros(0)
+        confidence = _confidence_of_strangers(classifier, logits, names, spec.temperature / temperature)
         threshold = fit_unknown_threshold(confidence, unknown_rate)
     return Calibration(
         before=quality(classifier, of_known, truths, spec.temperature),
@@ -113,6 +108,22 @@ def calibrate_package(
         n_left_out=len(strangers) + n_failed,
         digest=store_calibration(url, temperature, threshold),
     )
+
+
+def _confidence_of_strangers(
+    classifier: Classifier, logits: torch.Tensor, names: Sequence[str], factor: float
+) -> NDArray[np.floating]:
+    """Calibrated probability of the best name on pictures of animals that the model does not know.
+
+    Where none are labelled ``unknown``, each known individual is left out of the gallery in turn. A network trained on its
+    classes knows them, so this holds for galleries alone.
+    """
+    strangers = [place for place, name in enumerate(names) if name == "unknown"]
+    chosen = logits[strangers]
+    if not strangers and classifier.has_gallery and len(classifier.names) > 2:
+        own = torch.tensor([[label == name for label in classifier.spec.labels] for name in names])
+        chosen = logits.masked_fill(own, float("-inf"))
+    return classifier.probabilities(chosen * factor).amax(1).numpy() if len(chosen) else np.zeros(0)
 
 
 def expected_calibration_error(confidence: NDArray[np.floating], is_right: NDArray[np.bool_], bins: int = 15) -> float:
@@ -239,10 +250,10 @@ def labelled_logits(
         waiting.append(classifier.preprocess(image))
         truths.append(names.get(row["file"]) or names[row["uri"]])
         if len(waiting) == batch_size:
-            logits.append(classifier.logits(torch.stack(waiting)))
+            logits.append(classifier.logits(torch.stack(waiting), leave_out_equal=True))
             waiting.clear()
     if waiting:
-        logits.append(classifier.logits(torch.stack(waiting)))
+        logits.append(classifier.logits(torch.stack(waiting), leave_out_equal=True))
     if not logits:
         raise InputError(f"calibrate: none of the {len(chosen)} labelled files of {source} can be read")
     return torch.cat(logits), truths, failed
@@ -257,27 +268,7 @@ def store_calibration(url: str, temperature: float, unknown_threshold: float | N
     Raises:
         InputError: the package is not on a local disk, or cannot be written.
     """
-    path = _local(url) / MODEL_FILE
-    content = json.loads(path.read_text())
-    content |= {"temperature": temperature, "unknown_threshold": unknown_threshold}
-    spec = PackageSpec.model_validate(content)
-    text = json.dumps(spec.model_dump(mode="json", exclude_none=True), indent=2) + "\n"
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".model-", suffix=".json")
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except OSError as error:
-        raise InputError(f"model {url}: cannot be written ({error})") from error
+    folder = local_folder(url)
+    changes = {"temperature": temperature, "unknown_threshold": unknown_threshold}
+    write_spec(folder, PackageSpec.model_validate(read_package(url).spec.model_dump() | changes))
     return read_package(url).digest
-
-
-def _local(url: str) -> Path:
-    path = url.removeprefix("file://")
-    if "://" in path:
-        raise InputError(
-            f"model {url}: only a package on a local disk can be changed; copy it, calibrate, upload it anew"
-        )
-    return Path(path)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from scd_core.errors import InputError, RunError
-from scd_core.identify.architectures import build_network, load_state
-from scd_core.identify.package import Package, PackageSpec, _fit_state, read_package
+from scd_core.identify.architectures import build_network, last_linear, load_state, without_head
+from scd_core.identify.package import Package, PackageSpec, fit_state, read_package
 from scd_core.identify.preprocess import preprocess
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Classifier:
         model: normalised float (B, 3, H, W) -> logits (B, K), in eval mode, on ``device``.
         device: where the model is.
         names: the individuals, in the order of their first class; fewer than classes where classes share a name.
+        has_gallery: the model is an embedding network with a gallery.
         lock: hold it while gradients are taken through the model, which is shared by threads.
     """
 
@@ -37,8 +39,17 @@ class Classifier:
         self.spec: PackageSpec = package.spec
         self.digest = package.digest
         self.device = device
-        network = build_network(self.spec.architecture, len(self.spec.labels), self.spec.architecture_args)
-        _fit_state(network, load_state(package.weights, self.spec.weights), self.spec, self.spec.weights)
+        self.has_gallery = package.gallery is not None
+        n_outputs = self.spec.embedding_size if self.has_gallery else len(self.spec.labels)
+        network = build_network(self.spec.architecture, n_outputs, self.spec.architecture_args)
+        if self.has_gallery and self.spec.embedding == "features":
+            network, _ = without_head(network)
+        fit_state(network, load_state(package.weights, self.spec.weights), self.spec, self.spec.weights)
+        if package.gallery is not None:
+            from scd_core.identify.gallery import GalleryNetwork, read_gallery
+
+            embeddings, classes = read_gallery(package.gallery, self.spec)
+            network = GalleryNetwork(network, embeddings, classes, self.spec.similarity_scale)
         self.model: nn.Module = network.eval().requires_grad_(False).to(device)
         self.lock = threading.Lock()
         self.names: tuple[str, ...] = tuple(dict.fromkeys(self.spec.labels))
@@ -50,9 +61,42 @@ class Classifier:
         return preprocess(image, self.spec.input)
 
     @torch.inference_mode()
-    def logits(self, batch: Tensor) -> Tensor:
-        """(B, 3, H, W) normalised -> (B, K) logits, float32, on the CPU."""
-        return self.model(batch.to(self.device, non_blocking=True)).float().cpu()
+    def logits(self, batch: Tensor, *, leave_out_equal: bool = False) -> Tensor:
+        """(B, 3, H, W) normalised -> (B, K) logits, float32, on the CPU.
+
+        `leave_out_equal`: gallery pictures that are the picture itself do not count; without a gallery it does nothing.
+        """
+        batch = batch.to(self.device, non_blocking=True)
+        if leave_out_equal and self.has_gallery:
+            network: Any = self.model
+            return network.similarity_logits(network.embed(batch), leave_out_equal=True).float().cpu()
+        return self.model(batch).float().cpu()
+
+    @torch.inference_mode()
+    def embed(self, batch: Tensor) -> Tensor:
+        """(B, 3, H, W) normalised -> (B, D) of unit length, on the CPU: what pictures are compared by.
+
+        A gallery's embedding, or else what the network's last linear layer reads (its logits where there is none).
+        """
+        batch = batch.to(self.device, non_blocking=True)
+        if self.has_gallery:
+            network: Any = self.model
+            return network.embed(batch).float().cpu()
+        read: list[Tensor] = []
+        owner = threading.get_ident()
+
+        def keep(_module: object, inputs: tuple[Tensor, ...]) -> None:
+            if threading.get_ident() == owner:
+                read.append(inputs[0])
+
+        head = last_linear(self.model)
+        handle = self.model.get_submodule(head).register_forward_pre_hook(keep) if head else None
+        try:
+            logits = self.model(batch)
+        finally:
+            if handle is not None:
+                handle.remove()
+        return F.normalize((read[-1] if read else logits).flatten(1).float(), dim=1).cpu()
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """(B, K) logits -> (B, len(names)) calibrated probabilities: softmax(logits / temperature), summed by name."""

@@ -14,7 +14,8 @@ from scd_core.errors import RunError
 from scd_core.identify.classifier import Classifier
 from scd_core.identify.detections import Detection
 from scd_core.identify.preprocess import decode_size
-from scd_core.media import MediaError, iter_images
+from scd_core.media import MediaError
+from scd_core.media.fetch import iter_prepared
 
 __all__ = ["UNKNOWN", "classify_media", "crop_to_box", "target_id", "unnamed_row"]
 
@@ -52,39 +53,52 @@ def classify_media(
 
     def flush() -> None:
         if pending:
-            logits = classifier.logits(torch.stack([tensor for _, tensor in pending]))
-            for (row, _), row_logits in zip(pending, logits, strict=True):
+            stacked = torch.stack([tensor for _, tensor in pending])
+            for (row, _), row_logits in zip(pending, classifier.logits(stacked), strict=True):
                 row.update(name_from_logits(row_logits, classifier, config.classify.topk))
+            unknowns = [place for place, (row, _) in enumerate(pending) if row.get("predicted_id") == UNKNOWN]
+            if unknowns:
+                for place, embedded in zip(unknowns, classifier.embed(stacked[unknowns]), strict=True):
+                    pending[place][0]["embedding"] = embedded.tolist()
             pending.clear()
 
     targets = {row["media_id"]: _targets(row, boxes, config) for row in rows}
 
-    def needed_size(row: Mapping[str, Any]) -> int:
+    def needed_size(row: Mapping[str, Any]) -> int | None:
         usable = [box.clipped()[2:] for box in targets[row["media_id"]] if box is not None and not box.problem()]
         smallest = min(usable, key=min) if usable else (1.0, 1.0)
         return decode_size(classifier.spec.input, smallest)
 
     wanted = [row for row in rows if targets[row["media_id"]]]
-    decoded = iter_images(wanted, source, config.media, target_for=needed_size)
+
+    def inputs(row: Mapping[str, Any], image: Image.Image) -> list[torch.Tensor | None]:
+        """The network's input for each target of an image; None for a box that cannot be used."""
+        return [
+            None
+            if box is not None and box.problem()
+            else classifier.preprocess(crop_to_box(image, box.clipped() if box is not None else None))
+            for box in targets[row["media_id"]]
+        ]
+
+    decoded = iter_prepared(wanted, source, config.media, inputs, target_for=needed_size)
     for row in rows:
         if not targets[row["media_id"]]:
             predictions.append(unnamed_row(row, "no_animal", "the detections hold no animal in this image"))
             continue
-        found, image = next(decoded)
+        found, prepared = next(decoded)
         if found["media_id"] != row["media_id"]:
             raise RunError(f"images came back out of order at {row['file']}")
-        for box in targets[row["media_id"]]:
+        for place, box in enumerate(targets[row["media_id"]]):
             prediction = unnamed_row(row, "failed", None, box)
             if box is None and boxes is not None:
                 prediction |= _located(boxes.get(row["file"], ()), config)
             predictions.append(prediction)
-            if isinstance(image, MediaError):
-                prediction["failure_reason"] = str(image)
-            elif box is not None and (problem := box.problem()):
-                prediction["failure_reason"] = problem
+            if isinstance(prepared, MediaError):
+                prediction["failure_reason"] = str(prepared)
+            elif (tensor := prepared[place]) is None:
+                prediction["failure_reason"] = box.problem() if box is not None else None
             else:
-                part = crop_to_box(image, box.clipped() if box is not None else None)
-                pending.append((prediction, classifier.preprocess(part)))
+                pending.append((prediction, tensor))
             if len(pending) == config.classify.batch_size:
                 flush()
     flush()

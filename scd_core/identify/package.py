@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +16,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from scd_core.errors import InputError
 from scd_core.media.storage import open_source
 
-__all__ = ["InputSpec", "Package", "PackageSpec", "check_package", "pack_model", "read_package"]
+__all__ = [
+    "InputSpec",
+    "Package",
+    "PackageSpec",
+    "check_package",
+    "fit_state",
+    "local_folder",
+    "pack_model",
+    "read_package",
+    "validated",
+    "write_spec",
+]
 
 MODEL_FILE = "model.json"
 _WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt")
@@ -62,6 +75,11 @@ class PackageSpec(BaseModel):
     weights_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     unknown_threshold: float | None = Field(None, ge=0, le=1, description="a probability below is called `unknown`")
     gallery: str | None = Field(None, description="safetensors file beside model.json: embeddings of known individuals")
+    embedding: Literal["features", "head"] = Field(
+        "features", description="with a gallery: embeddings are what the last layer reads, or what it gives"
+    )
+    embedding_size: int = Field(128, ge=2, description="with a gallery and embedding `head`: outputs of the network")
+    similarity_scale: float = Field(16.0, gt=0, description="with a gallery: logits are cosine similarities times this")
     relations: dict[str, str] | None = Field(None, description="individual -> group or species")
     provenance: dict[str, Any] | None = Field(None, description="where the weights come from; not interpreted")
 
@@ -116,7 +134,7 @@ def read_package(url: str) -> Package:
         raise InputError(
             f"model {storage.url}: {MODEL_FILE} has no `input`: preprocessing is part of a package; pack it again"
         )
-    spec = _validated(content, f"model {storage.url}: {MODEL_FILE}")
+    spec = validated(content, f"model {storage.url}: {MODEL_FILE}")
     files: dict[str, bytes] = {}
     for name in filter(None, (spec.weights, spec.gallery)):
         try:
@@ -182,9 +200,9 @@ def pack_model(
         "input": chosen,
         "weights_sha256": hashlib.sha256(stored).hexdigest(),
     }
-    spec = _validated(content, "model pack")
+    spec = validated(content, "model pack")
     network = build_network(spec.architecture, len(spec.labels), spec.architecture_args)
-    _fit_state(network, state, spec, weights.name)
+    fit_state(network, state, spec, weights.name)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / spec.weights).write_bytes(stored)
     # model.json last: a folder without it is no package, so an interrupted pack leaves none.
@@ -217,7 +235,39 @@ def check_package(url: str) -> dict[str, Any]:
     }
 
 
-def _fit_state(network: Any, state: dict[str, Any], spec: PackageSpec, name: str) -> None:
+def local_folder(url: str) -> Path:
+    """Folder of a package on a local disk.
+
+    Raises:
+        InputError: the package is elsewhere, where it cannot be changed.
+    """
+    path = url.removeprefix("file://")
+    if "://" in path:
+        raise InputError(
+            f"model {url}: only a package on a local disk can be changed; copy it, change it, upload it anew"
+        )
+    return Path(path)
+
+
+def write_spec(folder: Path, spec: PackageSpec) -> None:
+    """Write ``model.json`` whole or not at all.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    text = json.dumps(spec.model_dump(mode="json", exclude_none=True), indent=2) + "\n"
+    try:
+        handle, temporary = tempfile.mkstemp(dir=folder, prefix=".model-", suffix=".json")
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(folder / MODEL_FILE)
+    except OSError as error:
+        raise InputError(f"model {folder}: cannot be written ({error})") from error
+
+
+def fit_state(network: Any, state: dict[str, Any], spec: PackageSpec, name: str) -> None:
     """Load a state dict strictly, with one line where it does not fit."""
     own = network.state_dict()
     missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
@@ -238,7 +288,12 @@ def _fit_state(network: Any, state: dict[str, Any], spec: PackageSpec, name: str
     network.load_state_dict(state)
 
 
-def _validated(content: Any, where: str) -> PackageSpec:
+def validated(content: Any, where: str) -> PackageSpec:
+    """The description of a package, checked.
+
+    Raises:
+        InputError: a field is wrong; `where` says where.
+    """
     try:
         return PackageSpec.model_validate(content)
     except ValidationError as error:
@@ -248,5 +303,7 @@ def _validated(content: Any, where: str) -> PackageSpec:
 
 
 def _digest(spec: PackageSpec, gallery: bytes | None) -> str:
-    content = json.dumps(spec.model_dump(mode="json", exclude={"provenance"}), sort_keys=True).encode()
+    # Fields of galleries are no part of the digest of a package without one, which so keeps the digest that it had.
+    without = {"provenance"} if spec.gallery else {"provenance", "embedding", "embedding_size", "similarity_scale"}
+    content = json.dumps(spec.model_dump(mode="json", exclude=without), sort_keys=True).encode()
     return hashlib.sha256(content + hashlib.sha256(gallery or b"").digest()).hexdigest()

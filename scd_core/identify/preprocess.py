@@ -41,7 +41,12 @@ def preprocess(image: Image.Image, spec: InputSpec) -> Tensor:
     return F.normalize(F.to_tensor(image), list(spec.mean), list(spec.std))
 
 
-def decode_size(spec: InputSpec, crop: tuple[float, float] = (1.0, 1.0)) -> int:
-    """Shorter side (pixels) to decode a picture at, so that a crop of this relative (width, height) oversamples the input."""
-    side = max(spec.size[0], spec.size[1], spec.resize_size or 0)
-    return round(OVERSAMPLING * side / max(0.02, min(crop)))
+def decode_size(spec: InputSpec, crop: tuple[float, float] = (1.0, 1.0)) -> int | None:
+    """Shorter side (pixels) to decode a picture at, so that a crop of this relative (width, height) oversamples the input.
+
+    None, the full size, for the rule ``crop``: it is the architecture's own transform, and a decode at reduced scale is not
+    within 1e-3 of that in logits.
+    """
+    if spec.resize == "crop":
+        return None
+    return round(OVERSAMPLING * max(spec.size) / max(0.02, min(crop)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from PIL import Image
 
@@ -15,7 +15,9 @@ from scd_core.media.retry import ATTEMPTS, error_code, scrub
 from scd_core.media.storage import ObjectChangedError, Storage, open_source
 from scd_core.media.types import MediaError
 
-__all__ = ["fetch_bytes", "iter_images"]
+__all__ = ["fetch_bytes", "iter_images", "iter_prepared"]
+
+T = TypeVar("T")
 
 _BAD_CREDENTIALS = frozenset(
     {"ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "RequestTimeTooSkewed", "SignatureDoesNotMatch"}
@@ -80,7 +82,7 @@ def iter_images(
     source: str,
     config: MediaConfig,
     *,
-    target_for: Callable[[Mapping[str, Any]], int] | int | None,
+    target_for: Callable[[Mapping[str, Any]], int | None] | int | None,
     keep_order: bool = True,
 ) -> Iterator[tuple[Mapping[str, Any], Image.Image | MediaError]]:
     """Fetch and decode the images of rows while the caller works on the ones before.
@@ -99,9 +101,37 @@ def iter_images(
     Raises:
         RunError: the storage did not answer.
     """
+    yield from iter_prepared(rows, source, config, lambda _row, image: image, target_for=target_for)
+
+
+def iter_prepared(
+    rows: Sequence[Mapping[str, Any]],
+    source: str,
+    config: MediaConfig,
+    prepare: Callable[[Mapping[str, Any], Image.Image], T],
+    *,
+    target_for: Callable[[Mapping[str, Any]], int | None] | int | None,
+) -> Iterator[tuple[Mapping[str, Any], T | MediaError]]:
+    """As :func:`iter_images`, with what a function makes of each picture, called in the thread that decoded it.
+
+    So resizing overlaps with the model's work as decoding does, and what waits in the queue is as small as what is made.
+
+    Args:
+        rows: as :func:`iter_images`.
+        source: SOURCE the rows came from.
+        config: settings of the media stage.
+        prepare: row and upright RGB picture -> what is needed of it; called from several threads.
+        target_for: shorter side needed in pixels (for all or per row); None for full size.
+
+    Yields:
+        Each row, in order, with what was made of its picture, or with the reason why there is none.
+
+    Raises:
+        RunError: the storage did not answer.
+    """
     storage = open_source(source)
 
-    def load(row: Mapping[str, Any]) -> tuple[Mapping[str, Any], Image.Image | MediaError]:
+    def load(row: Mapping[str, Any]) -> tuple[Mapping[str, Any], T | MediaError]:
         target = target_for(row) if callable(target_for) else target_for
         try:
             with _BYTES.hold(int(row["size_bytes"])):
@@ -112,7 +142,8 @@ def iter_images(
                     size_bytes=row["size_bytes"],
                     version_id=row.get("version_id"),
                 )
-                return row, decode_image(data, target=target, max_pixels=config.max_pixels)
+                image = decode_image(data, target=target, max_pixels=config.max_pixels)
+            return row, prepare(row, image)
         except MediaError as error:
             return row, error
 

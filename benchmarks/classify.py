@@ -1,0 +1,144 @@
+"""Speed of naming: decode-only, model-only and whole rates on the same 12-megapixel photographs in one run.
+
+``python -m benchmarks.classify --json FILE``. Whole is `classify_media`, what a run calls; the plain loop opens, decodes in
+full, transforms and classifies one picture at a time. Each rate is the best of several rounds, taken in turn, so that a
+machine that slows down slows all of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from benchmarks.common import DATA, Report, options, resolve_device
+from scd_core.config import AuditConfig
+from scd_core.identify import Classifier, load_model, pack_model
+from scd_core.identify.architectures import build_network
+from scd_core.identify.classify import classify_media
+from scd_core.identify.preprocess import decode_size
+from scd_core.media import iter_images, list_source
+
+__all__ = ["main"]
+
+MODELS = ("torchvision/mobilenet_v2", "torchvision/mobilenet_v3_small", "torchvision/resnet50")
+"""The first is what the summary tells of: the real classifier that the photographs are tried with."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the benchmark; see the module."""
+    args = options(str(__doc__).splitlines()[0])
+    args.add_argument("--copies", type=int, default=8, help="copies of each photograph")
+    args.add_argument("--rounds", type=int, default=3, help="rounds of which the fastest counts")
+    chosen = args.parse_args(arguments)
+    report = Report("classify", resolve_device(chosen.device))
+    files = [path for path in sorted((DATA / "southwest").glob("*.[jJ][pP][gG]")) if _is_large(path)]
+    if not files:
+        report.notes["photographs"] = "left out: the photographs are not here"
+        report.summary |= dict.fromkeys(("pipeline_over_slower", "over_plain_loop", "peak_memory_gb"))
+    else:
+        _measure(report, files, chosen)
+    report.show(
+        ["model", "decode", "model_only", "whole", "plain_loop", "whole_over_slower", "whole_over_bound"], "images/s"
+    )
+    report.finish(chosen.json)
+
+
+def _measure(report: Report, files: Sequence[Path], args: argparse.Namespace) -> None:
+    copies, rounds = (2, 1) if args.quick else (args.copies, args.rounds)
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "source")
+        for copy in range(copies):
+            (source / f"camera{copy}" / "d1").mkdir(parents=True)
+            for path in files:
+                shutil.copyfile(path, source / f"camera{copy}" / "d1" / path.name)
+        columns = ("media_id", "file", "uri", "etag", "version_id", "size_bytes")
+        objects = list_source(str(source), AuditConfig().media).objects
+        rows: list[dict[str, Any]] = [{name: getattr(item, name) for name in columns} for item in objects]
+        for architecture in MODELS[:1] if args.quick else MODELS:
+            classifier = _classifier(architecture, Path(folder), str(report.device))
+            row = _rates(classifier, rows, source, rounds)
+            report.rows.append({"model": architecture} | row)
+            report.progress(architecture)
+    first = report.rows[0]
+    report.summary = {
+        "pipeline_over_slower": first["whole_over_slower"],
+        "pipeline_over_bound": first["whole_over_bound"],
+        "over_plain_loop": first["whole"] / first["plain_loop"],
+        "peak_memory_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+    }
+    report.notes["photographs"] = f"{len(files)} southwest photographs of over 5 megapixels, {copies} copies of each"
+    report.notes["bound"] = "1 / (1 / decode + 1 / model_only): where both take all cores, no order of work is faster"
+    report.notes["peak_memory_gb"] = "resident memory of the whole process, libraries and all models included"
+
+
+def _rates(classifier: Classifier, rows: list[dict[str, Any]], source: Path, rounds: int) -> dict[str, float]:
+    config = AuditConfig()
+    size = config.classify.batch_size
+    batch = torch.rand(size, 3, *classifier.spec.input.size)
+    few = rows[: max(4, len(rows) // 4)]
+
+    def decode() -> int:
+        target = decode_size(classifier.spec.input)
+        return sum(1 for _ in iter_images(rows, str(source), config.media, target_for=target))
+
+    def model_only() -> int:
+        for _ in range(max(1, len(rows) // size)):
+            classifier.logits(batch)
+        return max(1, len(rows) // size) * size
+
+    def whole() -> int:
+        done = classify_media(rows, classifier, str(source), config)
+        assert all(row["prediction_status"] == "ok" for row in done)
+        return len(done)
+
+    def plain_loop() -> int:
+        for row in few:
+            with Image.open(source / row["file"]) as opened:
+                classifier.logits(classifier.preprocess(opened.convert("RGB"))[None])
+        return len(few)
+
+    found = {work.__name__: 0.0 for work in (decode, model_only, whole, plain_loop)}
+    classifier.logits(batch)
+    for _ in range(rounds):
+        for work in (decode, model_only, whole, plain_loop):
+            found[work.__name__] = max(found[work.__name__], _rate(work))
+    slower = min(found["decode"], found["model_only"])
+    bound = 1 / (1 / found["decode"] + 1 / found["model_only"])
+    return found | {"whole_over_slower": found["whole"] / slower, "whole_over_bound": found["whole"] / bound}
+
+
+def _rate(work: Callable[[], int]) -> float:
+    began = time.perf_counter()
+    return work() / (time.perf_counter() - began)
+
+
+def _classifier(architecture: str, folder: Path, device: str) -> Classifier:
+    """A package with random weights of 100 classes: speed does not depend on what they say."""
+    name = architecture.replace("/", "_")
+    torch.manual_seed(0)
+    save_file(build_network(architecture, 100).state_dict(), folder / f"{name}.safetensors")
+    labels = [f"individual {number}" for number in range(100)]
+    pack_model(folder / name, architecture=architecture, weights=folder / f"{name}.safetensors", labels=labels)
+    return load_model(str(folder / name), device)
+
+
+def _is_large(path: Path) -> bool:
+    try:
+        with Image.open(path) as opened:
+            return opened.width * opened.height > 5_000_000
+    except OSError:
+        return False
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""Option values of `trapaudit model ...` read from text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scd_core.errors import InputError
+
+__all__ = ["Triple", "lines_of", "size_of", "triple_of"]
+
+Triple = Annotated[str | None, typer.Option(help="three comma-separated numbers, of values in 0-1")]
+
+
+def lines_of(path: Path) -> list[str]:
+    """Lines of a text file, one label each, in class order.
+
+    Raises:
+        InputError: it cannot be read, or a line in between is empty.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"labels {path}: cannot be read ({error})") from error
+    while lines and not lines[-1].strip():
+        lines.pop()
+    if blank := [number for number, line in enumerate(lines, 1) if not line.strip()]:
+        raise InputError(f"labels {path}: line {blank[0]} is empty; one label a line, in class order")
+    return [line.strip() for line in lines]
+
+
+def size_of(text: str | None) -> tuple[int, int] | None:
+    """Height and width (pixels) from SIDE or HEIGHTxWIDTH.
+
+    Raises:
+        InputError: it is neither.
+    """
+    if text is None:
+        return None
+    parts = text.lower().split("x")
+    if len(parts) > 2 or not all(part.isdigit() for part in parts):
+        raise InputError(f"--size {text}: expected SIDE or HEIGHTxWIDTH in pixels")
+    return int(parts[0]), int(parts[-1])
+
+
+def triple_of(text: str | None, option: str) -> tuple[float, float, float] | None:
+    """Three numbers, comma-separated.
+
+    Raises:
+        InputError: they are not.
+    """
+    if text is None:
+        return None
+    try:
+        first, second, third = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise InputError(f"{option} {text}: expected three comma-separated numbers") from error
+    return first, second, third

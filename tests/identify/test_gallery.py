@@ -1,0 +1,194 @@
+"""Galleries: logits by hand, individuals added without forgetting, unknowns found, grouped and ranked."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.nn import functional as F
+from typer.testing import CliRunner
+
+from flows.cli_model import model_app
+from scd_core.config import SCDConfig
+from scd_core.errors import InputError
+from scd_core.identify import load_model, read_package
+from scd_core.identify.classify import name_from_logits
+from scd_core.identify.gallery import add_individual, pack_gallery
+from scd_core.identify.unknowns import group_unknowns
+from scd_core.masks import fit_masks
+from scd_core.reclassify import reclassify
+from scd_core.scenes import packaged_model, preset_world, render, sample_specs
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
+    """Frames of scenes by individual, at least 4 each of 5 individuals."""
+    folder = tmp_path_factory.mktemp("gallery")
+    world = preset_world("demo")
+    found: dict[str, list[Path]] = {}
+    for number, spec in enumerate(sample_specs(world, "audit", 60, 77)):
+        if spec.individual_id is None:
+            continue
+        path = folder / spec.individual_id / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(render(world, spec).image).save(path)
+        found.setdefault(spec.individual_id, []).append(path)
+    enough = {name: files[:4] for name, files in sorted(found.items()) if len(files) >= 4}
+    assert len(enough) >= 5
+    return dict(list(enough.items())[:5])
+
+
+@pytest.fixture
+def package(tmp_path: Path, pictures: dict[str, list[Path]]) -> Path:
+    weights = packaged_model("clean") / "weights.safetensors"
+    spec = read_package(str(packaged_model("clean"))).spec
+    first = {name: files[:2] for name, files in list(pictures.items())[:3]}
+    pack_gallery(
+        tmp_path / "m", architecture=spec.architecture, weights=weights, pictures=first,
+        architecture_args=spec.architecture_args, size=spec.input.size, mean=spec.input.mean, std=spec.input.std,
+    )  # fmt: skip
+    return tmp_path / "m"
+
+
+def _batch(classifier: object, files: list[Path]) -> torch.Tensor:
+    return torch.stack([classifier.preprocess(Image.open(file)) for file in files])  # type: ignore[attr-defined]
+
+
+def test_logits_are_scaled_cosines_of_the_nearest_picture(package: Path, pictures: dict[str, list[Path]]) -> None:
+    classifier = load_model(str(package))
+    plain = load_model(str(packaged_model("clean")))
+    asked = [files[3] for files in pictures.values()]
+    batch = _batch(classifier, asked)
+
+    def features(images: torch.Tensor) -> torch.Tensor:
+        return F.normalize(plain.model.get_submodule("stages")(images).mean((2, 3)), dim=1)  # type: ignore[operator]
+
+    with torch.no_grad():
+        expected = torch.stack(
+            [(features(batch) @ features(_batch(plain, files[:2])).T).amax(1) for files in list(pictures.values())[:3]],
+            dim=1,
+        )
+    assert torch.allclose(classifier.logits(batch), 16 * expected, atol=1e-3)
+
+
+def test_an_individual_is_added_without_forgetting(package: Path, pictures: dict[str, list[Path]]) -> None:
+    before = load_model(str(package))
+    name = list(pictures)[4]
+    weights = (package / "weights.safetensors").read_bytes()
+    asked = [files[3] for files in pictures.values()]
+    old = before.logits(_batch(before, asked))
+    result = CliRunner().invoke(model_app, ["add-individual", str(package), name, *map(str, pictures[name][:2])])
+    assert result.exit_code == 0, result.output
+    after = load_model(str(package))
+    new = after.logits(_batch(after, asked))
+    assert after.names == (*before.names, name)
+    assert after.digest != before.digest
+    assert torch.equal(new[:, :3], old)
+    assert (package / "weights.safetensors").read_bytes() == weights
+    itself = after.logits(_batch(after, pictures[name][:1]))[0]
+    assert after.names[int(itself.argmax())] == name
+    assert float(itself.max()) == pytest.approx(16, abs=1e-3)
+
+
+def test_equal_individuals_and_known_pictures_are_told(package: Path, pictures: dict[str, list[Path]]) -> None:
+    first, second, *_ = pictures
+    digest = read_package(str(package)).digest
+    with pytest.raises(InputError, match=f"equal to one of {first}"):
+        add_individual(str(package), "newcomer", pictures[first][:1])
+    with pytest.raises(InputError, match="in the gallery already"):
+        add_individual(str(package), second, pictures[second][:1])
+    with pytest.raises(InputError, match="cannot be read"):
+        add_individual(str(package), "newcomer", [package / "model.json"])
+    assert read_package(str(package)).digest == digest
+
+
+def test_a_gallery_of_one_is_refused_and_a_classifier_has_none(tmp_path: Path, pictures: dict[str, list[Path]]) -> None:
+    name, files = next(iter(pictures.items()))
+    weights = packaged_model("clean") / "weights.safetensors"
+    with pytest.raises(InputError, match="at least 2 are needed"):
+        pack_gallery(tmp_path / "m", architecture="scd_core/small_cnn", weights=weights, pictures={name: files})
+    plain = shutil.copytree(packaged_model("clean"), tmp_path / "plain")
+    with pytest.raises(InputError, match="has no gallery"):
+        add_individual(str(plain), name, files)
+
+
+def test_a_gallery_file_that_does_not_fit_is_refused(package: Path) -> None:
+    from safetensors.torch import save
+
+    gallery = package / str(read_package(str(package)).spec.gallery)
+    gallery.write_bytes(save({"embeddings": torch.randn(2, 128), "classes": torch.tensor([0, 1])}))
+    with pytest.raises(InputError, match="one at least per label"):
+        load_model(str(package))
+
+
+def test_masks_and_strategies_work_on_a_gallery(package: Path, pictures: dict[str, list[Path]]) -> None:
+    classifier = load_model(str(package))
+    files = [files[3] for files in list(pictures.values())[:3]]
+    batch = _batch(classifier, files)
+    targets = classifier.logits(batch).argmax(1)
+    masks = fit_masks(classifier.model, batch, targets, SCDConfig(steps=8))
+    assert bool((masks.ssr_probability > masks.sdr_probability).all())
+    opened = [Image.open(file).convert("RGB") for file in files]
+    for outcomes in reclassify(classifier, opened, [joint.numpy() for joint in masks.joint]):
+        assert outcomes[-1].index is not None
+
+
+def test_the_same_picture_does_not_prove_itself(package: Path, pictures: dict[str, list[Path]]) -> None:
+    classifier = load_model(str(package))
+    held = _batch(classifier, next(iter(pictures.values()))[:1])
+    with_itself, without = classifier.logits(held), classifier.logits(held, leave_out_equal=True)
+    assert float(with_itself[0, 0]) == pytest.approx(16, abs=1e-3)
+    assert float(without[0, 0]) < 16 - 1e-3
+    assert torch.equal(with_itself[:, 1:], without[:, 1:])
+
+
+def test_unknowns_are_grouped_the_same_in_any_order_and_ranked_by_what_a_label_tells() -> None:
+    generator = np.random.default_rng(5)
+    centres = np.eye(16)[:3]
+    rows = []
+    for animal, n_events in enumerate((6, 3, 12)):
+        for event in range(n_events):
+            embedded = centres[animal] + 0.02 * generator.standard_normal(16)
+            embedded /= np.linalg.norm(embedded)
+            row = {"target_id": f"t{animal}{event:02d}", "predicted_id": "unknown", "event_id": f"e{animal}{event}"}
+            rows.append(row | {"entropy": 0.5, "embedding": embedded.tolist()})
+    rows.append({"target_id": "known", "predicted_id": "ada", "event_id": "x", "entropy": 0.1, "embedding": None})
+    found = {row["target_id"]: row for row in group_unknowns(rows)}
+    by_animal = [
+        {found[f"t{animal}{event:02d}"]["candidate_id"] for event in range(n)} for animal, n in enumerate((6, 3, 12))
+    ]
+    assert [len(ids) for ids in by_animal] == [1, 1, 1]
+    assert len(set.union(*by_animal)) == 3
+    assert [found[f"t{animal}00"]["review_rank"] for animal in range(3)] == [2, 3, 1]
+    assert found["known"]["candidate_id"] is None and found["known"]["review_rank"] is None
+    shuffled = group_unknowns(list(reversed(rows)))
+    assert {row["target_id"]: row for row in shuffled} == found
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+def test_few_unknowns_all_have_a_candidate(count: int) -> None:
+    rows = [
+        {
+            "target_id": f"t{n}",
+            "predicted_id": "unknown",
+            "event_id": None,
+            "entropy": 1.0,
+            "embedding": [float(n), 1.0],
+        }
+        for n in range(count)
+    ]
+    assert all(row["candidate_id"] for row in group_unknowns(rows))
+
+
+def test_a_threshold_above_all_makes_every_frame_unknown(package: Path, pictures: dict[str, list[Path]]) -> None:
+    from scd_core.identify.calibrate import store_calibration
+
+    store_calibration(str(package), 1.0, 1.0)
+    classifier = load_model(str(package))
+    for logits in classifier.logits(_batch(classifier, [files[3] for files in pictures.values()])):
+        named = name_from_logits(logits, classifier, 3)
+        assert named["predicted_id"] == "unknown" and named["prediction_status"] == "ok"

@@ -1,0 +1,65 @@
+"""Preprocessing against torchvision's and timm's own transforms, on real photographs, through the decoder of the product."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image, ImageOps
+from torchvision import models
+
+from scd_core.identify.architectures import build_network, default_input
+from scd_core.identify.package import InputSpec
+from scd_core.identify.preprocess import decode_size, preprocess
+from scd_core.media.decode import decode_image
+
+FILES = ("southwest/IMAG0004_cougar.JPG", "southwest/2021-07-24_SYFR0655_coyote.JPG", "jaguar")
+TORCHVISION = ("mobilenet_v3_small", "efficientnet_b0", "regnet_y_400mf", "swin_t", "vit_b_16", "shufflenet_v2_x1_0")
+"""Bilinear and bicubic, resize 232, 236, 238 and 256."""
+TIMM = ("resnet18.a1_in1k", "mobilenetv3_small_100.lamb_in1k", "tf_efficientnet_lite0.in1k", "vit_tiny_patch16_224")
+"""crop_pct .875, .9, .95; bicubic and bilinear; other means."""
+RUN = {"torchvision/mobilenet_v3_small", "torchvision/shufflenet_v2_x1_0", "timm/resnet18.a1_in1k"}
+"""Those whose logits are compared as well: small ones."""
+
+
+def _files(photographs: Path) -> list[Path]:
+    found = [photographs / name for name in FILES]
+    return [sorted(path.glob("*.jpg"))[0] if path.is_dir() else path for path in found]
+
+
+def _agree(architecture: str, transform: object, photographs: Path) -> None:
+    spec = InputSpec(**default_input(architecture) | {"resize": "crop"})
+    torch.manual_seed(3)
+    network = build_network(architecture, 5).eval() if architecture in RUN else None
+    for path in _files(photographs):
+        with Image.open(path) as opened:
+            expected = transform(ImageOps.exif_transpose(opened).convert("RGB"))  # type: ignore[operator]
+        picture = decode_image(path.read_bytes(), target=decode_size(spec), max_pixels=10**9)
+        got = preprocess(picture, spec)
+        torch.testing.assert_close(got, expected, atol=1e-5, rtol=0)
+        if network is not None:
+            with torch.inference_mode():
+                torch.testing.assert_close(network(got[None]), network(expected[None]), atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("name", TORCHVISION)
+def test_the_rule_crop_is_torchvisions_own(name: str, photographs: Path) -> None:
+    _agree(f"torchvision/{name}", models.get_model_weights(name).DEFAULT.transforms(), photographs)
+
+
+@pytest.mark.parametrize("name", TIMM)
+def test_the_rule_crop_is_timms_own(name: str, photographs: Path) -> None:
+    timm = pytest.importorskip("timm")
+    model = timm.create_model(name, pretrained=False)
+    config = timm.data.resolve_data_config({}, model=model)
+    _agree(f"timm/{name}", timm.data.create_transform(**config, is_training=False), photographs)
+
+
+def test_a_reduced_decode_really_differs(photographs: Path) -> None:
+    """Guards the test above: at a reduced scale the same rule does not agree to 1e-5."""
+    spec = InputSpec(**default_input("torchvision/mobilenet_v3_small") | {"resize": "crop"})
+    data = _files(photographs)[0].read_bytes()
+    full = preprocess(decode_image(data, target=None, max_pixels=10**9), spec)
+    reduced = preprocess(decode_image(data, target=3 * 256, max_pixels=10**9), spec)
+    assert float((full - reduced).abs().max()) > 1e-3
