@@ -262,8 +262,8 @@ def test_an_export_to_memory(placed: World) -> None:
     assert json.loads(fsspec.filesystem("memory").cat("/exports/one/datapackage.json"))["resources"]
 
 
-# What the published table schemas ask for, noted field by field from tdwg/camtrap-dp (table schemas and profile up to 1.0, and
-# the changelog of 1.0, 1.0.1 and 1.0.2): * required, ^ unique, then type and limits.
+# What the table schemas ask for: * required, ^ unique, then type and limits. Held against copies of the published schemas that
+# are older than 1.0.2, and its changelog; the box fields, cameraDepth and part of the vocabulary could not be looked up there.
 PUBLISHED = {
     "deployments": """
         deploymentID*^ locationID locationName latitude*:number[-90,90] longitude*:number[-180,180]
