@@ -61,7 +61,9 @@ def _by_hand(model: nn.Module, image: torch.Tensor, target: int, seed: int, conf
         loss = torch.zeros((), dtype=torch.float64)
         for sample in range(config.samples):
             for region in (0, 1):
-                z = torch.sigmoid((k[region] + (u[sample, region] / (1 - u[sample, region])).log()) / config.temperature)
+                z = torch.sigmoid(
+                    (k[region] + (u[sample, region] / (1 - u[sample, region])).log()) / config.temperature
+                )
                 z = F.interpolate(z[None, None], size=(height, width), mode="bilinear", align_corners=False)[0]
                 keep = z if region == 0 else 1 - z
                 p = model((keep * image + (1 - keep) * infill)[None]).softmax(1)[0, target]
