@@ -27,6 +27,7 @@ __all__ = [
     "animal_frames",
     "jaguar_frames",
     "load_mobilenet",
+    "photograph_frames",
     "scene_frames",
     "to_mobilenet",
 ]
@@ -146,6 +147,38 @@ def jaguar_frames(model: nn.Module, device: torch.device, data: Path = DATA) -> 
         boxes.append(box)
         paths.append(path)
     return _named_by(model, torch.stack(images), device, {"box": torch.stack(boxes)}, paths)
+
+
+PHOTOGRAPHS: dict[str, tuple[int, ...]] = {
+    "southwest/2021-07-24_SYFR0655_coyote.JPG": (272,),
+    "southwest/2021-12-07_12080069_rabbit.JPG": (330, 331),
+    "southwest/IMAG0004_cougar.JPG": (286,),
+    "southwest/IMAG0046_bobcat.JPG": (287,),
+    "ena24/596.jpg": (335,),
+    "ena24/352.jpg": (335,),
+    "ena24/9455.jpg": (295,),
+    "ena24/8786.jpg": (295,),
+    "ena24/2999.jpg": (361,),
+    "ena24/5840.jpg": (7, 8),
+    "ena24/4330.jpg": (280,),
+    "ena24/4451.jpg": (280,),
+}
+"""Camera-trap photographs whose animal is an ImageNet class (a bobcat is a lynx there), and the classes that are right.
+No setting was chosen on them."""
+
+
+def photograph_frames(
+    model: nn.Module, device: torch.device, data: Path = DATA
+) -> tuple[Frames, list[tuple[int, ...]]] | None:
+    """Camera-trap photographs of other animals and the classes that are right for each; None where they are absent."""
+    paths = [data / name for name in PHOTOGRAPHS]
+    if not all(path.is_file() for path in paths):
+        return None
+    images = []
+    for path in paths:
+        with Image.open(path) as picture:
+            images.append(to_mobilenet(picture.convert("RGB")))
+    return _named_by(model, torch.stack(images), device, {}, paths), list(PHOTOGRAPHS.values())
 
 
 def animal_frames(model: nn.Module, count: int, device: torch.device, data: Path = DATA) -> Frames | None:

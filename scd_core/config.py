@@ -116,8 +116,8 @@ class SCDConfig(Settings):
     )
     mask_size: int | Literal["auto"] | None = Field(
         "auto",
-        description="cells along the shorter side of the map; auto is 4 per cell of the network's last feature map "
-        "(28 at 224 pixels and stride 32); null is one cell per pixel",
+        description="cells along the shorter side of the map; auto is 5 per cell of the network's last feature map "
+        "(35 at 224 pixels and stride 32); null is one cell per pixel",
     )
     smoothing: float = Field(0.0, ge=0, description="Gaussian smoothing of the map (sigma, cells)")
     sample_first: bool = Field(
@@ -165,7 +165,10 @@ class SCDConfig(Settings):
     )
     check_every: int = Field(2, ge=1, description="steps between two looks at convergence")
     max_samples_per_forward: int | None = Field(
-        None, ge=1, description="most masked images in one forward pass; null measures the model and fits it to memory"
+        None,
+        ge=1,
+        description="most masked images in one forward pass (on a CPU never more than those of one image); null measures "
+        "the model and fits it to memory",
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="precision of the model's passes; auto is bfloat16 on a GPU and float32 on a CPU"

@@ -43,20 +43,22 @@ def cf_cam(
     4. :math:`\omega = \mathrm{softmax}(\alpha)` over the channels kept and
        :math:`L_u = \mathrm{ReLU}(\sum_k \omega_k A^k_u)`.
 
-    Steps 1 and 2 are as the authors describe them; the share of dominant channels in step 3 is ours, for we found no
-    number.
+    We could read the paper's abstract and its authors' README, not the paper. Steps 1, 2 and 4 follow what those say;
+    the numbers they do not give (percentile, smallest cluster, width of the filter, share of dominant channels) are
+    ours. So this is CF-CAM as described, and a comparison with it is one with this reading.
 
     **The softmax makes the map nearly class-blind.** The weights :math:`\alpha_k` are means of gradients, of the order
     of a hundredth, and ``softmax`` of numbers that small is ``(1 + alpha_k - mean) / K`` to first order: uniform but
     for a percent. The map is then the mean of the kept feature maps, whatever class is asked about. The signs are gone
     as well, so channels that speak against the class count for it. ``weighting="linear"`` leaves the softmax out;
-    :func:`scd_core.masks.metrics.class_sensitivity` measures the difference, and ``docs/masks.md`` reports it.
+    :func:`scd_core.masks.metrics.class_sensitivity` measures the difference; the column of that name in
+    ``docs/masks.md`` has both forms.
 
     Args:
         model: (B, 3, H, W) -> (B, K) logits; comes back as it was given.
         images: (N, 3, H, W), normalised.
         targets: (N,) int64.
-        weighting: ``softmax`` as published, or ``linear`` for :math:`\omega = \alpha`.
+        weighting: ``softmax`` as described, or ``linear`` for :math:`\omega = \alpha`.
         dominant_share: share of the channels that keep their own gradient, in [0, 1].
         filter_sigma: width of the Gaussian filter on the cluster's gradient (cells of the feature map).
         layer: as in :func:`scd_core.masks.grad_cam`.

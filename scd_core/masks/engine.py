@@ -51,7 +51,8 @@ def fit_masks(
 
     averaged over the samples (Korsch, Shadaydeh, Denzler 2023, arXiv 2307.14825, on Chang et al. 2019,
     arXiv 1807.08024). Area and variation are those of sigmoid(k), counted in pixels of the image whatever the map's
-    resolution. The result of an image depends on the image, its target and its seed, not on its companions.
+    resolution. The result of an image depends on the image, its target and its seed, not on its companions: on a CPU
+    to the last bit, on a GPU up to what the rounding of a batch of another size grows to.
 
     Args:
         model: maps (B, 3, H, W) normalised floats to (B, K) logits, K >= 2. It is used in evaluation mode and comes
@@ -130,6 +131,16 @@ class _Fitting:
                 self._step(rows)
             rows = self._enter(self._leave(rows))
 
+    @property
+    def is_apart(self) -> bool:
+        """Whether images never share a pass, as on a CPU.
+
+        Rounding depends on the shape of a batch, and a dozen steps of AdamW can make a hundredth of it. On a CPU a pass
+        of many images is hardly faster per image than one of an image's own samples, so a mask there is the same to the
+        last bit whatever shares its call.
+        """
+        return self.device.type == "cpu"
+
     # --- the door -----------------------------------------------------------------------------------------------
 
     def _check_pixels(self) -> None:
@@ -145,8 +156,9 @@ class _Fitting:
 
     def _check_logits(self, pending: list[int]) -> None:
         """Look at every image's own logits and classes before any work is done on one."""
-        for start in range(0, len(pending), self.forward.limit):
-            chosen = pending[start : start + self.forward.limit]
+        at_once = 1 if self.is_apart else self.forward.limit
+        for start in range(0, len(pending), at_once):
+            chosen = pending[start : start + at_once]
             logits = self.forward.logits(self._pixels(chosen))
             finite = logits.isfinite().all(1).tolist()
             if self.config.score_unit == "logit_range":
@@ -175,8 +187,8 @@ class _Fitting:
 
     def _enter(self, rows: WorkingSet | None) -> WorkingSet | None:
         """Fill the working set from the queue."""
-        width = max(1, self.forward.limit // self.samples)
-        room = width - (0 if rows is None else len(rows))
+        width = 1 if self.is_apart else self.forward.limit // self.samples
+        room = max(1, width) - (0 if rows is None else len(rows))
         chosen = list(islice(self.queue, max(0, room)))
         if not chosen:
             return rows

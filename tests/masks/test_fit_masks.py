@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torchvision
 from torch import nn
 
 from scd_core.config import SCDConfig
@@ -176,8 +177,17 @@ def test_global_random_state_is_left_alone(images: torch.Tensor) -> None:
 # --- many images --------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def images_meet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several images in one pass, as on a GPU; on a CPU they are kept apart."""
+    from scd_core.masks.engine import _Fitting
+
+    monkeypatch.setattr(_Fitting, "is_apart", False)
+
+
+@pytest.mark.usefixtures("images_meet")
 @pytest.mark.parametrize("limit", [1, 4, 9, 64])
-def test_batch_independence(limit: int) -> None:
+def test_batch_independence_where_images_share_a_pass(limit: int) -> None:
     model = _convnet()
     images = torch.randn(7, 3, 24, 36, generator=torch.Generator().manual_seed(3))
     targets, seeds = torch.arange(7) % 4, torch.arange(7) + 10
@@ -189,6 +199,35 @@ def test_batch_independence(limit: int) -> None:
         alone = fit_masks(model, images[pick], targets[pick], SCDConfig(mask_size=6), seeds[pick])
         torch.testing.assert_close(alone.joint[0], together.joint[index], rtol=0, atol=1e-4)
         assert alone.iterations[0] == together.iterations[index]
+
+
+@pytest.mark.parametrize("name", ["cnn", "vit"])
+def test_a_mask_is_the_same_to_the_last_bit_whatever_shares_its_call(name: str) -> None:
+    """Guards against rounding: images of a batch of another size differ by 1e-7, and their masks by as much as .007."""
+    torch.manual_seed(1)
+    if name == "vit":
+        model: nn.Module = torchvision.models.VisionTransformer(
+            48, 12, num_layers=2, num_heads=2, hidden_dim=32, mlp_dim=64, num_classes=5
+        )
+        nn.init.normal_(model.heads[0].weight)  # torchvision starts the head at zero, and all logits with it
+        size = (48, 48)
+    else:
+        model, size = _convnet(), (40, 56)
+    generator = torch.Generator().manual_seed(3)
+    images = torch.randn(6, 3, *size, generator=generator) * torch.linspace(0.2, 3, 6)[:, None, None, None]
+    targets, seeds = torch.arange(6) % 4, torch.arange(6) + 10
+    together = fit_masks(model, images, targets, SCDConfig(), seeds)
+    assert name == "vit" or len(set(together.iterations.tolist())) > 1, "fixture: images leave at different steps"
+    order = torch.tensor([4, 0, 2])
+    among = fit_masks(model, images[order], targets[order], SCDConfig(), seeds[order])
+    assert torch.equal(among.joint, together.joint[order])
+    for index in range(6):
+        pick = slice(index, index + 1)
+        alone = fit_masks(model, images[pick], targets[pick], SCDConfig(), seeds[pick])
+        assert torch.equal(alone.joint[0], together.joint[index])
+        assert torch.equal(alone.sufficient[0], together.sufficient[index])
+        assert alone.iterations[0] == together.iterations[index]
+        assert alone.ssr_probability[0] == together.ssr_probability[index]
 
 
 class Counting(nn.Module):
@@ -204,12 +243,18 @@ class Counting(nn.Module):
         return self.model(images)
 
 
-def test_no_pass_exceeds_the_limit_and_every_image_is_counted(images: torch.Tensor) -> None:
+@pytest.mark.parametrize(("limit", "apart", "most"), [(10, False, 10), (3, False, 3), (10, True, 4), (3, True, 3)])
+def test_no_pass_exceeds_the_limit_and_every_image_is_counted(
+    images: torch.Tensor, limit: int, apart: bool, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from scd_core.masks.engine import _Fitting
+
+    monkeypatch.setattr(_Fitting, "is_apart", apart)
     model = Counting(Patches())
     masks = fit_masks(
-        model, images.repeat(5, 1, 1, 1), TARGETS.repeat(5), SCDConfig(mask_size=8, max_samples_per_forward=6)
+        model, images.repeat(5, 1, 1, 1), TARGETS.repeat(5), SCDConfig(mask_size=8, max_samples_per_forward=limit)
     )
-    assert model.most == 6 or model.most == 4
+    assert model.most == most
     assert model.images == masks.evaluations.sum().item()
     assert (masks.iterations > 0).all() and (masks.joint.amax((1, 2)) > 0).all()
 
@@ -221,6 +266,7 @@ def test_converged_images_leave(images: torch.Tensor) -> None:
     assert not never.converged.any() and (never.iterations == 10).all()
 
 
+@pytest.mark.usefixtures("images_meet")
 def test_working_set_does_not_grow_with_the_number_of_images(
     images: torch.Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,6 +297,7 @@ class Stingy(nn.Module):
         return self.model(images)
 
 
+@pytest.mark.usefixtures("images_meet")
 def test_out_of_memory_halves_the_pass(images: torch.Tensor) -> None:
     model = Stingy(3)
     config = QUICK.model_copy(update={"max_samples_per_forward": 16})
@@ -358,11 +405,20 @@ class Breaking(Patches):
         return torch.where((images[:, 0, 0, 0] == 9.0)[:, None] | (images[:, 0, 0, 0] < 5)[:, None], logits, torch.nan)
 
 
-def test_nan_under_the_mask_is_recorded_for_its_image_alone(images: torch.Tensor) -> None:
+@pytest.mark.parametrize("apart", [True, False])
+def test_nan_under_the_mask_is_recorded_for_its_image_alone(
+    images: torch.Tensor, apart: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from scd_core.masks.engine import _Fitting
+
+    monkeypatch.setattr(_Fitting, "is_apart", apart)
+    clean = fit_masks(Breaking(), images, TARGETS, QUICK)
     images[1, :, 0, 0] = 9.0
     masks = fit_masks(Breaking(), images, TARGETS, QUICK, on_error="record")
     assert list(masks.failures) == [1] and "under the mask" in masks.failures[1]
-    assert masks.joint[[0, 2, 3]].isfinite().all() and masks.joint[1].abs().max() == 0
+    others = [0, 2, 3]
+    torch.testing.assert_close(masks.joint[others], clean.joint[others], rtol=0, atol=1e-4)
+    assert masks.joint[1].abs().max() == 0
 
 
 def test_a_single_class_is_refused(images: torch.Tensor) -> None:

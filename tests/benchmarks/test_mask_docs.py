@@ -1,0 +1,52 @@
+"""docs/masks.md quotes the results files, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks import mask_docs, mask_memory
+from benchmarks.common import ROOT
+from benchmarks.mask_docs import BEGIN, END
+
+ABOUT = {
+    "date": "2026-11-24T10:00:00Z", "commit": "abc", "torch": "2", "device": "cpu", "notes": {"time_ratio": "what it is"},
+    "machine": {"threads": 1, "cores": 2},
+}  # fmt: skip
+
+
+def test_the_page_is_as_the_results_have_it() -> None:
+    assert mask_docs.main(["--check"]) == 0, "run python -m benchmarks.mask_docs"
+
+
+def test_pictures_are_there_and_small() -> None:
+    page = (ROOT / "docs" / "masks.md").read_text()
+    for name in ("masks-method.png", "masks-resolution.png"):
+        assert f"({name})" in page and 0 < (ROOT / "docs" / name).stat().st_size < 150_000
+
+
+def test_a_changed_result_changes_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page, results = tmp_path / "page.md", tmp_path / "results"
+    results.mkdir()
+    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    row = {"method": "default", "data": "scenes", "ap_marks": 0.4321, "images": 66, "class_sensitivity": None}
+    content = {"about": ABOUT, "summary": {"time_ratio": 12.345}, "rows": [row]}
+    (results / "masks.json").write_text(json.dumps(content))
+    arguments = ["--page", str(page), "--results", str(results)]
+    assert mask_docs.main([*arguments, "--check"]) == 1 and "old" in page.read_text()
+    assert mask_docs.main(arguments) == 0
+    text = page.read_text()
+    assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
+    assert "| default | 66 | 0.432 |" in text and "| time_ratio | 12.3 | what it is |" in text
+    assert "class sensitivity" not in text
+    assert mask_docs.main([*arguments, "--check"]) == 0
+    page.write_text("no markers")
+    assert mask_docs.main(arguments) == 1 and "marker" in capsys.readouterr().err
+
+
+def test_memory_beyond_inputs_and_outputs_is_measured() -> None:
+    found = mask_memory.peak_of(3)
+    assert found["images"] == 3 and found["outputs_mib"] == pytest.approx(3 * 3 * 120 * 160 * 4 / 2**20)
+    assert 0 < found["peak_mib"] < 200
