@@ -14,7 +14,7 @@ from scd_core.audit.store import AuditStore
 from scd_core.errors import RunError
 from scd_core.media.batches import plan_batches
 from scd_core.media.overlap import ordered_map
-from scd_core.media.storage import Storage, open_source
+from scd_core.media.storage import open_source
 from scd_core.media.types import Batch, ObjectRef
 
 __all__ = ["claim_batches"]
@@ -82,26 +82,31 @@ def claim_batches(
 
 class _Log:
     def __init__(self, store: AuditStore, model_digest: str, config_digest: str) -> None:
-        self._storage: Storage = store.storage
         self._store = store
         self._folder = f"plans/{model_digest[:24]}-{config_digest[:24]}"
         self._next = 0
 
     def entries(self) -> dict[str, int]:
         """Batch keys of all plans so far, with the number of their plan."""
-        paths = sorted(e.path for e in self._storage.entries(self._folder) if e.path.endswith(".json"))
+        start = len(self._store.storage.path(""))
+        paths = sorted(e.path[start:] for e in self._store.entries(self._folder) if e.path.endswith(".json"))
         found: dict[str, int] = {}
-        contents = ordered_map(paths, self._storage.read, _READERS, ahead=4 * _READERS)
+        contents = ordered_map(paths, self._read, _READERS, ahead=4 * _READERS)
         for number, content in enumerate(contents):
             found |= dict.fromkeys(json.loads(content)["batch_keys"], number)
         self._next = len(paths)
         return found
 
+    def _read(self, relative: str) -> bytes:
+        data = self._store.get_file(relative)
+        if data is None:
+            raise RunError(f"{self._store.url}/{relative}: was removed while it was read; plans must stay")
+        return data
+
     def batch(self, batch_key: str) -> Batch | None:
         """A planned batch with its objects; None where another program removed them."""
-        try:
-            data = self._storage.read(self._storage.path(f"plans/objects/{batch_key}.json.gz"))
-        except FileNotFoundError:
+        data = self._store.get_file(f"plans/objects/{batch_key}.json.gz")
+        if data is None:
             return None
         content = json.loads(gzip.decompress(data))
         objects = tuple(_ref(item) for item in content["objects"])

@@ -8,7 +8,7 @@ import io
 import json
 import re
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, TypeVar
 
@@ -19,7 +19,7 @@ from scd_core.audit.schema import DERIVED, TABLES, table_from_rows, table_schema
 from scd_core.errors import InputError, RunError, TrapauditError
 from scd_core.media.overlap import ordered_map
 from scd_core.media.retry import error_code, scrub
-from scd_core.media.storage import Storage, open_source, sweep_temporary
+from scd_core.media.storage import Entry, Storage, open_source, sweep_temporary
 
 __all__ = ["AuditStore"]
 
@@ -112,12 +112,24 @@ class AuditStore:
             RunError: it could not be read.
         """
         path = self._path(*relative.split("/"))
-        if not self.storage.exists(path):
-            return None
         try:
-            return self.storage.read(path)
+            return self._ask(lambda: self.storage.read(path), path)
+        except FileNotFoundError:
+            return None
+
+    def entries(self, relative: str) -> Iterator[Entry]:
+        """All files below a folder of OUT.
+
+        Args:
+            relative: path below OUT.
+
+        Raises:
+            RunError: the storage did not answer, or refused.
+        """
+        try:
+            yield from self.storage.entries(relative)
         except OSError as error:
-            raise RunError(f"{self.storage.uri_of(path)}: cannot be read ({_why(self.storage, error)})") from error
+            raise RunError(f"{self.url}/{relative}: cannot be listed ({_why(self.storage, error)})") from error
 
     # batches
 
@@ -142,17 +154,21 @@ class AuditStore:
         return str(self._read_json(path)["run_id"])
 
     def is_committed(self, batch_key: str) -> bool:
-        """Whether a batch is finished."""
-        return self.storage.exists(self._path("commits", f"{batch_key}.json"))
+        """Whether a batch is finished.
+
+        Raises:
+            RunError: the storage did not answer.
+        """
+        return self._is_there(self._path("commits", f"{batch_key}.json"))
 
     def committed_keys(self) -> set[str]:
         """The batch_key of every commit."""
-        names = (e.path.rsplit("/", 1)[-1] for e in self.storage.entries("commits"))
+        names = (e.path.rsplit("/", 1)[-1] for e in self.entries("commits"))
         return {name.removesuffix(".json") for name in names if name.endswith(".json")}
 
     def committed(self) -> dict[str, dict[str, Any]]:
         """The content of every commit, by batch_key, in the order of the keys."""
-        paths = sorted(e.path for e in self.storage.entries("commits") if e.path.endswith(".json"))
+        paths = sorted(e.path for e in self.entries("commits") if e.path.endswith(".json"))
         contents = ordered_map(paths, self._read_json, _READERS, ahead=4 * _READERS)
         return {path.rsplit("/", 1)[-1].removesuffix(".json"): content for path, content in zip(paths, contents)}
 
@@ -174,7 +190,7 @@ class AuditStore:
         if missing := [name for name in _COMMIT_FIELDS if name not in content]:
             raise ValueError(f"commit of {batch_key}: content lacks {', '.join(missing)}")
         for table, relative in content["files"].items():
-            if not self.storage.exists(self._path(*relative.split("/"))):
+            if not self._is_there(self._path(*relative.split("/"))):
                 raise RunError(f"batch {batch_key}: {table} is not at {self.url}/{relative}; run again to write it")
         path = self._path("commits", f"{batch_key}.json")
         # The token makes this call's content unlike any other's, so that winning is never mistaken.
@@ -238,7 +254,7 @@ class AuditStore:
         TABLES[table]
         if table in DERIVED or table == "labels":
             start = len(self.storage.path(""))
-            return sorted(e.path[start:] for e in self.storage.entries(table) if e.path.endswith(".parquet"))
+            return sorted(e.path[start:] for e in self.entries(table) if e.path.endswith(".parquet"))
         return sorted(c["files"][table] for c in self.committed().values() if table in c["files"])
 
     def read(self, table: str, columns: Sequence[str] | None = None) -> pa.Table:
@@ -285,7 +301,7 @@ class AuditStore:
         """
         path = self._path("work", batch_key, stage, f"{shard_key}.shard")
         try:
-            data = self.storage.read(path)
+            data = self._ask(lambda: self.storage.read(path), path)
         except FileNotFoundError:
             return None
         start = len(_SHARD_MAGIC) + 32
@@ -296,8 +312,8 @@ class AuditStore:
 
     def drop_work(self, batch_key: str) -> None:
         """Remove the kept shards of a batch that is committed."""
-        for entry in self.storage.entries(f"work/{self._name(batch_key)}"):
-            self.storage.delete(entry.path)
+        for entry in self.entries(f"work/{self._name(batch_key)}"):
+            self._write(lambda path=entry.path: self.storage.delete(path), entry.path)  # type: ignore[misc]
         if self.storage.is_local:
             self.storage.remove_empty_folders(f"work/{batch_key}")
 
@@ -306,7 +322,7 @@ class AuditStore:
     def _sweep_work(self) -> None:
         """Remove the work of batches whose run was killed between its commit and its tidying."""
         start = len(self.storage.path("work/"))
-        kept = {entry.path[start:].split("/")[0] for entry in self.storage.entries("work")}
+        kept = {entry.path[start:].split("/")[0] for entry in self.entries("work")}
         for batch_key in kept & self.committed_keys() if kept else ():
             self.drop_work(batch_key)
 
@@ -338,6 +354,18 @@ class AuditStore:
         try:
             return json.loads(self.storage.read(path))
         except (OSError, ValueError) as error:
+            raise RunError(f"{self.storage.uri_of(path)}: cannot be read ({_why(self.storage, error)})") from error
+
+    def _is_there(self, path: str) -> bool:
+        return self._ask(lambda: self.storage.exists(path), path)
+
+    def _ask(self, call: Callable[[], T], path: str) -> T:
+        """What the storage answers; a refusal that may be of the moment is an error of the run, in one line."""
+        try:
+            return call()
+        except FileNotFoundError:
+            raise
+        except OSError as error:
             raise RunError(f"{self.storage.uri_of(path)}: cannot be read ({_why(self.storage, error)})") from error
 
     def _write(self, call: Callable[[], T], path: str) -> T:
