@@ -92,7 +92,14 @@ _DATA = {
     "imagenet_animals": ("ImageNet animals, mobilenet_v2", _QUALITY),
     "overhead": (
         "What the engine adds to bare passes",
-        ("images", "evaluations", "engine_overhead", "model_images_per_second", "passes_share_of_rate"),
+        (
+            "images",
+            "evaluations",
+            "engine_overhead",
+            "overhead_channels_last",
+            "model_images_per_second",
+            "passes_share_of_rate",
+        ),
     ),
 }
 
