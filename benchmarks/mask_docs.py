@@ -67,10 +67,11 @@ def tables(results: Path) -> str:
     """Markdown of all results files of the mask benchmarks that are there.
 
     Args:
-        results: folder with ``masks.json``, ``mask_gradients.json``, ``mask_memory.json``.
+        results: folder with ``masks*.json`` (one or more runs), ``mask_gradients.json``, ``mask_memory.json``.
     """
     parts: list[str] = []
-    if masks := _read(results / "masks.json"):
+    for path in sorted(results.glob("masks*.json")):
+        masks = json.loads(path.read_text())
         by_data = {name: [row for row in masks["rows"] if row["data"] == name] for name in _DATA}
         parts += [_source(masks, "benchmarks.masks"), _summary(masks["summary"], masks["about"]["notes"])]
         for name, (title, columns) in _DATA.items():
@@ -91,7 +92,14 @@ _DATA = {
     "imagenet_animals": ("ImageNet animals, mobilenet_v2", _QUALITY),
     "overhead": (
         "What the engine adds to bare passes",
-        ("images", "evaluations", "engine_overhead", "model_images_per_second", "passes_share_of_rate"),
+        (
+            "images",
+            "evaluations",
+            "engine_overhead",
+            "overhead_channels_last",
+            "model_images_per_second",
+            "passes_share_of_rate",
+        ),
     ),
 }
 
@@ -111,7 +119,8 @@ def _source(content: dict[str, Any], module: str) -> str:
 
 def _summary(summary: dict[str, Any], notes: dict[str, str]) -> str:
     lines = ["| summary | value | meaning |", "|---|---|---|"]
-    lines += [f"| {name} | {_cell(value)} | {notes.get(name, '')} |" for name, value in summary.items()]
+    known = {name: value for name, value in summary.items() if value is not None}
+    lines += [f"| {name} | {_cell(value)} | {notes.get(name, '')} |" for name, value in known.items()]
     return "\n".join(lines)
 
 

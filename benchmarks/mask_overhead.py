@@ -29,7 +29,9 @@ def measure_overhead(frames: Frames, repeats: int) -> dict[str, Any]:
         repeats: times that both are measured.
 
     Returns:
-        ``engine_overhead``, ``images``, ``evaluations``, ``model_images_per_second`` (images through the model per
+        ``engine_overhead`` (over passes on images as PyTorch lays them out), ``overhead_channels_last`` (over passes in
+        the layout that the engine itself uses, which is quicker for some networks), ``images``, ``evaluations``,
+        ``model_images_per_second`` (images through the model per
         second of ``fit_masks``), ``passes_share_of_rate`` (operations of these passes per second of ``fit_masks`` over
         those of a large matrix product on the same device and in the same precision), ``matmul_tflops``.
     """
@@ -49,23 +51,26 @@ def measure_overhead(frames: Frames, repeats: int) -> dict[str, Any]:
     noted = tuple(passes)
     precision = torch.bfloat16 if frames.images.device.type == "cuda" else torch.float32
 
-    def bare() -> None:
+    def bare(layout: torch.memory_format = torch.contiguous_format) -> None:
         with borrowed(frames.model), torch.autocast(frames.images.device.type, precision, precision != torch.float32):
             for count, has_gradient in noted:
-                batch = frames.images[:1].expand(count, -1, -1, -1).contiguous().requires_grad_(has_gradient)
+                batch = frames.images[:1].expand(count, -1, -1, -1).contiguous(memory_format=layout)
+                batch.requires_grad_(has_gradient)
                 with torch.set_grad_enabled(has_gradient):
                     logits = frames.model(batch)
                 if has_gradient:
                     logits.float().logsumexp(dim=1).sum().backward()
 
     bare()
-    times = [(_seconds(engine, frames.images), _seconds(bare, frames.images)) for _ in range(repeats)]
-    fitting, passing = (min(column) for column in zip(*times))
+    works = (engine, bare, lambda: bare(torch.channels_last))
+    times = [[_seconds(work, frames.images) for work in works] for _ in range(repeats)]
+    fitting, passing, channels_last = (min(column) for column in zip(*times))
     with FlopCounterMode(display=False) as counter:
         bare()
     rate = _matmul_rate(frames.images.device, precision)
     return {
         "engine_overhead": fitting / passing,
+        "overhead_channels_last": fitting / channels_last,
         "images": len(frames),
         "evaluations": sum(count for count, _ in noted) / len(frames),
         "seconds_per_image": fitting / len(frames),
