@@ -20,7 +20,6 @@ from benchmarks.common import ROOT, Report, options, resolve_device
 __all__ = ["main"]
 
 COLUMNS = ("storage", "keys", "batches", "shards", "seconds", "list_seconds", "plan_seconds", "peak_memory_gb")
-BUCKET = "cards"
 _NOTES = {
     "seconds": "list SOURCE and plan it into batches and shards, in a process of its own, imports not counted",
     "peak_memory_gb": "largest resident memory of that process, imports included",
@@ -60,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> Report:
     report = Report("listing", resolve_device("cpu"), notes=dict(_NOTES))
     for keys in [10_000] if chosen.quick else chosen.keys:
         with _bucket(keys) as environment:
-            report.rows.append({"storage": "s3"} | _measure(f"s3://{BUCKET}", f"s3://{BUCKET}-out", environment))
+            report.rows.append({"storage": "s3"} | _measure(f"s3://cards-{keys}", f"s3://out-{keys}", environment))
         report.progress(f"s3, {keys} keys")
         with tempfile.TemporaryDirectory() as folder:
             _files(Path(folder) / "cards", keys)
@@ -104,10 +103,10 @@ def _bucket(keys: int) -> Iterator[dict[str, str]]:
     host, port = server.get_host_and_port()
     try:
         backend = s3_backends["123456789012"]["aws"]
-        for bucket in (BUCKET, f"{BUCKET}-out"):
+        for bucket in (f"cards-{keys}", f"out-{keys}"):
             backend.create_bucket(bucket, "us-east-1")
         for name in _names(keys):
-            backend.put_object(BUCKET, name, b"x")
+            backend.put_object(f"cards-{keys}", name, b"x")
         yield {
             "AWS_ENDPOINT_URL": f"http://{host}:{port}",
             "AWS_ACCESS_KEY_ID": "testing",
