@@ -82,7 +82,8 @@ async def held() -> dict[str, Any]:
             "deployments": [
                 (item.id, item.name, item.parameters, item.tags, item.version, item.entrypoint, item.pull_steps or [],
                  item.enforce_parameter_schema, item.global_concurrency_limit and item.global_concurrency_limit.limit,
-                 sorted((s.slug, str(s.schedule), s.active) for s in item.schedules))
+                 item.concurrency_options and item.concurrency_options.collision_strategy.value,
+                 sorted((s.slug, str(s.schedule), s.active, str(s.parameters)) for s in item.schedules))
                 for item in deployments
             ],
             "automations": [(item.name, item.enabled, str(item.trigger.expect)) for item in automations],
@@ -98,13 +99,14 @@ def test_doing_it_again_changes_nothing(server: str) -> None:
     assert asyncio.run(held()) == first
     assert [item[1] for item in first["deployments"]] == sorted(NAMES)
     assert [item[8] for item in first["deployments"]] == [1, 1, 1]
+    assert [item[9] for item in first["deployments"]] == ["ENQUEUE"] * 3
     assert all(not item[6] for item in first["deployments"])
     assert [limit for _, limit in first["queues"]] == [1, None]
     assert [name for name, *_ in first["automations"]] == [
         "trapaudit audit completed", "trapaudit audit was lost", "trapaudit lost runs", "trapaudit upload arrived",
     ]  # fmt: skip
     nightly = next(item for item in first["deployments"] if item[1] == "nightly-audit")
-    assert "Europe/Berlin" in nightly[9][0][1]
+    assert "Europe/Berlin" in nightly[10][0][1]
 
 
 def test_a_second_deployment_of_the_same_source_is_refused(server: str) -> None:
@@ -171,3 +173,25 @@ def test_an_event_that_no_server_takes_is_an_error(tmp_path: Path) -> None:
         pytest.raises(Exception, match="connect"),
     ):
         asyncio.run(emit_to_prefect(upload_event(Place("a", ""), Place("a", ""), 1, now, now)))
+
+
+def test_prefect_deploy_all_registers_the_same_three(server: str, tmp_path: Path) -> None:
+    """With FastAPI beyond 0.150 it ended after the first one, on a look-up that Prefect's own server refuses."""
+    from prefect.client.orchestration import get_client
+
+    from flows.deploy_file import packaged_file
+
+    register(WANTED)
+    places = {"SOURCE": WANTED.source, "MODEL": WANTED.model, "OUT": WANTED.out, "IMAGE": "trapaudit"}
+    env = os.environ | {f"TRAPAUDIT_{name}": value for name, value in places.items()}
+    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", packaged_file()]
+    done = subprocess.run(
+        command, env=env | {"PREFECT_API_URL": server}, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+    async def found() -> list[str]:
+        async with get_client() as client:
+            return sorted(item.name for item in await client.read_deployments())
+
+    assert asyncio.run(found()) == sorted(NAMES)
