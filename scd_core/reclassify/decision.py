@@ -34,15 +34,18 @@ class Decision:
 def decide(original: Tensor, views: Mapping[str, Tensor], config: ReclassifyConfig) -> Decision:
     """Final name of a picture from its unmasked and masked views.
 
-    Two questions, in this order, because the answer to the first changes what the second is held against:
+    Two questions are asked:
 
     1. *Does the name rest on the animal?* Evidence outside the animal's box is no evidence of who it is, however sure
-       the network is. So where the box is known, the name is the one that is left without that evidence. Nothing is
-       asked of its probability: the sureness of the old name came from what was taken away.
+       the network is. So where the box is known, one witness is what is left without that evidence.
     2. *Does a closer look tell another name?* A crop shows detail that the whole picture does not, but at a size that
        the network knows less, and a sure crop may be sure of a fragment. So the crops speak together, as a product of
-       experts (Hinton 2002): a name that one of them rules out is not their name. They overrule only when they are surer
-       of it than the picture is of the other, by `min_gain`.
+       experts (Hinton 2002): a name that one of them rules out is not their name.
+
+    Where both can be asked, another name needs both witnesses: it is theirs together, and each puts it before the old
+    one. Nothing is asked of its probability, for the sureness of the old name came from what was taken away. Where only
+    the first can be asked, its answer stands. Where only the second can, the crops overrule when they are surer of
+    their name than the picture is of its own, by `min_gain`.
 
     Views that keep only the evidence of the old name (early masking, late masking) are for the record: they say how far
     that evidence goes, and can hardly name another.
@@ -52,26 +55,48 @@ def decide(original: Tensor, views: Mapping[str, Tensor], config: ReclassifyConf
         views: strategy -> (K,) calibrated probabilities; controls left out.
         config: `min_gain`.
     """
-    before = int(original.argmax())
-    base = views.get(COUNTERFACTUAL, original)
-    name, sure = int(base.argmax()), float(base.max())
+    before, sure = int(original.argmax()), float(original.max())
+    inside = views.get(COUNTERFACTUAL)
     crops = [views[strategy] for strategy in CROPS if strategy in views]
-    told = "the picture" if name == before else "the picture without the evidence outside the animal"
+    look = "the closer view" if len(crops) == 1 else "the closer views together"
+    if inside is not None and crops:
+        return _two_witnesses(original, inside, _together(crops), look)
+    if inside is not None:
+        name = int(inside.argmax())
+        told = "the picture" if name == before else "the picture without the evidence outside the animal"
+        return Decision(name, float(inside.max()), f"{told} says so ({float(inside.max()):.2f}); no closer view")
     if not crops:
-        return Decision(name, sure, f"{told} says so ({sure:.2f}); no closer view")
+        return Decision(before, sure, f"the picture says so ({sure:.2f}); no closer view")
     closer_view = _together(crops)
     closer, probability = int(closer_view.argmax()), float(closer_view.max())
-    look = "the closer view" if len(crops) == 1 else "the closer views together"
-    if closer == name:
-        return Decision(name, max(sure, probability), f"{told} says so ({sure:.2f}), and so does {look}")
+    if closer == before:
+        return Decision(before, max(sure, probability), f"the picture says so ({sure:.2f}), and so does {look}")
     if probability >= sure + config.min_gain:
         return Decision(
-            closer, probability, f"{look} ({probability:.2f}) is surer of its name than {told} ({sure:.2f})"
+            closer, probability, f"{look} ({probability:.2f}) is surer of its name than the picture ({sure:.2f})"
         )
     return Decision(
-        name,
+        before,
         sure,
-        f"{told} says so ({sure:.2f}); {look} ({probability:.2f}) is not {config.min_gain:.2f} surer of another",
+        f"the picture says so ({sure:.2f}); {look} ({probability:.2f}) is not {config.min_gain:.2f} surer of another",
+    )
+
+
+def _two_witnesses(original: Tensor, inside: Tensor, closer: Tensor, look: str) -> Decision:
+    """Another name where the picture without the outside's evidence and the crops agree on it against the old one."""
+    before = int(original.argmax())
+    together = _together([inside, closer])
+    name = int(together.argmax())
+    without = "the picture without the evidence outside the animal"
+    said = f"{without} ({float(inside[name]):.2f}) and {look} ({float(closer[name]):.2f})"
+    if name == before:
+        return Decision(name, float(together[name]), f"{said} say so too")
+    if inside[name] > inside[before] and closer[name] > closer[before]:
+        return Decision(name, float(together[name]), f"{said} agree against the picture")
+    return Decision(
+        before,
+        float(original[before]),
+        f"the picture says so ({float(original[before]):.2f}); {without} and {look} differ",
     )
 
 

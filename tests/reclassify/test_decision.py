@@ -40,3 +40,11 @@ def test_two_crops_speak_together_so_one_can_veto_the_other() -> None:
 
 def test_views_of_the_old_evidence_decide_nothing() -> None:
     assert decide(p(0.6, 0.4), {"early_blur": p(0.0, 1.0), "late": p(0.0, 1.0)}, CONFIG).index == 0
+
+
+def test_another_name_needs_both_witnesses() -> None:
+    before, told = p(0.9, 0.1), p(0.2, 0.8)
+    assert decide(before, {"early_inside": told, "box_crop": told}, CONFIG).index == 1
+    assert decide(before, {"early_inside": told, "box_crop": p(0.6, 0.4)}, CONFIG).index == 0
+    assert decide(before, {"early_inside": p(0.6, 0.4), "box_crop": told}, CONFIG).index == 0
+    assert decide(before, {"early_inside": told}, CONFIG).index == 1, "without a crop the first witness is heard alone"
