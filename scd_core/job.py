@@ -19,7 +19,7 @@ from scd_core.config import AuditConfig, load_config
 from scd_core.errors import InputError
 from scd_core.identify.detections import Detection, Detections, read_detections
 from scd_core.identify.package import PackageSpec, read_package
-from scd_core.media import Batch, ObjectRef, batch_levels, list_source, split_complete
+from scd_core.media import Batch, ObjectRef, batch_levels, clean_url, list_source, open_source, split_complete
 from scd_core.triage.flags import read_flags
 
 __all__ = ["Job", "Shard", "boxes_of", "count_new", "list_job", "plan_job", "prepare_job"]
@@ -110,12 +110,21 @@ def list_job(job: Job, *, only_complete: bool = False) -> tuple[list[ObjectRef],
         The objects to audit, and how many wait for their upload to be complete.
 
     Raises:
-        InputError: SOURCE cannot be listed or holds no images; labels, flags or detections do not fit it.
+        InputError: SOURCE cannot be listed, holds no images or is OUT; labels, flags or detections do not fit it. Files of
+            an OUT below SOURCE are left out.
     """
     settings = job.config.media
     listing = list_source(job.source, settings)
-    files = [item.file for item in listing.objects]
-    known = {*files, *(item.uri for item in listing.objects)}
+    out = AuditStore(job.out).url.rstrip("/") + "/"
+    if open_source(job.source).url.rstrip("/") + "/" == out:
+        raise InputError(
+            f"OUT {out}: is SOURCE itself; choose a folder of its own, or the audit's files would be audited"
+        )
+    objects = [item for item in listing.objects if not item.uri.startswith(out)]
+    if not objects:
+        raise InputError(f"SOURCE {clean_url(job.source)}: holds no images besides the files of OUT")
+    files = [item.file for item in objects]
+    known = {*files, *(item.uri for item in objects)}
     if job.labels is not None and not job.allow_unknown_labels:
         doubts = check_labels(job.labels, known, job.spec.labels)
         if doubts:
@@ -124,9 +133,9 @@ def list_job(job: Job, *, only_complete: bool = False) -> tuple[list[ObjectRef],
     if job.detections is not None:
         job.detections.match(files)
     if not only_complete:
-        return listing.objects, 0
+        return objects, 0
     ready, waiting = split_complete(
-        listing.objects,
+        objects,
         listing.markers,
         batch_levels=batch_levels(settings),
         quiet_seconds=settings.quiet_seconds,

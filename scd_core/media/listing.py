@@ -29,8 +29,9 @@ _SIDECAR_NAMES = frozenset({"_success", "thumbs.db", "desktop.ini", "license", "
 def is_sidecar(file: str) -> bool:
     """Whether a file goes along with media instead of being one.
 
-    Hidden files and folders (a name that begins with a dot), tables, notes, manifests and markers are sidecars, told
-    by name alone. Everything else is listed as media, videos and unknown types included, so that nothing is lost.
+    Hidden files and folders (a name that begins with a dot and has more than dots), tables, notes, manifests and
+    markers are sidecars, told by name alone. Everything else is listed as media, videos and unknown types included, so
+    that nothing is lost.
 
     Args:
         file: path relative to SOURCE.
@@ -38,10 +39,11 @@ def is_sidecar(file: str) -> bool:
     >>> is_sidecar("card1/detections.csv"), is_sidecar("card1/IMG_0001.JPG"), is_sidecar("card1/clip.mp4")
     (True, False, False)
     """
-    parts = PurePosixPath(file).parts
-    name = parts[-1].lower() if parts else ""
+    parts = file.split("/")
+    name = parts[-1].lower()
     return (
-        any(part.startswith(".") for part in parts)
+        # `..` in the key of an object store is a name like any other, and hides nothing.
+        any(part.startswith(".") and part.strip(".") for part in parts)
         or name in _SIDECAR_NAMES
         or PurePosixPath(name).suffix in _SIDECAR_SUFFIXES
     )
@@ -138,7 +140,8 @@ def _single(storage: Storage) -> list[Entry]:
 
 
 def _ref(storage: Storage, entry: Entry) -> ObjectRef:
-    relative = entry.path[len(storage.root) :].lstrip("/") if storage.root != "/" else entry.path.lstrip("/")
+    # One slash only: `card/a.jpg` and `card//a.jpg` are two objects of a bucket, with a name each.
+    relative = entry.path[len(storage.root) if storage.root != "/" else 0 :].removeprefix("/")
     return ObjectRef(storage.uri_of(entry.path), relative, entry.size, entry.etag, entry.version_id, entry.modified)
 
 

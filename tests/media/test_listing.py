@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import fsspec
 import pytest
 
 from scd_core.config import MediaConfig
 from scd_core.errors import InputError
+from scd_core.job import list_job, prepare_job
 from scd_core.media import clean_url, list_objects
 from scd_core.media.listing import is_sidecar
 
@@ -96,3 +99,23 @@ def test_all_else_is_listed(file):
 )
 def test_no_credentials_in_an_address(url, clean):
     assert clean_url(url) == clean
+
+
+def test_keys_of_dots_and_of_double_slashes_are_media_with_a_name_each(bucket, s3_server):
+    keys = ["card/a.jpg", "card//a.jpg", "card/../a.jpg", "card/x/../a.jpg", "card/.hidden/a.jpg", "card/._a.jpg"]
+    for key in keys:
+        s3_server.client().put_object(Bucket=bucket, Key=key, Body=b"x")
+    found = list_objects(f"s3://{bucket}/card", MediaConfig())
+    assert sorted(item.file for item in found) == ["../a.jpg", "/a.jpg", "a.jpg", "x/../a.jpg"]
+
+
+def test_an_out_below_source_is_not_audited(tmp_path):
+    card, out = tmp_path / "card", tmp_path / "card" / "out"
+    out.mkdir(parents=True)
+    for path in (card / "a.jpg", out / "report.jpg", card / "out2.jpg"):
+        path.write_bytes(b"x")
+    package = Path(__file__).resolve().parents[2] / "scd_core" / "scenes" / "models" / "clean"
+    objects, _ = list_job(prepare_job(str(card), str(package), str(out)))
+    assert [item.file for item in objects] == ["a.jpg", "out2.jpg"]
+    with pytest.raises(InputError, match="is SOURCE itself"):
+        list_job(prepare_job(str(card), str(package), str(card)))
