@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import mask_gradients, mask_memory, masks
 from benchmarks.common import ROOT
 
 __all__ = ["BEGIN", "END", "main", "tables"]
@@ -21,19 +22,7 @@ END = "<!-- end of benchmark tables -->"
 RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "masks.md"
 
-_QUALITY = (
-    "method", "images", "ap_marks", "ap_animal", "deletion", "insertion", "road", "total_variation", "area",
-    "class_sensitivity", "evaluations", "seconds_per_image", "times_cheaper",
-)  # fmt: skip
-_JAGUAR = (
-    "method", "images", "energy_in_box", "pointing", "right_before", "right_after", "right_after_center_crop",
-    "evaluations", "seconds_per_image",
-)  # fmt: skip
-_GRADIENT = (
-    "form", "temperature", "samples", "antithetic", "relative_variance", "dead_share", "ap_marks", "deletion",
-    "insertion",
-)  # fmt: skip
-_MEMORY = ("images", "inputs_mib", "outputs_mib", "peak_mib", "working_mib")
+_QUALITY = tuple(column for column in masks.COLUMNS if column != "data")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -71,24 +60,24 @@ def tables(results: Path) -> str:
     """
     parts: list[str] = []
     for path in sorted(results.glob("masks*.json")):
-        masks = json.loads(path.read_text())
-        by_data = {name: [row for row in masks["rows"] if row["data"] == name] for name in _DATA}
-        parts += [_source(masks, "benchmarks.masks"), _summary(masks["summary"], masks["about"]["notes"])]
+        found = json.loads(path.read_text())
+        by_data = {name: [row for row in found["rows"] if row["data"] == name] for name in _DATA}
+        parts += [_source(found, "benchmarks.masks"), _summary(found["summary"], found["about"]["notes"])]
         for name, (title, columns) in _DATA.items():
             if by_data[name]:
                 parts += [f"**{title}**", _table(columns, by_data[name])]
     if gradients := _read(results / "mask_gradients.json"):
         parts += ["### Dropout form, temperature, samples", _source(gradients, "benchmarks.mask_gradients")]
-        parts += [_table(_GRADIENT, gradients["rows"])]
+        parts += [_table(mask_gradients.COLUMNS, gradients["rows"])]
     if memory := _read(results / "mask_memory.json"):
-        parts += ["### Memory", _source(memory, "benchmarks.mask_memory"), _table(_MEMORY, memory["rows"])]
+        parts += ["### Memory", _source(memory, "benchmarks.mask_memory"), _table(mask_memory.COLUMNS, memory["rows"])]
     return "\n\n".join(parts) if parts else "No results file is kept yet."
 
 
 _DATA = {
     "scenes": ("Scenes with known causal marks", _QUALITY),
-    "jaguar": ("Jaguar photographs, mobilenet_v2", _JAGUAR),
-    "photographs": ("Camera-trap photographs of other animals, mobilenet_v2", _JAGUAR),
+    "jaguar": ("Jaguar photographs, mobilenet_v2", masks.JAGUAR_COLUMNS),
+    "photographs": ("Camera-trap photographs of other animals, mobilenet_v2", masks.JAGUAR_COLUMNS),
     "imagenet_animals": ("ImageNet animals, mobilenet_v2", _QUALITY),
     "overhead": (
         "What the engine adds to bare passes",

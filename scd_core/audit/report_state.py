@@ -22,7 +22,11 @@ def report_state(out: str) -> str:
         RunError: OUT cannot be read.
     """
     store = AuditStore(out)
-    names = [sorted(store.committed_keys()), store.committed_files("labels")]
+    return _state(store, store.committed_keys())
+
+
+def _state(store: AuditStore, commits: set[str]) -> str:
+    names = [sorted(commits), store.committed_files("labels")]
     return hashlib.sha256(json.dumps(names).encode()).hexdigest()[:16]
 
 
@@ -38,9 +42,8 @@ def is_report_current(out: str) -> bool:
         RunError: OUT cannot be read.
     """
     store = AuditStore(out)
-    if not store.committed_keys():
-        return True
-    return store.get_file(_MARK) == report_state(out).encode()
+    commits = store.committed_keys()
+    return not commits or store.get_file(_MARK) == _state(store, commits).encode()
 
 
 def mark_report(out: str, state: str) -> None:

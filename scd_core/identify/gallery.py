@@ -13,14 +13,16 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from scd_core.config import MediaConfig
 from scd_core.errors import InputError
-from scd_core.identify.architectures import build_network, default_input, load_state, without_head
+from scd_core.identify.architectures import build_network, load_state, without_head
 from scd_core.identify.package import (
-    MODEL_FILE,
     Package,
     PackageSpec,
+    chosen_input,
     fit_state,
     local_folder,
+    new_package_state,
     read_package,
     validated,
     write_spec,
@@ -133,20 +135,12 @@ def pack_gallery(
         InputError: a file cannot be read, fewer than 2 individuals, or two that are equal to the network.
     """
     folder, weights = Path(folder), Path(weights)
-    if (folder / MODEL_FILE).exists():
-        raise InputError(f"{folder}: holds a model package already; choose another folder")
+    state = new_package_state(folder, weights)
     if len(pictures) < 2:
         raise InputError(
             f"gallery: {len(pictures)} individual; at least 2 are needed, because a name is a choice between individuals"
         )
-    try:
-        data = weights.read_bytes()
-    except OSError as error:
-        raise InputError(f"weights {weights}: cannot be read ({error})") from error
-    changes = {"size": size, "mean": mean, "std": std, "resize": resize}
-    chosen = default_input(architecture) | {key: value for key, value in changes.items() if value is not None}
     network = build_network(architecture, embedding_size, architecture_args)
-    state = load_state(data, weights.name)
     if embedding == "features":
         network, head = without_head(network)
         state = {key: value for key, value in state.items() if not key.startswith(f"{head}.")}
@@ -155,7 +149,7 @@ def pack_gallery(
         "architecture": architecture,
         "architecture_args": architecture_args or {},
         "labels": list(pictures),
-        "input": chosen,
+        "input": chosen_input(architecture, size, mean, std, resize),
         "weights_sha256": hashlib.sha256(stored).hexdigest(),
         "embedding": embedding,
         "similarity_scale": scale,
@@ -239,7 +233,9 @@ def _embed_files(network: nn.Module, spec: PackageSpec, files: Sequence[str | Pa
     rows = []
     for file in files:
         try:
-            picture: Image.Image = decode_image(Path(file).read_bytes(), target=None, max_pixels=178_956_970)
+            picture: Image.Image = decode_image(
+                Path(file).read_bytes(), target=None, max_pixels=MediaConfig().max_pixels
+            )
         except (OSError, MediaError) as error:
             raise InputError(f"gallery: picture {file} of {name} cannot be read ({error})") from error
         rows.append(network(preprocess(picture, spec.input)[None]).flatten(1))

@@ -21,8 +21,10 @@ __all__ = [
     "Package",
     "PackageSpec",
     "check_package",
+    "chosen_input",
     "fit_state",
     "local_folder",
+    "new_package_state",
     "pack_model",
     "read_package",
     "validated",
@@ -179,25 +181,16 @@ def pack_model(
     """
     from safetensors.torch import save
 
-    from scd_core.identify.architectures import build_network, default_input, load_state
+    from scd_core.identify.architectures import build_network
 
     folder, weights = Path(folder), Path(weights)
-    if (folder / MODEL_FILE).exists():
-        raise InputError(f"{folder}: holds a model package already; choose another folder")
-    try:
-        data = weights.read_bytes()
-    except OSError as error:
-        raise InputError(f"weights {weights}: cannot be read ({error})") from error
-    defaults = default_input(architecture)
-    changes = {"size": size, "mean": mean, "std": std, "resize": resize}
-    chosen = defaults | {key: value for key, value in changes.items() if value is not None}
-    state = load_state(data, weights.name)
+    state = new_package_state(folder, weights)
     stored = save(state)
     content = {
         "architecture": architecture,
         "architecture_args": architecture_args or {},
         "labels": list(labels),
-        "input": chosen,
+        "input": chosen_input(architecture, size, mean, std, resize),
         "weights_sha256": hashlib.sha256(stored).hexdigest(),
     }
     spec = validated(content, "model pack")
@@ -206,8 +199,43 @@ def pack_model(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / spec.weights).write_bytes(stored)
     # model.json last: a folder without it is no package, so an interrupted pack leaves none.
-    (folder / MODEL_FILE).write_text(json.dumps(spec.model_dump(mode="json", exclude_none=True), indent=2) + "\n")
+    write_spec(folder, spec)
     return read_package(str(folder))
+
+
+def new_package_state(folder: Path, weights: Path) -> dict[str, Any]:
+    """State dict of the weights that a new package is made of.
+
+    Raises:
+        InputError: the folder holds a package already, or the weights cannot be read.
+    """
+    from scd_core.identify.architectures import load_state
+
+    if (folder / MODEL_FILE).exists():
+        raise InputError(f"{folder}: holds a model package already; choose another folder")
+    try:
+        data = weights.read_bytes()
+    except OSError as error:
+        raise InputError(f"weights {weights}: cannot be read ({error})") from error
+    return load_state(data, weights.name)
+
+
+def chosen_input(
+    architecture: str,
+    size: tuple[int, int] | None,
+    mean: tuple[float, float, float] | None,
+    std: tuple[float, float, float] | None,
+    resize: str | None,
+) -> dict[str, Any]:
+    """Preprocessing of a new package: the architecture's own, but for what is given.
+
+    Raises:
+        InputError: there is no such architecture.
+    """
+    from scd_core.identify.architectures import default_input
+
+    changes = {"size": size, "mean": mean, "std": std, "resize": resize}
+    return default_input(architecture) | {key: value for key, value in changes.items() if value is not None}
 
 
 def check_package(url: str) -> dict[str, Any]:
