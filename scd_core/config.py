@@ -120,6 +120,11 @@ class SCDConfig(Settings):
         "(35 at 224 pixels and stride 32); null is one cell per pixel",
     )
     smoothing: float = Field(0.0, ge=0, description="Gaussian smoothing of the map (sigma, cells)")
+    spread_temperature: float = Field(
+        4.0,
+        gt=0,
+        description="how the finished map is interpolated between its cells: 1 interpolates probabilities, a large value logits",
+    )
     sample_first: bool = Field(
         True, description="sample the coarse map and upsample the sample; false upsamples the logits and samples pixels"
     )
@@ -191,7 +196,7 @@ class SCDConfig(Settings):
             steps=100, samples=8, antithetic=False, temperature=1.0, mask_size=None, smoothing=0.0,
             pixel_unit="image", score_unit="log_odds", area_weight=1e-3, variation_weight=1e-2, ramp_steps=5, learning_rate=10.0,
             learning_rate_decay=1.0, betas=(0.9, 0.999), eps=0.1, weight_decay=0.01, infill="blur", infill_sigma=10.0,
-            average=False, tolerance=0.0,
+            average=False, tolerance=0.0, spread_temperature=1.0,
         )  # fmt: skip
 
 

@@ -303,7 +303,7 @@ class _Fitting:
         logits = rows.logits
         if self.config.average:
             logits = rows.total / (rows.step * (rows.step + 1) / 2).view(-1, 1, 1, 1)
-        evidence = self.grid.spread(keep_probability(logits)).clamp(0, 1)
+        evidence = self.grid.spread_map(logits, self.config.spread_temperature)
         keep = torch.stack((evidence[:, 0], 1 - evidence[:, 1]), dim=1)
         probability = torch.empty(len(rows), _MAPS, device=self.device, dtype=self.dtype)
         for start in range(0, len(rows), width := max(1, self.forward.limit // _MAPS)):
@@ -312,7 +312,7 @@ class _Fitting:
             logits = self.forward.logits(blended.flatten(0, 1))
             chosen = rows.targets[part].repeat_interleave(_MAPS)
             probability[part] = torch.sigmoid(target_score(logits, chosen)).view(-1, _MAPS)
-        joint = (evidence[:, 0] * evidence[:, 1]).sqrt()
+        joint = evidence[:, 0].sqrt() * evidence[:, 1].sqrt()
         masks = self.masks
         for row, index in enumerate(rows.index):
             masks.iterations[index] = rows.taken[row]

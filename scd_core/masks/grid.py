@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from scd_core.config import SCDConfig
+from scd_core.masks.concrete import keep_probability
 from scd_core.masks.feature_layer import find_feature_layer
 from scd_core.masks.noise import uniform_field
 from scd_core.masks.preserve import Model
@@ -85,3 +86,24 @@ class Grid:
     def spread(self, values: torch.Tensor) -> torch.Tensor:
         """(..., h, w) over the cells -> (..., H, W) over the pixels."""
         return values if self.is_identity else resample(values, self.rows, self.columns)
+
+    def spread_map(self, logits: torch.Tensor, temperature: float) -> torch.Tensor:
+        """The map of some logits over the pixels, the value of every cell kept at its centre.
+
+        Between centres the probabilities at `temperature` are interpolated and taken back:
+        ``sigmoid(T logit(spread(sigmoid(k / T))))``. At T = 1 that interpolates the map itself, and a pixel beside a
+        cell of evidence outranks everything that is farther off; a large T interpolates the logits, and such a pixel
+        ranks by its own cell as well.
+
+        Args:
+            logits: (..., h, w), k of each cell.
+            temperature: T, more than 0.
+
+        Returns:
+            (..., H, W) in [0, 1].
+        """
+        if temperature == 1 or self.is_identity:
+            return self.spread(keep_probability(logits)).clamp(0, 1)
+        of_cells = logits / temperature
+        kept, lost = (self.spread(keep_probability(sign * of_cells)).clamp(min=0).log() for sign in (1, -1))
+        return keep_probability(temperature * (kept - lost))

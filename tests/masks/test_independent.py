@@ -82,7 +82,9 @@ def _by_hand(model: nn.Module, image: torch.Tensor, target: int, seed: int, conf
         final = sum((step + 1) * one for step, one in enumerate(path)) / sum(range(1, len(path) + 1))
     else:
         final = path[-1]
-    return F.interpolate(final.sigmoid()[None], size=(height, width), mode="bilinear", align_corners=False)[0]
+    of_cells = (final / config.spread_temperature).sigmoid()
+    spread = F.interpolate(of_cells[None], size=(height, width), mode="bilinear", align_corners=False)[0]
+    return (config.spread_temperature * torch.special.logit(spread.clamp(0, 1))).sigmoid()
 
 
 @pytest.mark.parametrize("kind", ["convolutions", "transformer"])
