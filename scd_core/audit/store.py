@@ -17,9 +17,11 @@ import pyarrow.parquet as pq
 
 from scd_core.audit.schema import DERIVED, TABLES, table_from_rows, table_schema
 from scd_core.errors import InputError, RunError, TrapauditError
+from scd_core.media.disk import sweep_temporary
 from scd_core.media.overlap import ordered_map
 from scd_core.media.retry import error_code, scrub
-from scd_core.media.storage import Entry, Storage, open_source, sweep_temporary
+from scd_core.media.storage import Storage, open_source
+from scd_core.media.types import Entry
 
 __all__ = ["AuditStore"]
 

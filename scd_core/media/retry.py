@@ -21,6 +21,7 @@ ATTEMPTS = 8
 
 _BASE_SECONDS = 0.2
 _LONGEST_SECONDS = 8.0
+_LONGEST_ASKED_SECONDS = 60.0
 
 _TRANSIENT_STATUS = frozenset({408, 429, 500, 502, 503, 504})
 _TRANSIENT_CODES = frozenset(
@@ -99,6 +100,15 @@ def http_status(error: BaseException) -> int | None:
     return status
 
 
+def _asked_wait(error: BaseException) -> float:
+    """Seconds that the server asks to wait (Retry-After), as far as that is sensible; 0 where it asks nothing."""
+    headers = _response(error).get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    try:
+        return min(_LONGEST_ASKED_SECONDS, max(0.0, float(headers.get("retry-after", 0))))
+    except ValueError:  # a date: the waits of our own will do
+        return 0.0
+
+
 def is_transient(error: BaseException) -> bool:
     """Whether the same request may succeed a moment later.
 
@@ -155,5 +165,5 @@ def retry(
                     "nothing is lost, run again when the storage answers"
                 ) from error
             # Full jitter: many workers that fail together must not come back together.
-            sleep(random.uniform(0, min(_LONGEST_SECONDS, _BASE_SECONDS * 2**attempt)))
+            sleep(_asked_wait(error) + random.uniform(0, min(_LONGEST_SECONDS, _BASE_SECONDS * 2**attempt)))
     raise AssertionError("unreachable")
