@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from scd_core.errors import InputError, RunError
 
-__all__ = ["ATTEMPTS", "ShortReadError", "error_code", "http_status", "is_transient", "retry", "scrub"]
+__all__ = ["ATTEMPTS", "ShortReadError", "error_code", "http_status", "is_bad_body", "is_transient", "retry", "scrub"]
 
 T = TypeVar("T")
 
@@ -98,6 +98,12 @@ def http_status(error: BaseException) -> int | None:
     if status is None:
         status = next((s for link in _chain(error) if isinstance(s := getattr(link, "status", None), int)), None)
     return status
+
+
+def is_bad_body(error: BaseException) -> bool:
+    """Whether a whole answer came, and its body was not what the server said it would be."""
+    names = {kind.__name__ for link in _chain(error) for kind in type(link).__mro__}
+    return not names.isdisjoint({"ShortReadError", "FlexibleChecksumError", "ChecksumError"})
 
 
 def _asked_wait(error: BaseException) -> float:
