@@ -114,15 +114,12 @@ def list_job(job: Job, *, only_complete: bool = False) -> tuple[list[ObjectRef],
             an OUT below SOURCE are left out.
     """
     settings = job.config.media
-    listing = list_source(job.source, settings)
-    out = AuditStore(job.out).url.rstrip("/") + "/"
-    if open_source(job.source).url.rstrip("/") + "/" == out:
+    if open_source(job.source).url.rstrip("/") == open_source(job.out).url.rstrip("/"):
         raise InputError(
-            f"OUT {out}: is SOURCE itself; choose a folder of its own, or the audit's files would be audited"
+            f"OUT {clean_url(job.out)}: is SOURCE itself; choose a folder of its own, or the audit's files would be audited"
         )
-    objects = [item for item in listing.objects if not item.uri.startswith(out)]
-    if not objects:
-        raise InputError(f"SOURCE {clean_url(job.source)}: holds no images besides the files of OUT")
+    listing = list_source(job.source, settings, job.out)
+    objects = listing.objects
     files = [item.file for item in objects]
     known = {*files, *(item.uri for item in objects)}
     if job.labels is not None and not job.allow_unknown_labels:

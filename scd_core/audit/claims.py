@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from scd_core.audit.store import AuditStore
-from scd_core.errors import RunError
+from scd_core.errors import InputError, RunError
 from scd_core.media.batches import plan_batches
 from scd_core.media.overlap import ordered_map
 from scd_core.media.storage import open_source
@@ -132,10 +132,10 @@ def _readable_now(refs: Sequence[ObjectRef]) -> AbstractSet[str]:
     """media_id of those objects that are there, as they were listed, and may be read."""
 
     def look(ref: ObjectRef) -> bool:
-        storage = open_source(ref.uri)
         try:
+            storage = open_source(ref.uri)
             found = storage.head(storage.path_of(ref.uri), ref.version_id)
-        except OSError:
+        except (OSError, InputError):
             return False
         return found is not None and (found.etag, found.size) == (ref.etag, ref.size_bytes)
 

@@ -44,13 +44,20 @@ def entries_below(folder: str) -> Iterator[Entry]:
             continue
         inside = above | {(place.st_dev, place.st_ino)}
         for item in found:
-            if item.is_dir():
+            if _is_folder(item):
                 pending.append((item.path, inside))
             elif (entry := entry_at(item.path)) is not None:
                 yield entry
-            elif item.is_symlink() and not item.is_file():
+            elif item.is_symlink() and not Path(item.path).exists():
                 written = item.stat(follow_symlinks=False).st_mtime
                 yield Entry(item.path, 0, "", None, datetime.fromtimestamp(written, UTC))
+
+
+def _is_folder(item: os.DirEntry[str]) -> bool:
+    try:
+        return item.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def entry_at(path: str) -> Entry | None:

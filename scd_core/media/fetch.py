@@ -34,7 +34,7 @@ def fetch_bytes(storage: Storage, uri: str, *, etag: str, size_bytes: int, versi
         RunError: the storage did not answer, or the credentials no longer hold.
     """
     if not etag:
-        raise MediaError("missing", "list", "named, but not there")
+        raise MediaError("missing", "list", "nothing is there under this name, or the name is no UTF-8")
     storage = storage.for_uri(uri)
     path = storage.path_of(uri)
     for _ in range(ATTEMPTS):

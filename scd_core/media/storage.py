@@ -147,7 +147,7 @@ class Storage:
         """The storage that holds an address: this one, or another for a manifest that names files elsewhere."""
         if uri.split("://", 1)[0] == self.url.split("://", 1)[0] and (self.is_local or self.is_s3 or self.is_memory):
             return self
-        return open_source(uri)
+        return self if uri.startswith(f"{self.url}/") else open_source(uri)
 
     def path_of(self, uri: str) -> str:
         """Path of the file system for an address given by :meth:`uri_of`."""

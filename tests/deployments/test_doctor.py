@@ -32,6 +32,16 @@ def test_a_source_that_can_be_read(card: Path) -> None:
     assert check_source(str(card)).ok
 
 
+def test_the_files_of_an_out_below_source_are_no_media(card: Path) -> None:
+    out = card / "audit"
+    out.mkdir()
+    (card / "a.jpg").rename(out / "page.png")
+    assert check_source(str(card)).ok
+    check = check_source(str(card), str(out))
+    assert not check.ok
+    assert "holds no images" in check.found
+
+
 def test_a_source_that_holds_nothing_or_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for name, words in (("empty", "holds no images"), ("nowhere", "does not exist")):
