@@ -82,8 +82,9 @@ def check(source, calm, out, lag, env, runner, tmp_path):
     arguments = ["run", source, "--model", str(MODEL), "--out", out, "--config", str(settings)]
     answers = both(tmp_path, env, arguments, lag)
     assert [status for status, _, _ in answers] == [0, 0], answers
-    adopted = ["another run committed it first; its result stands" in " ".join(text.split()) for _, text, _ in answers]
-    assert sorted(adopted) == [False, True], answers
+    told = [" ".join((out + errors).split()) for _, out, errors in answers]
+    adopted = ["another run committed it first; its result stands" in text for text in told]
+    assert sorted(adopted) == [False, True], told
     check_whole(out, rows_of(calm))
     store = AuditStore(out)
     assert len(store.committed_keys()) == 1
