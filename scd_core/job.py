@@ -20,6 +20,7 @@ from scd_core.errors import InputError
 from scd_core.identify.detections import Detection, Detections, read_detections
 from scd_core.identify.package import PackageSpec, read_package
 from scd_core.media import Batch, ObjectRef, batch_levels, clean_url, list_source, open_source, split_complete
+from scd_core.media.storage import has_password
 from scd_core.triage.flags import read_flags
 
 __all__ = ["Job", "Shard", "boxes_of", "count_new", "list_job", "plan_job", "prepare_job"]
@@ -77,6 +78,12 @@ def prepare_job(
     Raises:
         InputError: an input cannot be used, or OUT cannot be written; nothing was written then.
     """
+    for url in (source, model, out, detections, labels, flags, config):
+        if isinstance(url, str) and has_password(url):
+            raise InputError(
+                f"{clean_url(url)}: user names and passwords do not belong in a URL, which Prefect's server keeps; "
+                "use the AWS variables or an fsspec config"
+            )
     if isinstance(config, Mapping):
         settings = AuditConfig.from_mapping(config, "config")
     else:

@@ -24,7 +24,7 @@ from scd_core.media import disk
 from scd_core.media.retry import ShortReadError, error_code, http_status, retry, scrub
 from scd_core.media.types import Entry, ObjectChangedError
 
-__all__ = ["Storage", "clean_url", "open_source"]
+__all__ = ["Storage", "clean_url", "has_password", "open_source"]
 
 PAGE_KEYS = 1_000
 """Keys asked for per listing request; servers give no more."""
@@ -63,6 +63,15 @@ def clean_url(url: str) -> str:
     parts = urlsplit(url)
     query = "" if _SECRET_PARAMETER.search(parts.query) else parts.query
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, query, ""))
+
+
+def has_password(url: str) -> bool:
+    """Whether a URL has a user name or a password before its host.
+
+    >>> has_password("ftp://me:secret@host.example/card"), has_password("s3://bucket/me@home.jpg")
+    (True, False)
+    """
+    return "://" in url and "@" in url.split("://", 1)[1].partition("/")[0]
 
 
 def open_source(url: str | os.PathLike[str]) -> Storage:

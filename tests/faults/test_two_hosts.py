@@ -90,3 +90,9 @@ def check(source, calm, out, lag, env, runner, tmp_path):
     assert len(store.committed_keys()) == 1
     assert not list(store.entries("work")), "unfinished work is left over"
     assert is_report_current(out)
+    if secret := env.get("AWS_SECRET_ACCESS_KEY"):
+        places = [path for path in Path(env["PREFECT_HOME"]).rglob("*") if path.is_file()]
+        assert [path for path in places if path.suffix == ".db"], "Prefect's database: runs, logs, artifacts"
+        kept = [path.read_bytes() for path in places]
+        kept += [store.storage.read(entry.path) for entry in store.entries("")]
+        assert not [data for data in [*kept, *(text.encode() for text in told)] if secret.encode() in data]
