@@ -6,7 +6,8 @@ import re
 
 __all__ = ["check_scan"]
 
-_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]", re.DOTALL)
+_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
+_SEGMENT = re.compile(rb"\xff++[^\xff]", re.DOTALL)
 _RESTART = re.compile(rb"\xff([\xd0-\xd7])", re.DOTALL)
 _LOOKAHEAD = bytes(16)
 _BLANK = bytes(512)
@@ -26,12 +27,10 @@ class _Header:
         interval = units = components = 0
         flat: dict[int, bool] = {}
         at = 2
-        while at + 4 <= len(data) and data[at] == 0xFF:
+        while (start := _SEGMENT.match(data, at)) is not None:
+            at = start.end() - 2
             kind, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
             body = data[at + 4 : at + 2 + length]
-            if kind == 0xFF:
-                at += 1
-                continue
             if length < 2 or len(body) < length - 2 or (0xC2 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC)):
                 return
             if kind in (0xC0, 0xC1):
@@ -109,5 +108,11 @@ def _damage(data: bytes, header: _Header, end: int) -> str | None:
 
 
 def _end(data: bytes, start: int) -> int:
+    """Where the coded data end: at a marker, or at the bytes of ones that may be put before it."""
     found = _MARKER.search(data, start)
-    return found.start() if found else len(data)
+    if found is None:
+        return len(data)
+    end = found.start()
+    while end > start and data[end - 1] == 0xFF:
+        end -= 1
+    return end

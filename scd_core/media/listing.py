@@ -193,7 +193,7 @@ def _nothing(storage: Storage) -> str:
 
 def _forbidden(storage: Storage, error: PermissionError) -> str:
     if not storage.is_s3:
-        return f"SOURCE {storage.url}: may not be read ({error.strerror or error})"
+        return f"SOURCE {storage.url}: {error.filename or storage.url} may not be read ({error.strerror or error})"
     bucket, _, prefix = storage.root.partition("/")
     return (
         f"SOURCE {storage.url}: listing is forbidden ({error_code(error) or error}): "

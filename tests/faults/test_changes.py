@@ -28,7 +28,7 @@ class Place:
     remove: Callable[[str], object]
 
 
-@pytest.fixture(params=["memory", "disk", "ceph", pytest.param("moto", marks=pytest.mark.slow)])
+@pytest.fixture(params=["memory", "ceph", *(pytest.param(name, marks=pytest.mark.slow) for name in ("disk", "moto"))])
 def place(request, tmp_path):
     if request.param in ("memory", "disk"):
         fs = fsspec.filesystem("memory" if request.param == "memory" else "file")

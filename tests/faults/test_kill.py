@@ -17,7 +17,7 @@ from tests.faults.tables import check_whole, rows_of
 
 pytestmark = pytest.mark.timeout(3600)
 
-SEED = 20261122
+SEED = int(os.environ.get("KILL_SEED", "20261122"))
 POINTS = int(os.environ.get("KILL_POINTS", "48"))
 STAGES = (
     "fetch",

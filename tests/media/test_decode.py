@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 import zlib
@@ -187,9 +188,21 @@ def test_damage_that_libjpeg_only_warns_about_is_corrupt(kind, options, target):
     assert refused(broken, target=target).status == "corrupt"
 
 
+@pytest.mark.timeout(60)  # looked at once for each byte, they would take hours
+@pytest.mark.parametrize("fill", [b"\xff", b"\x00", b"\xff\x00", b"\xff\xd0", b"\xff\xe0\x00\x02", b"\xff\xda"])
+@pytest.mark.parametrize("where", ["header", "middle", "tail"])
+def test_megabytes_of_one_pattern_are_told_soon(jpeg, fill, where):
+    start, end = scan_of(jpeg)
+    at = {"header": start - 20, "middle": (start + end) // 2, "tail": end}[where]
+    many = fill * (4_000_000 // len(fill))
+    with contextlib.suppress(MediaError):
+        decode_image(jpeg[:at] + many + (b"" if where == "tail" else jpeg[at:]), max_pixels=LIMIT)
+
+
 @pytest.mark.parametrize(
     "make",
     [
+        lambda: encode(photo(333, 222)).replace(b"\xff\xd9", b"\xff\xff\xff\xd9"),  # filled up to a word
         lambda: encode(Image.new("RGB", (640, 480))),
         lambda: encode(Image.new("RGB", (640, 480)), optimize=True),  # its flat blocks are coded as zeros
         lambda: encode(Image.new("L", (641, 479), 7), optimize=True, restart_marker_rows=1),
