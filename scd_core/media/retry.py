@@ -22,6 +22,7 @@ ATTEMPTS = 8
 _BASE_SECONDS = 0.2
 _LONGEST_SECONDS = 8.0
 _LONGEST_ASKED_SECONDS = 60.0
+_LONGEST_REASON = 300  # letters; a gateway's page would be repeated whole
 
 _TRANSIENT_STATUS = frozenset({408, 429, 500, 502, 503, 504})
 _TRANSIENT_CODES = frozenset(
@@ -165,7 +166,7 @@ def retry(
             if not is_transient(error):
                 raise
             if attempt == attempts - 1:
-                reason = scrub(error) or type(error).__name__
+                reason = scrub(error)[:_LONGEST_REASON] or type(error).__name__
                 raise RunError(
                     f"{what}: failed {attempts} times, last with: {reason}; "
                     "nothing is lost, run again when the storage answers"
