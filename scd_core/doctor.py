@@ -76,7 +76,7 @@ def check_out(url: str) -> Check:
             if storage.create(path, b"{}") or storage.read(path) != data:
                 return Check(
                     "out", False, f"{storage.url}: a second writer replaces the first one's object",
-                    "use a server that honours If-None-Match on puts (AWS, Ceph from 19, MinIO)",
+                    "use a server that honours If-None-Match on puts (AWS, MinIO, Ceph in buckets without versions)",
                 )  # fmt: skip
             if not any(entry.path == path for entry in storage.entries("doctor")):
                 return Check("out", False, f"{storage.url}: an object just written is not in the listing", rights)

@@ -74,9 +74,11 @@ class AuditStore:
         except Exception as error:  # each file system has errors of its own
             raise InputError(f"OUT {self.url}: cannot be written ({_why(self.storage, error)})") from error
         if ignored:
+            where, mend = "", "a server that honours create-only puts"
+            if self.storage.has_versions():
+                where, mend = " in a bucket with versions", "a bucket without versions"
             raise InputError(
-                f"OUT {self.url}: the server ignores If-None-Match, so two runs could overwrite each other; "
-                "use a server that honours create-only puts"
+                f"OUT {self.url}: the server ignores If-None-Match{where}, so two runs could overwrite each other; use {mend}"
             )
         if self.storage.is_local:
             sweep_temporary(self.storage.root)

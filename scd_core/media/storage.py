@@ -195,6 +195,14 @@ class Storage:
         method = "list_object_versions" if versions and self._has_versions(bucket) else "list_objects_v2"
         yield from self._s3_pages(bucket, prefix, method)
 
+    def has_versions(self) -> bool:
+        """Whether this is a bucket that keeps versions, as far as these credentials may see.
+
+        Raises:
+            RunError: the storage did not answer.
+        """
+        return self.is_s3 and self._has_versions(self.root.partition("/")[0])
+
     def _has_versions(self, bucket: str) -> bool:
         """Whether the bucket keeps versions and these credentials may list them; without that right the ETag serves.
 
