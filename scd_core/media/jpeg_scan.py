@@ -100,7 +100,8 @@ def check_scan(data: bytes) -> tuple[bytes, str | None]:
 def _damage(data: bytes, header: _Header, end: int) -> str | None:
     if header.restarts:
         found = [marker[0] & 7 for marker in _RESTART.findall(data, header.scan, end)]
-        if found != [n % 8 for n in range(header.restarts)]:
+        # Some encoders put one more before the end.
+        if found != [n % 8 for n in range(len(found))] or len(found) - header.restarts not in (0, 1):
             return f"{len(found)} restart markers where {header.restarts} belong, or in another order"
     if not header.may_be_blank and (at := data.find(_BLANK, header.scan, end)) >= 0:
         return f"a block of zero bytes in the coded data, at byte {at}"

@@ -101,7 +101,16 @@ def open_source(url: str | os.PathLike[str]) -> Storage:
         fs.retries = 1
         # fsspec would cut "?versionId=" and keep odd slashes; a key is taken as it is written.
         path = text.split("://", 1)[1].rpartition("@")[2] if "@" in text.split("/", 3)[2] else text.split("://", 1)[1]
+        protocol = "s3"  # an object has one address, by which media are told apart, however its bucket was named
+    elif isinstance(fs, LocalFileSystem):
+        path = _one_path(path)
     return Storage(fs, protocol, path.rstrip("/") or path)
+
+
+def _one_path(path: str) -> str:
+    """A path without doubled slashes and dots, so that a folder has one name; links are resolved only where `..` needs it."""
+    clean = os.path.realpath(path) if ".." in path.split("/") else os.path.normpath(path)
+    return f"/{clean.lstrip('/')}" if path.startswith("/") else clean
 
 
 def _first_line(error: BaseException) -> str:
@@ -121,7 +130,7 @@ class Storage:
         self.fs = fs
         self.protocol = protocol
         self.root = root
-        self.is_s3 = protocol in ("s3", "s3a")
+        self.is_s3 = protocol == "s3"
         self.is_local = isinstance(fs, LocalFileSystem)
         self.is_memory = isinstance(fs, MemoryFileSystem)
         self._etags_are_md5 = True

@@ -60,7 +60,12 @@ def test_killed_at_any_step_and_run_again_the_tables_are_those_of_an_undisturbed
     repeated = []
     for number, point in enumerate(chosen):
         out = tmp_path / f"killed-{number}"
-        status, _, said = runner.run(str(scenes), str(out), kill=point)
+        status, done, said = runner.run(str(scenes), str(out), kill=point)
+        while status == 0 and done[point["hook"]] < point["n"]:
+            # Threads that race for the model load it once or twice, so one run reads a little more often than another.
+            point["n"] = done[point["hook"]]
+            shutil.rmtree(out)
+            status, done, said = runner.run(str(scenes), str(out), kill=point)
         assert status == -9, f"{point}: was not killed: {said}"
         assert not _half_written(out), f"{point}: a reader of the plain glob meets {_half_written(out)}"
         status, again, said = runner.run(str(scenes), str(out))

@@ -208,6 +208,8 @@ def test_megabytes_of_one_pattern_are_told_soon(jpeg, fill, where):
         lambda: encode(Image.new("L", (641, 479), 7), optimize=True, restart_marker_rows=1),
         lambda: encode(photo(333, 222).convert("L"), restart_marker_blocks=5),
         lambda: encode(photo(333, 222), restart_marker_rows=1, subsampling=2),
+        # 14 rows of units, 13 markers between them, and one more that some encoders put before the end
+        lambda: encode(photo(333, 222), restart_marker_rows=1, subsampling=2)[:-2] + b"\xff\xd5\xff\xd9",
         lambda: encode(photo(333, 222).convert("CMYK"), restart_marker_rows=2),
         lambda: encode(photo(333, 222)) + bytes(5000),  # padded to a cluster
         lambda: encode(photo(333, 222), "MPO", save_all=True, append_images=[photo(333, 222, seed=1)]),

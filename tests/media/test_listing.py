@@ -150,6 +150,16 @@ def test_a_name_that_is_no_text_has_its_row_too(tmp_path):
     assert (row["file"], row["status"]) == ("caf\\xe9.jpg", "missing") and "UTF-8" in row["failure_reason"]
 
 
+def test_one_place_has_one_address_however_it_is_named(tmp_path, monkeypatch):
+    assert {open_source(f"{scheme}://b/card{end}").url for scheme in ("s3", "s3a") for end in ("", "/", "//")} == {
+        "s3://b/card"
+    }
+    (tmp_path / "card").mkdir()
+    monkeypatch.chdir(tmp_path)
+    names = ("card", "./card/", "x/../card", f"{tmp_path}//card", f"file://{tmp_path}/card", f"local://{tmp_path}/card")
+    assert {open_source(name).url for name in names} == {f"file://{tmp_path}/card"}
+
+
 def test_an_fsspec_config_is_kept(monkeypatch):
     client = {"config_kwargs": {"s3": {"addressing_style": "path"}, "read_timeout": 7}, "anon": True}
     monkeypatch.setitem(fsspec.config.conf, "s3", client)
