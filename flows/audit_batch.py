@@ -80,6 +80,8 @@ def audit_batch(
         logger.info("batch %s: %d objects of %s", batch.batch_key, len(batch.objects), batch.batch_date)
         with in_batch(batch.batch_key):
             commits.append(run_batch(job, batch, run_id))
+            if not commits[-1]["is_ours"]:
+                logger.info("batch %s: another run committed it first; its result stands", batch.batch_key)
     if job.labels_url is not None:
         imported = import_labels(out, job.labels_url)
         logger.info(

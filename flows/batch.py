@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows.progress import Stages
+from scd_core.audit.commit import adopt_commit
 from scd_core.audit.schema import empty_table
 from scd_core.identify.classifier import resolve_device
 from scd_core.job import Job, Shard, boxes_of
@@ -32,8 +33,10 @@ def run_batch(job: Job, batch: Batch, run_id: str) -> dict[str, Any]:
     """Take one batch through all stages and commit it.
 
     Returns:
-        The commit's content.
+        The commit's content; that of another run where one has finished the batch since it was planned.
     """
+    if (done := adopt_commit(job.out, batch.batch_key)) is not None:
+        return done
     started = datetime.now(UTC)
     shard = Shard(job.source, job.model, job.model_digest, job.out, batch.batch_key, job.config)
     size = job.config.media.shard_size
@@ -52,7 +55,7 @@ def run_batch(job: Job, batch: Batch, run_id: str) -> dict[str, Any]:
     names = _together("predictions", stages.gather("classify", named, [len(part) for part in usable]))
     with stages.stage("triage", len(names)):
         predictions: pa.Table = triage_batch(
-            names, media, len(set(job.spec.labels)), job.config.triage, set(job.flags), confusions_of(shard)
+            names, media, len(set(job.spec.labels)), shard, set(job.flags), confusions_of(shard)
         )
 
     selected = list(cut(predictions.filter(predictions.column("is_selected")), max(1, size // MASK_SHARDS)))

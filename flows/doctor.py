@@ -38,7 +38,7 @@ def diagnose(source: str | None, model: str | None, out: str | None, config: str
     yield check_disk(out)
     yield check_server()
     if source:
-        yield check_source(source)
+        yield check_source(source, out)
     if out:
         yield check_out(out)
     if model:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from scd_core.config import MediaConfig
 from scd_core.errors import TrapauditError
-from scd_core.media.listing import is_sidecar, list_objects
+from scd_core.media.listing import list_objects, media_entries
+from scd_core.media.manifest import is_manifest
 from scd_core.media.storage import clean_url, open_source
 
 __all__ = ["Check", "check_device", "check_disk", "check_model", "check_out", "check_software", "check_source"]
@@ -38,15 +39,20 @@ class Check:
     mend: str = ""
 
 
-def check_source(url: str) -> Check:
-    """Whether SOURCE can be listed, holds something, and one of its objects can be read; a few requests, at any size."""
+def check_source(url: str, out: str | None = None) -> Check:
+    """Whether SOURCE can be listed, holds something, and one of its objects can be read; a few requests, at any size.
+
+    Args:
+        url: URL or path of SOURCE.
+        out: URL or path of OUT, whose files are no media where it lies below SOURCE.
+    """
     rights = "give these credentials s3:ListBucket and s3:GetObject, or check AWS_ENDPOINT_URL and the address"
 
     def look() -> Check:
         storage = open_source(url)
-        media = next((e for e in storage.entries() if not is_sidecar(e.path[len(storage.root) :].lstrip("/"))), None)
+        media = None if is_manifest(url) else next((e for e in media_entries(storage, out) if e.etag), None)
         if media is None:  # one object, or a manifest; or nothing, which is then said in the words of a run
-            found = list_objects(url, MediaConfig())
+            found = list_objects(url, MediaConfig(), out)
             return Check("source", True, f"{storage.url}: {len(found)} media listed")
         storage.read_head(media.path, 16)
         return Check("source", True, f"{storage.url}: listed and read")
@@ -70,7 +76,7 @@ def check_out(url: str) -> Check:
             if storage.create(path, b"{}") or storage.read(path) != data:
                 return Check(
                     "out", False, f"{storage.url}: a second writer replaces the first one's object",
-                    "use a server that honours If-None-Match on puts (AWS, Ceph from 19, MinIO)",
+                    "use a server that honours If-None-Match on puts (AWS, MinIO, Ceph in buckets without versions)",
                 )  # fmt: skip
             if not any(entry.path == path for entry in storage.entries("doctor")):
                 return Check("out", False, f"{storage.url}: an object just written is not in the listing", rights)

@@ -20,6 +20,7 @@ from scd_core.errors import InputError
 from scd_core.identify.detections import Detection, Detections, read_detections
 from scd_core.identify.package import PackageSpec, read_package
 from scd_core.media import Batch, ObjectRef, batch_levels, clean_url, list_source, open_source, split_complete
+from scd_core.media.storage import has_password
 from scd_core.triage.flags import read_flags
 
 __all__ = ["Job", "Shard", "boxes_of", "count_new", "list_job", "plan_job", "prepare_job"]
@@ -77,6 +78,12 @@ def prepare_job(
     Raises:
         InputError: an input cannot be used, or OUT cannot be written; nothing was written then.
     """
+    for url in (source, model, out, detections, labels, flags, config):
+        if isinstance(url, str) and has_password(url):
+            raise InputError(
+                f"{clean_url(url)}: user names and passwords do not belong in a URL, which Prefect's server keeps; "
+                "use the AWS variables or an fsspec config"
+            )
     if isinstance(config, Mapping):
         settings = AuditConfig.from_mapping(config, "config")
     else:
@@ -114,15 +121,12 @@ def list_job(job: Job, *, only_complete: bool = False) -> tuple[list[ObjectRef],
             an OUT below SOURCE are left out.
     """
     settings = job.config.media
-    listing = list_source(job.source, settings)
-    out = AuditStore(job.out).url.rstrip("/") + "/"
-    if open_source(job.source).url.rstrip("/") + "/" == out:
+    if open_source(job.source).url.rstrip("/") == open_source(job.out).url.rstrip("/"):
         raise InputError(
-            f"OUT {out}: is SOURCE itself; choose a folder of its own, or the audit's files would be audited"
+            f"OUT {clean_url(job.out)}: is SOURCE itself; choose a folder of its own, or the audit's files would be audited"
         )
-    objects = [item for item in listing.objects if not item.uri.startswith(out)]
-    if not objects:
-        raise InputError(f"SOURCE {clean_url(job.source)}: holds no images besides the files of OUT")
+    listing = list_source(job.source, settings, job.out)
+    objects = listing.objects
     files = [item.file for item in objects]
     known = {*files, *(item.uri for item in objects)}
     if job.labels is not None and not job.allow_unknown_labels:

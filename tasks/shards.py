@@ -25,10 +25,9 @@ def shard_key(rows: pa.Table, column: str) -> str:
 
 
 def kept(shard: Shard, stage: str, key: str, compute: Callable[[], pa.Table]) -> pa.Table:
-    """The result of an earlier run of the same shard, or a new one, which is then kept."""
+    """The result that any run kept of the same shard first, or a new one, which is then kept."""
     store = AuditStore(shard.out)
     found = store.load_shard(shard.batch_key, stage, key)
     if found is None:
-        found = compute()
-        store.save_shard(shard.batch_key, stage, key, found)
+        found = store.save_shard(shard.batch_key, stage, key, compute())
     return found

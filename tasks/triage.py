@@ -9,12 +9,11 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from scd_core.audit.schema import table_from_rows
-from scd_core.config import TriageConfig
 from scd_core.identify.unknowns import group_unknowns
 from scd_core.job import Shard
 from scd_core.triage import triage
 from scd_core.triage.confusions import known_confusions
-from tasks.shards import kept
+from tasks.shards import kept, shard_key
 
 _PAIRS = pa.schema([("true_id", pa.string()), ("predicted_id", pa.string())])
 
@@ -26,13 +25,18 @@ def triage_batch(
     predictions: pa.Table,
     media: pa.Table,
     n_labels: int,
-    config: TriageConfig,
+    shard: Shard,
     human_flags: Collection[str],
     confusions: Collection[tuple[str, str]] = (),
 ) -> pa.Table:
     """The predictions of a whole batch with events, flags, control sample and selection."""
-    rows = triage(predictions.to_pylist(), media.to_pylist(), n_labels, config, human_flags, confusions)
-    return table_from_rows("predictions", group_unknowns(rows))
+
+    def compute() -> pa.Table:
+        settings = shard.config.triage
+        rows = triage(predictions.to_pylist(), media.to_pylist(), n_labels, settings, human_flags, confusions)
+        return table_from_rows("predictions", group_unknowns(rows))
+
+    return kept(shard, "triage", shard_key(predictions, "target_id"), compute)
 
 
 def confusions_of(shard: Shard) -> list[tuple[str, str]]:

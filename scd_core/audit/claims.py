@@ -6,12 +6,12 @@ import gzip
 import json
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
 from scd_core.audit.store import AuditStore
-from scd_core.errors import RunError
+from scd_core.errors import InputError, RunError
 from scd_core.media.batches import plan_batches
 from scd_core.media.overlap import ordered_map
 from scd_core.media.storage import open_source
@@ -21,6 +21,7 @@ __all__ = ["claim_batches"]
 
 _READERS = 16
 _ROUNDS = 100
+_FIELDS = tuple(field.name for field in fields(ObjectRef))
 
 
 def claim_batches(
@@ -115,13 +116,18 @@ class _Log:
     def append(self, batches: Sequence[Batch]) -> bool:
         """Add a plan under the next number; False where another run was first."""
         for batch in batches:
-            objects = [asdict(ref) | {"last_modified_at": ref.last_modified_at.isoformat()} for ref in batch.objects]
+            objects = [_plain(ref) for ref in batch.objects]
             content = {"batch_date": batch.batch_date.isoformat(), "objects": objects}
             # mtime=0: equal batches make equal bytes, so whoever writes them writes the same.
             data = gzip.compress(json.dumps(content).encode("utf-8", "surrogatepass"), mtime=0)
             self._store.put_file(f"plans/objects/{batch.batch_key}.json.gz", data, overwrite=False)
         entry = {"batch_keys": [batch.batch_key for batch in batches]}
         return self._store.put_file(f"{self._folder}/{self._next:06}.json", json.dumps(entry).encode(), overwrite=False)
+
+
+def _plain(ref: ObjectRef) -> dict[str, Any]:
+    # dataclasses.asdict copies every value deeply: 20 s for 100 000 objects where this takes a tenth of a second.
+    return {name: getattr(ref, name) for name in _FIELDS} | {"last_modified_at": ref.last_modified_at.isoformat()}
 
 
 def _ref(item: dict[str, Any]) -> ObjectRef:
@@ -132,10 +138,10 @@ def _readable_now(refs: Sequence[ObjectRef]) -> AbstractSet[str]:
     """media_id of those objects that are there, as they were listed, and may be read."""
 
     def look(ref: ObjectRef) -> bool:
-        storage = open_source(ref.uri)
         try:
+            storage = open_source(ref.uri)
             found = storage.head(storage.path_of(ref.uri), ref.version_id)
-        except OSError:
+        except (OSError, InputError):
             return False
         return found is not None and (found.etag, found.size) == (ref.etag, ref.size_bytes)
 

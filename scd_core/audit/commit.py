@@ -18,7 +18,7 @@ from scd_core.audit.store import AuditStore
 from scd_core.errors import RunError
 from scd_core.media import Batch
 
-__all__ = ["account_for", "batch_counts", "commit_batch", "software_versions"]
+__all__ = ["account_for", "adopt_commit", "batch_counts", "commit_batch", "software_versions"]
 
 BATCH_TABLES = ("media", "predictions", "masks", "reclassifications")
 _OK = ("ok", "duplicate")
@@ -37,7 +37,7 @@ def commit_batch(out: str, tables: Mapping[str, pa.Table], batch: Batch, run: Ma
         run: columns of its row in `runs` that are known before the commit.
 
     Returns:
-        The commit object's content, with ``is_ours`` False where another run had committed the batch before.
+        The commit object's content; where another run had committed the batch before, its content, with ``is_ours`` False.
 
     Raises:
         RunError: an object of the batch is not in `media` exactly once, or rows refer to media that are not there.
@@ -64,7 +64,17 @@ def commit_batch(out: str, tables: Mapping[str, pa.Table], batch: Batch, run: Ma
     }
     is_ours = store.commit(batch.batch_key, content)
     store.drop_work(batch.batch_key)
-    return content | {"is_ours": is_ours}
+    return content | {"is_ours": True} if is_ours else adopt_commit(out, batch.batch_key) or content
+
+
+def adopt_commit(out: str, batch_key: str) -> dict[str, Any] | None:
+    """The commit of a batch that another run finished, with ``is_ours`` False; None where there is none.
+
+    Raises:
+        RunError: OUT could not be read.
+    """
+    content = AuditStore(out).commit_of(batch_key)
+    return None if content is None else content | {"is_ours": False}
 
 
 def account_for(batch: Batch, tables: Mapping[str, pa.Table]) -> None:

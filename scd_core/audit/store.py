@@ -17,9 +17,11 @@ import pyarrow.parquet as pq
 
 from scd_core.audit.schema import DERIVED, TABLES, table_from_rows, table_schema
 from scd_core.errors import InputError, RunError, TrapauditError
+from scd_core.media.disk import sweep_temporary
 from scd_core.media.overlap import ordered_map
 from scd_core.media.retry import error_code, scrub
-from scd_core.media.storage import Entry, Storage, open_source, sweep_temporary
+from scd_core.media.storage import Storage, open_source
+from scd_core.media.types import Entry
 
 __all__ = ["AuditStore"]
 
@@ -72,9 +74,11 @@ class AuditStore:
         except Exception as error:  # each file system has errors of its own
             raise InputError(f"OUT {self.url}: cannot be written ({_why(self.storage, error)})") from error
         if ignored:
+            where, mend = "", "a server that honours create-only puts"
+            if self.storage.has_versions():
+                where, mend = " in a bucket with versions", "a bucket without versions"
             raise InputError(
-                f"OUT {self.url}: the server ignores If-None-Match, so two runs could overwrite each other; "
-                "use a server that honours create-only puts"
+                f"OUT {self.url}: the server ignores If-None-Match{where}, so two runs could overwrite each other; use {mend}"
             )
         if self.storage.is_local:
             sweep_temporary(self.storage.root)
@@ -160,6 +164,15 @@ class AuditStore:
             RunError: the storage did not answer.
         """
         return self._is_there(self._path("commits", f"{batch_key}.json"))
+
+    def commit_of(self, batch_key: str) -> dict[str, Any] | None:
+        """The content of a batch's commit; None where it is not committed.
+
+        Raises:
+            RunError: the storage did not answer.
+        """
+        data = self.get_file(f"commits/{self._name(batch_key)}.json")
+        return None if data is None else json.loads(data)
 
     def committed_keys(self) -> set[str]:
         """The batch_key of every commit."""
@@ -272,14 +285,20 @@ class AuditStore:
 
     # unfinished work
 
-    def save_shard(self, batch_key: str, stage: str, shard_key: str, rows: pa.Table) -> None:
-        """Keep a shard's result until the batch is committed.
+    def save_shard(self, batch_key: str, stage: str, shard_key: str, rows: pa.Table) -> pa.Table:
+        """Keep a shard's result until the batch is committed, or adopt the one that another run kept first.
+
+        Two runs at once may see other things (an object that vanished between their readings, the last bits of another
+        processor's arithmetic). All that follows is made from the result that was kept, so their rows fit together.
 
         Args:
             batch_key: name of the batch.
             stage: name of the stage.
             shard_key: hash over all that the result depends on.
             rows: the result.
+
+        Returns:
+            The result to go on with.
 
         Raises:
             ValueError: a name would lead outside OUT.
@@ -291,7 +310,12 @@ class AuditStore:
             writer.write_table(rows)
         body = sink.getvalue().to_pybytes()
         data = _SHARD_MAGIC + hashlib.sha256(body).digest() + body
-        self._write(lambda: self.storage.put(path, data), path)
+        if self._write(lambda: self.storage.create(path, data), path):
+            return rows
+        kept = self.load_shard(batch_key, stage, shard_key)
+        if kept is None:  # damaged, or removed since by the run that committed the batch
+            self._write(lambda: self.storage.put(path, data), path)
+        return rows if kept is None else kept
 
     def load_shard(self, batch_key: str, stage: str, shard_key: str) -> pa.Table | None:
         """A shard's result that an earlier run kept; None where there is none or it is damaged, so it is made anew.

@@ -20,6 +20,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from scd_core.media.jpeg_scan import check_scan
 from scd_core.media.metadata import read_exif
 from scd_core.media.overlap import Budget
 from scd_core.media.types import MediaError
@@ -135,6 +136,7 @@ def open_image(data: bytes, *, max_pixels: int) -> Image.Image:
         raise MediaError(
             "unsupported", "decode", _UNSUPPORTED.get(kind, "not an image: its first bytes fit no known type")
         )
+    data, damage = check_scan(data) if kind == "JPEG" else (data, None)
     try:
         image = Image.open(io.BytesIO(data), formats=(kind,))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -150,6 +152,8 @@ def open_image(data: bytes, *, max_pixels: int) -> Image.Image:
         )
     if pixels == 0:
         raise MediaError("corrupt", "decode", f"the picture has no pixels ({image.width} x {image.height})")
+    if damage is not None:
+        raise MediaError("corrupt", "decode", f"damaged JPEG data ({damage})")
     if image.format == "TIFF" and _DNG_VERSION in getattr(image, "tag_v2", {}):
         raise MediaError("unsupported", "decode", _UNSUPPORTED["RAW"])
     if image.format in ("GIF", "WEBP", "PNG"):

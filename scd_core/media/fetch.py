@@ -11,9 +11,9 @@ from scd_core.config import MediaConfig
 from scd_core.errors import RunError
 from scd_core.media.decode import decode_image
 from scd_core.media.overlap import Budget, ordered_map
-from scd_core.media.retry import ATTEMPTS, error_code, scrub
-from scd_core.media.storage import ObjectChangedError, Storage, open_source
-from scd_core.media.types import MediaError
+from scd_core.media.retry import ATTEMPTS, error_code, is_bad_body, scrub
+from scd_core.media.storage import Storage, open_source
+from scd_core.media.types import MediaError, ObjectChangedError
 
 __all__ = ["fetch_bytes", "iter_images", "iter_prepared"]
 
@@ -34,7 +34,7 @@ def fetch_bytes(storage: Storage, uri: str, *, etag: str, size_bytes: int, versi
         RunError: the storage did not answer, or the credentials no longer hold.
     """
     if not etag:
-        raise MediaError("missing", "list", "named by the manifest, but not there")
+        raise MediaError("missing", "list", "nothing is there under this name, or the name is no UTF-8")
     storage = storage.for_uri(uri)
     path = storage.path_of(uri)
     for _ in range(ATTEMPTS):
@@ -45,9 +45,12 @@ def fetch_bytes(storage: Storage, uri: str, *, etag: str, size_bytes: int, versi
                 raise MediaError("missing", "fetch", _forbidden(storage, path, error)) from error
             if error_code(error) in _BAD_CREDENTIALS:
                 raise RunError(f"{uri}: {error_code(error)}: these credentials no longer hold; renew them") from error
+            if error_code(error) == "InvalidObjectState":
+                raise MediaError("missing", "fetch", "archived (InvalidObjectState): restore the object") from error
+            refusal = MediaError("missing", "fetch", _forbidden(storage, path, error))
             if storage.is_denied(path, version_id):
-                raise MediaError("missing", "fetch", _forbidden(storage, path, error)) from error
-    raise RunError(f"{uri}: the server says by turns that it may and may not be read; run again when it is well")
+                raise refusal from error
+    raise refusal  # it may be looked at, but was refused each time that it was read
 
 
 def _read(storage: Storage, path: str, etag: str, size_bytes: int, version_id: str | None) -> bytes:
@@ -57,6 +60,10 @@ def _read(storage: Storage, path: str, etag: str, size_bytes: int, version_id: s
         raise
     except ObjectChangedError as error:
         raise MediaError("missing", "fetch", str(error)) from error
+    except RunError as error:
+        if not is_bad_body(error):
+            raise
+        raise MediaError("missing", "fetch", f"its body never arrived whole ({scrub(error.__cause__)})") from error
     except FileNotFoundError as error:
         raise MediaError("missing", "fetch", _gone(storage, path, error)) from error
     except OSError as error:

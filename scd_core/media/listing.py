@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from scd_core.config import MediaConfig
 from scd_core.errors import InputError, TrapauditError
 from scd_core.media.manifest import is_manifest, manifest_objects
 from scd_core.media.retry import error_code, scrub
-from scd_core.media.storage import Entry, Storage, open_source
-from scd_core.media.types import Listing, ObjectRef
+from scd_core.media.storage import Storage, open_source
+from scd_core.media.types import Entry, Listing, ObjectRef
 
-__all__ = ["MARKERS", "is_sidecar", "list_objects", "list_source"]
+__all__ = ["MARKERS", "is_sidecar", "list_objects", "list_source", "media_entries"]
 
 MARKERS = ("batch.json", "_SUCCESS")
 """Names of the files by which an uploader says that a folder is complete."""
@@ -49,12 +51,30 @@ def is_sidecar(file: str) -> bool:
     )
 
 
-def list_objects(source: str, config: MediaConfig) -> list[ObjectRef]:
+def media_entries(storage: Storage, without: str | None = None) -> Iterator[Entry]:
+    """The objects below a storage's root that are media, one after the other, in no promised order.
+
+    Args:
+        storage: SOURCE.
+        without: URL or path of a folder that is left out: OUT, where it lies below SOURCE.
+
+    Raises:
+        RunError: the storage did not answer.
+        OSError: the storage refused.
+    """
+    left_out = _left_out(without)
+    for entry in storage.entries(versions=True):
+        if not is_sidecar(_file(storage, entry)) and not storage.uri_of(entry.path).startswith(left_out):
+            yield entry
+
+
+def list_objects(source: str, config: MediaConfig, without: str | None = None) -> list[ObjectRef]:
     """List the media below SOURCE, anew each time.
 
     Args:
         source: fsspec URL or local path of a folder, a prefix, or one object.
         config: settings of the media stage.
+        without: URL or path of a folder that is left out: OUT, where it lies below SOURCE.
 
     Returns:
         One reference per object that is not a sidecar (:func:`is_sidecar`), sorted by ``file``.
@@ -63,10 +83,10 @@ def list_objects(source: str, config: MediaConfig) -> list[ObjectRef]:
         InputError: SOURCE does not exist, holds no media, or may not be listed or read.
         RunError: the storage did not answer.
     """
-    return list_source(source, config).objects
+    return list_source(source, config, without).objects
 
 
-def list_source(source: str, config: MediaConfig) -> Listing:
+def list_source(source: str, config: MediaConfig, without: str | None = None) -> Listing:
     """List the media below SOURCE and the marker files by which uploaders say that a folder is complete.
 
     Args and errors as for :func:`list_objects`. SOURCE may also be a manifest (``datapackage.json``, or a CSV file with
@@ -90,7 +110,10 @@ def list_source(source: str, config: MediaConfig) -> Listing:
         raise InputError(f"SOURCE {storage.url}: cannot be listed ({scrub(error)})") from error
     if not entries:
         raise InputError(f"SOURCE {storage.url}: {_nothing(storage)}")
-    refs = [_ref(storage, entry) for entry in entries]
+    left_out = _left_out(without)
+    refs = [ref for entry in entries if not (ref := _ref(storage, entry)).uri.startswith(left_out)]
+    if not refs:
+        raise InputError(f"SOURCE {storage.url}: holds no images besides the files of OUT")
     media = [ref for ref in refs if not is_sidecar(ref.file)]
     markers = {ref.file: ref.last_modified_at for ref in refs if ref.file.rsplit("/", 1)[-1] in MARKERS}
     return Listing(_check(storage, media, refs), markers)
@@ -140,9 +163,22 @@ def _single(storage: Storage) -> list[Entry]:
 
 
 def _ref(storage: Storage, entry: Entry) -> ObjectRef:
+    uri, file, etag = storage.uri_of(entry.path), _file(storage, entry), entry.etag
+    if not file.isprintable() and any("\udc80" <= letter <= "\udcff" for letter in file):
+        # A name on a disk that is no UTF-8: no table can hold it, so nothing can be read by what tables say.
+        uri, file = (os.fsencode(text).decode("utf-8", "backslashreplace") for text in (uri, file))
+        etag = ""
+    return ObjectRef(uri, file, entry.size, etag, entry.version_id, entry.modified)
+
+
+def _file(storage: Storage, entry: Entry) -> str:
     # One slash only: `card/a.jpg` and `card//a.jpg` are two objects of a bucket, with a name each.
-    relative = entry.path[len(storage.root) if storage.root != "/" else 0 :].removeprefix("/")
-    return ObjectRef(storage.uri_of(entry.path), relative, entry.size, entry.etag, entry.version_id, entry.modified)
+    return entry.path[len(storage.root) if storage.root != "/" else 0 :].removeprefix("/")
+
+
+def _left_out(folder: str | None) -> str | tuple[str, ...]:
+    """How the addresses of what is left out begin; for ``str.startswith``."""
+    return () if folder is None else open_source(folder).url.rstrip("/") + "/"
 
 
 def _nothing(storage: Storage) -> str:
@@ -157,7 +193,7 @@ def _nothing(storage: Storage) -> str:
 
 def _forbidden(storage: Storage, error: PermissionError) -> str:
     if not storage.is_s3:
-        return f"SOURCE {storage.url}: may not be read ({error.strerror or error})"
+        return f"SOURCE {storage.url}: {error.filename or storage.url} may not be read ({error.strerror or error})"
     bucket, _, prefix = storage.root.partition("/")
     return (
         f"SOURCE {storage.url}: listing is forbidden ({error_code(error) or error}): "

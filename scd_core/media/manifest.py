@@ -14,8 +14,8 @@ from typing import Any
 from scd_core.errors import InputError
 from scd_core.media.metadata import PathFacts
 from scd_core.media.overlap import ordered_map
-from scd_core.media.storage import Entry, Storage, clean_url, open_source
-from scd_core.media.types import ObjectRef
+from scd_core.media.storage import Storage, clean_url, open_source
+from scd_core.media.types import Entry, ObjectRef
 
 __all__ = ["Manifest", "ManifestFacts", "find_manifest", "is_manifest", "manifest_objects", "read_manifest"]
 

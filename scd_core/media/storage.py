@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import errno
+import hashlib
 import os
 import re
-import secrets
-import stat
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -23,38 +20,30 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from scd_core.errors import InputError
+from scd_core.media import disk
 from scd_core.media.retry import ShortReadError, error_code, http_status, retry, scrub
+from scd_core.media.types import Entry, ObjectChangedError
 
-__all__ = ["Entry", "ObjectChangedError", "Storage", "clean_url", "open_source"]
+__all__ = ["Storage", "clean_url", "has_password", "open_source"]
 
 PAGE_KEYS = 1_000
 """Keys asked for per listing request; servers give no more."""
 
 LOOKS = 3
-"""Times that a refusal must be repeated before it is believed."""
+"""Times that a refusal, or a body that does not fit its ETag, must be repeated before it is believed."""
 
 LOOK_SECONDS = 0.1
 
-TEMPORARY = ".tmp"
-"""Folder below a storage's root in which a local disk collects files until they are whole."""
+REQUEST_SECONDS = 120.0
+"""Longest one request may take, beside what its body needs."""
 
+SLOWEST = 16_384
+"""Bytes per second below which a body counts as stuck."""
+
+_CLIENT = {"connect_timeout": 10, "read_timeout": 60, "max_pool_connections": 32}
+_MD5 = re.compile(r"[0-9a-f]{32}")
 _SECRET_PARAMETER = re.compile(r"sig|token|key|secret|password|credential|expires|security", re.IGNORECASE)
 _MEMORY_LOCK = threading.Lock()
-
-
-class ObjectChangedError(OSError):
-    """An object is no longer what was listed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """An object found by a listing."""
-
-    path: str
-    size: int
-    etag: str
-    version_id: str | None
-    modified: datetime
 
 
 def clean_url(url: str) -> str:
@@ -76,6 +65,15 @@ def clean_url(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, query, ""))
 
 
+def has_password(url: str) -> bool:
+    """Whether a URL has a user name or a password before its host.
+
+    >>> has_password("ftp://me:secret@host.example/card"), has_password("s3://bucket/me@home.jpg")
+    (True, False)
+    """
+    return "://" in url and "@" in url.split("://", 1)[1].partition("/")[0]
+
+
 def open_source(url: str | os.PathLike[str]) -> Storage:
     """Resolve an fsspec URL or a local path.
 
@@ -87,25 +85,32 @@ def open_source(url: str | os.PathLike[str]) -> Storage:
     """
     text = os.fspath(url)
     protocol = text.split("://", 1)[0] if "://" in text else "file"
-    options: dict[str, Any] = {"use_listings_cache": False}
+    options: dict[str, Any] = {}
     if protocol in ("s3", "s3a"):
-        options["config_kwargs"] = {
-            "retries": {"max_attempts": 0},
-            "connect_timeout": 10,
-            "read_timeout": 60,
-            "max_pool_connections": 32,
-        }
-    if protocol in ("file", "local", "memory"):
-        options = {}
+        # What an fsspec config says of the client (addressing style, proxies, signatures) stays.
+        told = {**fsspec.config.conf.get("s3a", {}), **fsspec.config.conf.get("s3", {})}.get("config_kwargs", {})
+        options = {"use_listings_cache": False, "config_kwargs": _CLIENT | told | {"retries": {"max_attempts": 0}}}
     try:
         fs, path = fsspec.url_to_fs(text, **options)
     except Exception as error:
         raise InputError(f"{clean_url(text)}: no file system for this URL ({_first_line(error)})") from error
+    if (cache := getattr(fs, "dircache", None)) is not None:
+        cache.use_listings_cache = False  # not an argument: some file systems hand theirs on to other libraries
+        cache.clear()
     if protocol in ("s3", "s3a"):
         fs.retries = 1
         # fsspec would cut "?versionId=" and keep odd slashes; a key is taken as it is written.
         path = text.split("://", 1)[1].rpartition("@")[2] if "@" in text.split("/", 3)[2] else text.split("://", 1)[1]
+        protocol = "s3"  # an object has one address, by which media are told apart, however its bucket was named
+    elif isinstance(fs, LocalFileSystem):
+        path = _one_path(path)
     return Storage(fs, protocol, path.rstrip("/") or path)
+
+
+def _one_path(path: str) -> str:
+    """A path without doubled slashes and dots, so that a folder has one name; links are resolved only where `..` needs it."""
+    clean = os.path.realpath(path) if ".." in path.split("/") else os.path.normpath(path)
+    return f"/{clean.lstrip('/')}" if path.startswith("/") else clean
 
 
 def _first_line(error: BaseException) -> str:
@@ -125,9 +130,11 @@ class Storage:
         self.fs = fs
         self.protocol = protocol
         self.root = root
-        self.is_s3 = protocol in ("s3", "s3a")
+        self.is_s3 = protocol == "s3"
         self.is_local = isinstance(fs, LocalFileSystem)
         self.is_memory = isinstance(fs, MemoryFileSystem)
+        self._etags_are_md5 = True
+        self._doubts: dict[str, tuple[bytes, int]] = {}
 
     # addresses
 
@@ -158,7 +165,7 @@ class Storage:
         """The storage that holds an address: this one, or another for a manifest that names files elsewhere."""
         if uri.split("://", 1)[0] == self.url.split("://", 1)[0] and (self.is_local or self.is_s3 or self.is_memory):
             return self
-        return open_source(uri)
+        return self if uri.startswith(f"{self.url}/") else open_source(uri)
 
     def path_of(self, uri: str) -> str:
         """Path of the file system for an address given by :meth:`uri_of`."""
@@ -185,7 +192,7 @@ class Storage:
         """
         folder = self.path(relative) if relative else self.root
         if self.is_local:
-            yield from _local_entries(folder)
+            yield from disk.entries_below(folder)
         elif self.is_s3:
             yield from self._s3_entries(folder, versions)
         else:
@@ -196,6 +203,14 @@ class Storage:
         prefix = f"{prefix}/" if prefix else ""
         method = "list_object_versions" if versions and self._has_versions(bucket) else "list_objects_v2"
         yield from self._s3_pages(bucket, prefix, method)
+
+    def has_versions(self) -> bool:
+        """Whether this is a bucket that keeps versions, as far as these credentials may see.
+
+        Raises:
+            RunError: the storage did not answer.
+        """
+        return self.is_s3 and self._has_versions(self.root.partition("/")[0])
 
     def _has_versions(self, bucket: str) -> bool:
         """Whether the bucket keeps versions and these credentials may list them; without that right the ETag serves.
@@ -225,7 +240,13 @@ class Storage:
         page: dict[str, Any] = {}
         while True:
             answer = self._s3(
-                f"s3://{bucket}/{prefix}", method, Bucket=bucket, Prefix=prefix, MaxKeys=PAGE_KEYS, **page
+                f"s3://{bucket}/{prefix}",
+                method,
+                "IsTruncated",
+                Bucket=bucket,
+                Prefix=prefix,
+                MaxKeys=PAGE_KEYS,
+                **page,
             )
             for item in answer.get("Versions" if versions else "Contents", ()):
                 if (versions and not item["IsLatest"]) or (item["Key"].endswith("/") and item["Size"] == 0):
@@ -282,14 +303,27 @@ class Storage:
         if self.is_local:
             with Path(path).open("rb") as handle:
                 return handle.read(length)
-        return retry(lambda: self.fs.cat_file(path, start=0, end=length), f"read {self.uri_of(path)}")
+        if not self.is_s3:
+            return retry(lambda: self.fs.cat_file(path, start=0, end=length), f"read {self.uri_of(path)}")
+        bucket, _, key = path.partition("/")
+
+        async def get() -> bytes:
+            answer = await self.fs._call_s3("get_object", Bucket=bucket, Key=key, Range=f"bytes=0-{length - 1}")
+            return await answer["Body"].read()
+
+        try:
+            return retry(lambda: self._wait(get, length), f"read {self.uri_of(path)}")
+        except OSError as error:
+            if error_code(error) == "InvalidRange":  # an object without bytes
+                return b""
+            raise
 
     def _read(self, path: str, etag: str | None, size: int | None, version_id: str | None) -> bytes:
+        if self.is_s3:
+            return self._read_s3(path, etag, size, version_id)
+        found: str | None
         if self.is_local:
-            found: str | None
-            data, found = _read_local(path)
-        elif self.is_s3:
-            data, found = sync(self.fs.loop, self._read_s3, path, etag, version_id)
+            data, found = disk.read_file(path)
         else:
             data, found = self.fs.cat_file(path), None
             if etag is not None:
@@ -300,23 +334,51 @@ class Storage:
             raise ObjectChangedError(f"changed after it was listed ({size} bytes then, {len(data)} now)")
         return data
 
-    async def _read_s3(self, path: str, etag: str | None, version_id: str | None) -> tuple[bytes, str]:
+    def _read_s3(self, path: str, etag: str | None, size: int | None, version_id: str | None) -> bytes:
         bucket, _, key = path.partition("/")
         wanted = {"VersionId": version_id} if version_id else ({"IfMatch": f'"{etag}"'} if etag else {})
-        try:
+
+        async def get() -> tuple[bytes, dict[str, Any]]:
             answer = await self.fs._call_s3("get_object", Bucket=bucket, Key=key, **wanted)
+            body = answer["Body"]
+            try:
+                return await body.read(), _holding(answer, "ETag")
+            finally:
+                body.close()
+
+        try:
+            data, answer = self._wait(get, size or 0)
         except OSError as error:
             if http_status(error) == 412 or error_code(error) == "PreconditionFailed":
                 raise ObjectChangedError(f"changed after it was listed (its ETag was {etag})") from error
             raise
-        body = answer["Body"]
-        try:
-            data = await body.read()
-        finally:
-            body.close()
-        if len(data) != answer["ContentLength"]:
-            raise ShortReadError(f"{len(data)} of {answer['ContentLength']} bytes arrived")
-        return data, answer["ETag"].strip('"')
+        found = answer["ETag"].strip('"')
+        if etag is not None and found != etag:
+            raise ObjectChangedError(f"changed after it was listed (was {etag}, is {found})")
+        expected = answer.get("ContentLength", len(data)) if size is None else size
+        if len(data) != expected:  # the ETag is the same: the object is not another, its body is
+            raise ShortReadError(f"{len(data)} of {expected} bytes arrived")
+        is_encrypted = answer.get("SSECustomerAlgorithm") or "kms" in str(answer.get("ServerSideEncryption"))
+        if _MD5.fullmatch(found) and not is_encrypted:
+            self._check_digest(path, data, found)
+        return data
+
+    def _check_digest(self, path: str, data: bytes, etag: str) -> None:
+        """Find out when a body was damaged on its way: the ETag of an object written by one plain put is its MD5.
+
+        A server may say otherwise: where the body is the same as often as it is asked for, it is believed, here and from
+        then on.
+        """
+        digest = hashlib.md5(data, usedforsecurity=False)
+        if not self._etags_are_md5 or digest.hexdigest() == etag:
+            return
+        before, times = self._doubts.pop(path, (b"", 0))
+        times = times + 1 if before == digest.digest() else 1
+        if times == LOOKS:
+            self._etags_are_md5 = False
+            return
+        self._doubts[path] = digest.digest(), times
+        raise ShortReadError("the body that arrived is not the one that was written")
 
     def head(self, path: str, version_id: str | None = None) -> Entry | None:
         """What a listing would say of one object; None where it is not there.
@@ -326,7 +388,7 @@ class Storage:
             RunError: the storage did not answer.
         """
         if self.is_local:
-            return _local_entry(path)
+            return disk.entry_at(path)
         if not self.is_s3:
             try:
                 info = retry(lambda: self.fs.info(path), f"look at {self.uri_of(path)}")
@@ -339,7 +401,7 @@ class Storage:
         bucket, _, key = path.partition("/")
         wanted = {"VersionId": version_id} if version_id else {}
         try:
-            answer = self._s3(self.uri_of(path), "head_object", Bucket=bucket, Key=key, **wanted)
+            answer = self._s3(self.uri_of(path), "head_object", "ETag", Bucket=bucket, Key=key, **wanted)
         except FileNotFoundError:
             return None
         version = answer.get("VersionId")
@@ -391,13 +453,16 @@ class Storage:
             RunError: the storage did not answer.
             OSError: the storage refused.
         """
-        if self._create(path, data):
-            return True
-        return self.read(path) == data
+        for _ in range(LOOKS):
+            if self._create(path, data):
+                return True
+            with contextlib.suppress(FileNotFoundError):  # removed since: try again
+                return self.read(path) == data
+        return False
 
     def _create(self, path: str, data: bytes) -> bool:
         if self.is_local:
-            return _create_local(Path(self.root), Path(path), data)
+            return disk.create_file(Path(self.root), Path(path), data)
         if self.is_memory:
             with _MEMORY_LOCK:
                 if self.fs.exists(path):
@@ -407,7 +472,7 @@ class Storage:
 
         def put() -> bool:
             try:
-                self.fs.pipe_file(path, data, mode="create")
+                self._pipe(path, data, is_new=True)
             except OSError as error:
                 if not _is_conflict(error):
                     raise
@@ -421,10 +486,9 @@ class Storage:
     def put(self, path: str, data: bytes) -> None:
         """Write an object whole, replacing one that is there; readers see the old or the new, never a mixture."""
         if self.is_local:
-            temporary = _write_temporary(Path(self.root), Path(path), data)
-            temporary.replace(path)
+            disk.replace_file(Path(self.root), Path(path), data)
         else:
-            retry(lambda: self.fs.pipe_file(path, data), f"write {self.uri_of(path)}")
+            retry(lambda: self._pipe(path, data), f"write {self.uri_of(path)}")
 
     def delete(self, path: str) -> None:
         """Remove an object; one that is not there is no error."""
@@ -441,8 +505,34 @@ class Storage:
             with contextlib.suppress(OSError):
                 Path(folder).rmdir()
 
-    def _s3(self, where: str, method: str, **arguments: Any) -> dict[str, Any]:
-        return retry(lambda: self.fs.call_s3(method, **arguments), f"{method} {where}")
+    def _s3(self, where: str, method: str, expected: str | None = None, **arguments: Any) -> dict[str, Any]:
+        """A request, tried again where its answer lacks what it must have: a gateway's page is no answer of S3."""
+
+        def ask() -> dict[str, Any]:
+            answer: dict[str, Any] = self._wait(lambda: self.fs._call_s3(method, **arguments), 0)
+            return _holding(answer, expected) if expected else answer
+
+        return retry(ask, f"{method} {where}")
+
+    def _pipe(self, path: str, data: bytes, *, is_new: bool = False) -> None:
+        if not self.is_s3:
+            self.fs.pipe_file(path, data, **({"mode": "create"} if is_new else {}))
+            return
+        # One put, whole or not done, up to 5 GB; s3fs would begin a multipart upload at 100 MB.
+        bucket, _, key = path.partition("/")
+        condition = {"IfNoneMatch": "*"} if is_new else {}
+        put = {"Bucket": bucket, "Key": key, "Body": data, **condition}
+        _holding(self._wait(lambda: self.fs._call_s3("put_object", **put), len(data)), "ETag")
+
+    def _wait(self, request: Callable[[], Any], size: int) -> Any:
+        """What a request answers; a server that lets single bytes drip does not hold a run for ever."""
+        return sync(self.fs.loop, request, timeout=REQUEST_SECONDS + size / SLOWEST)
+
+
+def _holding(answer: dict[str, Any], expected: str) -> dict[str, Any]:
+    if expected not in answer:
+        raise ShortReadError(f"the answer has no {expected}; is something else at this address?")
+    return answer
 
 
 _UNDECIDED = ("ConditionalRequestConflict", "OperationAborted")
@@ -457,43 +547,6 @@ def _is_conflict(error: BaseException) -> bool:
     if isinstance(error, FileExistsError):
         return True
     return http_status(error) in (409, 412) or error_code(error) in ("PreconditionFailed", *_UNDECIDED)
-
-
-def _local_entries(folder: str) -> Iterator[Entry]:
-    pending = [folder]
-    while pending:
-        try:
-            found = list(os.scandir(pending.pop()))
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        for item in found:
-            try:
-                if item.is_dir(follow_symlinks=False):
-                    pending.append(item.path)
-                elif (entry := _local_entry(item.path)) is not None:
-                    yield entry
-            except FileNotFoundError:
-                continue
-
-
-def _local_entry(path: str) -> Entry | None:
-    try:
-        found = os.stat(path)  # noqa: PTH116 - os.stat takes the undecodable names that os.scandir gives
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    if not stat.S_ISREG(found.st_mode):
-        return None
-    return Entry(path, found.st_size, str(found.st_mtime_ns), None, datetime.fromtimestamp(found.st_mtime, UTC))
-
-
-def _read_local(path: str) -> tuple[bytes, str]:
-    with Path(path).open("rb") as handle:
-        before = os.fstat(handle.fileno())
-        data = handle.read()
-        after = os.fstat(handle.fileno())
-    if before.st_mtime_ns != after.st_mtime_ns:
-        raise ObjectChangedError("changed while it was read")
-    return data, str(after.st_mtime_ns)
 
 
 def _state(fs: Any, path: str, info: dict[str, Any]) -> tuple[str, datetime]:
@@ -518,51 +571,3 @@ def _state(fs: Any, path: str, info: dict[str, Any]) -> tuple[str, datetime]:
     moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     tag = next((str(info[k]) for k in ("ETag", "etag", "md5Hash", "content_md5") if info.get(k)), None)
     return (tag.strip('"') if tag else moment.isoformat()), moment
-
-
-def _write_temporary(root: Path, path: Path, data: bytes) -> Path:
-    folder = root / TEMPORARY
-    folder.mkdir(parents=True, exist_ok=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f"{secrets.token_hex(8)}.part"
-    try:
-        with temporary.open("xb") as handle:
-            handle.write(data)
-            handle.flush()
-            os.fsync(handle.fileno())
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    return temporary
-
-
-def _create_local(root: Path, path: Path, data: bytes) -> bool:
-    if path.exists():
-        return False
-    temporary = _write_temporary(root, path, data)
-    try:
-        # A link appears with its whole content or not at all, and never replaces a file that is there.
-        os.link(temporary, path)
-    except FileExistsError:
-        return False
-    except OSError as error:
-        if error.errno in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
-            raise InputError(
-                f"{root}: this disk has no hard links, which keep two runs from writing one file; "
-                "use another disk or a bucket"
-            ) from error
-        raise
-    finally:
-        temporary.unlink(missing_ok=True)
-    return True
-
-
-def sweep_temporary(root: str, older_than_seconds: float = 86_400) -> None:
-    """Remove what runs that were killed left in the folder for unfinished files of a local disk."""
-    folder = Path(root) / TEMPORARY
-    if not folder.is_dir():
-        return
-    for leftover in folder.glob("*.part"):
-        with contextlib.suppress(OSError):
-            if time.time() - leftover.stat().st_mtime > older_than_seconds:
-                leftover.unlink()

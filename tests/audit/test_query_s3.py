@@ -29,23 +29,10 @@ def build(out, n=40):
     return builder.out
 
 
-@pytest.fixture(params=["moto", "ceph"])
-def bucket(request):
-    server = request.getfixturevalue(request.param)
-    patch = pytest.MonkeyPatch()
-    for variable, value in server.env().items():
-        patch.setenv(variable, value)
-    fsspec.get_filesystem_class("s3").clear_instance_cache()
-    name = f"ask-{uuid.uuid4().hex[:10]}"
-    server.client().create_bucket(Bucket=name)
-    yield f"s3://{name}/audit"
-    patch.undo()
-    fsspec.get_filesystem_class("s3").clear_instance_cache()
-
-
 def test_views_sql_and_frames_on_s3(bucket, tmp_path):
     from flows.cli import app
 
+    bucket = f"s3://{bucket}/audit"
     build(bucket, n=6)
     label(bucket, tmp_path, {f"C01/d1_{number}.jpg": "Luna" for number in range(6)})
     refresh_report_tables(bucket)

@@ -16,7 +16,7 @@ from flows.doctor import check_server, diagnose
 from scd_core.doctor import check_device, check_disk, check_model, check_out, check_software, check_source
 from scd_core.media.storage import Storage
 from scd_core.scenes import packaged_model
-from tests.services.servers import S3Server, free_port
+from tests.services.servers import S3Server, at, free_port, new_bucket
 
 
 @pytest.fixture
@@ -30,6 +30,16 @@ def card(tmp_path: Path) -> Path:
 
 def test_a_source_that_can_be_read(card: Path) -> None:
     assert check_source(str(card)).ok
+
+
+def test_the_files_of_an_out_below_source_are_no_media(card: Path) -> None:
+    out = card / "audit"
+    out.mkdir()
+    (card / "a.jpg").rename(out / "page.png")
+    assert check_source(str(card)).ok
+    check = check_source(str(card), str(out))
+    assert not check.ok
+    assert "holds no images" in check.found
 
 
 def test_a_source_that_holds_nothing_or_is_not_there(tmp_path: Path) -> None:
@@ -60,20 +70,15 @@ def test_an_out_that_will_do_is_left_as_it_was(tmp_path: Path) -> None:
     assert not (out / "doctor").exists()
 
 
-def test_an_out_on_s3(moto: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    import s3fs
-
-    for name, value in moto.env().items():
-        monkeypatch.setenv(name, value)
-    s3fs.S3FileSystem.clear_instance_cache()
-    moto.client().create_bucket(Bucket="doctor-out")
-    check = check_out("s3://doctor-out/audit")
-    assert check.ok, check.found
-    assert moto.client().list_objects_v2(Bucket="doctor-out").get("KeyCount") == 0
-    missing = check_out("s3://doctor-none/audit")
+def test_an_out_on_s3(moto: S3Server) -> None:
+    with at(moto):
+        bucket = new_bucket(moto)
+        check = check_out(f"s3://{bucket}/audit")
+        assert check.ok, check.found
+        assert moto.client().list_objects_v2(Bucket=bucket).get("KeyCount") == 0
+        missing = check_out("s3://doctor-none/audit")
     assert not missing.ok
     assert "s3:PutObject" in missing.mend
-    s3fs.S3FileSystem.clear_instance_cache()
 
 
 def test_an_out_whose_server_ignores_create_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

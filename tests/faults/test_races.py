@@ -6,12 +6,12 @@ import json
 import os
 import subprocess
 import sys
-import uuid
 
 import pytest
 
 from scd_core.audit.store import AuditStore
 from tests.services.pictures import encode, photo
+from tests.services.servers import at, new_bucket
 from tests.services.storage_run import rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1000)]
@@ -19,22 +19,17 @@ PROCESSES = 8
 
 
 @pytest.fixture(params=["disk", "moto", "ceph"])
-def place(request, tmp_path, monkeypatch):
+def place(request, tmp_path):
     """Writes an object; gives the URL of the place and the environment of a process that uses it."""
     pictures = {f"card/{n:02}.jpg": encode(photo(64, 48, seed=n)) for n in range(30)}
     if request.param == "disk":
         for name, data in pictures.items():
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_bytes(data)
-        return str(tmp_path)
-    server = request.getfixturevalue(request.param)
-    for name, value in server.env().items():
-        monkeypatch.setenv(name, value)
-    bucket = f"race-{uuid.uuid4().hex[:8]}"
-    server.client().create_bucket(Bucket=bucket)
-    for name, data in pictures.items():
-        server.client().put_object(Bucket=bucket, Key=name, Body=data)
-    return f"s3://{bucket}"
+        yield str(tmp_path)
+        return
+    with at(request.getfixturevalue(request.param)) as server:
+        yield f"s3://{new_bucket(server, pictures)}"
 
 
 def test_one_commit_and_equal_answers(place):

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import uuid
-
 import pytest
-import s3fs
 
 from tests.faults.tables import check_whole, rows_of
 from tests.services.proxy import FAULTS, faulty
+from tests.services.servers import at, new_bucket
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 
 @pytest.mark.parametrize(("name", "seed"), [("ceph", 1), ("ceph", 2), ("moto", 3)])
-def test_a_run_over_a_bad_wire(name, seed, request, runner, scenes, monkeypatch):
-    server = request.getfixturevalue(name)
-    for variable, value in server.env().items():
-        monkeypatch.setenv(variable, value)
-    s3fs.S3FileSystem.clear_instance_cache()
-    bucket = f"wire-{uuid.uuid4().hex[:8]}"
-    server.client().create_bucket(Bucket=bucket)
-    for path in sorted(scenes.rglob("*.JPG")):
-        server.client().put_object(Bucket=bucket, Key=f"card/{path.relative_to(scenes)}", Body=path.read_bytes())
-    source, calm, rough = (f"s3://{bucket}/{part}" for part in ("card", "calm", "rough"))
+def test_a_run_over_a_bad_wire(name, seed, request, runner, scenes):
+    files = {f"card/{path.relative_to(scenes)}": path.read_bytes() for path in sorted(scenes.rglob("*.JPG"))}
+    with at(request.getfixturevalue(name)) as server:
+        bucket = new_bucket(server, files)
+        check(server, seed, runner, *(f"s3://{bucket}/{part}" for part in ("card", "calm", "rough")))
+
+
+def check(server, seed, runner, source, calm, rough):
     status, _, said = runner.run(source, calm, env=server.env())
     assert status == 0, said
     failed = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import struct
 import zlib
 
@@ -145,3 +147,78 @@ def test_pillows_own_limit_is_kept():
 def test_broken_exif_does_not_lose_the_picture(jpeg):
     broken = jpeg[:2] + b"\xff\xe1\x00\x20Exif\0\0II*\0\xff\xff\xff\xff" + b"\xff" * 16 + jpeg[2:]
     assert decode_image(broken, max_pixels=LIMIT).size == (320, 240)
+
+
+def scan_of(data: bytes) -> tuple[int, int]:
+    """Where the coded data of a JPEG file of one scan begin and end."""
+    start = data.index(b"\xff\xda")
+    start += 2 + int.from_bytes(data[start + 2 : start + 4], "big")
+    return start, data.rindex(b"\xff\xd9")
+
+
+def damaged_scan(kind: str, data: bytes) -> bytes:
+    start, end = scan_of(data)
+    middle = (start + end) // 2
+    return {
+        "cut, then ended": data[:middle] + b"\xff\xd9",
+        "last hundredth lost": data[: end - (end - start) // 100] + b"\xff\xd9",
+        "zeros to the end": data[:middle] + bytes(end - middle) + b"\xff\xd9",
+        "zeros to the end, and no end": data[:middle] + bytes(len(data) - middle),
+        "a sector of zeros": data[:middle] + bytes(512) + data[middle + 512 :],
+        "an erased sector": data[:middle] + b"\xff" * 512 + data[middle + 512 :],
+        "two sectors left out": data[:middle] + data[middle + 1024 :],
+    }[kind]
+
+
+@pytest.mark.parametrize("target", [None, 60])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "cut, then ended", "last hundredth lost", "zeros to the end", "zeros to the end, and no end",
+        "a sector of zeros", "an erased sector", "two sectors left out",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("options", [{}, {"subsampling": 0}, {"restart_marker_blocks": 7}], ids=str)
+def test_damage_that_libjpeg_only_warns_about_is_corrupt(kind, options, target):
+    """Cards that fail leave such files; Pillow decodes them without a word, the rest of the picture grey."""
+    data = encode(photo(640, 480), quality=90, **options)
+    broken = damaged_scan(kind, data)
+    if kind not in ("an erased sector", "zeros to the end, and no end"):
+        Image.open(io.BytesIO(broken)).load()  # the fixture: Pillow alone finds nothing wrong
+    assert refused(broken, target=target).status == "corrupt"
+
+
+@pytest.mark.timeout(60)  # looked through once for each byte, it would take hours
+@pytest.mark.parametrize("fill", [b"\xff", b"\x00", b"\xff\x00", b"\xff\xd0", b"\xff\xe0\x00\x02", b"\xff\xda"])
+@pytest.mark.parametrize("where", ["header", "middle", "tail"])
+def test_a_megabyte_of_one_pattern_is_told_soon(jpeg, fill, where):
+    start, end = scan_of(jpeg)
+    at = {"header": start - 20, "middle": (start + end) // 2, "tail": end}[where]
+    many = fill * (1_000_000 // len(fill))
+    with contextlib.suppress(MediaError):
+        decode_image(jpeg[:at] + many + (b"" if where == "tail" else jpeg[at:]), max_pixels=LIMIT)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: encode(photo(333, 222)).replace(b"\xff\xd9", b"\xff\xff\xff\xd9"),  # filled up to a word
+        lambda: encode(Image.new("RGB", (640, 480))),
+        lambda: encode(Image.new("RGB", (640, 480)), optimize=True),  # its flat blocks are coded as zeros
+        lambda: encode(Image.new("L", (641, 479), 7), optimize=True, restart_marker_rows=1),
+        lambda: encode(photo(333, 222).convert("L"), restart_marker_blocks=5),
+        lambda: encode(photo(333, 222), restart_marker_rows=1, subsampling=2),
+        # 14 rows of units, 13 markers between them, and one more that some encoders put before the end
+        lambda: encode(photo(333, 222), restart_marker_rows=1, subsampling=2)[:-2] + b"\xff\xd5\xff\xd9",
+        lambda: encode(photo(333, 222).convert("CMYK"), restart_marker_rows=2),
+        lambda: encode(photo(333, 222)) + bytes(5000),  # padded to a cluster
+        lambda: encode(photo(333, 222), "MPO", save_all=True, append_images=[photo(333, 222, seed=1)]),
+        lambda: encode(photo(333, 222), progressive=True),
+        lambda: encode(photo(8, 8)),
+        lambda: encode(photo(1, 1)),
+    ],
+)
+def test_sound_files_of_every_build_are_read_as_pillow_reads_them(make):
+    data = make()
+    expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    np.testing.assert_array_equal(np.asarray(decode_image(data, max_pixels=LIMIT)), expected)

@@ -89,6 +89,20 @@ def test_size_is_as_seen_after_orientation(card):
         ({"original": "2021:05:29 03:51:33"}, datetime(2021, 5, 29, 3, 51, 33), None),
         ({"original": "2021:05:29 03:51:33", "offset": "-07:00"}, datetime(2021, 5, 29, 3, 51, 33), -420),
         ({"original": "2021:05:29 03:51:33", "subsec": "25"}, datetime(2021, 5, 29, 3, 51, 33, 250_000), None),
+        ({"original": "2021:05:29 03:51:33", "offset": "+05:45"}, datetime(2021, 5, 29, 3, 51, 33), 345),
+        ({"original": "2021:05:29 03:51:33", "offset": "-03:30"}, datetime(2021, 5, 29, 3, 51, 33), -210),
+        ({"original": "2021:05:29 03:51:33", "offset": "Z"}, datetime(2021, 5, 29, 3, 51, 33), 0),
+        ({"original": "2021:05:29 03:51:33", "offset": "+25:00"}, datetime(2021, 5, 29, 3, 51, 33), None),
+        ({"original": "2021:05:29 03:51:33", "offset": "   :  "}, datetime(2021, 5, 29, 3, 51, 33), None),
+        ({"original": "2021:05:29 03:51:33", "subsec": "x7"}, datetime(2021, 5, 29, 3, 51, 33), None),
+        ({"original": "2021:05:29 03:51:33\0\0"}, datetime(2021, 5, 29, 3, 51, 33), None),
+        ({"original": "2024:02:29 23:59:59"}, datetime(2024, 2, 29, 23, 59, 59), None),
+        ({"original": "1970:01:01 00:00:00"}, datetime(1970, 1, 1), None),  # a clock never set: as the camera says
+        ({"original": "2023:02:29 23:59:59"}, None, None),
+        ({"original": "2021:05:29 24:00:00"}, None, None),
+        ({"original": "2021:05:29"}, None, None),
+        ({"original": "29/05/2021 03:51"}, None, None),
+        ({"offset": "+02:00"}, None, None),
         ({"original": "0000:00:00 00:00:00"}, None, None),
         ({"original": "    :  :     :  :  "}, None, None),
         ({"original": "2021:13:45 03:51:33"}, None, None),
@@ -101,6 +115,28 @@ def test_the_time_is_exifs_original_time_or_unknown(card, tags, moment, offset):
     assert row["captured_at"] == moment
     assert row["captured_at_source"] == ("exif" if moment else None)
     assert row["utc_offset_minutes"] == offset
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP", "MPO"])
+def test_times_of_every_kind_of_file(card, kind):
+    exif = exif_block(original="2021:05:29 03:51:33", offset="+02:00")
+    row = described(card({"a.jpg": encode(photo(), kind, exif=exif)}))["a.jpg"]
+    assert (row["status"], row["captured_at"]) == ("ok", datetime(2021, 5, 29, 3, 51, 33))
+    assert (row["captured_at_source"], row["utc_offset_minutes"]) == ("exif", 120)
+
+
+def test_a_deployments_clock_fills_only_what_exif_leaves_open(card):
+    """The offset in EXIF is the camera's own; the deployment's counts where EXIF has none."""
+    files = {
+        "deployments.csv": b"deploymentID,deploymentStart\nd1,2021-05-01T00:00:00-07:00\n",
+        "C1/d1/own.jpg": encode(photo(), exif=exif_block(original="2021:05:29 03:51:33", offset="+02:00")),
+        "C1/d1/bare.jpg": encode(photo(), exif=exif_block(original="2021:05:29 03:51:33")),
+        "C1/d1/none.jpg": encode(photo()),
+    }
+    rows = described(card(files))
+    found = {file.rsplit("/", 1)[-1]: (row["captured_at"], row["utc_offset_minutes"]) for file, row in rows.items()}
+    moment = datetime(2021, 5, 29, 3, 51, 33)
+    assert found == {"own.jpg": (moment, 120), "bare.jpg": (moment, -420), "none.jpg": (None, -420)}
 
 
 def test_name_and_path_fill_place_and_time(card, jpeg):

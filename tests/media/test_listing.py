@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import zipfile
 from pathlib import Path
 
 import fsspec
 import pytest
 
+from scd_core.audit.schema import table_from_rows
 from scd_core.config import MediaConfig
 from scd_core.errors import InputError
 from scd_core.job import list_job, prepare_job
-from scd_core.media import clean_url, list_objects
+from scd_core.media import clean_url, describe_objects, list_objects, open_source
 from scd_core.media.listing import is_sidecar
+from tests.services.pictures import encode, photo
 
 CONFIG = MediaConfig()
 ODD = ["a b.jpg", "a+b.jpg", "100%25.jpg", "#1?.jpg", "🐆/ü.jpg", "[x]*{y}.jpg", "q'\"&;.jpg", "x" * 200 + ".jpg"]
@@ -119,3 +123,56 @@ def test_an_out_below_source_is_not_audited(tmp_path):
     assert [item.file for item in objects] == ["a.jpg", "out2.jpg"]
     with pytest.raises(InputError, match="is SOURCE itself"):
         list_job(prepare_job(str(card), str(package), str(card)))
+
+
+def test_links_are_followed_but_not_in_circles_and_one_that_leads_nowhere_is_a_row(tmp_path):
+    card, disk = tmp_path / "card", tmp_path / "disk"
+    for folder in (card / "x", disk / "deep"):
+        folder.mkdir(parents=True)
+    for path in (card / "x" / "a.jpg", disk / "deep" / "b.jpg"):
+        path.write_bytes(b"1")
+    (card / "linked").symlink_to(disk)
+    (card / "x" / "up").symlink_to(card)
+    (card / "c.jpg").symlink_to(disk / "deep" / "b.jpg")
+    (card / "lost.jpg").symlink_to(tmp_path / "nowhere")
+    (card / "self.jpg").symlink_to(card / "self.jpg")
+    found = list_objects(str(card), CONFIG)
+    assert [ref.file for ref in found] == ["c.jpg", "linked/deep/b.jpg", "lost.jpg", "self.jpg", "x/a.jpg"]
+    rows = {row["file"]: row["status"] for row in describe_objects(found, str(card), CONFIG)}
+    assert rows["lost.jpg"] == rows["self.jpg"] == "missing"
+
+
+def test_a_name_that_is_no_text_has_its_row_too(tmp_path):
+    name = os.fsencode(tmp_path) + b"/caf\xe9.jpg"
+    Path(os.fsdecode(name)).write_bytes(b"1")
+    found = list_objects(str(tmp_path), CONFIG)
+    (row,) = table_from_rows("media", describe_objects(found, str(tmp_path), CONFIG)).to_pylist()
+    assert (row["file"], row["status"]) == ("caf\\xe9.jpg", "missing") and "UTF-8" in row["failure_reason"]
+
+
+def test_one_place_has_one_address_however_it_is_named(tmp_path, monkeypatch):
+    assert {open_source(f"{scheme}://b/card{end}").url for scheme in ("s3", "s3a") for end in ("", "/", "//")} == {
+        "s3://b/card"
+    }
+    (tmp_path / "card").mkdir()
+    monkeypatch.chdir(tmp_path)
+    names = ("card", "./card/", "x/../card", f"{tmp_path}//card", f"file://{tmp_path}/card", f"local://{tmp_path}/card")
+    assert {open_source(name).url for name in names} == {f"file://{tmp_path}/card"}
+
+
+def test_an_fsspec_config_is_kept(monkeypatch):
+    client = {"config_kwargs": {"s3": {"addressing_style": "path"}, "read_timeout": 7}, "anon": True}
+    monkeypatch.setitem(fsspec.config.conf, "s3", client)
+    fs = open_source("s3://bucket/x").fs
+    assert fs.anon and fs.config_kwargs["s3"] == {"addressing_style": "path"} and fs.config_kwargs["read_timeout"] == 7
+    assert fs.config_kwargs["retries"] == {"max_attempts": 0} and not fs.dircache.use_listings_cache
+    monkeypatch.undo()
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+
+
+def test_a_folder_in_a_zip_file_is_a_source_too(tmp_path):
+    with zipfile.ZipFile(tmp_path / "card.zip", "w") as archive:
+        archive.writestr("d/a.jpg", encode(photo()))
+    source = f"zip://d::file://{tmp_path}/card.zip"
+    (row,) = describe_objects(list_objects(source, CONFIG), source, CONFIG)
+    assert (row["file"], row["status"]) == ("a.jpg", "ok")

@@ -24,6 +24,20 @@ ODD = [
     "double//slash.jpg",
     "s3://not-a-bucket.jpg",
     "l" * 900 + ".jpg",
+    "new\nline\r\t.jpg",
+    "bell\x07.jpg",
+    "caf\u00e9.jpg",
+    "cafe\u0301.jpg",
+    "/leading.jpg",
+    "trailing. ",
+    "dots...",
+    "back\\slash.jpg",
+    "C:\\x.jpg",
+    "<b>&amp;.jpg",
+    "%2e%2e/x.jpg",
+    "\u202egpj.exe",
+    "-rf",
+    "~.jpg",
 ]
 
 
@@ -33,16 +47,18 @@ def described(source: str) -> dict[str, dict]:
 
 def test_odd_keys_are_listed_and_read_under_their_exact_names(s3_server, bucket):
     client = s3_server.client()
-    bodies = {key: encode(photo(64, 48, seed=n)) for n, key in enumerate(ODD)}
+    # Moto's router knows no line breaks.
+    keys = [key for key in ODD if s3_server.name == "ceph" or "\n" not in key]
+    bodies = {key: encode(photo(64, 48, seed=n)) for n, key in enumerate(keys)}
     for key, body in bodies.items():
         client.put_object(Bucket=bucket, Key=f"card 1/{key}", Body=body)
     client.put_object(Bucket=bucket, Key="card 1/folder/", Body=b"")
     client.put_object(Bucket=bucket, Key="card 1/detections.csv", Body=b"file")
     client.put_object(Bucket=bucket, Key="card 10/other.jpg", Body=b"1")
     rows = described(f"s3://{bucket}/card 1")
-    assert set(rows) == set(ODD)
-    assert {key: row["status"] for key, row in rows.items()} == dict.fromkeys(ODD, "ok")
-    assert {row["uri"] for row in rows.values()} == {f"s3://{bucket}/card 1/{key}" for key in ODD}
+    assert set(rows) == set(keys)
+    assert {key: row["status"] for key, row in rows.items()} == dict.fromkeys(keys, "ok")
+    assert {row["uri"] for row in rows.values()} == {f"s3://{bucket}/card 1/{key}" for key in keys}
     images = list(iter_images(list(rows.values()), f"s3://{bucket}/card 1", CONFIG, target_for=None))
     assert all(not isinstance(image, MediaError) for _, image in images)
 

@@ -1,4 +1,4 @@
-"""A proxy between an S3 client and its server that delays, resets, truncates and refuses, by seed."""
+"""A proxy between an S3 client and its server that delays, resets, truncates, alters and refuses, by seed."""
 
 from __future__ import annotations
 
@@ -24,11 +24,17 @@ FAULTS = {
     "500": 0.04,
     "503": 0.04,
     "403": 0.01,
+    "429": 0.02,  # with Retry-After
+    "short": 0.02,  # a body that is whole by its own length, and lacks its second half
+    "flip": 0.04,  # one byte of an object is another
+    "page": 0.03,  # 200 and a page of a gateway; the server hears nothing
+    "drip": 0.02,
 }
 """Fault -> share of requests that meet it."""
 
 _ERROR = "<?xml version='1.0'?><Error><Code>{code}</Code><Message>planted</Message><RequestId>0</RequestId></Error>"
-_CODES = {"500": "InternalError", "503": "SlowDown", "403": "AccessDenied"}
+_CODES = {"500": "InternalError", "503": "SlowDown", "403": "AccessDenied", "429": "TooManyRequests"}
+_PAGE = b"<!DOCTYPE html><html><body>Please sign in to this network.</body></html>"
 _HOP = {"connection", "expect", "transfer-encoding", "keep-alive"}
 
 
@@ -60,6 +66,10 @@ class FaultyProxy(ThreadingHTTPServer):
                     return fault
         return None
 
+    def place(self, length: int) -> int:
+        with self._lock:
+            return self._dice.randrange(length)
+
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that hangs up is nothing to report."""
 
@@ -82,10 +92,18 @@ class _Handler(BaseHTTPRequestHandler):
             return self._reset()
         if fault in _CODES:
             return self._refuse(int(fault), _CODES[fault])
+        if fault == "page":
+            return self._answer(200, [("Content-Type", "text/html")], _PAGE)
         status, headers, answer = self._forward(body)
         if fault == "reset_after":
             return self._reset()
-        self._answer(status, headers, answer, cut=fault == "truncate")
+        is_object = self.command == "GET" and status == 200 and "xml" not in str(dict(headers).get("Content-Type"))
+        if fault == "flip" and is_object and answer:
+            at = self.server.place(len(answer))
+            answer = answer[:at] + bytes([answer[at] ^ 0x10]) + answer[at + 1 :]
+        if fault == "short" and self.command == "GET" and status == 200:
+            answer = answer[: len(answer) // 2]
+        self._answer(status, headers, answer, cut=fault == "truncate", drips=fault == "drip")
 
     def _body(self) -> bytes:
         if "chunked" in self.headers.get("Transfer-Encoding", ""):
@@ -111,7 +129,9 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             link.close()
 
-    def _answer(self, status: int, headers: list[tuple[str, str]], body: bytes, cut: bool) -> None:
+    def _answer(
+        self, status: int, headers: list[tuple[str, str]], body: bytes, cut: bool = False, drips: bool = False
+    ) -> None:
         self.send_response_only(status)
         lengths = [value for name, value in headers if name.lower() == "content-length"]
         for name, value in headers:
@@ -125,12 +145,17 @@ class _Handler(BaseHTTPRequestHandler):
         if cut and len(body) > 1:
             self.wfile.write(body[: len(body) // 2])
             return self._reset()
-        self.wfile.write(body)
+        piece = max(1, len(body) // 10) if drips else max(1, len(body))
+        for start in range(0, len(body), piece):
+            self.wfile.write(body[start : start + piece])
+            time.sleep(0.05 if drips else 0)
 
     def _refuse(self, status: int, code: str) -> None:
         body = b"" if self.command == "HEAD" else _ERROR.format(code=code).encode()
         self.send_response_only(status)
         self.send_header("Content-Type", "application/xml")
+        if status == 429:
+            self.send_header("Retry-After", "1")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

@@ -7,8 +7,9 @@ import shutil
 import socket
 import subprocess
 import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ import boto3
 import pytest
 import s3fs
 from botocore.config import Config
+
+from tests.services.proxy import FaultyProxy, faulty
 
 SCRIPT = Path(__file__).with_name("rgw.sh")
 CEPH = ("ceph-mon", "ceph-osd", "radosgw", "radosgw-admin")
@@ -94,24 +97,44 @@ def moto() -> Iterator[S3Server]:
     server.stop()
 
 
+@contextmanager
+def at(server: S3Server) -> Iterator[S3Server]:
+    """The server's variables in the environment, no others, and no client left of before or for after."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            patch.delenv(name)
+        for name, value in server.env().items():
+            patch.setenv(name, value)
+        s3fs.S3FileSystem.clear_instance_cache()
+        yield server
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
+@contextmanager
+def through(server: S3Server, faults: Mapping[str, float], seed: int = 0) -> Iterator[FaultyProxy]:
+    """Inside of :func:`at`: the same server behind a proxy that plants faults."""
+    with faulty(server.endpoint, faults, seed) as proxy, at(replace(server, endpoint=proxy.endpoint)):
+        yield proxy
+
+
+def new_bucket(server: S3Server, files: Mapping[str, bytes] | None = None) -> str:
+    """Name of a new bucket that holds some files."""
+    name = f"b{uuid.uuid4().hex[:12]}"
+    client = server.client()
+    client.create_bucket(Bucket=name)
+    for key, data in (files or {}).items():
+        client.put_object(Bucket=name, Key=key, Body=data)
+    return name
+
+
 @pytest.fixture(params=["moto", "ceph"])
-def s3_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
-    """Each server in turn, its keys in the environment and no client left of the one before."""
-    server: S3Server = request.getfixturevalue(request.param)
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    for name, value in server.env().items():
-        monkeypatch.setenv(name, value)
-    s3fs.S3FileSystem.clear_instance_cache()
-    yield server
-    s3fs.S3FileSystem.clear_instance_cache()
+def s3_server(request: pytest.FixtureRequest) -> Iterator[S3Server]:
+    """Each server in turn, in the environment."""
+    with at(request.getfixturevalue(request.param)) as server:
+        yield server
 
 
 @pytest.fixture
 def bucket(s3_server: S3Server) -> str:
     """Name of a new, empty bucket."""
-    name = f"b{uuid.uuid4().hex[:12]}"
-    client = s3_server.client()
-    if s3_server.region in ("us-east-1", "default"):
-        client.create_bucket(Bucket=name)
-    return name
+    return new_bucket(s3_server)

@@ -29,8 +29,7 @@ def audit(source: str, out: str, run_id: str = "r1", batch_size: int = 20) -> di
             kept = store.load_shard(batch.batch_key, "media", f"s{start}")
             if kept is None:
                 part = describe_objects(batch.objects[start : start + 5], source, CONFIG)
-                kept = table_from_rows("media", part)
-                store.save_shard(batch.batch_key, "media", f"s{start}", kept)
+                kept = store.save_shard(batch.batch_key, "media", f"s{start}", table_from_rows("media", part))
             rows += kept.to_pylist()
         opener = store.open_batch(batch.batch_key, run_id)
         stamped = [row | {"run_id": opener, "batch_key": batch.batch_key, "model_digest": "m"} for row in rows]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import uuid
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import pytest
 from scd_core.audit.schema import TABLES, table_from_rows, table_schema
 from scd_core.audit.store import AuditStore
 from scd_core.errors import InputError, RunError
+from tests.services.servers import at, new_bucket
 
 DAY = date(2024, 5, 3)
 
@@ -40,16 +42,8 @@ def store(request, tmp_path):
         yield AuditStore(f"memory://{name}")
         fsspec.filesystem("memory").rm(f"/{name}", recursive=True)
     else:
-        server = request.getfixturevalue(request.param)
-        patch = pytest.MonkeyPatch()
-        for variable, value in server.env().items():
-            patch.setenv(variable, value)
-        fsspec.get_filesystem_class("s3").clear_instance_cache()
-        name = f"out-{uuid.uuid4().hex[:10]}"
-        server.client().create_bucket(Bucket=name)
-        yield AuditStore(f"s3://{name}/audit")
-        patch.undo()
-        fsspec.get_filesystem_class("s3").clear_instance_cache()
+        with at(request.getfixturevalue(request.param)) as server:
+            yield AuditStore(f"s3://{new_bucket(server)}/audit")
 
 
 def test_a_batch_from_opening_to_commit(store):
@@ -86,6 +80,20 @@ def test_kept_shards_come_back_equal_and_go_with_the_commit(store):
     store.drop_work("k1")
     assert store.load_shard("k1", "classify", "s1") is None
     assert store.load_shard("k2", "classify", "s1").num_rows == 1
+
+
+def test_of_two_runs_that_saw_other_things_the_first_ones_shard_is_what_both_go_on_with(store):
+    mine, theirs = media("a"), media("b")
+    assert store.save_shard("k1", "media", "s1", theirs).equals(theirs)
+    assert store.save_shard("k1", "media", "s1", mine).equals(theirs)
+    assert store.save_shard("k1", "media", "s1", theirs).equals(theirs)
+    assert store.load_shard("k1", "media", "s1").equals(theirs)
+
+
+def test_the_commit_of_another_run_can_be_told(store):
+    assert store.commit_of("k1") is None
+    finish(store, "k1", "a")
+    assert store.commit_of("k1")["files"] == {"media": "media/batch_date=2024-05-03/k1.parquet"}
 
 
 @pytest.mark.parametrize(
@@ -186,24 +194,19 @@ def test_a_plain_glob_reads_with_duckdb_and_never_sees_work_or_temporary_files(t
     assert names == {"k1.parquet", "k1.json", "s.shard"}
 
 
-def test_out_on_a_read_only_or_missing_place_is_one_clear_line(tmp_path, ceph, monkeypatch):
+def test_out_on_a_read_only_or_missing_place_is_one_clear_line(tmp_path, ceph):
     (tmp_path / "file").write_text("x")
     with pytest.raises(InputError, match=r"OUT file://.*cannot be written"):
         AuditStore(str(tmp_path / "file" / "out")).check_writable()
     with pytest.raises(InputError, match="cannot be written"):
         AuditStore("/proc/trapaudit-out").check_writable()
-    for variable, value in ceph.env().items():
-        monkeypatch.setenv(variable, value)
-    fsspec.get_filesystem_class("s3").clear_instance_cache()
-    with pytest.raises(InputError, match="there is no bucket absent-bucket"):
-        AuditStore("s3://absent-bucket/out").check_writable()
-    ceph.client().create_bucket(Bucket="mine-alone")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "other")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "other123")
-    fsspec.get_filesystem_class("s3").clear_instance_cache()
-    with pytest.raises(InputError, match="AccessDenied: bucket mine-alone; needs s3:PutObject"):
-        AuditStore("s3://mine-alone/out").check_writable()
-    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    with at(ceph):
+        with pytest.raises(InputError, match="there is no bucket absent-bucket"):
+            AuditStore("s3://absent-bucket/out").check_writable()
+        bucket = new_bucket(ceph)
+    refused = pytest.raises(InputError, match=f"AccessDenied: bucket {bucket}; needs s3:PutObject")
+    with at(replace(ceph, key="other", secret="other123")), refused:
+        AuditStore(f"s3://{bucket}/out").check_writable()
 
 
 def test_a_server_that_ignores_create_only_puts_is_refused(tmp_path, monkeypatch):

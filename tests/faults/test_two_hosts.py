@@ -1,0 +1,98 @@
+"""Two whole runs at once on one SOURCE and OUT, as from two hosts: one commits, the other adopts it and says so."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from scd_core.audit.report_state import is_report_current
+from scd_core.audit.store import AuditStore
+from tests.faults.conftest import FAST, MODEL, ROOT
+from tests.faults.tables import check_whole, rows_of
+from tests.services.servers import at, new_bucket
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+
+HOST = """
+import pathlib, sys, time
+import flows.audit_batch, scd_core.masks
+from flows.cli import main
+mine, go = map(pathlib.Path, sys.argv[1:3])
+mine.touch()
+while not go.exists():
+    time.sleep(0.01)
+time.sleep(float(sys.argv[3]))
+sys.argv[1:] = sys.argv[4:]
+sys.exit(main())
+"""
+
+
+def both(folder: Path, env: dict[str, str], arguments: list[str], lag: float) -> list[tuple[int, str, str]]:
+    """Exit status, output and errors of two command lines that begin together, the second a little later."""
+    go, hosts = folder / "go", []
+    for name in ("one", "two"):
+        home = folder / name
+        home.mkdir()
+        own = {**os.environ, **env, "HOME": str(home), "TMPDIR": str(home), "PYTHONPATH": str(ROOT)}
+        command = [
+            sys.executable,
+            "-c",
+            HOST,
+            str(folder / f"{name}.ready"),
+            str(go),
+            str(lag * len(hosts)),
+            *arguments,
+        ]
+        hosts.append(
+            subprocess.Popen(command, env=own, cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        )
+    end = time.monotonic() + 300
+    while len(list(folder.glob("*.ready"))) < 2:
+        assert time.monotonic() < end
+        assert all(host.poll() is None for host in hosts), [host.communicate() for host in hosts if host.poll()]
+        time.sleep(0.1)
+    go.touch()
+    said = [host.communicate(timeout=600) for host in hosts]
+    return [(host.returncode, *texts) for host, texts in zip(hosts, said)]
+
+
+@pytest.mark.parametrize(("place", "lag"), [("ceph", 0.0), ("ceph", 2.0), ("moto", 0.0), ("disk", 0.0)])
+def test_one_commits_and_the_other_adopts(place, lag, request, prefect_env, runner, scenes, tmp_path):
+    if place == "disk":
+        check(str(scenes), str(tmp_path / "calm"), str(tmp_path / "out"), lag, prefect_env, runner, tmp_path)
+        return
+    files = {f"card/{path.relative_to(scenes)}": path.read_bytes() for path in sorted(scenes.rglob("*.JPG"))}
+    with at(request.getfixturevalue(place)) as server:
+        root = f"s3://{new_bucket(server, files)}"
+        env = prefect_env | server.env()
+        check(f"{root}/card", f"{root}/calm", f"{root}/out", lag, env, runner, tmp_path)
+
+
+def check(source, calm, out, lag, env, runner, tmp_path):
+    status, _, said = runner.run(source, calm, env=env)
+    assert status == 0, said
+    settings = tmp_path / "config.json"
+    settings.write_text(json.dumps(FAST))
+    arguments = ["run", source, "--model", str(MODEL), "--out", out, "--config", str(settings)]
+    answers = both(tmp_path, env, arguments, lag)
+    assert [status for status, _, _ in answers] == [0, 0], answers
+    told = [" ".join((out + errors).split()) for _, out, errors in answers]
+    adopted = ["another run committed it first; its result stands" in text for text in told]
+    assert sorted(adopted) == [False, True], told
+    check_whole(out, rows_of(calm))
+    store = AuditStore(out)
+    assert len(store.committed_keys()) == 1
+    assert not list(store.entries("work")), "unfinished work is left over"
+    assert is_report_current(out)
+    if secret := env.get("AWS_SECRET_ACCESS_KEY"):
+        places = [path for path in Path(env["PREFECT_HOME"]).rglob("*") if path.is_file()]
+        assert [path for path in places if path.suffix == ".db"], "Prefect's database: runs, logs, artifacts"
+        kept = [path.read_bytes() for path in places]
+        kept += [store.storage.read(entry.path) for entry in store.entries("")]
+        assert not [data for data in [*kept, *(text.encode() for text in told)] if secret.encode() in data]
