@@ -59,7 +59,7 @@ def derive_errors(
     for sql in (_LABELLED, SUSPICION_SQL, _CHOSEN, _WEIGHTS, _QUALITY, _EVIDENCE):
         out.execute(sql, _named(sql, config))
     out.execute(_SCORED)
-    out.execute(_RECURRENT)
+    out.execute(_REPEATED)
     out.execute(_WEAK_FLANKS)
     out.execute(_ONE_LABELLERS_PAIRS)
     columns = ", ".join(_COLUMNS.get(name, name) for name in TABLES["errors"])
@@ -68,11 +68,12 @@ def derive_errors(
             f"""
             WITH explained AS (
                 SELECT scored.* EXCLUDE (quality), coalesce(quality, 'good') AS quality,
-                    recurrent_pairs.true_id IS NOT NULL AS is_recurrent_pair,
+                    coalesce(repeated_pairs.is_recurrent, false) AS is_recurrent_pair,
+                    repeated_pairs.true_id IS NOT NULL AS is_repeated_pair,
                     weak_flanks.flank IS NOT NULL AS is_weak_flank,
                     one_labellers_pairs.labelled_by IS NOT NULL AS is_one_labellers_pair
                 FROM scored
-                LEFT JOIN recurrent_pairs USING (true_id, predicted_id)
+                LEFT JOIN repeated_pairs USING (true_id, predicted_id)
                 LEFT JOIN weak_flanks USING (true_id, flank)
                 LEFT JOIN one_labellers_pairs USING (true_id, predicted_id, labelled_by)
             )
@@ -210,7 +211,8 @@ _EVIDENCE = """
     again AS (
         SELECT batch_key, target_id, any_value(predicted_id) FILTER (strategy = 'fused') AS fused_id,
             any_value(probability) FILTER (strategy = 'fused') AS fused_probability,
-            coalesce(bool_or(is_flip) FILTER (strategy = 'box_crop'), false) AS is_box_flip
+            coalesce(bool_or(is_flip) FILTER (strategy = 'box_crop'), false) AS is_box_flip,
+            coalesce(bool_or(is_flip) FILTER (strategy = 'early_inside'), false) AS is_inside_flip
         FROM reclassifications SEMI JOIN chosen USING (batch_key, target_id)
         WHERE strategy_status = 'ok' GROUP BY batch_key, target_id
     )
@@ -235,7 +237,8 @@ _SCORED = """
     named AS (
         SELECT joined.*, camera_id, deployment_id, captured_at, is_infrared,
             quality, background_reliance, background_log_odds_drop, overlay_reliance, overlay_log_odds_drop,
-            coalesce(is_box_flip, false) AS is_box_flip, evidence.target_id IS NOT NULL AS is_masked,
+            coalesce(is_box_flip, false) AS is_box_flip, coalesce(is_inside_flip, false) AS is_inside_flip,
+            evidence.target_id IS NOT NULL AS is_masked,
             coalesce(fused_id, joined.predicted_id) AS final_id,
             coalesce(fused_probability, joined.probability) AS final_probability,
             -- what a model of known individuals should say
@@ -270,15 +273,15 @@ _SCORED = """
     FROM named
 """
 
-_RECURRENT = """
-    CREATE OR REPLACE TEMP TABLE recurrent_pairs AS
+_REPEATED = """
+    CREATE OR REPLACE TEMP TABLE repeated_pairs AS
     WITH pairs AS (
         SELECT true_id, predicted_id, is_wrong, count(DISTINCT coalesce(event_id, target_id)) AS n,
             sum(event_weight) AS weight
         FROM scored WHERE right_id IS NOT NULL AND is_current GROUP BY ALL
     )
-    SELECT true_id, predicted_id FROM pairs
-    QUALIFY is_wrong AND n >= 3 AND weight >= 0.2 * sum(weight) OVER (PARTITION BY true_id)
+    SELECT true_id, predicted_id, weight >= 0.2 * sum(weight) OVER (PARTITION BY true_id) AS is_recurrent FROM pairs
+    QUALIFY is_wrong AND n >= 3
 """
 
 _WEAK_FLANKS = """

@@ -56,7 +56,10 @@ def fold(data: SliceData, rows: list[dict[str, Any]], config: SliceConfig) -> No
         config: limits.
     """
     open_rows = [row for row in rows if row["is_systematic"]]
-    cut = max((row["p_value"] * row["n_tests"] for row in open_rows), default=0.0)
+    cuts: dict[str | None, float] = {}  # of the slices that were tested together
+    for row in open_rows:
+        together = row.get("tested_within")
+        cuts[together] = max(cuts.get(together, 0.0), row["p_value"] * row["n_tests"])
     members = {row["slice_id"]: slice_members(data, dict(row["slice"])) for row in open_rows}
     is_left = np.ones(data.event.size, bool)
     while open_rows:
@@ -72,7 +75,9 @@ def fold(data: SliceData, rows: list[dict[str, Any]], config: SliceConfig) -> No
             of_row = members[row["slice_id"]]
             is_same = of_row.name == found.name and np.array_equal(of_row.rows, found.rows)
             touches = _shares(of_row, explained, data.event.size)
-            is_no_more = _is_no_worse(row, best) or not rest.differs(of_row, cut / row["n_tests"], config)
+            is_no_more = _is_no_worse(row, best) or not rest.differs(
+                of_row, cuts[row.get("tested_within")] / row["n_tests"], config
+            )
             if is_same or (touches and is_no_more):
                 row["folded_into"] = best["slice_id"]
             else:

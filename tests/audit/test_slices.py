@@ -258,4 +258,4 @@ def test_recovery_examples_and_the_sentence():
     assert row["recovered_rate"] == pytest.approx(30 / 41)
     assert row["example_media_ids"] == ["t0", "t1", "t10"]
     assert ("41 of 52 events" in row["sentence"] and "called" in row["sentence"]) or "mostly as Nyx" in row["sentence"]
-    assert "the evidence lies on the background; masking corrects 73 % of those masked." in row["sentence"]
+    assert "the evidence lies on the background; masking it out corrects 30 of 41 pictures." in row["sentence"]
