@@ -7,7 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scd_core.audit.slices_count import Sums, effective_counts, group_sums, ordinary_rates
+from scd_core.audit.slices_count import (
+    Sums,
+    effective_counts,
+    group_sums,
+    name_excess_p_value,
+    ordinary_rates,
+    sure_events,
+)
 from scd_core.audit.slices_data import SliceData
 from scd_core.audit.statistics import rate_excess_p_value
 from scd_core.config import SliceConfig
@@ -122,7 +129,15 @@ def _test_names(data: SliceData, family: tuple[str, ...], config: SliceConfig) -
         base = everything.minus(own_total[listed]).with_wrong(np.maximum(wrong_names, 0))
         ordinary = _ratio(base.wrong, base.weight)
     base_rate, base_n = effective_counts(base, ordinary)
-    p_value = _p_value(exposed, ordinary, base_rate, base_n * (n_names - 1 if not others and not by_pair else 1))
+    if others or by_pair:
+        sure = sure_events(data, inside)
+        count = np.bincount(cell, sure[rows], minlength=len(cells))
+        of_name = np.bincount(np.maximum(named[inside], 0), sure[inside], minlength=n_names)
+        p_value = name_excess_p_value(
+            exposed, ordinary, base, count[listed], np.maximum(of_name[cells % n_names] - count, 0)[listed]
+        )
+    else:
+        p_value = _p_value(exposed, ordinary, base_rate, base_n * (n_names - 1))
     rate, n = _told(shown, ordinary if by_pair else ordinary_rates(everything))
     lift = _lift(effective_counts(exposed, ordinary)[0], base_rate)
     if not by_pair:

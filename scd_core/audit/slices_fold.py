@@ -9,7 +9,14 @@ from numpy.typing import NDArray
 from scipy.special import xlogy
 
 from scd_core.audit.causes import CAUSES
-from scd_core.audit.slices_count import Sums, effective_counts, group_sums, ordinary_rates
+from scd_core.audit.slices_count import (
+    Sums,
+    effective_counts,
+    group_sums,
+    name_excess_p_value,
+    ordinary_rates,
+    sure_events,
+)
 from scd_core.audit.slices_data import Members, SliceData, is_error, is_of, slice_members
 from scd_core.audit.statistics import rate_excess_p_value
 from scd_core.config import SliceConfig
@@ -28,6 +35,7 @@ _SPLIT = 0.01
 """Level, over all splits tried, at which a slice is seen as made of unlike parts."""
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 
@@ -142,6 +150,7 @@ class _Rest:
         self.data = data
         self.is_left = is_left
         self._totals: dict[int | None, Sums] = {}
+        self._sure: Floats | None = None
 
     def _total(self, name: int | None) -> Sums:
         """Sums over all rows that could err so."""
@@ -161,17 +170,24 @@ class _Rest:
         total, inside = self._total(members.name), self._sums(left.rows, members.name)
         ordinary = ordinary_rates(total)
         base = total.minus(inside)
-        if left.rows.size == total.n_images[0]:  # a name alone: the others' average stands for the outside
+        is_name_alone = left.rows.size == total.n_images[0]
+        if is_name_alone:  # the others' average stands for the outside
             wrong = self._total(None).wrong - inside.wrong
             n_names = max(2, len(self.data.values["predicted_id"]))
             base = total.with_wrong(wrong / (n_names - 1))
             ordinary = ordinary_rates(base)
         rate, n = effective_counts(inside, ordinary, with_unseen=True)
         base_rate, base_n = effective_counts(base, ordinary)
-        if not base_n[0]:
+        if not base_n[0] or rate[0] < config.min_lift * base_rate[0]:
             return False
-        is_lifted = rate[0] >= config.min_lift * base_rate[0]
-        return bool(is_lifted and rate_excess_p_value(rate * n, n, base_rate * base_n, base_n)[0] <= cut)
+        if members.name is not None and not is_name_alone:
+            if self._sure is None:
+                self._sure = sure_events(self.data, np.flatnonzero(self.is_left))
+            is_called = self.is_left & (self.data.codes["predicted_id"] == members.name)
+            count, of_all = self._sure[left.errors].sum(), self._sure[is_called].sum()
+            p_value = name_excess_p_value(inside, ordinary, base, np.array([count]), np.array([of_all - count]))
+            return bool(p_value[0] <= cut)
+        return bool(rate_excess_p_value(rate * n, n, base_rate * base_n, base_n)[0] <= cut)
 
 
 def _shares(members: Members, rows: Ints, n: int) -> bool:
