@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 
-from scd_core.audit.errors import derive_errors
+from scd_core.audit.errors import assumed_right, derive_errors
 from scd_core.audit.query import open_tables
 from scd_core.audit.slices import find_slices
 from scd_core.audit.store import AuditStore
@@ -47,9 +47,11 @@ def refresh_report_tables(
     report_id = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
     with open_tables(out, memory_limit=memory_limit, threads=threads, scratch=scratch) as connection:
         errors = derive_errors(connection, config, report_id)
+        assumed = assumed_right(connection, errors, config)
         previous = connection.sql("SELECT * EXCLUDE (report_date) FROM error_slices").to_arrow_table()
     store = AuditStore(out)
-    slices = find_slices(errors, config.slices, previous if store.committed_files("error_slices") else None, report_id)
+    previous = previous if store.committed_files("error_slices") else None
+    slices = find_slices(errors, config.slices, previous, report_id, assumed)
     store.write_snapshot("errors", errors, now.date(), report_id)
     store.write_snapshot("error_slices", slices, now.date(), report_id)
     return errors, slices, report_id

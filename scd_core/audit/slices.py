@@ -21,7 +21,11 @@ __all__ = ["find_slices", "slice_id"]
 
 
 def find_slices(
-    errors: pa.Table, config: SliceConfig | None = None, previous: pa.Table | None = None, report_id: str = ""
+    errors: pa.Table,
+    config: SliceConfig | None = None,
+    previous: pa.Table | None = None,
+    report_id: str = "",
+    assumed: pa.Table | None = None,
 ) -> pa.Table:
     """Test every slice of the configured families for erring more than all other events do.
 
@@ -48,12 +52,13 @@ def find_slices(
         config: families and limits; None is the default.
         previous: ``error_slices`` of the report before, for the trend.
         report_id: report that the rows are for.
+        assumed: what counts as right where only flagged rows are labelled (:func:`scd_core.audit.errors.assumed_right`).
 
     Returns:
         Rows of the table ``error_slices``, most significant first.
     """
     config = config or SliceConfig()
-    data = slice_data(errors)
+    data = slice_data(errors, assumed)
     families = []
     if data.event.size:
         total = total_sums(data)

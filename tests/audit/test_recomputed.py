@@ -81,7 +81,7 @@ def test_rates_baselines_and_lift(world, frame):
     n_checked = 0
     for row, values in plain(world):
         chosen = inside(frame, values)
-        part, rest = frame[chosen], frame[~chosen]
+        part, rest = frame[chosen], frame[~chosen & frame[list(values)].notna().all(axis=1)]
         rate = (part.event_weight * part.wrong).sum() / part.event_weight.sum()
         base = (rest.event_weight * rest.wrong).sum() / rest.event_weight.sum()
         assert (row["n_images"], row["n_events"]) == (len(part), part.event_id.nunique())
