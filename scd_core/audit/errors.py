@@ -377,7 +377,9 @@ _ASSUMED_EVENTS = """
     ),
     told AS (
         SELECT coalesce(event_id, target_id) AS event,
-            list(DISTINCT true_id) || list(DISTINCT predicted_id) FILTER (error_type = 'correct') AS names
+            list_concat(
+                list(DISTINCT true_id), coalesce(list(DISTINCT predicted_id) FILTER (error_type = 'correct'), [])
+            ) AS names
         FROM derived_errors WHERE is_labelled AND is_current GROUP BY ALL
     ),
     newest AS (
