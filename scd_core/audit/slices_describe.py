@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import Any
 
@@ -158,8 +159,19 @@ elsewhere; the evidence lies on the background; masking it out corrects 33 of 41
     start = f"{', '.join(where)}, " if where else ""
     text = (
         f"{start}{row['n_errors']} of {row['n_events']} {subject} {verb}: {100 * row['error_rate']:.0f} % "
-        f"({100 * row['ci_low']:.0f}-{100 * row['ci_high']:.0f} %) against {100 * row['baseline_rate']:.0f} % elsewhere"
+        f"({100 * row['ci_low']:.0f}-{100 * row['ci_high']:.0f} %)"
     )
+    if "predicted_id" not in values:
+        text += f" against {100 * row['baseline_rate']:.0f} % elsewhere"
+    else:
+        # What share of a name's calls is wrong depends on how often its owner comes by, so how often it is called counts.
+        others = "elsewhere" if len(values) > 1 else "the other names are"
+        is_told = math.isfinite(row["lift"])
+        text += (
+            f", wrongly given {row['lift']:.0f} times as often as {others}"
+            if is_told
+            else ", and never wrongly elsewhere"
+        )
     if reason := _REASONS.get(row["cause"]):
         text += f"; {reason}"
     if n_recovered is not None:
