@@ -23,7 +23,7 @@ import numpy as np
 from benchmarks.audit_other_worlds import OTHER_KINDS, SHAPES, make_other_world
 from benchmarks.audit_worlds import KINDS, Planted, World, load_world, make_world
 from benchmarks.common import Report, options, resolve_device
-from scd_core.audit.errors import derive_errors
+from scd_core.audit.errors import assumed_right, derive_errors
 from scd_core.audit.slices import find_slices
 from scd_core.audit.slices_data import slice_data
 from scd_core.audit.slices_families import family_tests
@@ -46,7 +46,8 @@ def judge_world(world: World, config: AuditConfig) -> tuple[dict[str, Any], list
     started = time.perf_counter()
     with load_world(world) as connection:
         errors = derive_errors(connection, config)
-    slices = find_slices(errors, config.slices).to_pylist()
+        assumed = assumed_right(connection, errors, config)
+    slices = find_slices(errors, config.slices, assumed=assumed).to_pylist()
     seconds = time.perf_counter() - started
     reported = [row for row in slices if row["is_systematic"] and row["folded_into"] is None]
     found: dict[str, bool] = {}
@@ -78,12 +79,12 @@ def judge_world(world: World, config: AuditConfig) -> tuple[dict[str, Any], list
         "reported": seen,
         "seconds": round(seconds, 2),
     }
-    return result, coverage(world, errors, config.slices)
+    return result, coverage(world, errors, config.slices, assumed)
 
 
-def coverage(world: World, errors: Any, config: SliceConfig) -> list[tuple[bool, float]]:
+def coverage(world: World, errors: Any, config: SliceConfig, assumed: Any) -> list[tuple[bool, float]]:
     """Whether the interval of each slice with enough events holds the mean probability of its events to err."""
-    data = slice_data(errors)
+    data = slice_data(errors, assumed)
     everything = config.model_copy(update={"min_errors": 0})
     held = []
     for family in [*((key,) for key in COVERED), *combinations(COVERED, 2)]:

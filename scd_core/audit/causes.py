@@ -33,13 +33,17 @@ RULES = (
     ),
     CauseRule(
         "background",
-        "The joint mask has at least `min_background_reliance` of its mass outside the animal, and taking the background away "
-        "changes the answer: the log-odds fall by at least `min_log_odds_drop`, or the box alone is given another name.",
-        "background_reliance >= {min_background_reliance} "
-        "AND (background_log_odds_drop >= {min_log_odds_drop} OR is_box_flip)",
+        "Taking the background away changes the answer. Either the joint mask has at least `min_background_reliance` of its mass "
+        "outside the animal and, without the background, the log-odds fall by at least `min_log_odds_drop` or the box alone is "
+        "given another name; or the mask has at least half of that outside and the picture is given another name once the "
+        "evidence outside the animal is blurred (`early_inside`).",
+        "(background_reliance >= {min_background_reliance} "
+        "AND (background_log_odds_drop >= {min_log_odds_drop} OR is_box_flip)) "
+        "OR (background_reliance >= {min_background_reliance} / 2 AND is_inside_flip)",
         "printf('%.0f %% of the evidence lies outside the animal', 100 * background_reliance) "
         "|| CASE WHEN background_log_odds_drop >= {min_log_odds_drop} "
         "THEN printf('; without it the log-odds fall by %.1f', background_log_odds_drop) "
+        "WHEN is_inside_flip THEN '; once it is blurred, the picture is given another name' "
         "ELSE '; the animal alone is given another name' END",
     ),
     CauseRule(
@@ -48,11 +52,11 @@ RULES = (
         "3 events, a fifth of that labeller's), while those of the other labellers are not (at most a quarter of that share, at "
         "least 3 events); or the model is sure of its name (`label_suspect_probability`), stays with it "
         "under the mask, all frames of the event agree, the evidence lies on the animal, the labelled individual is given less "
-        "than 0.02, and this pair is not one that recurs.",
+        "than 0.02, and no three events of this individual are given this name.",
         "is_one_labellers_pair OR (probability >= {label_suspect_probability} AND is_masked AND final_id = predicted_id "
         "AND coalesce(event_predicted_id, predicted_id) = predicted_id AND true_probability < 0.02 "
         "AND coalesce(background_reliance, 1) < {min_background_reliance} "
-        "AND coalesce(overlay_reliance, 0) < {min_overlay_reliance} AND NOT is_recurrent_pair)",
+        "AND coalesce(overlay_reliance, 0) < {min_overlay_reliance} AND NOT is_repeated_pair)",
         "CASE WHEN is_one_labellers_pair THEN 'only the pictures labelled by ' || labelled_by || ' are confused so' "
         "ELSE printf('the evidence lies on the animal, all frames agree, and the label is given %.3f', true_probability) END",
     ),

@@ -12,7 +12,7 @@ from scd_core.audit.suspicion import SUSPICION_SQL
 from scd_core.audit.truth import create_truth
 from scd_core.config import AuditConfig
 
-__all__ = ["derive_errors"]
+__all__ = ["assumed_right", "derive_errors"]
 
 
 def derive_errors(
@@ -36,9 +36,8 @@ def derive_errors(
     say), pi is the labelled share of the row's stratum (selected for a reason, or not) over the larger of the batch's two
     shares. A row without a name has no inclusion probability; its pi is 1.
 
-    Where nothing but flagged rows was labelled, rates are shares of what was flagged, and no weight can mend that.
-    ``control_probability`` lets :func:`scd_core.audit.slices.find_slices` be as careful there as the missing control sample
-    asks for.
+    Where nothing but flagged rows was labelled, rates over these rows are shares of what was flagged, and no weight can mend
+    that; :func:`assumed_right` gives what :func:`scd_core.audit.slices.find_slices` needs beside them.
 
     Args:
         out: OUT, or a database with the audit's tables (:func:`scd_core.audit.query.open_tables`).
@@ -56,10 +55,10 @@ def derive_errors(
             return derive_errors(connection, config, report_id)
     config = config or AuditConfig()
     create_truth(out)
-    for sql in (_LABELLED, SUSPICION_SQL, _CHOSEN, _WEIGHTS, _QUALITY, _EVIDENCE):
+    for sql in (_LABELLED, SUSPICION_SQL, _CHOSEN, _WEIGHTS, _ORDINARY, _QUALITY, _EVIDENCE):
         out.execute(sql, _named(sql, config))
     out.execute(_SCORED)
-    out.execute(_RECURRENT)
+    out.execute(_REPEATED)
     out.execute(_WEAK_FLANKS)
     out.execute(_ONE_LABELLERS_PAIRS)
     columns = ", ".join(_COLUMNS.get(name, name) for name in TABLES["errors"])
@@ -68,11 +67,12 @@ def derive_errors(
             f"""
             WITH explained AS (
                 SELECT scored.* EXCLUDE (quality), coalesce(quality, 'good') AS quality,
-                    recurrent_pairs.true_id IS NOT NULL AS is_recurrent_pair,
+                    coalesce(repeated_pairs.is_recurrent, false) AS is_recurrent_pair,
+                    repeated_pairs.true_id IS NOT NULL AS is_repeated_pair,
                     weak_flanks.flank IS NOT NULL AS is_weak_flank,
                     one_labellers_pairs.labelled_by IS NOT NULL AS is_one_labellers_pair
                 FROM scored
-                LEFT JOIN recurrent_pairs USING (true_id, predicted_id)
+                LEFT JOIN repeated_pairs USING (true_id, predicted_id)
                 LEFT JOIN weak_flanks USING (true_id, flank)
                 LEFT JOIN one_labellers_pairs USING (true_id, predicted_id, labelled_by)
             )
@@ -84,6 +84,43 @@ def derive_errors(
         .to_arrow_table()
         .cast(table_schema("errors"))
     )
+
+
+def assumed_right(
+    connection: duckdb.DuckDBPyConnection, errors: pa.Table, config: AuditConfig | None = None, most: int = 200_000
+) -> pa.Table:
+    """What nobody flagged in the batches where nothing but flagged rows is labelled, as rows of ``errors`` that are right.
+
+    Which right names are flagged differs from camera to camera and from individual to individual, so shares of what was
+    flagged differ where nothing is wrong. Errors per event do not: with these rows beside the labelled ones a rate is that of
+    the errors that triage flagged, the least that the true rate can be. A row is one that nothing flagged and nobody
+    labelled; where others of its event are labelled, only a row that agrees with them. Rows are for computing slices
+    only, and never written.
+
+    Args:
+        connection: the database that `errors` was derived from, by :func:`derive_errors`.
+        errors: rows of ``errors``.
+        config: threshold of poor quality.
+        most: most events; of more, a sample is drawn by their ids, and ``label_probability`` says which share.
+
+    Returns:
+        Rows in the schema of ``errors``; none where controls are labelled too.
+    """
+    config = config or AuditConfig()
+    connection.register("derived_errors", errors)
+    try:
+        connection.execute(_ASSUMED_EVENTS)
+        ((n,),) = connection.execute("SELECT count(*) FROM assumed_events").fetchall()
+        every = max(1, -(-n // most))
+        parameters = {"every": every, "low_quality_ratio": config.slices.low_quality_ratio}
+        found = connection.sql(_ASSUMED, params=parameters).to_arrow_table()
+    finally:
+        connection.unregister("derived_errors")
+    schema = table_schema("errors")
+    columns = [
+        found[f.name].cast(f.type) if f.name in found.column_names else pa.nulls(len(found), f.type) for f in schema
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def _named(sql: str, config: AuditConfig) -> dict[str, float]:
@@ -184,13 +221,15 @@ _WEIGHTS = """
     GROUP BY batch_key, event_id
 """
 
+_ORDINARY = """
+    CREATE OR REPLACE TEMP TABLE ordinary AS
+    SELECT camera_id, is_infrared, approx_quantile(sharpness, 0.5) AS sharpness,
+        approx_quantile(brightness, 0.5) AS brightness
+    FROM media WHERE status = 'ok' GROUP BY camera_id, is_infrared
+"""
+
 _QUALITY = """
     CREATE OR REPLACE TEMP TABLE chosen_media AS
-    WITH ordinary AS (
-        SELECT camera_id, is_infrared, approx_quantile(sharpness, 0.5) AS sharpness,
-            approx_quantile(brightness, 0.5) AS brightness
-        FROM media WHERE status = 'ok' GROUP BY camera_id, is_infrared
-    )
     SELECT media.batch_key, media_id, media.camera_id, deployment_id, captured_at, media.is_infrared,
         CASE WHEN media.sharpness < $low_quality_ratio * ordinary.sharpness THEN 'blurred'
             WHEN media.brightness < $low_quality_ratio * ordinary.brightness THEN 'dark' ELSE 'good' END AS quality
@@ -210,7 +249,8 @@ _EVIDENCE = """
     again AS (
         SELECT batch_key, target_id, any_value(predicted_id) FILTER (strategy = 'fused') AS fused_id,
             any_value(probability) FILTER (strategy = 'fused') AS fused_probability,
-            coalesce(bool_or(is_flip) FILTER (strategy = 'box_crop'), false) AS is_box_flip
+            coalesce(bool_or(is_flip) FILTER (strategy = 'box_crop'), false) AS is_box_flip,
+            coalesce(bool_or(is_flip) FILTER (strategy = 'early_inside'), false) AS is_inside_flip
         FROM reclassifications SEMI JOIN chosen USING (batch_key, target_id)
         WHERE strategy_status = 'ok' GROUP BY batch_key, target_id
     )
@@ -235,7 +275,8 @@ _SCORED = """
     named AS (
         SELECT joined.*, camera_id, deployment_id, captured_at, is_infrared,
             quality, background_reliance, background_log_odds_drop, overlay_reliance, overlay_log_odds_drop,
-            coalesce(is_box_flip, false) AS is_box_flip, evidence.target_id IS NOT NULL AS is_masked,
+            coalesce(is_box_flip, false) AS is_box_flip, coalesce(is_inside_flip, false) AS is_inside_flip,
+            evidence.target_id IS NOT NULL AS is_masked,
             coalesce(fused_id, joined.predicted_id) AS final_id,
             coalesce(fused_probability, joined.probability) AS final_probability,
             -- what a model of known individuals should say
@@ -270,15 +311,15 @@ _SCORED = """
     FROM named
 """
 
-_RECURRENT = """
-    CREATE OR REPLACE TEMP TABLE recurrent_pairs AS
+_REPEATED = """
+    CREATE OR REPLACE TEMP TABLE repeated_pairs AS
     WITH pairs AS (
         SELECT true_id, predicted_id, is_wrong, count(DISTINCT coalesce(event_id, target_id)) AS n,
             sum(event_weight) AS weight
         FROM scored WHERE right_id IS NOT NULL AND is_current GROUP BY ALL
     )
-    SELECT true_id, predicted_id FROM pairs
-    QUALIFY is_wrong AND n >= 3 AND weight >= 0.2 * sum(weight) OVER (PARTITION BY true_id)
+    SELECT true_id, predicted_id, weight >= 0.2 * sum(weight) OVER (PARTITION BY true_id) AS is_recurrent FROM pairs
+    QUALIFY is_wrong AND n >= 3
 """
 
 _WEAK_FLANKS = """
@@ -326,4 +367,52 @@ _ONE_LABELLERS_PAIRS = """
     WHERE is_wrong AND pairs.n >= 3 AND pairs.weight >= 0.2 * labellers.weight AND people.n - labellers.n >= 3
         AND (confusions.weight - pairs.weight) / (people.weight - labellers.weight)
             <= 0.25 * pairs.weight / labellers.weight
+"""
+
+_ASSUMED_EVENTS = """
+    CREATE OR REPLACE TEMP TABLE assumed_events AS
+    WITH batches AS (
+        SELECT batch_key FROM derived_errors WHERE is_labelled AND is_current GROUP BY batch_key
+        HAVING min(label_probability) >= 1 AND max(control_probability) IS NOT NULL
+    ),
+    told AS (
+        SELECT coalesce(event_id, target_id) AS event,
+            list_concat(
+                list(DISTINCT true_id), coalesce(list(DISTINCT predicted_id) FILTER (error_type = 'correct'), [])
+            ) AS names
+        FROM derived_errors WHERE is_labelled AND is_current GROUP BY ALL
+    ),
+    newest AS (
+        SELECT media_id, arg_max(batch_key, (finished_at, batch_key)) AS batch_key
+        FROM (SELECT DISTINCT batch_key, media_id FROM predictions)
+        JOIN (SELECT batch_key, max(finished_at) AS finished_at FROM runs GROUP BY batch_key) USING (batch_key)
+        WHERE (SELECT count(*) FROM batches) > 0
+        GROUP BY media_id
+    ),
+    rows AS (
+        SELECT batch_key, target_id, coalesce(event_id, target_id) AS event, predicted_id, inclusion_probability,
+            count(*) OVER (PARTITION BY batch_key, coalesce(event_id, target_id)) AS n_frames
+        FROM predictions SEMI JOIN batches USING (batch_key) SEMI JOIN newest USING (batch_key, media_id)
+        WHERE prediction_status = 'ok'
+    )
+    SELECT event, list({'batch_key': batch_key, 'target_id': target_id, 'n_frames': n_frames}) AS frames
+    FROM rows ANTI JOIN (SELECT batch_key, target_id FROM derived_errors WHERE is_labelled) USING (batch_key, target_id)
+    LEFT JOIN told USING (event)
+    WHERE inclusion_probability < 1 AND (names IS NULL OR list_contains(names, predicted_id))
+    GROUP BY event
+"""
+
+_ASSUMED = """
+    WITH chosen AS (SELECT unnest(frames, recursive := true) FROM assumed_events WHERE hash(event) % $every = 0)
+    SELECT predictions.batch_key, predictions.model_digest, target_id, media_id, detection_id, predictions.event_id,
+        predicted_id, predicted_id AS final_id, predicted_id AS true_id, probability, 'correct' AS error_type,
+        true AS is_labelled, false AS is_suspected, true AS is_current, false AS is_masked, false AS is_recovered,
+        false AS is_broken, media.camera_id, deployment_id, captured_at, media.is_infrared,
+        1 / $every AS label_probability, $every / n_frames AS event_weight,
+        CASE WHEN media.sharpness < $low_quality_ratio * ordinary.sharpness THEN 'blurred'
+            WHEN media.brightness < $low_quality_ratio * ordinary.brightness THEN 'dark' ELSE 'good' END AS quality
+    FROM predictions JOIN chosen USING (batch_key, target_id) JOIN media USING (batch_key, media_id)
+    LEFT JOIN ordinary ON media.camera_id IS NOT DISTINCT FROM ordinary.camera_id
+        AND media.is_infrared IS NOT DISTINCT FROM ordinary.is_infrared
+    ORDER BY predictions.batch_key, target_id
 """

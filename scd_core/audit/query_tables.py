@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
+from pathlib import PurePosixPath
 
 import duckdb
 
@@ -13,7 +15,7 @@ from scd_core.audit.schema import DERIVED, SCHEMA_VERSION, TABLES, empty_table
 from scd_core.audit.store import AuditStore
 from scd_core.errors import InputError
 
-__all__ = ["PARTITION", "TableFiles", "newest_report", "table_files", "table_sql"]
+__all__ = ["PARTITION", "TableFiles", "newest_report", "report_time", "table_files", "table_sql"]
 
 PARTITION = {
     table: "report_date" if table in DERIVED else "import_date" if table == "labels" else "batch_date"
@@ -62,6 +64,27 @@ def newest_report(files: TableFiles) -> str | None:
     """File name of the newest report that wrote both derived tables whole; None before the first."""
     both = set.intersection(*({file.split("/", 1)[1] for file in files.files[table]} for table in DERIVED))
     return max(both, default=None)
+
+
+def report_time(file: str) -> datetime:
+    """When a report was made: its id begins with the time; one that does not is dated by its partition.
+
+    Args:
+        file: its file, ``.../report_date=YYYY-MM-DD/<report_id>.parquet``.
+
+    >>> report_time("errors/report_date=2026-06-02/20260602T060000-250000ab12.parquet").isoformat()
+    '2026-06-02T06:00:00.250000+00:00'
+    >>> report_time("report_date=2026-06-02/20260602T060000-08023dcd.parquet").isoformat()
+    '2026-06-02T06:00:00+00:00'
+    """
+    partition, name = PurePosixPath(file).parts[-2:]
+    second, _, rest = PurePosixPath(name).stem.partition("-")
+    try:
+        time = datetime.strptime(second, "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        return datetime.fromisoformat(partition.partition("=")[2]).replace(tzinfo=UTC)
+    has_microseconds = len(rest) == 10 and rest[:6].isdecimal()
+    return time.replace(microsecond=int(rest[:6])) if has_microseconds else time
 
 
 def table_sql(table: str, files: Sequence[str], *, root: str | None = None, fill: bool = True) -> str:

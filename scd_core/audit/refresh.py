@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 
-from scd_core.audit.errors import derive_errors
+from scd_core.audit.errors import assumed_right, derive_errors
 from scd_core.audit.query import open_tables
+from scd_core.audit.query_tables import report_time
 from scd_core.audit.slices import find_slices
 from scd_core.audit.store import AuditStore
 from scd_core.config import AuditConfig
@@ -44,12 +45,24 @@ def refresh_report_tables(
     """
     config = config or AuditConfig()
     now = (now or datetime.now(UTC)).astimezone(UTC)
-    report_id = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
+    store = AuditStore(out)
+    now, report_id = _after(max(store.committed_files("error_slices"), default=None), now)
     with open_tables(out, memory_limit=memory_limit, threads=threads, scratch=scratch) as connection:
         errors = derive_errors(connection, config, report_id)
+        assumed = assumed_right(connection, errors, config)
         previous = connection.sql("SELECT * EXCLUDE (report_date) FROM error_slices").to_arrow_table()
-    store = AuditStore(out)
-    slices = find_slices(errors, config.slices, previous if store.committed_files("error_slices") else None, report_id)
+    previous = previous if store.committed_files("error_slices") else None
+    slices = find_slices(errors, config.slices, previous, report_id, assumed)
     store.write_snapshot("errors", errors, now.date(), report_id)
     store.write_snapshot("error_slices", slices, now.date(), report_id)
     return errors, slices, report_id
+
+
+def _after(newest: str | None, now: datetime) -> tuple[datetime, str]:
+    """Time and id of a report that sorts behind the newest one, even where both are of one moment or a clock went back."""
+    if newest is not None:
+        now = max(now, report_time(newest) + timedelta(microseconds=1))
+    report_id = f"{now:%Y%m%dT%H%M%S-%f}{secrets.token_hex(2)}"
+    if newest is not None and f"report_date={now:%Y-%m-%d}/{report_id}.parquet" <= newest.split("/", 1)[1]:
+        return _after(newest, now + timedelta(seconds=1))  # behind an id of an older version, without microseconds
+    return now, report_id

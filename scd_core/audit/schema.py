@@ -171,7 +171,13 @@ FIELDS: dict[str, Field] = {
     ),
     "n_tests": Field(
         pa.int64(),
-        "tests that the p-value is held against: families tested, times the family's slices that have enough events",
+        "tests that the p-value is held against: families tested, times the family's slices that have enough events; where "
+        "`tested_within` is set, twice the number of wrong names",
+    ),
+    "tested_within": Field(
+        pa.string(),
+        "slice_id of the systematic slice of the same true individual among whose names this pair was tested, with the larger "
+        "of the two q-values; null for a slice that is tested among all",
     ),
     "n_splits": Field(pa.int64(), "events of known individuals called unknown: ghosts in the count of individuals"),
     "n_combinations": Field(pa.int64(), "events of unknown individuals called known: losses in the count"),
@@ -241,7 +247,7 @@ TABLES: dict[str, list[str]] = {
     ],
     "error_slices": [
         "report_id", "slice_id", "slice", "family", "n_events", "n_images", "n_errors", "n_effective", "error_rate",
-        "ci_low", "ci_high", "baseline_rate", "lift", "p_value", "q_value", "n_tests", "is_systematic",
+        "ci_low", "ci_high", "baseline_rate", "lift", "p_value", "q_value", "n_tests", "tested_within", "is_systematic",
         "error_type", "confused_with", "n_splits", "n_combinations", "cause", "background_reliance", "recovered_rate",
         "first_seen", "last_seen", "trend", "folded_into", "sentence", "example_media_ids",
     ],

@@ -21,7 +21,11 @@ __all__ = ["find_slices", "slice_id"]
 
 
 def find_slices(
-    errors: pa.Table, config: SliceConfig | None = None, previous: pa.Table | None = None, report_id: str = ""
+    errors: pa.Table,
+    config: SliceConfig | None = None,
+    previous: pa.Table | None = None,
+    report_id: str = "",
+    assumed: pa.Table | None = None,
 ) -> pa.Table:
     """Test every slice of the configured families for erring more than all other events do.
 
@@ -34,6 +38,12 @@ def find_slices(
     number of slices of this family that have ``min_events`` events. Those with fewer than ``min_errors`` errors are not
     listed and count with p = 1, because leaving them out would choose the tests by their outcome.
 
+    Which name an individual is given at a place is a question with as many answers as there are names, and few errors
+    survive so many tests. So a pair A -> B, alone or at a place, that does not is asked again where A, alone or at that
+    place, is found to err (a tree of hypotheses; Yekutieli, JASA 2008): then ``tested_within`` is that slice, ``n_tests``
+    twice the number of wrong names, because there are two levels to err on, and ``q_value`` Benjamini-Hochberg's among the
+    names, but at least that of the slice within which it is asked.
+
     A slice is systematic where its q-value is below ``max_q`` and its lift at least ``min_lift``; one that another slice
     explains carries that one's id in ``folded_into`` (:func:`scd_core.audit.slices_fold.fold`).
 
@@ -42,12 +52,13 @@ def find_slices(
         config: families and limits; None is the default.
         previous: ``error_slices`` of the report before, for the trend.
         report_id: report that the rows are for.
+        assumed: what counts as right where only flagged rows are labelled (:func:`scd_core.audit.errors.assumed_right`).
 
     Returns:
         Rows of the table ``error_slices``, most significant first.
     """
     config = config or SliceConfig()
-    data = slice_data(errors)
+    data = slice_data(errors, assumed)
     families = []
     if data.event.size:
         total = total_sums(data)
@@ -92,8 +103,32 @@ def _listed(data: SliceData, families: list[FamilyTests], config: SliceConfig) -
                 }
             )
     rows.sort(key=lambda row: (row["p_value"], row["slice_id"]))
+    _judge(rows, config)
+    _ask_within(rows, len(data.values["predicted_id"]) - 1, config)
+    return rows
+
+
+def _judge(rows: list[dict[str, Any]], config: SliceConfig, at_least: float = 0.0) -> None:
+    """Set the q-values of rows that are tested together, none below `at_least`, and which of them are systematic."""
     q_values = benjamini_hochberg([row["p_value"] for row in rows], [row["n_tests"] for row in rows])
     for row, q in zip(rows, q_values, strict=True):
-        row["q_value"] = float(q)
-        row["is_systematic"] = bool(q < config.max_q and row["lift"] >= config.min_lift)
-    return rows
+        row["q_value"] = max(float(q), at_least)
+        row["is_systematic"] = bool(row["q_value"] < config.max_q and row["lift"] >= config.min_lift)
+
+
+def _ask_within(rows: list[dict[str, Any]], n_names: int, config: SliceConfig) -> None:
+    """Test pairs that are not systematic once more, among the names of the systematic slice of their true individual."""
+    open_slices = {row["slice_id"]: row for row in rows if row["is_systematic"]}
+    asked: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        values = dict(row["slice"])
+        if "pair" in values and not row["is_systematic"]:
+            true = values.pop("pair").split(" -> ", 1)[0]
+            within = slice_id(values | {"true_id": true})
+            if within in open_slices:
+                asked.setdefault(within, []).append(row | {"tested_within": within, "n_tests": 2 * n_names})
+    moved = {row["slice_id"]: row for group in asked.values() for row in group}
+    _judge([row for row in rows if row["slice_id"] not in moved], config)
+    for within, group in asked.items():
+        _judge(group, config, open_slices[within]["q_value"])
+    rows[:] = [moved.get(row["slice_id"], row) for row in rows]

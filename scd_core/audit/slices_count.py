@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from scd_core.audit.slices_data import SliceData
+from scd_core.audit.statistics import count_excess_p_value, rate_excess_p_value
 
-__all__ = ["Sums", "effective_counts", "group_sums", "ordinary_rates"]
+__all__ = ["Sums", "effective_counts", "group_sums", "name_excess_p_value", "ordinary_rates", "sure_events"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -131,6 +133,50 @@ def effective_counts(sums: Sums, ordinary: Floats, with_unseen: bool = False) ->
     # All right or all wrong, with an ordinary rate of the same kind, has no variance to compare with.
     n = np.where(variance > 1e-12 * squares, n, _ratio(total**2, squares))
     return rate.clip(0, 1), np.minimum(n, sums.n_events + (unseen > 0))
+
+
+def sure_events(data: SliceData, among: Ints) -> Floats:
+    """(n,) events that each row stands for as a wrong name that was certain to be labelled.
+
+    One over the number of such rows with the same event and name among the rows `among`, so that over groups that share an
+    event the event counts once; 0 for all other rows.
+    """
+    names = data.codes["predicted_id"]
+    rows = among[data.is_wrong[among] & ~data.is_sampled[among] & (names[among] >= 0)]
+    n_names = max(len(data.values["predicted_id"]), 1)
+    _, place, n = np.unique(data.event[rows] * np.int64(n_names) + names[rows], return_inverse=True, return_counts=True)
+    events = np.zeros(data.event.size)
+    events[rows] = 1 / n[place]
+    return events
+
+
+def name_excess_p_value(sums: Sums, ordinary: Floats, base: Sums, count: Floats, base_count: Floats) -> Floats:
+    """p-values that groups are called a certain name no more often than their baselines.
+
+    Twice the smaller of two: that of the rates (:func:`scd_core.audit.statistics.rate_excess_p_value` on effective counts), and,
+    where labels were sampled, that of the events with such an error that was certain to be labelled, per event of the group
+    (:func:`scd_core.audit.statistics.count_excess_p_value`). One sampled event stands for many, so the rate of a group
+    with few of them is poorly known; but that seven events were flagged and called a name that hardly anybody else is
+    called needs no rate. The number of a group's sampled events is taken as large as it may be, at 95 % of Poisson's.
+
+    Args:
+        sums: sums of g groups, the errors being those called the name.
+        ordinary: (g or 1, 2) ordinary rates of the strata.
+        base: sums of their baselines.
+        count: (g,) events of the groups that are called the name in a row that was certain to be labelled
+            (:func:`sure_events`).
+        base_count: (g,) such events of the baselines.
+
+    Returns:
+        (g,) p-values, 0-1.
+    """
+    rate, n = effective_counts(sums, ordinary, with_unseen=True)
+    base_rate, base_n = effective_counts(base, ordinary)
+    p_rate = rate_excess_p_value(rate * n, n, base_rate * base_n, base_n)
+    n_sampled = _ratio(sums.weight[:, 1], sums.unseen)
+    most = sums.weight[:, 0] + sums.unseen * stats.chi2.ppf(0.95, 2 * (n_sampled + 1)) / 2
+    p_count = count_excess_p_value(count, most, base_count, base.weight.sum(axis=1))
+    return np.where(sums.unseen > 0, np.minimum(2 * np.minimum(p_rate, p_count), 1.0), p_rate)
 
 
 def _ratio(part: Floats, whole: Floats) -> Floats:

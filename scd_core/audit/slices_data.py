@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scd_core.audit.causes import CAUSES
 from scd_core.config import SliceConfig
 
-__all__ = ["Members", "SliceData", "family_groups", "is_error", "is_of", "slice_data", "slice_members"]
+__all__ = ["Members", "SliceData", "family_groups", "has_keys", "is_error", "is_of", "slice_data", "slice_members"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -48,6 +48,7 @@ class SliceData:
     codes: dict[str, Ints]  # key -> (n,) index into values, -1 where the key is null
     values: dict[str, list[str]]  # key -> values
     cause: Ints  # (n,) index into CAUSES; -1 for a right row
+    is_of_flagged: Bools  # (n,) of a batch in which nothing but flagged rows is labelled
     rows: pa.Table  # the rows themselves
 
     @property
@@ -63,6 +64,7 @@ class Members:
     rows: Ints  # indices of the rows that could err so: for B as predicted, all at the place that are not of B
     is_error: Bools  # per row; for a pair or a predicted name: called by this one name
     name: int | None  # code of that name in predicted_id; None where any wrong name counts
+    keys: tuple[str, ...]  # what the rows share, beside the names
 
     @property
     def errors(self) -> Ints:
@@ -72,7 +74,7 @@ class Members:
     def left(self, is_left: Bools) -> Members:
         """Those of the rows that are left."""
         kept = is_left[self.rows]
-        return Members(self.rows[kept], self.is_error[kept], self.name)
+        return Members(self.rows[kept], self.is_error[kept], self.name, self.keys)
 
 
 def slice_members(data: SliceData, values: Mapping[str, str]) -> Members:
@@ -91,7 +93,8 @@ def slice_members(data: SliceData, values: Mapping[str, str]) -> Members:
         else:
             inside &= data.codes[key] == code
     rows = np.flatnonzero(inside)
-    return Members(rows, is_error(data, rows, name), name)
+    keys = tuple(key for key in values if key not in ("pair", "predicted_id"))
+    return Members(rows, is_error(data, rows, name), name, keys)
 
 
 def is_error(data: SliceData, rows: Ints, name: int | None) -> Bools:
@@ -101,6 +104,14 @@ def is_error(data: SliceData, rows: Ints, name: int | None) -> Bools:
     return data.is_wrong[rows] & (data.codes["predicted_id"][rows] == name)
 
 
+def has_keys(data: SliceData, keys: Iterable[str]) -> Bools:
+    """(n,) rows of which all of some keys are known."""
+    known = np.ones(data.event.size, bool)
+    for key in keys:
+        known &= data.codes[key] >= 0
+    return known
+
+
 def is_of(data: SliceData, name: int) -> Bools:
     """(n,) rows whose truth is the individual with this code in predicted_id."""
     place = bisect_left(data.values["true_id"], data.values["predicted_id"][name])
@@ -108,9 +119,22 @@ def is_of(data: SliceData, name: int) -> Bools:
     return data.codes["true_id"] == place if found else np.zeros(data.event.size, bool)
 
 
-def slice_data(errors: pa.Table) -> SliceData:
-    """Arrays of the labelled, current rows of ``errors``; a row without an event is an event of its own."""
+def slice_data(errors: pa.Table, assumed: pa.Table | None = None) -> SliceData:
+    """Arrays of the labelled, current rows of ``errors``; a row without an event is an event of its own.
+
+    Args:
+        errors: rows of ``errors``.
+        assumed: rows beside them that count as right (:func:`scd_core.audit.errors.assumed_right`).
+    """
     rows = errors.filter(pc.and_(errors["is_labelled"], pc.fill_null(errors["is_current"], False)))
+    is_of_flagged = np.zeros(rows.num_rows, bool)
+    if assumed is not None and assumed.num_rows:
+        # With them no control is missing in their batches.
+        is_whole = pc.is_in(rows["batch_key"], pc.unique(assumed["batch_key"]))
+        place = rows.column_names.index("control_probability")
+        control = pc.if_else(is_whole, None, rows["control_probability"])
+        rows = pa.concat_tables([rows.set_column(place, rows.schema.field(place), control), assumed])
+        is_of_flagged = np.concatenate([is_whole.to_numpy(), np.ones(assumed.num_rows, bool)])
     event = pc.coalesce(rows["event_id"], pc.binary_join_element_wise("target", rows["target_id"], ":"))
     columns: dict[str, Any] = {
         name: rows[name]
@@ -146,6 +170,7 @@ def slice_data(errors: pa.Table) -> SliceData:
         codes=codes,
         values=values,
         cause=pc.fill_null(pc.index_in(rows["cause"], pa.array(CAUSES)), -1).to_numpy().astype(np.int64),
+        is_of_flagged=is_of_flagged,
         rows=rows,
     )
 

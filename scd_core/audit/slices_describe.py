@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import Any
 
@@ -52,9 +53,10 @@ def describe(data: SliceData, row: dict[str, Any], config: SliceConfig) -> dict[
         "recovered_rate": sum(recovered) / len(recovered) if recovered else None,
         "first_seen": pc.min(errors["captured_at"]).as_py(),
         "last_seen": pc.max(errors["captured_at"]).as_py(),
-        "example_media_ids": _examples(errors, events, config.examples),
     }
-    return described | {"sentence": slice_sentence(row | described, _light(data, wrong, values))}
+    described["example_media_ids"] = _examples(errors, events, config.examples, described["cause"])
+    n_recovered = (sum(recovered), len(recovered)) if recovered else None
+    return described | {"sentence": slice_sentence(row | described, _light(data, wrong, values), n_recovered)}
 
 
 def _n_events(events: np.ndarray, types: list[str], error_type: str) -> int:
@@ -71,13 +73,21 @@ def _cause(values: dict[str, str], all_causes: list[str], masked_causes: list[st
     return next((_KEY_CAUSES[key] for key in _KEY_CAUSES if key in values), "unexplained")
 
 
-def _examples(errors: Any, events: np.ndarray, n: int) -> list[str]:
-    """Media of errors of different events: recovered ones first, then masked ones, then those the model was sure of."""
+def _examples(errors: Any, events: np.ndarray, n: int, cause: str) -> list[str]:
+    """Media of errors of different events: those of the slice's cause first, of these the recovered ones, then masked ones,
+    then those the model was sure of."""
     recovered, masked = errors["is_recovered"].to_pylist(), errors["is_masked"].to_pylist()
+    causes = errors["cause"].to_pylist()
     probability, media = errors["probability"].to_pylist(), errors["media_id"].to_pylist()
     order = sorted(
         range(len(media)),
-        key=lambda place: (not recovered[place], not masked[place], -(probability[place] or 0), media[place]),
+        key=lambda place: (
+            causes[place] != cause,
+            not recovered[place],
+            not masked[place],
+            -(probability[place] or 0),
+            media[place],
+        ),
     )
     chosen: dict[int, str] = {}
     for place in order:
@@ -110,18 +120,19 @@ _PLACES = {
 _LIGHTS = {"day": "by day", "night": "by night", "infrared": "in infrared"}
 
 
-def slice_sentence(row: dict[str, Any], light: str | None = None) -> str:
+def slice_sentence(row: dict[str, Any], light: str | None = None, n_recovered: tuple[int, int] | None = None) -> str:
     """The slice in one plain sentence.
 
     Args:
         row: row of ``error_slices`` with its statistics and description.
         light: light that nearly all of its errors share, where the slice itself does not tell.
+        n_recovered: of its wrong pictures, those that masks corrected and those that were masked; None where none was.
 
     >>> slice_sentence({"slice": [("camera_id", "C07"), ("true_id", "Luna")], "n_errors": 41, "n_events": 52,
     ...     "error_rate": 0.79, "ci_low": 0.66, "ci_high": 0.88, "baseline_rate": 0.05, "confused_with": "Nyx",
-    ...     "cause": "background", "recovered_rate": 0.8, "error_type": "shift"}, "night")
+    ...     "cause": "background", "error_type": "shift"}, "night", (33, 41))
     'At camera C07, mostly by night, 41 of 52 events of Luna are misnamed, mostly as Nyx: 79 % (66-88 %) against 5 % \
-elsewhere; the evidence lies on the background; masking corrects 80 % of those masked.'
+elsewhere; the evidence lies on the background; masking it out corrects 33 of 41 pictures.'
     """
     values = dict(row["slice"])
     where = []
@@ -148,18 +159,30 @@ elsewhere; the evidence lies on the background; masking corrects 80 % of those m
     start = f"{', '.join(where)}, " if where else ""
     text = (
         f"{start}{row['n_errors']} of {row['n_events']} {subject} {verb}: {100 * row['error_rate']:.0f} % "
-        f"({100 * row['ci_low']:.0f}-{100 * row['ci_high']:.0f} %) against {100 * row['baseline_rate']:.0f} % elsewhere"
+        f"({100 * row['ci_low']:.0f}-{100 * row['ci_high']:.0f} %)"
     )
+    if "predicted_id" not in values:
+        text += f" against {100 * row['baseline_rate']:.0f} % elsewhere"
+    else:
+        # What share of a name's calls is wrong depends on how often its owner comes by, so how often it is called counts.
+        others = "elsewhere" if len(values) > 1 else "the other names are"
+        is_told = math.isfinite(row["lift"])
+        text += (
+            f", wrongly given {row['lift']:.0f} times as often as {others}"
+            if is_told
+            else ", and never wrongly elsewhere"
+        )
     if reason := _REASONS.get(row["cause"]):
         text += f"; {reason}"
-    if row["recovered_rate"] is not None:
-        text += f"; masking corrects {100 * row['recovered_rate']:.0f} % of those masked"
+    if n_recovered is not None:
+        it = " it out" if row["cause"] in ("background", "overlay") else ""
+        text += f"; masking{it} corrects {n_recovered[0]} of {n_recovered[1]} {'picture' if n_recovered[1] == 1 else 'pictures'}"
     return text[0].upper() + text[1:] + "."
 
 
 _REASONS = {
     "background": "the evidence lies on the background",
-    "overlay": "the evidence lies on burned-in strips",
+    "overlay": "the evidence lies on the burned-in strip",
     "confusable_pair": "the individuals look alike to the model",
     "image_quality": "the pictures are poor for their camera",
     "flank": "one flank is misread",

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scd_core.audit.slices_count import Sums, effective_counts, group_sums, ordinary_rates
+from scd_core.audit.slices_count import (
+    Sums,
+    effective_counts,
+    group_sums,
+    name_excess_p_value,
+    ordinary_rates,
+    sure_events,
+)
 from scd_core.audit.slices_data import SliceData
 from scd_core.audit.statistics import rate_excess_p_value
 from scd_core.config import SliceConfig
@@ -16,6 +23,10 @@ __all__ = ["FamilyTests", "family_tests", "total_sums"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+
+_FROM_LABELS = frozenset({"flank", "labelled_by"})
+"""Keys that only labels tell. Of rows that nobody labelled they are not known, so where nothing but flagged rows is labelled,
+they can be compared with one another, but not within a place or an individual."""
 
 UNKNOWN = "unknown"
 """The name of an individual that is none of the known ones."""
@@ -41,7 +52,7 @@ def family_tests(
 ) -> FamilyTests:
     """Test the slices of a family that have at least ``min_events`` events; list those with ``min_errors`` that err.
 
-    A slice is compared with all rows outside it. What counts as an error depends on the family:
+    A slice is compared with all rows outside it of which the same keys are known. What counts as an error depends on the family:
 
     - without ``pair`` and ``predicted_id``: a wrong name.
     - ``pair`` A -> B: among the events of A (at one value of the other key), being called B; outside, among all events
@@ -57,13 +68,14 @@ def family_tests(
         data: the labelled rows.
         family: keys of the slices.
         config: limits.
-        total: sums over all rows (:func:`total_sums`); None computes them.
+        total: sums over all rows (:func:`total_sums`), for families whose keys are always known; None computes them.
     """
     if "pair" in family or "predicted_id" in family:
         return _test_names(data, family, config)
     codes, group, inside = _groups(data, family)
     sums = group_sums(data, group, inside, data.is_wrong[inside], len(codes))
-    total = total_sums(data) if total is None else total
+    if total is None or inside.size < data.event.size:
+        total = total_sums(data, inside)
     tested = (sums.n_events >= config.min_events) & _is_new(data, family, codes, sums.n_images)
     listed = tested & (sums.n_errors >= config.min_errors)
     sums = sums[listed]
@@ -122,7 +134,14 @@ def _test_names(data: SliceData, family: tuple[str, ...], config: SliceConfig) -
         base = everything.minus(own_total[listed]).with_wrong(np.maximum(wrong_names, 0))
         ordinary = _ratio(base.wrong, base.weight)
     base_rate, base_n = effective_counts(base, ordinary)
-    p_value = _p_value(exposed, ordinary, base_rate, base_n * (n_names - 1 if not others and not by_pair else 1))
+    if others or by_pair:
+        sure = sure_events(data, inside)
+        count = np.bincount(cell, sure[rows], minlength=len(cells)).astype(np.float64)
+        of_name = np.bincount(np.maximum(named[inside], 0), sure[inside], minlength=n_names)
+        elsewhere = np.maximum(of_name[cells % n_names] - count, 0.0)
+        p_value = name_excess_p_value(exposed, ordinary, base, count[listed], elsewhere[listed])
+    else:
+        p_value = _p_value(exposed, ordinary, base_rate, base_n * (n_names - 1))
     rate, n = _told(shown, ordinary if by_pair else ordinary_rates(everything))
     lift = _lift(effective_counts(exposed, ordinary)[0], base_rate)
     if not by_pair:
@@ -149,10 +168,10 @@ def _p_value(sums: Sums, ordinary: Floats, base_rate: Floats, base_n: Floats) ->
     return rate_excess_p_value(rate * n, n, base_rate * base_n, base_n)
 
 
-def total_sums(data: SliceData) -> Sums:
-    """Sums over all rows, as one group."""
-    rows = np.arange(data.event.size)
-    return group_sums(data, np.zeros_like(rows), rows, data.is_wrong, 1)
+def total_sums(data: SliceData, rows: Ints | None = None) -> Sums:
+    """Sums over some rows, as one group; None is all."""
+    rows = np.arange(data.event.size) if rows is None else rows
+    return group_sums(data, np.zeros_like(rows), rows, data.is_wrong[rows], 1)
 
 
 def _groups(data: SliceData, keys: tuple[str, ...]) -> tuple[Ints, Ints, Ints]:
@@ -161,7 +180,10 @@ def _groups(data: SliceData, keys: tuple[str, ...]) -> tuple[Ints, Ints, Ints]:
         rows = np.arange(data.event.size)
         return np.zeros((1, 0), np.int64), np.zeros_like(rows), rows
     columns = np.stack([data.codes[key] for key in keys], axis=1)
-    inside = np.flatnonzero((columns >= 0).all(axis=1))
+    is_inside = (columns >= 0).all(axis=1)
+    if len(keys) > 1 and not _FROM_LABELS.isdisjoint(keys):
+        is_inside &= ~data.is_of_flagged
+    inside = np.flatnonzero(is_inside)
     flat = np.zeros(inside.size, np.int64)
     for place, key in enumerate(keys):
         flat = flat * max(len(data.values[key]), 1) + columns[inside, place]

@@ -9,8 +9,15 @@ from numpy.typing import NDArray
 from scipy.special import xlogy
 
 from scd_core.audit.causes import CAUSES
-from scd_core.audit.slices_count import Sums, effective_counts, group_sums, ordinary_rates
-from scd_core.audit.slices_data import Members, SliceData, is_error, is_of, slice_members
+from scd_core.audit.slices_count import (
+    Sums,
+    effective_counts,
+    group_sums,
+    name_excess_p_value,
+    ordinary_rates,
+    sure_events,
+)
+from scd_core.audit.slices_data import Members, SliceData, has_keys, is_error, is_of, slice_members
 from scd_core.audit.statistics import rate_excess_p_value
 from scd_core.config import SliceConfig
 
@@ -28,6 +35,7 @@ _SPLIT = 0.01
 """Level, over all splits tried, at which a slice is seen as made of unlike parts."""
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 
@@ -56,7 +64,10 @@ def fold(data: SliceData, rows: list[dict[str, Any]], config: SliceConfig) -> No
         config: limits.
     """
     open_rows = [row for row in rows if row["is_systematic"]]
-    cut = max((row["p_value"] * row["n_tests"] for row in open_rows), default=0.0)
+    cuts: dict[str | None, float] = {}  # of the slices that were tested together
+    for row in open_rows:
+        together = row.get("tested_within")
+        cuts[together] = max(cuts.get(together, 0.0), row["p_value"] * row["n_tests"])
     members = {row["slice_id"]: slice_members(data, dict(row["slice"])) for row in open_rows}
     is_left = np.ones(data.event.size, bool)
     while open_rows:
@@ -72,7 +83,9 @@ def fold(data: SliceData, rows: list[dict[str, Any]], config: SliceConfig) -> No
             of_row = members[row["slice_id"]]
             is_same = of_row.name == found.name and np.array_equal(of_row.rows, found.rows)
             touches = _shares(of_row, explained, data.event.size)
-            is_no_more = _is_no_worse(row, best) or not rest.differs(of_row, cut / row["n_tests"], config)
+            is_no_more = _is_no_worse(row, best) or not rest.differs(
+                of_row, cuts[row.get("tested_within")] / row["n_tests"], config
+            )
             if is_same or (touches and is_no_more):
                 row["folded_into"] = best["slice_id"]
             else:
@@ -136,14 +149,17 @@ class _Rest:
     def __init__(self, data: SliceData, is_left: Bools) -> None:
         self.data = data
         self.is_left = is_left
-        self._totals: dict[int | None, Sums] = {}
+        self._totals: dict[tuple[int | None, tuple[str, ...]], Sums] = {}
+        self._sure: Floats | None = None
 
-    def _total(self, name: int | None) -> Sums:
-        """Sums over all rows that could err so."""
-        if name not in self._totals:
-            possible = self.is_left if name is None else self.is_left & ~is_of(self.data, name)
-            self._totals[name] = self._sums(np.flatnonzero(possible), name)
-        return self._totals[name]
+    def _total(self, name: int | None, keys: tuple[str, ...]) -> Sums:
+        """Sums over all rows that could err so, of which some keys are known."""
+        if (name, keys) not in self._totals:
+            possible = self.is_left & has_keys(self.data, keys)
+            if name is not None:
+                possible &= ~is_of(self.data, name)
+            self._totals[name, keys] = self._sums(np.flatnonzero(possible), name)
+        return self._totals[name, keys]
 
     def _sums(self, rows: Ints, name: int | None) -> Sums:
         return group_sums(self.data, np.zeros(rows.size, np.int64), rows, is_error(self.data, rows, name), 1)
@@ -153,20 +169,28 @@ class _Rest:
         left = members.left(self.is_left)
         if left.is_error.sum() < config.min_errors:
             return False
-        total, inside = self._total(members.name), self._sums(left.rows, members.name)
+        total, inside = self._total(members.name, members.keys), self._sums(left.rows, members.name)
         ordinary = ordinary_rates(total)
         base = total.minus(inside)
-        if left.rows.size == total.n_images[0]:  # a name alone: the others' average stands for the outside
-            wrong = self._total(None).wrong - inside.wrong
+        is_name_alone = left.rows.size == total.n_images[0]
+        if is_name_alone:  # the others' average stands for the outside
+            wrong = self._total(None, members.keys).wrong - inside.wrong
             n_names = max(2, len(self.data.values["predicted_id"]))
             base = total.with_wrong(wrong / (n_names - 1))
             ordinary = ordinary_rates(base)
         rate, n = effective_counts(inside, ordinary, with_unseen=True)
         base_rate, base_n = effective_counts(base, ordinary)
-        if not base_n[0]:
+        if not base_n[0] or rate[0] < config.min_lift * base_rate[0]:
             return False
-        is_lifted = rate[0] >= config.min_lift * base_rate[0]
-        return bool(is_lifted and rate_excess_p_value(rate * n, n, base_rate * base_n, base_n)[0] <= cut)
+        if members.name is not None and not is_name_alone:
+            if self._sure is None:
+                self._sure = sure_events(self.data, np.flatnonzero(self.is_left))
+            is_called = self.is_left & has_keys(self.data, members.keys)
+            is_called &= self.data.codes["predicted_id"] == members.name
+            count, of_all = self._sure[left.errors].sum(), self._sure[is_called].sum()
+            p_value = name_excess_p_value(inside, ordinary, base, np.array([count]), np.array([of_all - count]))
+            return bool(p_value[0] <= cut)
+        return bool(rate_excess_p_value(rate * n, n, base_rate * base_n, base_n)[0] <= cut)
 
 
 def _shares(members: Members, rows: Ints, n: int) -> bool:
@@ -197,25 +221,28 @@ def _splits(
     data: SliceData, places: list[int], rows: list[dict[str, Any]], members: dict[str, Members], part: Bools
 ) -> list[int]:
     """The slices that cut some rows into a part that errs more and a part that errs less."""
-    size = int(part.sum())
     cutting = []
     for place in places:
         left = members[rows[place]["slice_id"]].left(part)
-        if left.rows.size and size - left.rows.size:
-            cutting.append((place, left.rows))
-    if not cutting:
-        return []
-    everything = np.flatnonzero(part)
-    total = group_sums(data, np.zeros(size, np.int64), everything, data.is_wrong[everything], 1)
-    ordinary = ordinary_rates(total)
+        known = np.flatnonzero(part & has_keys(data, left.keys))
+        if left.rows.size and known.size - left.rows.size:
+            cutting.append((place, left, known))
+    totals: dict[tuple[str, ...], Sums] = {}
     found = []
-    for place, inside in cutting:
-        sums = group_sums(data, np.zeros(inside.size, np.int64), inside, data.is_wrong[inside], 1)
+    for place, left, known in cutting:
+        if left.keys not in totals:
+            totals[left.keys] = _all_wrong(data, known)
+        total, sums = totals[left.keys], _all_wrong(data, left.rows)
+        ordinary = ordinary_rates(total)
         rate, n = effective_counts(sums, ordinary, with_unseen=True)
         base_rate, base_n = effective_counts(total.minus(sums), ordinary)
         if base_n[0] and rate_excess_p_value(rate * n, n, base_rate * base_n, base_n)[0] <= _SPLIT / len(cutting):
             found.append(place)
     return found
+
+
+def _all_wrong(data: SliceData, rows: Ints) -> Sums:
+    return group_sums(data, np.zeros(rows.size, np.int64), rows, data.is_wrong[rows], 1)
 
 
 def _best(
@@ -228,8 +255,9 @@ def _best(
 ) -> int:
     """The best fit among some; among nearly equal ones over much the same errors, the simplest."""
     left = {place: members[rows[place]["slice_id"]].left(is_left) for place in chosen}
-    n, x = _events(data, np.flatnonzero(is_left))
-    fits = {place: _fit(data, left[place], n, x) for place in chosen}
+    keys = {members.keys for members in left.values()}
+    whole = {some: _events(data, np.flatnonzero(is_left & has_keys(data, some))) for some in keys}
+    fits = {place: _fit(data, left[place], *whole[left[place].keys]) for place in chosen}
     top = max(chosen, key=lambda place: (fits[place], rows[place]["slice_id"]))
     rivals = [
         place

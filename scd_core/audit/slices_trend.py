@@ -34,7 +34,7 @@ def add_trend(rows: list[dict[str, Any]], previous: pa.Table | None, report_id: 
         elif before is not None:
             row["trend"] = "gone"
     now = {"report_id": report_id, "is_systematic": False, "trend": "gone"}
-    untested = dict.fromkeys(("p_value", "q_value", "n_tests", "folded_into"))
+    untested = dict.fromkeys(("p_value", "q_value", "n_tests", "tested_within", "folded_into"))
     return rows + [before | now | untested for before in old.values()]
 
 

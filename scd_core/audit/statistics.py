@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 
-__all__ = ["benjamini_hochberg", "effective_size", "rate_excess_p_value", "wilson_interval"]
+__all__ = ["benjamini_hochberg", "count_excess_p_value", "effective_size", "rate_excess_p_value", "wilson_interval"]
 
 Floats = NDArray[np.float64]
 
@@ -76,6 +76,34 @@ def rate_excess_p_value(errors: ArrayLike, n: ArrayLike, base_errors: ArrayLike,
     if usable.any():
         p[usable] = _beta_exceeds(x[usable], n[usable] - x[usable] + 1, x0[usable] + 1, n0[usable] - x0[usable])
     return p.reshape(shape)
+
+
+def count_excess_p_value(
+    count: ArrayLike, exposure: ArrayLike, base_count: ArrayLike, base_exposure: ArrayLike
+) -> Floats:
+    """One-sided p-value that a slice's rare errors come no more often than elsewhere, for counts that need not be whole.
+
+    The conditional test of two Poisson rates (Przyborowski and Wilenski, Biometrika 1940): given all ``x + x_0`` errors, each
+    falls into the slice with probability ``theta = n / (n + n_0)``; ``P(X >= x) = I_theta(x, x_0 + 1)``, the incomplete beta
+    function, which is continuous in the counts.
+
+    Args:
+        count: errors of the slice, x.
+        exposure: events of the slice, n.
+        base_count: errors of the baseline, x_0.
+        base_exposure: events of the baseline, n_0.
+
+    Returns:
+        p-values, 0-1; 1 where the slice has no error or the baseline no event.
+
+    >>> p = count_excess_p_value(7, 60, 3, 6000)
+    >>> round(float(p), 15) == round(float(stats.binom.sf(6, 10, 60 / 6060)), 15)
+    True
+    """
+    x, n, x0, n0 = (np.asarray(a, float) for a in np.broadcast_arrays(count, exposure, base_count, base_exposure))
+    usable = (x > 0) & (n > 0) & (n0 > 0)
+    share = np.divide(n, n + n0, out=np.ones(x.shape), where=usable)
+    return np.where(usable, special.betainc(np.where(usable, x, 1.0), x0 + 1, share), 1.0)
 
 
 def _beta_exceeds(a: Floats, b: Floats, a0: Floats, b0: Floats) -> Floats:

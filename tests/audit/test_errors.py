@@ -129,6 +129,8 @@ CAUSES = {
     "background": {"background_reliance": 0.8, "background_log_odds_drop": 2.0},
     "box": {"background_reliance": 0.8, "background_log_odds_drop": 0.1, "strategies": [("box_crop", "Luna")]},
     "reliance": {"background_reliance": 0.8, "background_log_odds_drop": 0.1},
+    "inside": {"background_reliance": 0.3, "strategies": [("early_inside", "Luna")]},
+    "little": {"background_reliance": 0.2, "strategies": [("early_inside", "Luna")]},
     "overlay": {"overlay_reliance": 0.4, "overlay_log_odds_drop": 2.0},
     "label": {},
 }
@@ -139,15 +141,18 @@ def test_causes_need_evidence(builder, tmp_path):
         builder.mask(builder.predict(f"{file}.jpg", "Nyx", 0.95), **evidence)
     builder.predict("blurred.jpg", "Nyx", 0.5, sharpness=5.0)
     builder.predict("near.jpg", "Nyx", 0.5, runner_up=("Luna", 0.4))
-    builder.predict("lone.jpg", "Tom", 0.5)
+    builder.mask(builder.predict("lone.jpg", "Tom", 0.95))
     for n in range(20):  # Luna is mostly right, so that no pair recurs
         builder.predict(f"fine{n}.jpg", "Luna")
     out = builder.write()
     files = [row["file"] for row in builder.tables["media"]]
     label(out, tmp_path, dict.fromkeys(files, "Luna"))
     causes = {file: row["cause"] for file, row in errors(out).items() if row["cause"]}
-    assert causes["background"] == causes["box"] == "background"
+    assert causes["background"] == causes["box"] == causes["inside"] == "background"
     assert causes["reliance"] != "background", "reliance alone is no cause"
+    assert causes["little"] != "background", "nor is a flip without reliance"
+    assert causes["lone"] == "label_suspect", "the model is sure, the evidence on the animal, the pair unheard of"
+    assert causes["label"] != "label_suspect", "the pair repeats, so no single label is doubted"
     assert (causes["overlay"], causes["blurred"], causes["near"]) == ("overlay", "image_quality", "confusable_pair")
     assert all(file not in causes for file in ("fine0", "fine1"))
 

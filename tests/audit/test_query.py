@@ -1,6 +1,6 @@
 """Asking the audit: what is seen, what is refused, what is read."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -173,3 +173,19 @@ def test_any_file_system(out):
         assert len(slices) == 0
     finally:
         memory.rm("/audit-copy", recursive=True)
+
+
+def test_reports_of_one_moment_stand_in_the_order_in_which_they_were_made(out, tmp_path):
+    """Ids are random behind the time, and clocks go back: the report that was made last is the newest all the same."""
+    label(out, tmp_path, {"d1/0.jpg": "Luna"})
+    now = datetime(2026, 3, 4, 23, 59, 59, tzinfo=UTC)
+    made = [refresh_report_tables(out, now=now)[2] for _ in range(4)]
+    made.append(refresh_report_tables(out, now=now - timedelta(days=2))[2])
+    assert made == sorted(made) and len(set(made)) == 5
+    assert read_table(out, "errors", ["report_id"]).report_id.unique().tolist() == [made[-1]]
+    old = next(Path(out).glob(f"error_slices/*/{made[-1]}.parquet"))
+    for table in ("errors", "error_slices"):  # as an older version named it, in the same second
+        path = next(Path(out).glob(f"{table}/*/{made[-1]}.parquet"))
+        path.rename(path.with_name(f"{old.name.partition('-')[0]}-ffffffff.parquet"))
+    later = refresh_report_tables(out, now=now)[2]
+    assert later > f"{old.name.partition('-')[0]}-ffffffff"

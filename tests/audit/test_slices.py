@@ -174,6 +174,44 @@ def test_no_labels_one_label_all_right_all_wrong():
     assert all(row["error_rate"] == 1 for row in wrong)
 
 
+def test_a_name_that_hardly_anybody_is_given_needs_no_rate():
+    """Seven events of A at C01 were flagged as B, whom nobody else is called; one drawn control stands for twenty."""
+    control = {"event_weight": 20.0, "label_probability": 0.05}
+    names = [f"N{n:02d}" for n in range(60)]
+    ordinary = [(f"C{n % 9:02d}", names[n % 60], names[n % 60], control) for n in range(300)]
+    flagged = [(f"C{n % 9:02d}", names[n % 60], names[n * 7 % 60]) for n in range(300)]
+    planted = [("C01", "A", "B")] * 7 + [("C01", "A", "A", control)] + [("C05", "A", "A", control)] * 4
+    row = by_values(slices([*ordinary, *flagged, *planted]))[("camera_id", "C01"), ("pair", "A -> B")]
+    assert row["is_systematic"] and row["q_value"] < 1e-3
+    few = [("C01", "A", "B")] * 3 + [("C01", "A", "A", control)] * 2 + [("C05", "A", "A", control)] * 4
+    row = by_values(slices([*ordinary, *flagged, *few]))[("camera_id", "C01"), ("pair", "A -> B")]
+    assert row["p_value"] > 1e-6, "three are not seven"
+
+
+def test_a_pair_is_asked_for_within_the_individual_that_errs():
+    """At C03, A is given a dozen names, N01 three times: too few among all pairs at all cameras, not among A's names there."""
+    rng = np.random.default_rng(5)
+    names = [f"N{n:02d}" for n in range(40)]
+    rows = []
+    for _ in range(3000):
+        true = str(rng.choice(names))
+        rows.append((f"C{rng.integers(12):02d}", true, str(rng.choice(names)) if rng.random() < 0.15 else true))
+    rows += (
+        [("C03", "A", "N01")] * 3
+        + [("C03", "A", names[n]) for n in range(2, 14)]
+        + [("C03", "A", "A")] * 6
+        + [("C05", "A", "A")] * 40
+    )
+    found = by_values(slices(rows))
+    whole, pair = found[("camera_id", "C03"), ("true_id", "A")], found[("camera_id", "C03"), ("pair", "A -> N01")]
+    assert whole["is_systematic"] and whole["tested_within"] is None
+    assert pair["tested_within"] == whole["slice_id"] and pair["is_systematic"]
+    assert pair["n_tests"] == 2 * 40 and pair["q_value"] >= whole["q_value"]
+    for row in found.values():
+        if row["tested_within"] is not None:
+            assert "pair" in dict(row["slice"])
+
+
 def test_unlabelled_and_superseded_rows_do_not_count():
     rows = [("C01", "A", "B", {"is_current": False})] * 20 + [("C01", "A", "A")] * 20 + [("C02", "A", "A")] * 20
     rows += [("C01", None, "B", {"is_labelled": False, "error_type": None})] * 20
@@ -258,4 +296,4 @@ def test_recovery_examples_and_the_sentence():
     assert row["recovered_rate"] == pytest.approx(30 / 41)
     assert row["example_media_ids"] == ["t0", "t1", "t10"]
     assert ("41 of 52 events" in row["sentence"] and "called" in row["sentence"]) or "mostly as Nyx" in row["sentence"]
-    assert "the evidence lies on the background; masking corrects 73 % of those masked." in row["sentence"]
+    assert "the evidence lies on the background; masking it out corrects 30 of 41 pictures." in row["sentence"]

@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from scd_core.audit.statistics import benjamini_hochberg, effective_size, rate_excess_p_value, wilson_interval
+from scd_core.audit.statistics import (
+    benjamini_hochberg,
+    count_excess_p_value,
+    effective_size,
+    rate_excess_p_value,
+    wilson_interval,
+)
 
 
 @given(n=st.integers(1, 500), share=st.floats(0, 1), confidence=st.sampled_from([0.8, 0.95, 0.99]))
@@ -61,3 +67,15 @@ def test_effective_size():
     weights = np.array([1.0, 1, 1, 20])
     assert effective_size(weights.sum(), (weights**2).sum()) == pytest.approx(23**2 / 403)
     assert effective_size(0, 0) == 0
+
+
+@given(x=st.integers(1, 60), x0=st.integers(0, 200), n=st.floats(0.5, 500), n0=st.floats(1, 5000))
+def test_the_comparison_of_counts_is_the_conditional_binomial_test(x, x0, n, n0):
+    expected = stats.binomtest(x, x + x0, n / (n + n0), "greater").pvalue
+    assert float(count_excess_p_value(x, n, x0, n0)) == pytest.approx(expected, rel=1e-9, abs=1e-300)
+
+
+def test_the_comparison_of_counts_at_its_ends():
+    p = count_excess_p_value([0, 5, 5, 2.5], [10, 10, 0, 10], [3, 3, 3, 3], [100, 0, 100, 100])
+    assert p[:3].tolist() == [1, 1, 1]
+    assert count_excess_p_value(2, 10, 3, 100) > p[3] > count_excess_p_value(3, 10, 3, 100)

@@ -98,10 +98,11 @@ def totals(connection: duckdb.DuckDBPyConnection) -> Row:
             count(*) FILTER (is_recovered) AS n_recovered,
             count(*) FILTER (is_broken) AS n_broken,
             count(*) FILTER (is_suspected) AS n_suspected,
-            sum(event_weight) FILTER (is_labelled AND error_type <> 'correct')
+            coalesce(sum(event_weight) FILTER (is_labelled AND error_type <> 'correct'), 0)
                 / nullif(sum(event_weight) FILTER (is_labelled), 0) AS error_rate,
-            sum(event_weight) FILTER (is_labelled AND (is_broken OR (error_type <> 'correct' AND NOT is_recovered)))
-                / nullif(sum(event_weight) FILTER (is_labelled), 0) AS final_error_rate
+            coalesce(
+                sum(event_weight) FILTER (is_labelled AND (is_broken OR (error_type <> 'correct' AND NOT is_recovered))), 0
+            ) / nullif(sum(event_weight) FILTER (is_labelled), 0) AS final_error_rate
         FROM errors WHERE is_current
         """,
     )

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 
 from scd_core.audit.query import open_tables
+from scd_core.audit.query_tables import report_time
 from scd_core.audit.report.content import Snapshots, gather
 from scd_core.audit.report.page import render
 from scd_core.audit.store import AuditStore
@@ -48,20 +49,6 @@ def write_report(out: str, config: AuditConfig, now: datetime | None = None) -> 
 
 def _snapshots(store: AuditStore) -> Snapshots:
     """The two newest reports, by date and id."""
-    reports = sorted(PurePosixPath(file).parts[-2:] for file in store.committed_files("error_slices"))
-    ids = [PurePosixPath(name).stem for _, name in reports]
-    if len(ids) < 2:
-        return Snapshots(ids[-1] if ids else None, None)
-    return Snapshots(ids[-1], report_time(ids[-2], reports[-2][0]))
-
-
-def report_time(report_id: str, partition: str) -> datetime:
-    """When a report was made: its id begins with the time; one that does not is dated by its partition.
-
-    >>> report_time("20260602T060000-08023dcd", "report_date=2026-06-02").isoformat()
-    '2026-06-02T06:00:00+00:00'
-    """
-    try:
-        return datetime.strptime(report_id.partition("-")[0], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
-    except ValueError:
-        return datetime.fromisoformat(partition.partition("=")[2]).replace(tzinfo=UTC)
+    reports = store.committed_files("error_slices")
+    newest = PurePosixPath(reports[-1]).stem if reports else None
+    return Snapshots(newest, report_time(reports[-2]) if len(reports) > 1 else None)
