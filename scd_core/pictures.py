@@ -9,6 +9,7 @@ from PIL import Image
 
 from scd_core.config import AuditConfig
 from scd_core.identify.classify import crop_to_box
+from scd_core.identify.hidden import blank, boxes_from_columns
 from scd_core.identify.package import InputSpec
 from scd_core.identify.preprocess import decode_size
 from scd_core.media import MediaError, iter_images
@@ -39,7 +40,7 @@ def iter_pictures(
     spec: InputSpec,
     crop_of: Callable[[Mapping[str, Any]], tuple[float, float]] = lambda row: (1.0, 1.0),
 ) -> Iterator[tuple[Mapping[str, Any], Image.Image | MediaError]]:
-    """Decode the picture of each prediction row.
+    """Decode the picture of each prediction row; persons and vehicles in it are filled with grey.
 
     Args:
         rows: prediction rows.
@@ -62,4 +63,5 @@ def iter_pictures(
         if isinstance(image, MediaError):
             yield item["prediction"], image
         else:
-            yield item["prediction"], crop_to_box(image, classified_box(item["prediction"]))
+            row = item["prediction"]
+            yield row, crop_to_box(blank(image, boxes_from_columns(row.get("hidden_boxes"))), classified_box(row))

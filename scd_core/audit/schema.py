@@ -68,6 +68,10 @@ FIELDS: dict[str, Field] = {
     "bbox_y_min": Field(pa.float32(), "top edge of the box as a share of the height, 0-1"),
     "bbox_width": Field(pa.float32(), "width of the box as a share of the image's, 0-1"),
     "bbox_height": Field(pa.float32(), "height of the box as a share of the image's, 0-1"),
+    "hidden_boxes": Field(
+        pa.list_(pa.struct([(name, pa.float32()) for name in ("x_min", "y_min", "width", "height")])),
+        "boxes of persons and vehicles, neither classified nor shown, as shares of the image; null without detections",
+    ),
     "prediction_status": Field(pa.string(), "`ok`, `no_animal` (detections given, none of an animal) or `failed`"),
     "predicted_id": Field(pa.string(), "individual named by the classifier on the original picture"),
     "probability": Field(pa.float32(), "calibrated probability of the name, 0-1"),
@@ -214,7 +218,7 @@ TABLES: dict[str, list[str]] = {
         "status", "failure_stage", "failure_reason", "duplicate_of",
     ],
     "predictions": [
-        *_STAMP, *_TARGET, *_BOX, "detection_confidence", "prediction_status", "failure_reason", "predicted_id",
+        *_STAMP, *_TARGET, *_BOX, "hidden_boxes", "detection_confidence", "prediction_status", "failure_reason", "predicted_id",
         "probability", "margin", "entropy", "topk", "embedding", "candidate_id", "review_rank", "event_id",
         "event_predicted_id", "is_flagged", "flag_reasons", "is_control", "is_selected", "inclusion_probability",
     ],
