@@ -34,6 +34,9 @@ def pack(
     resize: Annotated[
         Literal["stretch", "pad", "crop"] | None, typer.Option(help="how a frame becomes the input")
     ] = None,
+    decode: Annotated[
+        Literal["full", "reduced"], typer.Option(help="reduced: large JPEGs several times faster, and less exact")
+    ] = "full",
 ) -> None:
     """Make a model package; size, mean and std default to the architecture's own transforms, resize to stretch."""
     from scd_core.identify import pack_model
@@ -47,6 +50,7 @@ def pack(
         mean=triple_of(mean, "--mean"),
         std=triple_of(std, "--std"),
         resize=resize,
+        decode=decode,
     )
     console.print(f"{folder}: {len(package.spec.labels)} classes, model_digest {package.digest[:16]}")
 

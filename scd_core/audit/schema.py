@@ -46,6 +46,9 @@ FIELDS: dict[str, Field] = {
     "height": Field(pa.int32(), "height as seen, after EXIF orientation", "pixels"),
     "captured_at": Field(pa.timestamp("us"), "when the picture was taken, on the camera's clock; null where unknown"),
     "captured_at_source": Field(pa.string(), "`exif`, `manifest` or `filename`; null where the time is unknown"),
+    "clock_doubt": Field(
+        pa.string(), "that the camera's clock runs backwards here, in words: the file before has a later time"
+    ),
     "utc_offset_minutes": Field(pa.int32(), "the camera clock's offset from UTC; null where unknown", "minutes"),
     "site_id": Field(pa.string(), "site, from the path or the manifest"),
     "camera_id": Field(pa.string(), "camera, from the path or the manifest"),
@@ -213,8 +216,8 @@ _BOX = ["bbox_x_min", "bbox_y_min", "bbox_width", "bbox_height"]
 TABLES: dict[str, list[str]] = {
     "media": [
         *_STAMP, "media_id", "uri", "file", "version_id", "etag", "size_bytes", "last_modified_at", "content_sha256",
-        "format", "width", "height", "captured_at", "captured_at_source", "utc_offset_minutes", "site_id", "camera_id",
-        "deployment_id", "latitude", "longitude", "event_id", "is_infrared", "brightness", "sharpness",
+        "format", "width", "height", "captured_at", "captured_at_source", "clock_doubt", "utc_offset_minutes", "site_id",
+        "camera_id", "deployment_id", "latitude", "longitude", "event_id", "is_infrared", "brightness", "sharpness",
         "status", "failure_stage", "failure_reason", "duplicate_of",
     ],
     "predictions": [
