@@ -61,6 +61,8 @@ def check(model: Annotated[str, typer.Argument(help="URL or path of a package", 
     from scd_core.identify import check_package
 
     table = Table(show_header=False, box=None)
+    table.add_column()
+    table.add_column(overflow="fold")
     for name, value in check_package(model).items():
         table.add_row(name, str(value))
     console.print(table)

@@ -73,7 +73,8 @@ FIELDS: dict[str, Field] = {
     "bbox_height": Field(pa.float32(), "height of the box as a share of the image's, 0-1"),
     "hidden_boxes": Field(
         pa.list_(pa.struct([(name, pa.float32()) for name in ("x_min", "y_min", "width", "height")])),
-        "boxes of persons and vehicles, neither classified nor shown, as shares of the image; null without detections",
+        "boxes of persons and vehicles, neither classified nor shown, as shares of the image; all of it where the detector "
+        "failed; null without detections",
     ),
     "prediction_status": Field(pa.string(), "`ok`, `no_animal` (detections given, none of an animal) or `failed`"),
     "predicted_id": Field(pa.string(), "individual named by the classifier on the original picture"),

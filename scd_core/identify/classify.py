@@ -14,7 +14,7 @@ from scd_core.config import AuditConfig
 from scd_core.errors import RunError
 from scd_core.identify.classifier import Classifier
 from scd_core.identify.detections import ANIMAL, Box, Detection
-from scd_core.identify.hidden import blank, hidden_boxes, hidden_columns, hidden_share
+from scd_core.identify.hidden import WHOLE, blank, hidden_boxes, hidden_columns, hidden_share
 from scd_core.identify.preprocess import decode_size
 from scd_core.media import MediaError
 from scd_core.media.fetch import iter_prepared
@@ -136,7 +136,7 @@ class _Plan:
         """Why a target cannot be classified, in words; None where it can."""
         if box is not None and (problem := box.problem()):
             return problem
-        place = box.clipped() if box is not None else self.located or (0.0, 0.0, 1.0, 1.0)
+        place = box.clipped() if box is not None else self.located or WHOLE
         if hidden_share(place, self.hidden or ()) > _MOST_HIDDEN:
             return "boxes of persons or vehicles cover more than half of it"
         return None
@@ -151,9 +151,8 @@ def _plan(found: Sequence[Detection] | str | None, config: AuditConfig) -> _Plan
     if found is None:
         return _Plan([None])
     if isinstance(found, str):
-        return _Plan(
-            [], status="failed", reason=f"the detector failed on this image ({found}), so nobody knows who is in it"
-        )
+        reason = f"the detector failed on this image ({found}), so nobody knows who is in it"
+        return _Plan([], hidden=[WHOLE], status="failed", reason=reason)
     least = config.classify.min_detection_confidence
     hidden = hidden_boxes(found, least)
     # A confidence that is no number is not below the least: it becomes a failed row.

@@ -11,9 +11,10 @@ from PIL import Image, ImageDraw
 
 from scd_core.identify.detections import Box, Detection
 
-__all__ = ["blank", "boxes_from_columns", "hidden_boxes", "hidden_columns", "hidden_share"]
+__all__ = ["WHOLE", "blank", "boxes_from_columns", "hidden_boxes", "hidden_columns", "hidden_share"]
 
-_WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
+WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
+"""The whole image, where nobody knows who is in it."""
 _GREY = (128, 128, 128)
 _MARGIN = 0.02
 """Share of a box by which it is widened on each side: a detector's box is not exact."""
@@ -36,7 +37,7 @@ def hidden_boxes(detections: Iterable[Detection], min_confidence: float) -> list
     found: list[Box] = []
     for one in detections:
         if one.is_hidden and not one.confidence < min_confidence:
-            found.append(_WHOLE if one.place_problem() else one.clipped())
+            found.append(WHOLE if one.place_problem() else one.clipped())
     return found
 
 

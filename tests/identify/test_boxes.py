@@ -86,6 +86,9 @@ def test_every_box_of_an_animal_has_a_row_and_no_other(tmp_path: Path, classifie
     assert told[b, None]["failure_reason"].endswith("only person, vehicle")
     assert told[c, None]["prediction_status"] == "failed"
     assert "Failure image access" in told[c, None]["failure_reason"]
+    # The report may show an image that has no name: then nothing of it.
+    assert boxes_from_columns(told[c, None]["hidden_boxes"]) == [(0.0, 0.0, 1.0, 1.0)]
+    assert len(told[b, None]["hidden_boxes"]) == 2
     assert not any("predicted_id" in told[key] for key in ((b, None), (c, None)))
     assert len(table_from_rows("predictions", found)) == 7
 
