@@ -35,6 +35,9 @@ def pack_gallery(
     resize: Annotated[
         Literal["stretch", "pad", "crop"] | None, typer.Option(help="how a picture becomes the input")
     ] = None,
+    decode: Annotated[
+        Literal["full", "reduced"], typer.Option(help="reduced: large JPEGs several times faster, and less exact")
+    ] = "full",
 ) -> None:
     """Make a package of an embedding network and pictures of known individuals."""
     from scd_core.identify.gallery import pack_gallery as make
@@ -50,6 +53,7 @@ def pack_gallery(
         mean=triple_of(mean, "--mean"),
         std=triple_of(std, "--std"),
         resize=resize,
+        decode=decode,
     )
     console.print(f"{folder}: {len(package.spec.labels)} individuals, model_digest {package.digest[:16]}")
 

@@ -34,6 +34,9 @@ def pack(
     resize: Annotated[
         Literal["stretch", "pad", "crop"] | None, typer.Option(help="how a frame becomes the input")
     ] = None,
+    decode: Annotated[
+        Literal["full", "reduced"], typer.Option(help="reduced: large JPEGs several times faster, and less exact")
+    ] = "full",
 ) -> None:
     """Make a model package; size, mean and std default to the architecture's own transforms, resize to stretch."""
     from scd_core.identify import pack_model
@@ -47,6 +50,7 @@ def pack(
         mean=triple_of(mean, "--mean"),
         std=triple_of(std, "--std"),
         resize=resize,
+        decode=decode,
     )
     console.print(f"{folder}: {len(package.spec.labels)} classes, model_digest {package.digest[:16]}")
 
@@ -57,6 +61,8 @@ def check(model: Annotated[str, typer.Argument(help="URL or path of a package", 
     from scd_core.identify import check_package
 
     table = Table(show_header=False, box=None)
+    table.add_column()
+    table.add_column(overflow="fold")
     for name, value in check_package(model).items():
         table.add_row(name, str(value))
     console.print(table)

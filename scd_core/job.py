@@ -17,7 +17,8 @@ from scd_core.audit.labels_import import check_labels
 from scd_core.audit.store import AuditStore
 from scd_core.config import AuditConfig, load_config
 from scd_core.errors import InputError
-from scd_core.identify.detections import Detection, Detections, read_detections
+from scd_core.identify.detections import Detection, Detections
+from scd_core.identify.detections_read import read_detections
 from scd_core.identify.package import PackageSpec, read_package
 from scd_core.media import Batch, ObjectRef, batch_levels, clean_url, list_source, open_source, split_complete
 from scd_core.media.storage import has_password
@@ -45,8 +46,11 @@ class Job:
     @property
     def config_digest(self) -> str:
         """Hash over everything besides the objects and the model that can change a row."""
-        boxes = self.detections and {file: [str(box) for box in found] for file, found in self.detections.boxes.items()}
-        content = json.dumps([self.config.digest, boxes, sorted(self.flags)], sort_keys=True)
+        told: Any = None
+        if self.detections is not None:
+            boxes = {file: [str(box) for box in found] for file, found in self.detections.boxes.items()}
+            told = boxes | dict(self.detections.failures)
+        content = json.dumps([self.config.digest, told, sorted(self.flags)], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
@@ -135,7 +139,7 @@ def list_job(job: Job, *, only_complete: bool = False) -> tuple[list[ObjectRef],
             raise InputError(f"{doubts[0]}; mend the file, or pass --allow-unknown-labels where this is meant")
     _check_flags(job.flags, known)
     if job.detections is not None:
-        job.detections.match(files)
+        job.detections.match(files, source=clean_url(job.source))
     if not only_complete:
         return objects, 0
     ready, waiting = split_complete(
@@ -171,11 +175,12 @@ def plan_job(job: Job, objects: Sequence[ObjectRef]) -> list[Batch]:
     )
 
 
-def boxes_of(job: Job, files: Collection[str]) -> dict[str, tuple[Detection, ...]] | None:
-    """Detections by media file, for some files; None where none were given."""
+def boxes_of(job: Job, files: Collection[str]) -> dict[str, tuple[Detection, ...] | str] | None:
+    """Detections by media file, for some files, or why the detector gave none; None where no detections were given."""
     if job.detections is None:
         return None
-    return job.detections.match(files, strict=False)
+    source = clean_url(job.source)
+    return job.detections.match(files, strict=False, source=source) | job.detections.failed(files, source)
 
 
 def _check_flags(flags: Mapping[str, str], known: Collection[str]) -> None:

@@ -9,9 +9,11 @@ from PIL import Image
 
 from scd_core.config import AuditConfig
 from scd_core.identify.classify import crop_to_box
+from scd_core.identify.hidden import blank, boxes_from_columns
 from scd_core.identify.package import InputSpec
 from scd_core.identify.preprocess import decode_size
-from scd_core.media import MediaError, iter_images
+from scd_core.media import MediaError
+from scd_core.media.fetch import iter_prepared
 from scd_core.reclassify.crops import Box
 
 __all__ = ["classified_box", "iter_pictures", "located_box"]
@@ -39,7 +41,7 @@ def iter_pictures(
     spec: InputSpec,
     crop_of: Callable[[Mapping[str, Any]], tuple[float, float]] = lambda row: (1.0, 1.0),
 ) -> Iterator[tuple[Mapping[str, Any], Image.Image | MediaError]]:
-    """Decode the picture of each prediction row.
+    """Decode the picture of each prediction row; persons and vehicles in it are filled with grey.
 
     Args:
         rows: prediction rows.
@@ -58,8 +60,10 @@ def iter_pictures(
         width, height = crop_of(row)
         needed = decode_size(spec, (box[2] * width, box[3] * height))
         wanted.append({**media[row["media_id"]], "prediction": row, "needed": needed})
-    for item, image in iter_images(wanted, source, config.media, target_for=lambda item: item["needed"]):
-        if isinstance(image, MediaError):
-            yield item["prediction"], image
-        else:
-            yield item["prediction"], crop_to_box(image, classified_box(item["prediction"]))
+
+    def shown(item: Mapping[str, Any], image: Image.Image) -> Image.Image:
+        row = item["prediction"]
+        return crop_to_box(blank(image, boxes_from_columns(row.get("hidden_boxes"))), classified_box(row))
+
+    for item, picture in iter_prepared(wanted, source, config.media, shown, target_for=lambda item: item["needed"]):
+        yield item["prediction"], picture

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import pyarrow as pa
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from scd_core.audit.schema import table_from_rows
 from scd_core.identify.classifier import shared_model
-from scd_core.identify.classify import classify_media
-from scd_core.identify.detections import Detection
+from scd_core.identify.classify import Boxes, classify_media
 from scd_core.job import Shard
 from tasks.gpu import gpu_slot
 from tasks.shards import kept, shard_key
@@ -28,9 +25,7 @@ __all__ = ["classify_shard"]
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def classify_shard(
-    media: pa.Table, shard: Shard, boxes: Mapping[str, Sequence[Detection]] | None, number: int
-) -> pa.Table:
+def classify_shard(media: pa.Table, shard: Shard, boxes: Boxes | None, number: int) -> pa.Table:
     """Rows of the table `predictions` for media with status `ok`."""
 
     def compute() -> pa.Table:

@@ -12,7 +12,15 @@ from prefect.cache_policies import NO_CACHE
 from scd_core.audit.schema import table_from_rows
 from scd_core.config import MediaConfig
 from scd_core.job import Shard
-from scd_core.media import Manifest, ObjectRef, assign_events, describe_objects, find_manifest, mark_duplicates
+from scd_core.media import (
+    Manifest,
+    ObjectRef,
+    assign_events,
+    describe_objects,
+    find_manifest,
+    mark_clocks,
+    mark_duplicates,
+)
 from tasks.shards import kept, shard_key
 
 __all__ = ["describe_shard", "finish_media"]
@@ -47,6 +55,6 @@ def _manifest(source: str, batch_key: str) -> Manifest | None:
 
 @task(name="group", tags=["trapaudit", "ingest"], cache_policy=NO_CACHE, persist_result=False)
 def finish_media(parts: Sequence[pa.Table], config: MediaConfig) -> pa.Table:
-    """Duplicates and events over the whole batch, in the order of its files."""
+    """Duplicates, doubtful clocks and events over the whole batch, in the order of its files."""
     rows = sorted(pa.concat_tables(parts).to_pylist(), key=lambda row: row["file"])
-    return table_from_rows("media", assign_events(mark_duplicates(rows), config.event_gap_seconds))
+    return table_from_rows("media", assign_events(mark_clocks(mark_duplicates(rows)), config.event_gap_seconds))

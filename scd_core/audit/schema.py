@@ -46,6 +46,9 @@ FIELDS: dict[str, Field] = {
     "height": Field(pa.int32(), "height as seen, after EXIF orientation", "pixels"),
     "captured_at": Field(pa.timestamp("us"), "when the picture was taken, on the camera's clock; null where unknown"),
     "captured_at_source": Field(pa.string(), "`exif`, `manifest` or `filename`; null where the time is unknown"),
+    "clock_doubt": Field(
+        pa.string(), "that the camera's clock runs backwards here, in words: the file before has a later time"
+    ),
     "utc_offset_minutes": Field(pa.int32(), "the camera clock's offset from UTC; null where unknown", "minutes"),
     "site_id": Field(pa.string(), "site, from the path or the manifest"),
     "camera_id": Field(pa.string(), "camera, from the path or the manifest"),
@@ -68,6 +71,11 @@ FIELDS: dict[str, Field] = {
     "bbox_y_min": Field(pa.float32(), "top edge of the box as a share of the height, 0-1"),
     "bbox_width": Field(pa.float32(), "width of the box as a share of the image's, 0-1"),
     "bbox_height": Field(pa.float32(), "height of the box as a share of the image's, 0-1"),
+    "hidden_boxes": Field(
+        pa.list_(pa.struct([(name, pa.float32()) for name in ("x_min", "y_min", "width", "height")])),
+        "boxes of persons and vehicles, neither classified nor shown, as shares of the image; all of it where the detector "
+        "failed; null without detections",
+    ),
     "prediction_status": Field(pa.string(), "`ok`, `no_animal` (detections given, none of an animal) or `failed`"),
     "predicted_id": Field(pa.string(), "individual named by the classifier on the original picture"),
     "probability": Field(pa.float32(), "calibrated probability of the name, 0-1"),
@@ -215,12 +223,12 @@ _BOX = ["bbox_x_min", "bbox_y_min", "bbox_width", "bbox_height"]
 TABLES: dict[str, list[str]] = {
     "media": [
         *_STAMP, "media_id", "uri", "file", "version_id", "etag", "size_bytes", "last_modified_at", "content_sha256",
-        "format", "width", "height", "captured_at", "captured_at_source", "utc_offset_minutes", "site_id", "camera_id",
-        "deployment_id", "latitude", "longitude", "event_id", "is_infrared", "brightness", "sharpness",
+        "format", "width", "height", "captured_at", "captured_at_source", "clock_doubt", "utc_offset_minutes", "site_id",
+        "camera_id", "deployment_id", "latitude", "longitude", "event_id", "is_infrared", "brightness", "sharpness",
         "status", "failure_stage", "failure_reason", "duplicate_of",
     ],
     "predictions": [
-        *_STAMP, *_TARGET, *_BOX, "detection_confidence", "prediction_status", "failure_reason", "predicted_id",
+        *_STAMP, *_TARGET, *_BOX, "hidden_boxes", "detection_confidence", "prediction_status", "failure_reason", "predicted_id",
         "probability", "margin", "entropy", "topk", "embedding", "candidate_id", "review_rank", "event_id",
         "event_predicted_id", "is_flagged", "flag_reasons", "is_control", "is_selected", "inclusion_probability",
     ],

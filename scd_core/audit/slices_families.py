@@ -112,7 +112,8 @@ def _test_names(data: SliceData, family: tuple[str, ...], config: SliceConfig) -
     everything = group_sums(data, np.zeros(inside.size, np.int64), inside, data.is_wrong[inside], 1)
     called_total = np.stack(
         [
-            np.bincount(named[inside], data.weight[inside] * here, minlength=n_names)[name]
+            # One further, because a row without a name has the code -1.
+            np.bincount(named[inside] + 1, data.weight[inside] * here, minlength=n_names + 1)[name + 1]
             for here in _strata(data, inside)
         ],
         axis=1,

@@ -163,6 +163,9 @@ def quality(classifier: Classifier, logits: torch.Tensor, names: Sequence[str], 
 def fit_temperature(classifier: Classifier, logits: torch.Tensor, names: Sequence[str]) -> float:
     """Temperature of least log-loss (Guo et al. 2017, section 4.2), between 0.02 and 50.
 
+    Of n pictures each counts as (n + 1) / (n + 2) of its own name and 1 / (n + 2) of the others (Platt 1999, section 2.2):
+    where all are named right the plain loss is least at a temperature of 0, as if no picture could ever be named wrong.
+
     Raises:
         InputError: fewer than 10 pictures, or all of one name, which no temperature can be told from.
     """
@@ -171,10 +174,15 @@ def fit_temperature(classifier: Classifier, logits: torch.Tensor, names: Sequenc
             f"calibrate: {len(names)} labelled pictures of {len(set(names))} known individuals; "
             f"a temperature needs at least {_FEWEST} of at least 2"
         )
-    found = minimize_scalar(
-        lambda log_t: quality(classifier, logits, names, float(np.exp(log_t))).log_loss, bounds=_RANGE, method="bounded",
-        options={"xatol": 1e-5},
-    )  # fmt: skip
+    truth = np.array([classifier.names.index(name) for name in names])
+    wanted = np.full((len(truth), len(classifier.names)), 1 / (len(truth) + 2) / (len(classifier.names) - 1))
+    wanted[np.arange(len(truth)), truth] = (len(truth) + 1) / (len(truth) + 2)
+
+    def loss(log_t: float) -> float:
+        found = classifier.probabilities(logits * (classifier.spec.temperature / float(np.exp(log_t)))).numpy()
+        return float(-(wanted * np.log(np.maximum(found, 1e-300))).sum(1).mean())
+
+    found = minimize_scalar(loss, bounds=_RANGE, method="bounded", options={"xatol": 1e-5})
     return float(np.exp(found.x))
 
 
@@ -186,7 +194,7 @@ def fit_unknown_threshold(confidence: NDArray[np.floating], false_known_rate: fl
         false_known_rate: share of them that may still be called known, 0-1.
 
     Raises:
-        InputError: fewer pictures than it takes to see the rate at all.
+        InputError: fewer pictures than it takes to see the rate at all, or too many that the model is wholly sure of.
     """
     needed = int(np.ceil(1 / false_known_rate)) if false_known_rate > 0 else _FEWEST
     if len(confidence) < needed:
@@ -196,8 +204,15 @@ def fit_unknown_threshold(confidence: NDArray[np.floating], false_known_rate: fl
         )
     ordered = np.sort(np.asarray(confidence, dtype=np.float64))[::-1]
     allowed = int(np.floor(false_known_rate * len(ordered)))
+    if allowed == len(ordered):
+        return 0.0
+    if ordered[allowed] >= 1.0:
+        raise InputError(
+            f"calibrate: {int((ordered >= 1.0).sum())} of {len(ordered)} pictures of unknown individuals are named with "
+            f"probability 1, so no threshold lets only {false_known_rate:g} of them pass; the model cannot tell unknowns"
+        )
     # A probability below the threshold is unknown: just above the first one that must not pass.
-    return float(min(1.0, np.nextafter(ordered[allowed], 2.0))) if allowed < len(ordered) else 0.0
+    return float(np.nextafter(ordered[allowed], 2.0))
 
 
 def labelled_logits(

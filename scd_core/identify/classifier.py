@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from scd_core.errors import InputError, RunError
 from scd_core.identify.architectures import build_network, last_linear, load_state, without_head
+from scd_core.identify.fuse import fused_copy
 from scd_core.identify.package import Package, PackageSpec, fit_state, read_package
 from scd_core.identify.preprocess import preprocess
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from PIL import Image
 
 __all__ = ["Classifier", "load_model", "resolve_device", "shared_model"]
+
+_CPU_BATCH = 8
+"""Images in one pass on a CPU: what a layer gives stays in the cache, which at 32 images costs a third of the speed."""
 
 
 class Classifier:
@@ -66,11 +70,27 @@ class Classifier:
 
         `leave_out_equal`: gallery pictures that are the picture itself do not count; without a gallery it does nothing.
         """
-        batch = batch.to(self.device, non_blocking=True)
+        size = _CPU_BATCH if self.device.type == "cpu" else max(1, len(batch))
+        parts = [self._logits(part.to(self.device, non_blocking=True), leave_out_equal) for part in batch.split(size)]
+        return torch.cat(parts).float().cpu()
+
+    def _logits(self, batch: Tensor, leave_out_equal: bool) -> Tensor:
+        network: Any = self._naming_network
         if leave_out_equal and self.has_gallery:
-            network: Any = self.model
-            return network.similarity_logits(network.embed(batch), leave_out_equal=True).float().cpu()
-        return self.model(batch).float().cpu()
+            return network.similarity_logits(network.embed(batch), leave_out_equal=True)
+        return network(batch)
+
+    @cached_property
+    def _naming_network(self) -> nn.Module:
+        """The model, or on a CPU its faster copy."""
+        if self.device.type != "cpu":
+            return self.model
+        if not self.has_gallery:
+            return fused_copy(self.model)
+        from scd_core.identify.gallery import GalleryNetwork
+
+        known: Any = self.model
+        return GalleryNetwork(fused_copy(known.network), known.embeddings, known.classes, known.scale)
 
     @torch.inference_mode()
     def embed(self, batch: Tensor) -> Tensor:
@@ -80,7 +100,7 @@ class Classifier:
         """
         batch = batch.to(self.device, non_blocking=True)
         if self.has_gallery:
-            network: Any = self.model
+            network: Any = self._naming_network
             return network.embed(batch).float().cpu()
         read: list[Tensor] = []
         owner = threading.get_ident()

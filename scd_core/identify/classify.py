@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,15 +13,22 @@ from PIL import Image
 from scd_core.config import AuditConfig
 from scd_core.errors import RunError
 from scd_core.identify.classifier import Classifier
-from scd_core.identify.detections import Detection
+from scd_core.identify.detections import ANIMAL, Box, Detection
+from scd_core.identify.hidden import WHOLE, blank, hidden_boxes, hidden_columns, hidden_share
 from scd_core.identify.preprocess import decode_size
 from scd_core.media import MediaError
 from scd_core.media.fetch import iter_prepared
 
-__all__ = ["UNKNOWN", "classify_media", "crop_to_box", "target_id", "unnamed_row"]
+__all__ = ["UNKNOWN", "Boxes", "classify_media", "crop_to_box", "target_id", "unnamed_row"]
+
+Boxes = Mapping[str, Sequence[Detection] | str]
+"""Media file -> its detections, or why the detector gave none."""
 
 UNKNOWN = "unknown"
 """Name of an individual that the classifier does not recognise as one it knows."""
+
+_MOST_HIDDEN = 0.5
+"""An animal of which persons or vehicles cover a larger share is not named."""
 
 
 def target_id(media_id: str, detection_id: str | None) -> str:
@@ -33,9 +41,12 @@ def classify_media(
     classifier: Classifier,
     source: str,
     config: AuditConfig,
-    boxes: Mapping[str, Sequence[Detection]] | None = None,
+    boxes: Boxes | None = None,
 ) -> list[dict[str, Any]]:
     """Name the individual in every image, or in every animal box.
+
+    Persons and vehicles are filled with grey before the network sees the picture, and their boxes are kept in the rows, so
+    that nothing that is drawn later shows them.
 
     Args:
         rows: media rows with status ``ok``.
@@ -46,7 +57,8 @@ def classify_media(
 
     Returns:
         Prediction rows in the order of `rows`. An image whose detections hold no animal, a box that cannot be used, an
-        image that cannot be read any more: each a row with `prediction_status` and `failure_reason`.
+        image that cannot be read any more or that the detector failed on: each a row with `prediction_status` and
+        `failure_reason`.
     """
     predictions: list[dict[str, Any]] = []
     pending: list[tuple[dict[str, Any], torch.Tensor]] = []
@@ -62,47 +74,96 @@ def classify_media(
                     pending[place][0]["embedding"] = embedded.tolist()
             pending.clear()
 
-    targets = {row["media_id"]: _targets(row, boxes, config) for row in rows}
+    plans = {row["media_id"]: _plan(None if boxes is None else boxes.get(row["file"]), config) for row in rows}
 
     def needed_size(row: Mapping[str, Any]) -> int | None:
-        usable = [box.clipped()[2:] for box in targets[row["media_id"]] if box is not None and not box.problem()]
+        usable = [box.clipped()[2:] for box in plans[row["media_id"]].targets if box is not None and not box.problem()]
         smallest = min(usable, key=min) if usable else (1.0, 1.0)
         return decode_size(classifier.spec.input, smallest)
 
-    wanted = [row for row in rows if targets[row["media_id"]]]
+    wanted = [row for row in rows if plans[row["media_id"]].targets]
 
     def inputs(row: Mapping[str, Any], image: Image.Image) -> list[torch.Tensor | None]:
-        """The network's input for each target of an image; None for a box that cannot be used."""
+        """The network's input for each target of an image; None for one that cannot be used."""
+        plan = plans[row["media_id"]]
+        shown = blank(image, plan.hidden or ())
         return [
             None
-            if box is not None and box.problem()
-            else classifier.preprocess(crop_to_box(image, box.clipped() if box is not None else None))
-            for box in targets[row["media_id"]]
+            if plan.problem(box)
+            else classifier.preprocess(crop_to_box(shown, None if box is None else box.clipped()))
+            for box in plan.targets
         ]
 
     decoded = iter_prepared(wanted, source, config.media, inputs, target_for=needed_size)
     for row in rows:
-        if not targets[row["media_id"]]:
-            predictions.append(unnamed_row(row, "no_animal", "the detections hold no animal in this image"))
+        plan = plans[row["media_id"]]
+        if not plan.targets:
+            predictions.append(unnamed_row(row, plan.status, plan.reason) | plan.columns())
             continue
         found, prepared = next(decoded)
         if found["media_id"] != row["media_id"]:
             raise RunError(f"images came back out of order at {row['file']}")
-        for place, box in enumerate(targets[row["media_id"]]):
-            prediction = unnamed_row(row, "failed", None, box)
-            if box is None and boxes is not None:
-                prediction |= _located(boxes.get(row["file"], ()), config)
+        for place, box in enumerate(plan.targets):
+            prediction = unnamed_row(row, "failed", None, box) | plan.columns(box)
             predictions.append(prediction)
             if isinstance(prepared, MediaError):
                 prediction["failure_reason"] = str(prepared)
             elif (tensor := prepared[place]) is None:
-                prediction["failure_reason"] = box.problem() if box is not None else None
+                prediction["failure_reason"] = plan.problem(box)
             else:
                 pending.append((prediction, tensor))
             if len(pending) == config.classify.batch_size:
                 flush()
     flush()
     return predictions
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is classified in one image."""
+
+    targets: Sequence[Detection | None]
+    """None for the whole frame, its animal boxes, or nothing."""
+    located: Box | None = None
+    """The one box that holds all animals of a frame."""
+    hidden: Sequence[Box] | None = None
+    """Boxes of persons and vehicles; None where nobody told."""
+    status: str = "no_animal"
+    reason: str | None = None
+    """Why there is no target."""
+
+    def problem(self, box: Detection | None) -> str | None:
+        """Why a target cannot be classified, in words; None where it can."""
+        if box is not None and (problem := box.problem()):
+            return problem
+        place = box.clipped() if box is not None else self.located or WHOLE
+        if hidden_share(place, self.hidden or ()) > _MOST_HIDDEN:
+            return "boxes of persons or vehicles cover more than half of it"
+        return None
+
+    def columns(self, box: Detection | None = None) -> dict[str, Any]:
+        """What the detections say of a target's frame."""
+        told = {} if self.hidden is None else {"hidden_boxes": hidden_columns(self.hidden)}
+        return told | (_box_columns(self.located) if box is None and self.located else {})
+
+
+def _plan(found: Sequence[Detection] | str | None, config: AuditConfig) -> _Plan:
+    if found is None:
+        return _Plan([None])
+    if isinstance(found, str):
+        reason = f"the detector failed on this image ({found}), so nobody knows who is in it"
+        return _Plan([], hidden=[WHOLE], status="failed", reason=reason)
+    least = config.classify.min_detection_confidence
+    hidden = hidden_boxes(found, least)
+    # A confidence that is no number is not below the least: it becomes a failed row.
+    animals = [box for box in found if box.category == ANIMAL and not box.confidence < least]
+    if not animals and (hidden or config.classify.box_use == "classify"):
+        kinds = sorted({box.category for box in found if box.is_hidden and not box.confidence < least})
+        only = f", only {', '.join(kinds)}" if kinds else ""
+        return _Plan([], hidden=hidden, reason=f"the detections hold no animal in this image{only}")
+    if config.classify.box_use == "classify":
+        return _Plan(animals, hidden=hidden)
+    return _Plan([None], located=_around([box.clipped() for box in animals if not box.problem()]), hidden=hidden)
 
 
 def unnamed_row(
@@ -116,9 +177,8 @@ def unnamed_row(
         "failure_reason": reason,
     }
     if box is not None:
-        x, y, width, height = box.bbox if box.problem() else box.clipped()
         row |= {"detection_id": box.detection_id, "detection_confidence": box.confidence}
-        row |= _box_columns((x, y, width, height))
+        row |= _box_columns(box.bbox if box.problem() else box.clipped())
     return row
 
 
@@ -146,7 +206,7 @@ def name_from_logits(logits: torch.Tensor, classifier: Classifier, topk: int) ->
     }
 
 
-def crop_to_box(image: Image.Image, box: tuple[float, float, float, float] | None) -> Image.Image:
+def crop_to_box(image: Image.Image, box: Box | None) -> Image.Image:
     """Part of a picture inside a relative box (x_min, y_min, width, height); the whole picture for None."""
     if box is None:
         return image
@@ -157,30 +217,14 @@ def crop_to_box(image: Image.Image, box: tuple[float, float, float, float] | Non
     return image.crop((left, top, min(right, image.width), min(bottom, image.height)))
 
 
-def _targets(
-    row: Mapping[str, Any], boxes: Mapping[str, Sequence[Detection]] | None, config: AuditConfig
-) -> list[Detection | None]:
-    """What to classify in an image: [None] for the whole frame, its animal boxes, or nothing."""
-    if boxes is None or row["file"] not in boxes or config.classify.box_use == "locate":
-        return [None]
-    return list(_animals(boxes[row["file"]], config))
+def _around(boxes: Sequence[Box]) -> Box | None:
+    """The one box that holds all of some boxes; None for none."""
+    if not boxes:
+        return None
+    left, top = min(x for x, _, _, _ in boxes), min(y for _, y, _, _ in boxes)
+    right, bottom = max(x + w for x, _, w, _ in boxes), max(y + h for _, y, _, h in boxes)
+    return left, top, right - left, bottom - top
 
 
-def _animals(boxes: Sequence[Detection], config: AuditConfig) -> list[Detection]:
-    """Boxes of animals that the detector is sure enough of; a NaN stays, as a failed row."""
-    least = config.classify.min_detection_confidence
-    return [box for box in boxes if box.category == "animal" and not box.confidence < least]
-
-
-def _located(boxes: Sequence[Detection], config: AuditConfig) -> dict[str, float]:
-    """Columns of the one box that holds all animals of a frame; none where there is no usable box."""
-    usable = [box.clipped() for box in _animals(boxes, config) if not box.problem()]
-    if not usable:
-        return {}
-    left, top = min(x for x, _, _, _ in usable), min(y for _, y, _, _ in usable)
-    right, bottom = max(x + w for x, _, w, _ in usable), max(y + h for _, y, _, h in usable)
-    return _box_columns((left, top, right - left, bottom - top))
-
-
-def _box_columns(box: tuple[float, float, float, float]) -> dict[str, float]:
+def _box_columns(box: Box) -> dict[str, float]:
     return dict(zip(("bbox_x_min", "bbox_y_min", "bbox_width", "bbox_height"), box))

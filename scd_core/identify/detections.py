@@ -1,22 +1,27 @@
-"""Detection boxes handed over by a user: MegaDetector JSON or CSV, matched to media."""
+"""Detection boxes of a detector, and how its results find their image in SOURCE."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import PurePosixPath
-from typing import Any
+from typing import TypeVar
 
 from scd_core.errors import InputError
-from scd_core.files import read_user_file
 
-__all__ = ["Detection", "Detections", "read_detections"]
+__all__ = ["ANIMAL", "NOTHING", "Box", "Detection", "Detections"]
 
-_COLUMNS = ("file", "category", "confidence", "x_min", "y_min", "width", "height")
+T = TypeVar("T")
+
+Box = tuple[float, float, float, float]
+"""x_min, y_min, width, height as shares of the image."""
+
+ANIMAL = "animal"
+NOTHING = frozenset({"empty", "blank", "none", "nothing"})
+"""Categories of a box that holds nothing."""
 
 
 @dataclass(frozen=True)
@@ -29,21 +34,30 @@ class Detection:
     """Lower-case name: animal, person, vehicle, ..."""
     confidence: float
     """0-1; NaN where the file holds no number."""
-    bbox: tuple[float, float, float, float]
-    """x_min, y_min, width, height as shares of the image; as given, not yet clipped."""
+    bbox: Box
+    """As given, not yet clipped."""
+
+    @property
+    def is_hidden(self) -> bool:
+        """Of a person, a vehicle or anything else but an animal: neither classified nor shown."""
+        return self.category != ANIMAL and self.category not in NOTHING
 
     def problem(self) -> str | None:
         """Why the box cannot be used, in words; None where it can."""
+        if place := self.place_problem():
+            return place
+        return None if math.isfinite(self.confidence) else "confidence is not a number"
+
+    def place_problem(self) -> str | None:
+        """Why the box is nowhere in the image, in words; None where it is somewhere."""
         if not all(math.isfinite(value) for value in self.bbox):
             return f"box {self.bbox} is not finite"
-        if not math.isfinite(self.confidence):
-            return "confidence is not a number"
         _, _, width, height = self.clipped()
         if width <= 0 or height <= 0:
             return f"box {self.bbox} has no area inside the image"
         return None
 
-    def clipped(self) -> tuple[float, float, float, float]:
+    def clipped(self) -> Box:
         """The box cut to the image."""
         x, y, width, height = self.bbox
         left, top = max(0.0, x), max(0.0, y)
@@ -61,112 +75,94 @@ class Detections:
     failures: Mapping[str, str] = field(default_factory=dict)
     """File -> why the detector gave no result."""
 
-    def match(self, files: Iterable[str], strict: bool = True) -> dict[str, tuple[Detection, ...]]:
+    def match(self, files: Iterable[str], strict: bool = True, source: str = "") -> dict[str, tuple[Detection, ...]]:
         """Boxes by media file.
 
-        A file is matched by its path; else by a path that ends with the other (results made one folder higher or
-        lower), where only one does: a bare file name never decides between two folders.
+        A file is matched by its path; else by the results' path that agrees with it in most folders, counted from the
+        end, where the shorter of the two agrees whole (results made one folder higher or lower, absolute paths). A bare
+        file name never decides between two folders.
 
         Args:
             files: paths relative to SOURCE.
-            strict: refuse results that match none of the files.
+            strict: refuse results that match none of the files, or that fit several of them equally well.
+            source: SOURCE, whose own folders count as well.
 
         Raises:
-            InputError: `strict`, and no file of the results is among `files`.
+            InputError: `strict`, and the results cannot be told to belong to the files; both names are said.
         """
         files = list(files)
-        by_name: dict[str, list[str]] = {}
-        for known in self.boxes:
-            by_name.setdefault(PurePosixPath(known).name, []).append(known)
-        matched: dict[str, tuple[Detection, ...]] = {}
+        found = self._places(files, source)
+        if strict:
+            self._check(files, found)
+        return self._of(found, self.boxes)
+
+    def failed(self, files: Iterable[str], source: str = "") -> dict[str, str]:
+        """Why the detector gave no result, by media file, for those it failed on; matched as in :meth:`match`."""
+        return self._of(self._places(list(files), source), self.failures)
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[tuple[str, tuple[str, ...]]]]:
+        """Last part of a path -> the results' paths that end so, in parts."""
+        found: dict[str, list[tuple[str, tuple[str, ...]]]] = defaultdict(list)
+        for known in dict.fromkeys((*self.boxes, *self.failures)):
+            found[PurePosixPath(known).name].append((known, _parts(known)))
+        return dict(found)
+
+    def _places(self, files: Sequence[str], source: str) -> dict[str, list[str]]:
+        """Media file -> the results' paths that fit it best; one, where it is clear."""
+        above = _parts(source.replace("\\", "/"))
+        known_files = self.boxes.keys() | self.failures.keys()
+        found: dict[str, list[str]] = {}
         for file in files:
-            if file in self.boxes:
-                matched[file] = self.boxes[file]
-            elif (ending := _same_ending(file, by_name.get(PurePosixPath(file).name, []))) is not None:
-                matched[file] = self.boxes[ending]
-        if strict and files and not matched:
-            first = next(iter(self.boxes), "nothing")
+            if file in known_files:
+                found[file] = [file]
+                continue
+            own = _parts(file)
+            agreeing: dict[int, list[str]] = defaultdict(list)
+            for known, parts in self._by_name.get(PurePosixPath(file).name, ()):
+                n = _agreement((*above, *own), parts)
+                if n >= min(len(own), len(parts)):
+                    agreeing[n].append(known)
+            if agreeing:
+                found[file] = agreeing[max(agreeing)]
+        return found
+
+    @staticmethod
+    def _of(found: Mapping[str, Sequence[str]], values: Mapping[str, T]) -> dict[str, T]:
+        return {file: values[known[0]] for file, known in found.items() if len(known) == 1 and known[0] in values}
+
+    def _check(self, files: Sequence[str], found: Mapping[str, Sequence[str]]) -> None:
+        if files and not found:
+            first = next(iter((*self.boxes, *self.failures)), "nothing")
             raise InputError(
                 f"detections {self.name}: match no image of SOURCE (the file names {first!r}, SOURCE holds {files[0]!r}); "
                 "paths must be relative to SOURCE"
             )
-        return matched
-
-
-def read_detections(url: str) -> Detections:
-    """Read MegaDetector JSON (1.x) or CSV (`file, category, confidence, x_min, y_min, width, height`, relative).
-
-    Raises:
-        InputError: the file cannot be read, or is neither of the two.
-    """
-    name = PurePosixPath(url).name
-    text = read_user_file(url, "detections")
-    if text.lstrip().startswith("{"):
-        return _from_megadetector(text, name)
-    return _from_csv(text, name)
-
-
-def _from_megadetector(text: str, name: str) -> Detections:
-    try:
-        content = json.loads(text)
-        categories = {str(key): str(value).lower() for key, value in content["detection_categories"].items()}
-        boxes: dict[str, tuple[Detection, ...]] = {}
-        failures: dict[str, str] = {}
-        for entry in content["images"]:
-            file = str(entry["file"]).replace("\\", "/")
-            if entry.get("failure"):
-                failures[file] = str(entry["failure"])
-                continue
-            boxes[file] = tuple(
-                Detection(
-                    detection_id=str(place),
-                    category=categories.get(str(found["category"]), str(found["category"])),
-                    confidence=_number(found.get("conf")),
-                    bbox=_box(found["bbox"]),
+        for file, known in found.items():
+            if len(known) > 1:
+                raise InputError(
+                    f"detections {self.name}: {known[0]!r} and {known[1]!r} both fit {file!r} of SOURCE; "
+                    "paths must be relative to SOURCE"
                 )
-                for place, found in enumerate(entry.get("detections") or ())
+        taken = Counter(known[0] for known in found.values())
+        doubtful = next((known for known, n in taken.items() if n > 1), None)
+        if doubtful is not None:
+            rivals = [file for file, known in found.items() if known[0] == doubtful][:2]
+            raise InputError(
+                f"detections {self.name}: {doubtful!r} fits both {rivals[0]!r} and {rivals[1]!r} of SOURCE; "
+                "paths must be relative to SOURCE"
             )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"detections {name}: not a MegaDetector results file ({type(error).__name__}: {error}); "
-            "it needs `images` and `detection_categories`"
-        ) from error
-    return Detections(name, boxes, failures)
 
 
-def _from_csv(text: str, name: str) -> Detections:
-    reader = csv.DictReader(io.StringIO(text))
-    missing = [column for column in _COLUMNS if column not in (reader.fieldnames or ())]
-    if missing:
-        raise InputError(f"detections {name}: no column {missing[0]!r}; it needs {', '.join(_COLUMNS)}")
-    boxes: dict[str, tuple[Detection, ...]] = {}
-    for row in reader:
-        file = (row["file"] or "").replace("\\", "/")
-        found = Detection(
-            detection_id=str(len(boxes.get(file, ()))),
-            category=(row["category"] or "").strip().lower(),
-            confidence=_number(row["confidence"]),
-            bbox=_box([row[column] for column in _COLUMNS[3:]]),
-        )
-        boxes[file] = (*boxes.get(file, ()), found)
-    return Detections(name, boxes)
+def _parts(path: str) -> tuple[str, ...]:
+    return tuple(part for part in path.split("/") if part not in ("", "."))
 
 
-def _same_ending(file: str, candidates: Sequence[str]) -> str | None:
-    """The one candidate that ends with `file` or that `file` ends with, at a folder's border."""
-    found = [known for known in candidates if known.endswith("/" + file) or file.endswith("/" + known)]
-    return found[0] if len(found) == 1 else None
-
-
-def _number(value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return math.nan
-
-
-def _box(values: Sequence[Any]) -> tuple[float, float, float, float]:
-    if len(values) != 4:
-        raise ValueError(f"a box has 4 numbers, got {len(values)}")
-    x, y, width, height = (_number(value) for value in values)
-    return x, y, width, height
+def _agreement(first: Sequence[str], second: Sequence[str]) -> int:
+    """How many parts agree, counted from the end."""
+    n = 0
+    for one, other in zip(reversed(first), reversed(second)):
+        if one != other:
+            break
+        n += 1
+    return n

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,7 +28,7 @@ from scd_core.identify.package import (
     validated,
     write_spec,
 )
-from scd_core.identify.preprocess import preprocess
+from scd_core.identify.preprocess import decode_size, preprocess
 
 __all__ = ["GalleryNetwork", "add_individual", "pack_gallery", "read_gallery"]
 
@@ -118,6 +119,7 @@ def pack_gallery(
     mean: tuple[float, float, float] | None = None,
     std: tuple[float, float, float] | None = None,
     resize: str | None = None,
+    decode: str | None = None,
     architecture_args: dict[str, Any] | None = None,
 ) -> Package:
     """Write a package of an embedding network and pictures of known individuals.
@@ -149,7 +151,7 @@ def pack_gallery(
         "architecture": architecture,
         "architecture_args": architecture_args or {},
         "labels": list(pictures),
-        "input": chosen_input(architecture, size, mean, std, resize),
+        "input": chosen_input(architecture, size, mean, std, resize, decode),
         "weights_sha256": hashlib.sha256(stored).hexdigest(),
         "embedding": embedding,
         "similarity_scale": scale,
@@ -204,10 +206,16 @@ def add_individual(url: str, name: str, files: Sequence[str | Path]) -> Package:
     found = found[~is_held]
     if not len(found):
         raise InputError(f"gallery: all pictures given of {name} are in the gallery already")
+    old = spec.gallery
     labels = spec.labels if name in spec.labels else (*spec.labels, name)
     classes = torch.cat((model.classes, torch.full((len(found),), labels.index(name))))
     changed = validated(spec.model_dump(mode="json") | {"labels": list(labels)}, "model add-individual")
-    return _write(folder, changed, torch.cat((model.embeddings, found)), classes)
+    written = _write(folder, changed, torch.cat((model.embeddings, found)), classes)
+    if old is not None and old != written.spec.gallery:
+        # Last, when nothing names it any more. One that cannot be removed does no harm.
+        with contextlib.suppress(OSError):
+            (folder / old).unlink()
+    return written
 
 
 def _write(folder: Path, spec: PackageSpec, embeddings: Tensor, classes: Tensor) -> Package:
@@ -234,7 +242,7 @@ def _embed_files(network: nn.Module, spec: PackageSpec, files: Sequence[str | Pa
     for file in files:
         try:
             picture: Image.Image = decode_image(
-                Path(file).read_bytes(), target=None, max_pixels=MediaConfig().max_pixels
+                Path(file).read_bytes(), target=decode_size(spec.input), max_pixels=MediaConfig().max_pixels
             )
         except (OSError, MediaError) as error:
             raise InputError(f"gallery: picture {file} of {name} cannot be read ({error})") from error

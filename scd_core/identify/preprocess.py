@@ -44,9 +44,9 @@ def preprocess(image: Image.Image, spec: InputSpec) -> Tensor:
 def decode_size(spec: InputSpec, crop: tuple[float, float] = (1.0, 1.0)) -> int | None:
     """Shorter side (pixels) to decode a picture at, so that a crop of this relative (width, height) oversamples the input.
 
-    None, the full size, for the rule ``crop``: it is the architecture's own transform, and a decode at reduced scale is not
-    within 1e-3 of that in logits.
+    None, the full size, unless the package asks for `decode` ``reduced``: no decode at reduced scale is within 1e-3 in logits.
+    Always for the rule ``crop``, which is the architecture's own transform.
     """
-    if spec.resize == "crop":
+    if spec.resize == "crop" or spec.decode == "full":
         return None
     return round(OVERSAMPLING * max(spec.size) / max(0.02, min(crop)))

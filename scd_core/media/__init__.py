@@ -4,7 +4,7 @@ from scd_core.media.batches import plan_batches, split_complete
 from scd_core.media.decode import decode_image
 from scd_core.media.describe import describe_objects
 from scd_core.media.fetch import iter_images
-from scd_core.media.groups import assign_events, mark_duplicates
+from scd_core.media.groups import assign_events, mark_clocks, mark_duplicates
 from scd_core.media.listing import list_objects, list_source
 from scd_core.media.manifest import Manifest, find_manifest, read_manifest
 from scd_core.media.metadata import batch_levels
@@ -27,6 +27,7 @@ __all__ = [
     "iter_images",
     "list_objects",
     "list_source",
+    "mark_clocks",
     "mark_duplicates",
     "open_source",
     "plan_batches",

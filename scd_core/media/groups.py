@@ -1,14 +1,21 @@
-"""Relations between media: duplicates by content, and events of frames close in time."""
+"""Relations between media: duplicates by content, clocks that run backwards, and events of frames close in time."""
 
 from __future__ import annotations
 
 import hashlib
+import re
+from collections import defaultdict
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import Any
 
-__all__ = ["assign_events", "mark_duplicates"]
+__all__ = ["assign_events", "mark_clocks", "mark_duplicates"]
+
+_NUMBERED = re.compile(r"(.*?)(\d{3,5})(\.[^.]*)?$")
+_NEXT = 10
+"""Files between two numbers that still count as neighbours: some were deleted."""
 
 
 def mark_duplicates(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -36,6 +43,34 @@ def mark_duplicates(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             }
         marked.append(row)
     return marked
+
+
+def mark_clocks(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Note where a camera's clock runs backwards: of two files that a camera numbered in a row the later is the earlier.
+
+    The time itself is left as it is, since nobody knows which of the two is right. Numbers are those at the end of a name
+    (``IMG_0123.JPG``) in one folder and with one beginning; one that starts again says nothing. Only times from EXIF count.
+
+    Args:
+        rows: rows of the table ``media``.
+
+    Returns:
+        New rows in the same order, with ``clock_doubt`` in words on the file at which the clock went back; else None.
+    """
+    series: dict[tuple[str, str], list[tuple[int, Mapping[str, Any]]]] = defaultdict(list)
+    for row in rows:
+        path = PurePosixPath(row["file"])
+        numbered = _NUMBERED.match(path.name)
+        if numbered and row.get("captured_at") is not None and row.get("captured_at_source") == "exif":
+            series[str(path.parent), numbered[1]].append((int(numbered[2]), row))
+    doubts: dict[str, str] = {}
+    for files in series.values():
+        files.sort(key=lambda one: (one[0], one[1]["file"]))
+        for (number, before), (following, after) in pairwise(files):
+            back = before["captured_at"] - after["captured_at"]
+            if back >= timedelta(seconds=1) and 0 < following - number <= _NEXT:
+                doubts[after["media_id"]] = f"the clock runs backwards: {back} earlier than {before['file']}"
+    return [row | {"clock_doubt": doubts.get(row["media_id"])} for row in rows]
 
 
 def assign_events(rows: list[dict[str, Any]], gap_seconds: float) -> list[dict[str, Any]]:

@@ -16,8 +16,8 @@ from scd_core.reclassify.strategies import mask_crop_box
 
 __all__ = ["reclassify_predictions"]
 
-_CHUNK = 16
-"""Pictures held decoded at once."""
+_CHUNK, _PIXELS = 16, 64_000_000
+"""Most pictures, and pixels, held decoded at once."""
 
 
 def reclassify_predictions(
@@ -81,7 +81,7 @@ def reclassify_predictions(
             results[row["target_id"]] = _failed(row, str(picture), config)
             continue
         pending.append((row, picture))
-        if len(pending) == _CHUNK:
+        if len(pending) == _CHUNK or sum(held.width * held.height for _, held in pending) > _PIXELS:
             flush()
     if pending:
         flush()

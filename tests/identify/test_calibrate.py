@@ -8,20 +8,24 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from PIL import Image
 from typer.testing import CliRunner
 
 from scd_core.errors import InputError
 from scd_core.identify import load_model, read_package
 from scd_core.identify.calibrate import (
+    calibrate_package,
     expected_calibration_error,
     fit_temperature,
     fit_unknown_threshold,
     quality,
     store_calibration,
 )
-from scd_core.scenes import packaged_model, write_scenes
+from scd_core.identify.gallery import pack_gallery
+from scd_core.scenes import packaged_model, preset_world, render, sample_specs, write_scenes
 
 
 @pytest.fixture
@@ -34,6 +38,19 @@ def test_ece_by_hand() -> None:
     right = np.array([True, False, True, True, False])
     expected = 2 / 5 * abs(0.5 - 0.565) + 3 / 5 * abs(2 / 3 - 0.97)
     assert expected_calibration_error(confidence, right, bins=10) == pytest.approx(expected)
+
+
+def test_ece_is_that_of_a_histogram() -> None:
+    """Bins (0, 1/15], ..., (14/15, 1] by pandas, on random confidences and on all edges."""
+    generator = np.random.default_rng(12)
+    confidence = np.concatenate([generator.random(500), np.arange(1, 16) / 15])
+    right = generator.random(len(confidence)) < confidence**2
+    frame = pd.DataFrame({"confidence": confidence, "right": right})
+    edges = np.arange(16) / 15
+    bins = frame.groupby(pd.cut(frame.confidence, edges, right=True, include_lowest=True), observed=True)
+    expected = ((bins.right.mean() - bins.confidence.mean()).abs() * bins.size()).sum() / len(frame)
+    assert expected > 0.05
+    assert expected_calibration_error(confidence, right) == pytest.approx(expected, abs=1e-12)
 
 
 def test_the_temperature_of_overconfident_logits_is_found(package: Path) -> None:
@@ -63,6 +80,23 @@ def test_the_threshold_lets_no_more_unknowns_pass_than_stated(rate: float) -> No
     threshold = fit_unknown_threshold(confidence, rate)
     assert (confidence >= threshold).mean() <= rate
     assert (confidence >= threshold - 0.02).mean() > rate - 1e-9
+
+
+def test_a_model_that_is_sure_of_strangers_has_no_threshold() -> None:
+    with pytest.raises(InputError, match=r"30 of 40 .* probability 1"):
+        fit_unknown_threshold(np.array([1.0] * 30 + [0.5] * 10), 0.1)
+    assert fit_unknown_threshold(np.array([1.0] * 30 + [0.5] * 10), 0.75) == pytest.approx(0.5)
+
+
+def test_all_named_right_is_no_proof_of_certainty(package: Path) -> None:
+    """Ten right of ten: the mean probability is that of Platt's targets, 11 of 12, not 1."""
+    classifier = load_model(str(package))
+    k = len(classifier.names)
+    logits = 5 * torch.eye(k, dtype=torch.float64).repeat(3, 1)[:10]
+    names = [classifier.names[place % k] for place in range(10)]
+    temperature = fit_temperature(classifier, logits, names)
+    shown = classifier.probabilities(logits * (classifier.spec.temperature / temperature)).amax(1)
+    assert shown.numpy() == pytest.approx(11 / 12, abs=1e-3)
 
 
 def test_a_stored_calibration_is_a_new_package_and_the_old_weights(package: Path) -> None:
@@ -104,3 +138,50 @@ def test_the_command_calibrates_on_scenes(package: Path, tmp_path: Path) -> None
     words = next(line.split() for line in result.output.splitlines() if line.strip().startswith("log_loss"))
     assert float(words[2]) < float(words[1])
     assert math.isfinite(float(words[2]))
+
+
+def test_unknown_rate_leaves_each_individual_of_a_gallery_out(tmp_path: Path) -> None:
+    """No picture is labelled `unknown`: the threshold is that of the same pictures without their own individual."""
+    world = preset_world("demo")
+    spec = read_package(str(packaged_model("clean"))).spec
+    files: dict[str, list[Path]] = {}
+    for number, scene in enumerate(sample_specs(world, "audit", 60, 31)):
+        if scene.individual_id is not None:
+            path = tmp_path / "images" / f"{number}.png"
+            path.parent.mkdir(exist_ok=True)
+            Image.fromarray(render(world, scene).image).save(path)
+            files.setdefault(scene.individual_id, []).append(path)
+    names = sorted(name for name, some in files.items() if len(some) >= 5)[:4]
+    assert len(names) == 4
+    pack_gallery(
+        tmp_path / "m", architecture=spec.architecture, weights=packaged_model("clean") / "weights.safetensors",
+        pictures={name: files[name][:2] for name in names}, size=spec.input.size, mean=spec.input.mean, std=spec.input.std,
+        architecture_args=spec.architecture_args,
+    )  # fmt: skip
+    labels = {path.name: name for name in names for path in files[name][2:]}
+    done = calibrate_package(str(tmp_path / "m"), str(tmp_path / "images"), labels, unknown_rate=0.2, device="cpu")
+    classifier = load_model(str(tmp_path / "m"))
+    assert classifier.spec.unknown_threshold == done.unknown_threshold
+    passed = []
+    for file, name in labels.items():
+        with Image.open(tmp_path / "images" / file) as picture:
+            logits = classifier.logits(classifier.preprocess(picture)[None])[0]
+        others = logits[[place for place, label in enumerate(classifier.names) if label != name]]
+        # The best of the others, with the individual's own logit gone.
+        passed.append(float(torch.softmax(others.double() / done.temperature, 0).max()))
+    share = (np.array(passed) >= done.unknown_threshold).mean()
+    assert 0.2 - 1.5 / len(passed) < share <= 0.2
+    assert 0.0 < done.unknown_threshold < 1.0
+
+
+def test_unknown_rate_needs_unknowns_where_there_is_no_gallery(package: Path, tmp_path: Path) -> None:
+    write_scenes(str(tmp_path / "scenes"), world="clean", n_events=12, seed=5, split="audit")
+    with (tmp_path / "scenes" / "labels.csv").open() as handle:
+        labels = {row["file"]: row["individual_id"] for row in csv.DictReader(handle)}
+    before = read_package(str(package)).digest
+    with pytest.raises(InputError, match=r"0 pictures of unknown individuals.*label them `unknown`"):
+        calibrate_package(str(package), str(tmp_path / "scenes" / "images"), labels, unknown_rate=0.1, device="cpu")
+    some = dict(list(labels.items())[:3]) | {"more.jpg": "Nobody we know"}
+    with pytest.raises(InputError, match=r"does not know 'Nobody we know'"):
+        calibrate_package(str(package), str(tmp_path / "scenes" / "images"), some, device="cpu")
+    assert read_package(str(package)).digest == before

@@ -1,14 +1,34 @@
-"""Detections: real MegaDetector files, CSV, broken boxes, and how results find their image."""
+"""Detections: MegaDetector's formats, CSV, Camtrap DP, broken boxes, and how results find their image."""
 
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from scd_core.errors import InputError
-from scd_core.identify.detections import Detection, Detections, read_detections
+from scd_core.identify.detections import Detection, Detections
+from scd_core.identify.detections_read import read_detections
+
+BOX = [0.1, 0.2, 0.3, 0.4]
+CATEGORIES = {"1": "animal", "2": "person", "3": "vehicle"}
+
+
+def megadetector(
+    tmp_path: Path, images: list[dict[str, Any]], categories: dict[str, str] | None = None, **info: Any
+) -> str:
+    path = tmp_path / "md.json"
+    path.write_text(
+        json.dumps({"info": info, "detection_categories": categories or CATEGORIES, "images": images, "extra": [1]})
+    )
+    return str(path)
+
+
+def one(category: str = "1", conf: Any = 0.9, bbox: Any = BOX, **more: Any) -> dict[str, Any]:
+    return {"category": category, "conf": conf, "bbox": bbox, **more}
 
 
 def test_the_real_megadetector_file(photographs: Path) -> None:
@@ -27,33 +47,157 @@ def test_the_jaguar_csv(photographs: Path) -> None:
     assert {box.category for boxes in found.boxes.values() for box in boxes} == {"animal"}
 
 
-def test_failures_and_missing_values(tmp_path: Path) -> None:
-    path = tmp_path / "md.json"
-    box = {"category": "1", "conf": "NaN", "bbox": [0.1, 0.1, 0.2, 0.2]}
+def test_the_real_camtrap_dp(photographs: Path) -> None:
+    folder = photographs / "camtrap_dp"
+    found = read_detections(str(folder / "observations.csv"))
+    matched = found.match(sorted(path.name for path in folder.glob("*.jpg")))
+    assert matched["small_cat.jpg"][0] == Detection("0", "animal", 1.0, (0.1, 0.2, 0.3, 0.4))
+    assert matched["wild_dog_jackal.jpg"][0].bbox == (0.05, 0.15, 0.25, 0.35)
+    assert found == read_detections(str(folder / "datapackage.json"))
+
+
+@pytest.mark.parametrize("version", ["1.4", "1.5", "1.6"])
+def test_versions_of_the_format(tmp_path: Path, version: str) -> None:
+    """1.4 has `max_detection_conf` and lists `detections` of failures as null; later ones need neither."""
+    is_old = version == "1.4"
+    conf = {"max_detection_conf": 0.9} if is_old else {}
+    failed = {"max_detection_conf": None} if is_old else {}
     images = [
-        {"file": "a.jpg", "failure": "Failure image access"},
-        {"file": "b\\c.jpg", "detections": [box]},
-        {"file": "d.jpg"},
+        {"file": "a.jpg", "detections": [one(classifications=[["3", 0.9]])], **conf},
+        {"file": "b.jpg", "detections": [], "failure": None, **conf},
+        {"file": "c.jpg", "failure": "Failure image access", "detections": None, **failed},
+        {"file": "d.jpg", "failure": "Failure inference", **failed},
+        {"file": "e.mp4", "frame_rate": 20, "frames_processed": [0], "detections": [one(frame_number=0)], **conf},
     ]
-    path.write_text(json.dumps({"detection_categories": {"1": "Animal"}, "images": images}))
-    found = read_detections(str(path))
-    assert found.failures == {"a.jpg": "Failure image access"}
-    assert found.boxes["b/c.jpg"][0].problem() == "confidence is not a number"
-    assert found.boxes["d.jpg"] == ()
+    found = read_detections(megadetector(tmp_path, images, format_version=version))
+    assert found.boxes["a.jpg"] == (Detection("0", "animal", 0.9, (0.1, 0.2, 0.3, 0.4)),)
+    assert found.boxes["b.jpg"] == ()
+    assert found.failures == {"c.jpg": "Failure image access", "d.jpg": "Failure inference"}
+    assert found.failed(["x/c.jpg", "a.jpg"]) == {"x/c.jpg": "Failure image access"}
 
 
 @pytest.mark.parametrize(
-    ("bbox", "words"),
-    [((0.5, 0.5, 0.0, 0.2), "no area"), ((1.2, 0.1, 0.3, 0.3), "no area"), ((float("nan"), 0, 1, 1), "finite")],
+    ("entry", "why"),
+    [
+        ({"failure": "Failure image access", "detections": []}, "Failure image access"),
+        ({"failure": "Failure image access", "max_detection_conf": -1, "detections": None}, "Failure image access"),
+        ({"failure": None, "detections": None}, "no detections and no reason"),
+        ({}, "no detections and no reason"),
+        ({"failure": ""}, "no detections and no reason"),
+        ({"failure": True}, "True"),
+    ],
 )
-def test_boxes_that_cannot_be_used_say_why(bbox: tuple[float, float, float, float], words: str) -> None:
-    assert words in str(Detection("0", "animal", 0.9, bbox).problem())
+def test_failures_in_their_spellings(tmp_path: Path, entry: dict[str, Any], why: str) -> None:
+    found = read_detections(megadetector(tmp_path, [{"file": "a.jpg", **entry}]))
+    assert found.failures == {"a.jpg": why}
+    assert found.boxes == {}
+
+
+def test_categories_are_told_by_name_whatever_their_number(tmp_path: Path) -> None:
+    categories = {"0": "Person", "2": "vehicle", "7": "Animal", "9": "human", "5": "empty"}
+    boxes = [one(number) for number in ("7", "0", "9", "2", "5", "33")]
+    found = read_detections(megadetector(tmp_path, [{"file": "a.jpg", "detections": boxes}], categories)).boxes["a.jpg"]
+    assert [box.category for box in found] == ["animal", "person", "person", "vehicle", "empty", "33"]
+    # What the table of categories does not hold may be anybody.
+    assert [box.is_hidden for box in found] == [False, True, True, True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("box", "words"),
+    [
+        (one(conf="NaN"), "confidence is not a number"),
+        (one(conf=None), "confidence is not a number"),
+        (one(conf=math.nan), "confidence is not a number"),
+        ({"category": "1", "bbox": BOX}, "confidence is not a number"),
+        ({"category": "1", "conf": 0.9}, "not finite"),
+        (one(bbox=None), "not finite"),
+        (one(bbox=[0.1, 0.2, 0.3]), "not finite"),
+        (one(bbox=[0.1, "NaN", 0.3, 0.4]), "not finite"),
+        (one(bbox=[0.1, 0.2, 0, 0.4]), "no area"),
+        (one(bbox=[0.1, 0.2, -0.3, 0.4]), "no area"),
+        (one(bbox=[1.0, 0.2, 0.3, 0.4]), "no area"),
+        (one(bbox=[512, 384, 200, 100]), "no area"),
+    ],
+)
+def test_a_box_that_cannot_be_used_says_why_and_keeps_its_place(
+    tmp_path: Path, box: dict[str, Any], words: str
+) -> None:
+    found = read_detections(megadetector(tmp_path, [{"file": "a.jpg", "detections": [box, one()]}])).boxes["a.jpg"]
+    assert words in str(found[0].problem())
+    assert [one.detection_id for one in found] == ["0", "1"]
+    assert found[1].problem() is None
 
 
 def test_a_box_over_the_border_is_cut_to_the_image() -> None:
     box = Detection("0", "animal", 0.9, (-0.1, 0.8, 0.5, 0.5))
     assert box.problem() is None
     assert box.clipped() == pytest.approx((0.0, 0.8, 0.4, 0.2))
+
+
+def test_an_image_named_twice_is_refused_unless_it_says_the_same(tmp_path: Path) -> None:
+    same = [{"file": "C1\\a.jpg", "detections": [one()]}, {"file": "./C1/a.jpg", "detections": [one()]}]
+    assert set(read_detections(megadetector(tmp_path, same)).boxes) == {"C1/a.jpg"}
+    other = [*same, {"file": "C1/a.jpg", "detections": [one(conf=0.5)]}]
+    with pytest.raises(InputError, match=r"C1/a\.jpg.*twice"):
+        read_detections(megadetector(tmp_path, other))
+
+
+def test_species_instead_of_animals_are_refused_with_their_name(tmp_path: Path) -> None:
+    images = [{"file": "a.jpg", "detections": [one("1")]}]
+    with pytest.raises(InputError, match=r"'jaguar'.*animal, person and vehicle"):
+        read_detections(megadetector(tmp_path, images, {"1": "jaguar"}))
+    # A night of persons alone is fine.
+    assert read_detections(megadetector(tmp_path, images, {"1": "person"})).boxes["a.jpg"][0].is_hidden
+
+
+def test_csv_with_numbers_for_categories_empty_lines_and_windows_paths(tmp_path: Path) -> None:
+    lines = [
+        "file,category,confidence,x_min,y_min,width,height,remark",
+        r"C1\IMG 1.JPG,1,0.9,0.1,0.2,0.3,0.4,",
+        r"C1\IMG 1.JPG,2,,0.5,0.2,0.3,0.4,no confidence",
+        "C1/IMG_2.JPG,,,,,,,nothing found",
+        "C1/IMG_3.JPG,animal,0.8,left,0.2,0.3,0.4,",
+        "C1/IMG_4.JPG,animal,0.8",
+        "",
+    ]
+    path = tmp_path / "d.csv"
+    path.write_text("\ufeff" + "\r\n".join(lines), encoding="utf-8")
+    found = read_detections(str(path)).boxes
+    assert [(box.detection_id, box.category) for box in found["C1/IMG 1.JPG"]] == [("0", "animal"), ("1", "person")]
+    assert math.isnan(found["C1/IMG 1.JPG"][1].confidence)
+    assert found["C1/IMG_2.JPG"] == ()
+    assert "finite" in str(found["C1/IMG_3.JPG"][0].problem())
+    assert "finite" in str(found["C1/IMG_4.JPG"][0].problem())
+
+
+def test_camtrap_dp_of_persons_blanks_and_boxes_without_probability(tmp_path: Path) -> None:
+    (tmp_path / "media.csv").write_text("mediaID,filePath\nm1,C1/a.jpg\nm2,C1/b.jpg\nm3,C1/c.jpg\nm4,C1/d.jpg\n")
+    head = "observationID,mediaID,observationType,classificationProbability,bboxX,bboxY,bboxWidth,bboxHeight"
+    lines = [
+        head,
+        "o1,m1,animal,0.75,0.1,0.2,0.3,0.4",
+        "o2,m1,human,,0.5,0.5,0.2,0.2",
+        "o3,m2,blank,,,,,",
+        "o4,m3,human,,,,,",
+        "o5,m4,animal,,,,,",
+        "o6,,animal,,,,,",
+    ]
+    (tmp_path / "observations.csv").write_text("\n".join(lines) + "\n")
+    found = read_detections(str(tmp_path / "observations.csv")).boxes
+    assert found["C1/a.jpg"] == (
+        Detection("0", "animal", 0.75, (0.1, 0.2, 0.3, 0.4)),
+        Detection("1", "person", 1.0, (0.5, 0.5, 0.2, 0.2)),
+    )
+    assert found["C1/b.jpg"] == ()
+    # A person somewhere in the picture hides it whole; an animal somewhere says nothing of where.
+    assert found["C1/c.jpg"][0].is_hidden and found["C1/c.jpg"][0].place_problem()
+    assert "C1/d.jpg" not in found
+    (tmp_path / "observations.csv").write_text(f"{head}\no1,m9,animal,0.75,0.1,0.2,0.3,0.4\n")
+    with pytest.raises(InputError, match=r"m9 is not in media\.csv"):
+        read_detections(str(tmp_path / "observations.csv"))
+    (tmp_path / "media.csv").unlink()
+    with pytest.raises(InputError, match=r"media\.csv.*no such file"):
+        read_detections(str(tmp_path / "observations.csv"))
 
 
 def boxes(*files: str) -> Detections:
@@ -68,11 +212,33 @@ def test_equal_file_names_in_different_folders_do_not_swap_boxes() -> None:
     }
 
 
-def test_results_made_one_folder_higher_are_found() -> None:
-    assert set(boxes("card/C1/IMG_1.JPG").match(["C1/IMG_1.JPG"])) == {"C1/IMG_1.JPG"}
-    assert set(boxes("IMG_1.JPG").match(["C1/IMG_1.JPG"])) == {"C1/IMG_1.JPG"}
-    # A bare name that fits two folders fits neither.
-    assert boxes("a/IMG_1.JPG", "b/IMG_1.JPG").match(["IMG_1.JPG"], strict=False) == {}
+@pytest.mark.parametrize(
+    ("known", "file", "source"),
+    [
+        ("card/C1/IMG_1.JPG", "C1/IMG_1.JPG", ""),
+        ("IMG_1.JPG", "C1/IMG_1.JPG", ""),
+        ("/mnt/archive/card/C1/IMG_1.JPG", "C1/IMG_1.JPG", "/data/card"),
+        ("C:/cards/C1/IMG_1.JPG", "C1/IMG_1.JPG", "s3://bucket/cards"),
+        ("s3://bucket/cards/C1/IMG_1.JPG", "C1/IMG_1.JPG", "s3://bucket/cards"),
+    ],
+)
+def test_results_made_elsewhere_are_found(known: str, file: str, source: str) -> None:
+    assert set(boxes(known).match([file], source=source)) == {file}
+
+
+def test_the_folder_of_source_decides_between_equal_names() -> None:
+    found = boxes("card1/IMG_1.JPG", "card2/IMG_1.JPG")
+    matched = found.match(["IMG_1.JPG"], source="/data/card2")
+    assert matched["IMG_1.JPG"][0].detection_id == "card2/IMG_1.JPG"
+    assert found.match(["IMG_1.JPG"], strict=False, source="/data/elsewhere") == {}
+
+
+def test_a_bare_name_never_decides_between_folders() -> None:
+    """Both ways: two results for one image, and one result for two images, refused with the names."""
+    with pytest.raises(InputError, match=r"a/IMG_1\.JPG.*b/IMG_1\.JPG.*both fit 'IMG_1\.JPG'"):
+        boxes("a/IMG_1.JPG", "b/IMG_1.JPG").match(["IMG_1.JPG"])
+    with pytest.raises(InputError, match=r"'IMG_1\.JPG' fits both 'C1/IMG_1\.JPG' and 'C2/IMG_1\.JPG'"):
+        boxes("IMG_1.JPG").match(["C1/IMG_1.JPG", "C2/IMG_1.JPG"])
 
 
 def test_results_of_other_images_are_refused_with_both_names() -> None:
@@ -80,7 +246,17 @@ def test_results_of_other_images_are_refused_with_both_names() -> None:
         boxes("x.jpg").match(["y.jpg"])
 
 
-@pytest.mark.parametrize("content", ["{}", "{broken", "file,category\n", '{"images": [{"file": "a"}]}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{}",
+        "{broken",
+        "file,category\n",
+        '{"images": [{"file": "a"}]}',
+        "[]",
+        '{"detection_categories": {}, "images": [{}]}',
+    ],
+)
 def test_other_files_are_refused_in_one_line(tmp_path: Path, content: str) -> None:
     (tmp_path / "d").write_text(content)
     with pytest.raises(InputError) as caught:

@@ -92,6 +92,56 @@ def test_an_individual_is_added_without_forgetting(package: Path, pictures: dict
     itself = after.logits(_batch(after, pictures[name][:1]))[0]
     assert after.names[int(itself.argmax())] == name
     assert float(itself.max()) == pytest.approx(16, abs=1e-3)
+    # The gallery before is gone, and nothing else was left behind.
+    kept = {"model.json", "weights.safetensors", read_package(str(package)).spec.gallery}
+    assert {path.name for path in package.iterdir()} == kept
+
+
+def test_a_package_is_whole_when_adding_fails_half_way(
+    package: Path, pictures: dict[str, list[Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new gallery is written, model.json is not: the package is the old one, and the next try mends it."""
+    from scd_core.identify import gallery
+
+    digest = read_package(str(package)).digest
+    name = list(pictures)[4]
+
+    def refuse(*_: object) -> None:
+        raise InputError("no space left")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(gallery, "write_spec", refuse)
+        with pytest.raises(InputError, match="no space"):
+            add_individual(str(package), name, pictures[name][:2])
+    assert read_package(str(package)).digest == digest
+    assert add_individual(str(package), name, pictures[name][:2]).spec.labels[-1] == name
+    assert len(list(package.iterdir())) == 3
+
+
+def test_one_picture_of_each_individual_is_enough(tmp_path: Path, pictures: dict[str, list[Path]]) -> None:
+    spec = read_package(str(packaged_model("clean"))).spec
+    one_each = {name: files[:1] for name, files in pictures.items()}
+    pack_gallery(
+        tmp_path / "m", architecture=spec.architecture, weights=packaged_model("clean") / "weights.safetensors",
+        pictures=one_each, size=spec.input.size, mean=spec.input.mean, std=spec.input.std,
+        architecture_args=spec.architecture_args,
+    )  # fmt: skip
+    classifier = load_model(str(tmp_path / "m"))
+    held = _batch(classifier, [files[0] for files in pictures.values()])
+    assert classifier.logits(held).argmax(1).tolist() == list(range(len(pictures)))
+    # Left out, an individual of one picture has the least similarity there is; nothing is not finite.
+    assert bool(torch.isfinite(classifier.logits(held, leave_out_equal=True)).all())
+
+
+def test_two_equal_individuals_are_refused_by_both_names(tmp_path: Path, pictures: dict[str, list[Path]]) -> None:
+    spec = read_package(str(packaged_model("clean"))).spec
+    first = next(iter(pictures.values()))
+    with pytest.raises(InputError, match=r"picture of Bela is equal to one of Ada.*same name"):
+        pack_gallery(
+            tmp_path / "m", architecture=spec.architecture, weights=packaged_model("clean") / "weights.safetensors",
+            pictures={"Ada": first[:1], "Bela": first[:2]}, size=spec.input.size, architecture_args=spec.architecture_args,
+        )  # fmt: skip
+    assert not (tmp_path / "m" / "model.json").exists()
 
 
 def test_equal_individuals_and_known_pictures_are_told(package: Path, pictures: dict[str, list[Path]]) -> None:

@@ -7,14 +7,17 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image, ImageOps
-from torchvision import models
+from torchvision import models, transforms
 
+from scd_core.identify import load_model
 from scd_core.identify.architectures import build_network, default_input
 from scd_core.identify.package import InputSpec
 from scd_core.identify.preprocess import decode_size, preprocess
 from scd_core.media.decode import decode_image
 
 FILES = ("southwest/IMAG0004_cougar.JPG", "southwest/2021-07-24_SYFR0655_coyote.JPG", "jaguar")
+LARGE = ("southwest/2021-05-28_SYFR0041_deer.JPG", "southwest/2021-12-07_12080069_rabbit.JPG")
+"""12 and 8 megapixels."""
 TORCHVISION = ("mobilenet_v3_small", "efficientnet_b0", "regnet_y_400mf", "swin_t", "vit_b_16", "shufflenet_v2_x1_0")
 """Bilinear and bicubic, resize 232, 236, 238 and 256."""
 TIMM = ("resnet18.a1_in1k", "mobilenetv3_small_100.lamb_in1k", "tf_efficientnet_lite0.in1k", "vit_tiny_patch16_224")
@@ -56,10 +59,52 @@ def test_the_rule_crop_is_timms_own(name: str, photographs: Path) -> None:
     _agree(f"timm/{name}", timm.data.create_transform(**config, is_training=False), photographs)
 
 
-def test_a_reduced_decode_really_differs(photographs: Path) -> None:
-    """Guards the test above: at a reduced scale the same rule does not agree to 1e-5."""
-    spec = InputSpec(**default_input("torchvision/mobilenet_v3_small") | {"resize": "crop"})
-    data = _files(photographs)[0].read_bytes()
-    full = preprocess(decode_image(data, target=None, max_pixels=10**9), spec)
-    reduced = preprocess(decode_image(data, target=3 * 256, max_pixels=10**9), spec)
-    assert float((full - reduced).abs().max()) > 1e-3
+def test_the_rule_stretch_is_resize_on_twelve_megapixels(photographs: Path, mobilenet: Path) -> None:
+    """With trained weights: what random ones say hardly depends on the picture."""
+    classifier = load_model(str(mobilenet))
+    spec = classifier.spec.input
+    assert (spec.resize, spec.decode) == ("stretch", "full")
+    transform = transforms.Compose(
+        [transforms.Resize(spec.size), transforms.ToTensor(), transforms.Normalize(spec.mean, spec.std)]
+    )
+    for name in LARGE:
+        path = photographs / name
+        with Image.open(path) as opened:
+            assert opened.width * opened.height > 8_000_000
+            expected = transform(ImageOps.exif_transpose(opened).convert("RGB"))
+        picture = decode_image(path.read_bytes(), target=decode_size(spec), max_pixels=10**9)
+        with torch.inference_mode():
+            wanted = classifier.model(expected[None])
+        torch.testing.assert_close(classifier.logits(classifier.preprocess(picture)[None]), wanted, atol=1e-3, rtol=0)
+
+
+def test_the_rule_pad_is_resize_and_pad(photographs: Path) -> None:
+    spec = InputSpec(**default_input("torchvision/mobilenet_v3_small") | {"resize": "pad"})
+    path = photographs / LARGE[0]
+    with Image.open(path) as opened:
+        upright = ImageOps.exif_transpose(opened).convert("RGB")
+    height, width = spec.size
+    inner = transforms.Resize((round(upright.height * width / upright.width), width))(upright)
+    above = (height - inner.height) // 2
+    fill = tuple(round(255 * value) for value in spec.mean)
+    padded = transforms.Pad((0, above, 0, height - inner.height - above), fill)(inner)
+    expected = transforms.Compose([transforms.ToTensor(), transforms.Normalize(spec.mean, spec.std)])(padded)
+    got = preprocess(decode_image(path.read_bytes(), target=decode_size(spec), max_pixels=10**9), spec)
+    torch.testing.assert_close(got, expected, atol=1e-5, rtol=0)
+
+
+def test_a_reduced_decode_is_asked_for_and_really_differs(photographs: Path, mobilenet: Path) -> None:
+    """Guards the tests above: the option is off by default, because at a reduced scale logits differ by far more than 1e-3."""
+    classifier = load_model(str(mobilenet))
+    full = classifier.spec.input
+    reduced = full.model_copy(update={"decode": "reduced"})
+    assert decode_size(full) is None
+    assert decode_size(full.model_copy(update={"resize": "crop", "decode": "reduced"})) is None
+    inputs = [
+        preprocess(
+            decode_image((photographs / LARGE[0]).read_bytes(), target=decode_size(spec), max_pixels=10**9), spec
+        )
+        for spec in (full, reduced)
+    ]
+    one, other = classifier.logits(torch.stack(inputs))
+    assert 1e-2 < float((one - other).abs().max()) < 1.0

@@ -23,6 +23,7 @@ from scd_core.audit.report.draw import (
 from scd_core.audit.report.queries import Row
 from scd_core.audit.report.words import STRATEGY_WORDS, moment
 from scd_core.config import MediaConfig
+from scd_core.identify.hidden import blank, boxes_from_columns
 from scd_core.media import MediaError, iter_images
 
 __all__ = ["Example", "Picture", "load_examples", "shared_out"]
@@ -121,7 +122,10 @@ def shared_out(wanted: Iterable[Sequence[str]]) -> list[str]:
 def _images(
     rows: Sequence[Row], sources: Mapping[str, str], config: MediaConfig
 ) -> Iterator[tuple[Row, Image.Image | MediaError]]:
-    """Rows with their frames, in order; neighbours of one SOURCE are fetched together, ahead of the drawing."""
+    """Rows with their frames, in order; neighbours of one SOURCE are fetched together, ahead of the drawing.
+
+    Persons and vehicles are filled with grey here, before anything is drawn, cut or made small.
+    """
     failures: dict[str, str] = {}
     for source, neighbours in groupby(rows, lambda row: sources.get(row["batch_key"]) or _storage_root(row["uri"])):
         part = list(neighbours)
@@ -129,7 +133,8 @@ def _images(
         try:
             if source not in failures:
                 for item, image in iter_images(part, source, config, target_for=_DECODED_SIDE):
-                    yield dict(item), image
+                    hidden = boxes_from_columns(item["hidden_boxes"])
+                    yield dict(item), image if isinstance(image, MediaError) else blank(image, hidden)
                     n_done += 1
         except Exception as error:  # noqa: BLE001 - whatever a storage raises, the page is worth having without its pictures
             # Storage that does not answer is asked once, not once for each picture.

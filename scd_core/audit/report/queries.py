@@ -183,7 +183,7 @@ def history_rows(connection: duckdb.DuckDBPyConnection, slice_ids: list[str]) ->
 
 
 def example_rows(connection: duckdb.DuckDBPyConnection, media_ids: list[str]) -> list[Row]:
-    """Everything that a picture of an example needs: the verdict, the medium, the box, the mask; newest run only."""
+    """Everything that a picture of an example needs: the verdict, the medium, the boxes, the mask; newest run only."""
     return query(
         connection,
         """
@@ -192,6 +192,11 @@ def example_rows(connection: duckdb.DuckDBPyConnection, media_ids: list[str]) ->
         ),
         frames AS (SELECT * FROM media WHERE media_id IN (SELECT unnest($media))),
         shown AS (SELECT * FROM predictions WHERE media_id IN (SELECT unnest($media))),
+        -- Of all runs, so that one without detections shows nobody that another one hides.
+        persons AS (
+            SELECT media_id, flatten(list(hidden_boxes)) AS hidden_boxes FROM predictions
+            WHERE media_id IN (SELECT unnest($media)) AND len(hidden_boxes) > 0 GROUP BY media_id
+        ),
         maps AS (
             SELECT batch_key, target_id, any_value(mask_png) AS mask_png, any_value(ssr_probability) AS ssr_probability
             FROM masks WHERE media_id IN (SELECT unnest($media)) AND mask_status = 'ok' AND contrast_id IS NULL
@@ -202,10 +207,12 @@ def example_rows(connection: duckdb.DuckDBPyConnection, media_ids: list[str]) ->
             wanted.is_recovered, wanted.is_broken, wanted.cause_evidence, wanted.suspicion_reasons, wanted.camera_id,
             wanted.captured_at, wanted.is_infrared, wanted.background_reliance,
             frames.uri, frames.file, frames.etag, frames.size_bytes, frames.version_id, frames.width, frames.height,
-            shown.bbox_x_min, shown.bbox_y_min, shown.bbox_width, shown.bbox_height, maps.mask_png, maps.ssr_probability
+            shown.bbox_x_min, shown.bbox_y_min, shown.bbox_width, shown.bbox_height, persons.hidden_boxes,
+            maps.mask_png, maps.ssr_probability
         FROM wanted
         JOIN frames USING (batch_key, media_id)
         JOIN shown USING (batch_key, target_id)
+        LEFT JOIN persons ON persons.media_id = wanted.media_id
         LEFT JOIN maps USING (batch_key, target_id)
         """,
         {"media": media_ids},
