@@ -40,6 +40,7 @@ STRATEGIES = (
     "early_blur", "early_mean", "early_background", "early_inside", "early_removed", "late",
     "mask_crop", "box_crop", "wide_crop", "away_crop", "center_crop",
 )  # fmt: skip
+PARTS = "scenes", "photographs", "vit"
 FUSED, CONTROL = "fused", "center_crop"
 COLUMNS = ("pictures", "strategy", "n_errors", "recovered", "n_right", "broken")
 VIT_COLUMNS = ("pool", "trained", "shown", "n", "accuracy_known", "accuracy_new")
@@ -109,20 +110,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark; see the module."""
     parser = options(str(__doc__).splitlines()[0])
     parser.add_argument("--events", type=int, default=80, help="bursts of scenes per seed")
-    parser.add_argument("--part", choices=("all", "scenes", "photographs", "vit"), default="all", help="what to run")
+    parser.add_argument("--part", nargs="+", choices=PARTS, default=PARTS, help="what to run")
     args = parser.parse_args(arguments)
     report = Report("reclassify", resolve_device(args.device))
     seeds = args.seed[:1] if args.quick else args.seed
-    report.notes["seeds"] = f"scenes of seeds {', '.join(str(1000 + seed) for seed in seeds)}"
-    if args.part in ("all", "scenes"):
+    if "scenes" in args.part:
         _scenes(report, seeds, 40 if args.quick else args.events)
-    if args.part in ("all", "photographs"):
+    if "photographs" in args.part:
         _photographs(report, seeds, is_quick=args.quick)
-    if args.part in ("all", "vit"):
+    if "vit" in args.part:
         _vit(report, args)
-    report.show(COLUMNS, "recovered and broken", [row for row in report.rows if "strategy" in row])
-    if any("pool" in row for row in report.rows):
-        report.show(VIT_COLUMNS, "vision transformers", [row for row in report.rows if "pool" in row])
+    for columns, title, key in ((COLUMNS, "recovered and broken", "strategy"), (VIT_COLUMNS, "transformers", "pool")):
+        if rows := [row for row in report.rows if key in row]:
+            report.show(columns, title, rows)
     report.finish(args.json)
 
 
@@ -134,7 +134,10 @@ def _scenes(report: Report, seeds: Sequence[int], n_events: int) -> None:
         drawn = scene_cases(classifier, n_events, 1000 + seed)
         cases, maps = cases + drawn, maps + joint_maps(classifier, drawn, seed)
         report.progress(f"masks of {len(drawn)} scenes, seed {1000 + seed}")
-    report.notes["scenes"] = "world demo, model shortcut; boxes are the animals' true ones, as a detector would give"
+    report.notes["scenes"] = (
+        f"world demo, model shortcut, {n_events} bursts of each seed {', '.join(str(1000 + seed) for seed in seeds)}; "
+        "boxes are the animals' true ones, as a detector would give"
+    )
     for use_boxes, name, suffix in ((True, "scenes", ""), (False, "scenes, no boxes", "_no_boxes")):
         outcomes = outcomes_of(classifier, cases, maps, use_boxes=use_boxes)
         fused = _tally(report, classifier, name, cases, outcomes, "shortcut")

@@ -210,7 +210,7 @@ class ReclassifyConfig(Settings):
             "center_crop",
         ),
         description="strategies run on every masked prediction; early_inside and box_crop apply only where the animal's "
-        "box is known, early_removed, wide_crop and away_crop only where it is not",
+        "box is known, early_removed and away_crop only where it is not",
     )
     crop_mass: Fraction = Field(0.5, description="share of the mask's mass that the crop must hold")
     crop_margin: float = Field(0.15, ge=0, description="margin added around the mask's box, as a share of its side")
@@ -219,14 +219,12 @@ class ReclassifyConfig(Settings):
         gt=0,
         description="smallest side of a crop (pixels of the picture per pixel of the network's input); less shows no new detail",
     )
-    max_sure: Fraction = Field(
-        0.9, description="probability from which a picture's name is not put to a closer look, where no box is known"
-    )
+    max_sure: Fraction = Field(0.9, description="probability from which a picture's name is not put to a closer look")
     min_gain: float = Field(
         1.0,
         ge=0,
-        description="lead over the old name that another name needs in the mean log-probability of the picture and its "
-        "closer view, where no box is known",
+        description="lead over the old name that another name needs in the mean log-probability of the picture (a "
+        "quarter) and its closer view (three quarters)",
     )
     min_agreement: Fraction = Field(
         0.6,

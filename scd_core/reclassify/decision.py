@@ -16,13 +16,13 @@ COUNTERFACTUAL = "early_inside"
 """The view that takes away evidence which is no part of the animal."""
 
 CROPS = ("mask_crop", "box_crop")
-"""Views that show the animal larger, where its box is known."""
+"""Views that show the animal larger; the closer look takes the first that there is."""
 
 REMOVED, AWAY = "early_removed", "away_crop"
 """What stands in for the counterfactual and the crops where no box is known: all evidence taken away, and a crop beside it."""
 
 WIDER = "wide_crop"
-"""What must bear out the name of a closer view where no box is known."""
+"""What must bear out the name of a closer view."""
 
 _PICTURE = 0.25
 """Weight of the whole picture beside its closer view."""
@@ -56,10 +56,10 @@ def decide(original: Tensor, views: Mapping[str, Tensor], config: ReclassifyConf
       for the animal's own marks then shows no marks, and a network asked about nothing says something: so the two must be
       sure of their name, by `min_agreement`.
 
-    *Does a closer look tell another name?* Asked where no box is known, the picture is not sure of its name, and the
-    first question changed nothing. The picture and the crop speak together, the crop with three times the weight; another
-    name must lead by `min_gain`, and the wider crop must put it before the old one too. A crop shows more detail, but at a
-    size that the network knows less, and a sure crop may be sure of a fragment.
+    *Does a closer look tell another name?* Asked where the picture is not sure of its name and the first question changed
+    nothing. The picture and the mask's crop speak together, the crop with three times the weight; another name must lead
+    by `min_gain`, and the wider crop must put it before the old one too. A crop shows more detail, but at a size that the
+    network knows less, and a sure crop may be sure of a fragment.
 
     Views that keep only the evidence of the old name (early masking, late masking) are for the record: they say how far
     that evidence goes, and can hardly name another.
@@ -69,50 +69,48 @@ def decide(original: Tensor, views: Mapping[str, Tensor], config: ReclassifyConf
         views: strategy -> (K,) calibrated probabilities; controls left out.
         config: `max_sure`, `min_gain`, `min_agreement`.
     """
-    inside = views.get(COUNTERFACTUAL)
+    before = int(original.argmax())
     crops = [views[strategy] for strategy in CROPS if strategy in views]
-    if inside is not None:
-        without = "the picture without the evidence outside the animal"
-        if crops:
-            look = "the closer view" if len(crops) == 1 else "the closer views together"
-            return _two_witnesses(original, (without, inside), (look, _together(crops)), 0.0)
-        name = int(inside.argmax())
-        told = "the picture" if name == int(original.argmax()) else without
-        return Decision(name, float(inside.max()), f"{told} says so ({float(inside.max()):.2f}); no closer view")
-    if REMOVED in views and AWAY in views:
-        removed = "the picture without the evidence", views[REMOVED]
-        found = _two_witnesses(original, removed, ("a crop beside it", views[AWAY]), config.min_agreement)
-        if found.index != int(original.argmax()):
-            return found
-    return _closer_look(original, crops, views.get(WIDER), config)
+    if (inside := views.get(COUNTERFACTUAL)) is not None:
+        first = "the picture without the evidence outside the animal", inside
+        if not crops:
+            name = int(inside.argmax())
+            told = "the picture" if name == before else first[0]
+            return Decision(name, float(inside.max()), f"{told} says so ({float(inside.max()):.2f}); no closer view")
+        look = "the closer view" if len(crops) == 1 else "the closer views together"
+        found = _two_witnesses(original, first, (look, _together(crops)), 0.0)
+    elif REMOVED in views and AWAY in views:
+        first, second = ("the picture without the evidence", views[REMOVED]), ("a crop beside it", views[AWAY])
+        found = _two_witnesses(original, first, second, config.min_agreement)
+    else:
+        found = None
+    if found is not None:
+        return found
+    return _closer_look(original, crops[0] if crops else None, views.get(WIDER), config)
 
 
-def _two_witnesses(original: Tensor, first: tuple[str, Tensor], second: tuple[str, Tensor], least: float) -> Decision:
+def _two_witnesses(
+    original: Tensor, first: tuple[str, Tensor], second: tuple[str, Tensor], least: float
+) -> Decision | None:
     """Another name where two witnesses, each with what it is called, agree on it against the old one."""
     before = int(original.argmax())
     together = _together([first[1], second[1]])
     name = int(together.argmax())
-    said = " and ".join(f"{words} ({float(witness[name]):.2f})" for words, witness in (first, second))
-    if name == before:
-        return Decision(name, float(together[name]), f"{said} say so too")
     agree = all(float(witness[name]) > float(witness[before]) for _, witness in (first, second))
-    if agree and float(together[name]) >= least:
-        return Decision(name, float(together[name]), f"{said} agree against the picture")
-    return Decision(
-        before,
-        float(original[before]),
-        f"the picture says so ({float(original[before]):.2f}); {first[0]} and {second[0]} differ",
-    )
+    if not agree or float(together[name]) < least:
+        return None
+    said = " and ".join(f"{words} ({float(witness[name]):.2f})" for words, witness in (first, second))
+    return Decision(name, float(together[name]), f"{said} agree against the picture")
 
 
-def _closer_look(original: Tensor, crops: Sequence[Tensor], wider: Tensor | None, config: ReclassifyConfig) -> Decision:
+def _closer_look(original: Tensor, crop: Tensor | None, wider: Tensor | None, config: ReclassifyConfig) -> Decision:
     """The picture and its closer view together, against the picture alone."""
     before, sure = int(original.argmax()), float(original.max())
-    if not crops:
+    if crop is None:
         return Decision(before, sure, f"the picture says so ({sure:.2f}); no closer view")
     if sure >= config.max_sure:
         return Decision(before, sure, f"the picture is sure ({sure:.2f})")
-    together = _together([original, _together(crops)], (_PICTURE, 1 - _PICTURE))
+    together = _together([original, crop], (_PICTURE, 1 - _PICTURE))
     name = int(together.argmax())
     if name == before:
         return Decision(before, sure, f"the picture ({sure:.2f}) and the closer view together say so")

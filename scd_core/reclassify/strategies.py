@@ -135,8 +135,6 @@ def mask_crop(classifier: Classifier, sight: Sight, config: ReclassifyConfig) ->
 
 def wide_crop(classifier: Classifier, sight: Sight, config: ReclassifyConfig) -> View | NotApplicable:
     """The crop of `mask_crop` with more of the evidence in it: what a name must outlast that rests on a fragment."""
-    if sight.box is not None:
-        return _HAS_BOX
     wider = config.model_copy(update={"crop_mass": min(1.0, config.crop_mass + WIDE_MASS)})
     return _cropped(classifier, sight.picture, _mask_crop_box(classifier, sight, wider))
 

@@ -46,9 +46,9 @@ def test_the_wider_crop_must_bear_the_name_out() -> None:
 
 
 def test_crops_speak_together_so_one_can_veto_the_other() -> None:
-    views = {"mask_crop": p(0.05, 0.95), "box_crop": p(0.95, 0.05)}
-    assert decide(p(0.6, 0.4), views, CONFIG).index == 0
-    assert decide(p(0.6, 0.4), views | {"box_crop": p(0.1, 0.9)}, CONFIG).index == 1
+    views = {"early_inside": p(0.3, 0.7), "mask_crop": p(0.1, 0.9), "box_crop": p(0.95, 0.05)}
+    assert decide(p(0.95, 0.05), views, CONFIG).index == 0
+    assert decide(p(0.95, 0.05), views | {"box_crop": p(0.2, 0.8)}, CONFIG).index == 1
 
 
 def test_without_a_box_the_picture_without_evidence_and_the_crop_beside_it_must_agree_and_be_sure() -> None:
@@ -58,6 +58,12 @@ def test_without_a_box_the_picture_without_evidence_and_the_crop_beside_it_must_
     assert decide(before, {"early_removed": told, "away_crop": p(0.5, 0.4, 0.1)}, CONFIG).index == 0
     assert decide(before, {"early_removed": unsure, "away_crop": unsure}, CONFIG).index == 0
     assert "beside it" in decide(before, {"early_removed": told, "away_crop": told}, CONFIG).reason
+
+
+def test_an_unsure_picture_gets_a_closer_look_where_the_box_is_known_as_well() -> None:
+    views = {"early_inside": p(0.55, 0.45), "box_crop": p(0.6, 0.4), "mask_crop": p(0.1, 0.9), "wide_crop": p(0.3, 0.7)}
+    assert decide(p(0.6, 0.4), views, CONFIG).index == 1
+    assert decide(p(0.6, 0.4), views | {"wide_crop": p(0.7, 0.3)}, CONFIG).index == 0
 
 
 def test_where_the_box_is_known_its_witnesses_decide_alone() -> None:

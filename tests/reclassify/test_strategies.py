@@ -57,19 +57,24 @@ def test_early_removed_changes_all_evidence_and_nothing_else(shortcut: Classifie
     assert not changed.any()
 
 
-def test_the_wide_crop_holds_the_mask_crop_and_more(shortcut: Classifier) -> None:
+def test_the_wide_crop_holds_a_fifth_more_of_the_evidence(shortcut: Classifier) -> None:
     mask = np.random.default_rng(3).random((120, 160)).astype(np.float32) ** 12 + 4 * patch(
         slice(20, 50), slice(90, 130)
     )
-    seen, config = sight(shortcut, mask, None), ReclassifyConfig(crop_min_pixels=0.2)
+    seen, config = sight(shortcut, mask, None), ReclassifyConfig(crop_min_pixels=0.2, crop_margin=0)
     views = [STRATEGIES[name](shortcut, seen, config) for name in ("mask_crop", "wide_crop")]
-    crops = [view.crop for view in views if isinstance(view, View) and view.crop is not None]
-    (x, y, width, height), (left, top, wide, tall) = crops
-    assert left <= x and top <= y and left + wide >= x + width and top + tall >= y + height
-    assert wide * tall > width * height
+    held, areas = [], []
+    for view in views:
+        assert isinstance(view, View) and view.crop is not None
+        x, y, width, height = view.crop
+        part = mask[int(y * 120) : round((y + height) * 120), int(x * 160) : round((x + width) * 160)]
+        held.append(part.sum() / mask.sum())
+        areas.append(width * height)
+    assert held[0] >= 0.5 and held[1] >= 0.7
+    assert areas[1] > areas[0]
 
 
-@pytest.mark.parametrize("name", ["early_removed", "wide_crop", "away_crop"])
+@pytest.mark.parametrize("name", ["early_removed", "away_crop"])
 def test_what_stands_in_for_a_box_does_not_apply_where_there_is_one(shortcut: Classifier, name: str) -> None:
     view = STRATEGIES[name](shortcut, sight(shortcut, patch(slice(5, 9), slice(5, 9))), ReclassifyConfig())
     assert isinstance(view, NotApplicable)
@@ -112,11 +117,11 @@ def test_an_unknown_strategy_and_uneven_lists_are_refused(shortcut: Classifier) 
 
 @pytest.fixture(scope="module")
 def lured(shortcut: Classifier) -> tuple[list[Case], list[np.ndarray]]:
-    cases = scene_cases(shortcut, 55, seed=2031)
-    chosen = [case for case in cases if case.kind == "shortcut"][:20] + [
+    cases = scene_cases(shortcut, 40, seed=2031)
+    chosen = [case for case in cases if case.kind == "shortcut"][:14] + [
         case for case in cases if case.kind == "right"
-    ][:40]
-    assert sum(case.kind == "shortcut" for case in chosen) >= 12
+    ][:30]
+    assert sum(case.kind == "shortcut" for case in chosen) >= 10
     return chosen, joint_maps(shortcut, chosen)  # type: ignore[return-value]
 
 
@@ -130,5 +135,5 @@ def test_half_of_the_shortcut_errors_are_recovered_and_right_names_stay(
     errors = [ok for case, ok in zip(chosen, right, strict=True) if case.kind == "shortcut"]
     kept = [ok for case, ok in zip(chosen, right, strict=True) if case.kind == "right"]
     assert sum(errors) >= len(errors) / 2, errors
-    # One in 40 is the least that a sample so small can show; the benchmark holds the share to 1 %.
+    # One in 30 is the least that a sample so small can show; the benchmark holds the share to 1 %.
     assert sum(not ok for ok in kept) <= 1
