@@ -224,9 +224,14 @@ def _vit(report: Report, args: argparse.Namespace) -> None:
     if args.quick or importlib.util.find_spec("timm") is None:
         report.notes["vit"] = "left out: with --quick" if args.quick else "left out: timm is not installed"
         return
-    for seed in args.seed[: reclassify_vit.N_SEEDS]:
-        report.rows += reclassify_vit.compare(reclassify_vit.Settings(), seed, report.progress)
-    report.notes["vit"] = f"{reclassify_vit.N_SEEDS} world(s), true animal masks"
+    worlds = args.seed[: reclassify_vit.N_SEEDS]
+    found = [reclassify_vit.compare(reclassify_vit.Settings(), seed, report.progress) for seed in worlds]
+    for same in zip(*found, strict=True):
+        shares = {key: fmean(row[key] for row in same) for key in ("accuracy_known", "accuracy_new")}
+        report.rows.append(same[0] | {"n": sum(row["n"] for row in same)} | shares)
+        if same[0]["trained"] == same[0]["shown"]:
+            report.summary[f"vit_{same[0]['pool']}_{same[0]['shown']}_new"] = shares["accuracy_new"]
+    report.notes["vit"] = f"means of worlds {', '.join(map(str, worlds))}; masks are the animals' true outlines"
 
 
 def _tally(
