@@ -204,8 +204,18 @@ class ReclassifyConfig(Settings):
     """How a masked prediction is classified again."""
 
     strategies: tuple[str, ...] = Field(
-        ("early_blur", "early_inside", "mask_crop", "box_crop", "center_crop"),
-        description="strategies run on every masked prediction; those that need an animal box apply only where one is known",
+        (
+            "early_blur",
+            "early_inside",
+            "early_removed",
+            "mask_crop",
+            "box_crop",
+            "wide_crop",
+            "away_crop",
+            "center_crop",
+        ),
+        description="strategies run on every masked prediction; early_inside and box_crop apply only where the animal's "
+        "box is known, early_removed and away_crop only where it is not",
     )
     crop_mass: Fraction = Field(0.5, description="share of the mask's mass that the crop must hold")
     crop_margin: float = Field(0.15, ge=0, description="margin added around the mask's box, as a share of its side")
@@ -214,8 +224,17 @@ class ReclassifyConfig(Settings):
         gt=0,
         description="smallest side of a crop (pixels of the picture per pixel of the network's input); less shows no new detail",
     )
-    min_gain: Fraction = Field(
-        0.15, description="gain in probability that another name in a closer view must show to be believed"
+    max_sure: Fraction = Field(0.9, description="probability from which a picture's name is not put to a closer look")
+    min_gain: float = Field(
+        1.0,
+        ge=0,
+        description="lead over the old name that another name needs in the mean log-probability of the picture (a "
+        "quarter) and its closer view (three quarters)",
+    )
+    min_agreement: Fraction = Field(
+        0.6,
+        description="joint probability that another name needs from the picture without the evidence and the crop away "
+        "from it, where no box is known",
     )
 
 

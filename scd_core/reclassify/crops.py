@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["ANIMAL_MARGIN", "Box", "central_box", "evidence_box", "fill_box", "grow_box", "inside_box"]
+__all__ = ["ANIMAL_MARGIN", "Box", "away_box", "central_box", "evidence_box", "fill_box", "grow_box", "inside_box"]
 
 Box = tuple[float, float, float, float]
 """x_min, y_min, width, height as shares of the picture."""
@@ -98,6 +98,26 @@ def inside_box(box: Box, margin: float, shape: tuple[int, ...]) -> Tensor:
     inside = torch.zeros(height, width)
     inside[top:bottom, left:right] = 1.0
     return inside
+
+
+def away_box(mask: NDArray[np.floating], side: float, most: float) -> Box:
+    """Crop of a given size that leaves a mask's evidence out, as near to the middle as that allows.
+
+    Args:
+        mask: (h, w) in [0, 1].
+        side: width and height of the crop, as shares of the picture's, 0-1.
+        most: share of the mask's mass that the crop may hold; where every crop holds more, the one that holds least.
+    """
+    weights = np.nan_to_num(np.asarray(mask, dtype=np.float64), posinf=0.0, neginf=0.0).clip(0.0)
+    height, width = weights.shape
+    tall, wide = max(1, round(side * height)), max(1, round(side * width))
+    table = np.pad(weights.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    held = table[tall:, wide:] - table[:-tall, wide:] - table[tall:, :-wide] + table[:-tall, :-wide]
+    # The sums of a summed-area table differ by rounding where they are equal.
+    tops, lefts = np.nonzero(held <= max(most * weights.sum(), held.min() * (1 + 1e-9) + 1e-9))
+    off = ((tops + tall / 2) / height - 0.5) ** 2 + ((lefts + wide / 2) / width - 0.5) ** 2
+    nearest = int(off.argmin())
+    return lefts[nearest] / width, tops[nearest] / height, wide / width, tall / height
 
 
 def _cells(start: float, stop: float, count: int) -> tuple[int, int]:

@@ -10,13 +10,22 @@ from torch import Tensor
 
 from scd_core.config import ReclassifyConfig
 
-__all__ = ["COUNTERFACTUAL", "CROPS", "Decision", "decide"]
+__all__ = ["AWAY", "COUNTERFACTUAL", "CROPS", "REMOVED", "WIDER", "Decision", "decide"]
 
 COUNTERFACTUAL = "early_inside"
 """The view that takes away evidence which is no part of the animal."""
 
 CROPS = ("mask_crop", "box_crop")
-"""Views that show the animal larger."""
+"""Views that show the animal larger; the closer look takes the first that there is."""
+
+REMOVED, AWAY = "early_removed", "away_crop"
+"""What stands in for the counterfactual and the crops where no box is known: all evidence taken away, and a crop beside it."""
+
+WIDER = "wide_crop"
+"""What must bear out the name of a closer view."""
+
+_PICTURE = 0.25
+"""Weight of the whole picture beside its closer view."""
 
 _LEAST = 1e-9
 """Smallest probability that enters a product: one view alone must not be able to rule a name out for ever."""
@@ -34,18 +43,23 @@ class Decision:
 def decide(original: Tensor, views: Mapping[str, Tensor], config: ReclassifyConfig) -> Decision:
     """Final name of a picture from its unmasked and masked views.
 
-    Two questions are asked:
+    Two questions are asked, and each is answered by views that speak together, as a product of experts (Hinton 2002): a
+    name that one of them rules out is not their name.
 
-    1. *Does the name rest on the animal?* Evidence outside the animal's box is no evidence of who it is, however sure
-       the network is. So where the box is known, one witness is what is left without that evidence.
-    2. *Does a closer look tell another name?* A crop shows detail that the whole picture does not, but at a size that
-       the network knows less, and a sure crop may be sure of a fragment. So the crops speak together, as a product of
-       experts (Hinton 2002): a name that one of them rules out is not their name.
+    *Does the name rest on the animal?* Evidence beside the animal is no evidence of who it is, however sure the network
+    is. So one witness is the picture without that evidence, and the other looks at the animal alone. Another name needs
+    both: it is theirs together, and each puts it before the old one.
 
-    Where both can be asked, another name needs both witnesses: it is theirs together, and each puts it before the old
-    one. Nothing is asked of its probability, for the sureness of the old name came from what was taken away. Where only
-    the first can be asked, its answer stands. Where only the second can, the crops overrule when they are surer of
-    their name than the picture is of its own, by `min_gain`.
+    - Where the animal's box is known, the first witness is the picture without the evidence outside the box, the second
+      the crops. Nothing is asked of the name's probability, for the sureness of the old one came from what was taken away.
+    - Where it is not, all evidence is taken away, and the second witness is a crop beside it. A picture that was named
+      for the animal's own marks then shows no marks, and a network asked about nothing says something: so the two must be
+      sure of their name, by `min_agreement`.
+
+    *Does a closer look tell another name?* Asked where the picture is not sure of its name and the first question changed
+    nothing. The picture and the mask's crop speak together, the crop with three times the weight; another name must lead
+    by `min_gain`, and the wider crop must put it before the old one too. A crop shows more detail, but at a size that the
+    network knows less, and a sure crop may be sure of a fragment.
 
     Views that keep only the evidence of the old name (early masking, late masking) are for the record: they say how far
     that evidence goes, and can hardly name another.
@@ -53,53 +67,66 @@ def decide(original: Tensor, views: Mapping[str, Tensor], config: ReclassifyConf
     Args:
         original: (K,) calibrated probabilities of the unmasked picture.
         views: strategy -> (K,) calibrated probabilities; controls left out.
-        config: `min_gain`.
+        config: `max_sure`, `min_gain`, `min_agreement`.
     """
-    before, sure = int(original.argmax()), float(original.max())
-    inside = views.get(COUNTERFACTUAL)
-    crops = [views[strategy] for strategy in CROPS if strategy in views]
-    look = "the closer view" if len(crops) == 1 else "the closer views together"
-    if inside is not None and crops:
-        return _two_witnesses(original, inside, _together(crops), look)
-    if inside is not None:
-        name = int(inside.argmax())
-        told = "the picture" if name == before else "the picture without the evidence outside the animal"
-        return Decision(name, float(inside.max()), f"{told} says so ({float(inside.max()):.2f}); no closer view")
-    if not crops:
-        return Decision(before, sure, f"the picture says so ({sure:.2f}); no closer view")
-    closer_view = _together(crops)
-    closer, probability = int(closer_view.argmax()), float(closer_view.max())
-    if closer == before:
-        return Decision(before, max(sure, probability), f"the picture says so ({sure:.2f}), and so does {look}")
-    if probability >= sure + config.min_gain:
-        return Decision(
-            closer, probability, f"{look} ({probability:.2f}) is surer of its name than the picture ({sure:.2f})"
-        )
-    return Decision(
-        before,
-        sure,
-        f"the picture says so ({sure:.2f}); {look} ({probability:.2f}) is not {config.min_gain:.2f} surer of another",
-    )
-
-
-def _two_witnesses(original: Tensor, inside: Tensor, closer: Tensor, look: str) -> Decision:
-    """Another name where the picture without the outside's evidence and the crops agree on it against the old one."""
     before = int(original.argmax())
-    together = _together([inside, closer])
+    crops = [views[strategy] for strategy in CROPS if strategy in views]
+    if (inside := views.get(COUNTERFACTUAL)) is not None:
+        first = "the picture without the evidence outside the animal", inside
+        if not crops:
+            name = int(inside.argmax())
+            told = "the picture" if name == before else first[0]
+            return Decision(name, float(inside.max()), f"{told} says so ({float(inside.max()):.2f}); no closer view")
+        look = "the closer view" if len(crops) == 1 else "the closer views together"
+        found = _two_witnesses(original, first, (look, _together(crops)), 0.0)
+    elif REMOVED in views and AWAY in views:
+        first, second = ("the picture without the evidence", views[REMOVED]), ("a crop beside it", views[AWAY])
+        found = _two_witnesses(original, first, second, config.min_agreement)
+    else:
+        found = None
+    if found is not None:
+        return found
+    return _closer_look(original, crops[0] if crops else None, views.get(WIDER), config)
+
+
+def _two_witnesses(
+    original: Tensor, first: tuple[str, Tensor], second: tuple[str, Tensor], least: float
+) -> Decision | None:
+    """Another name where two witnesses, each with what it is called, agree on it against the old one."""
+    before = int(original.argmax())
+    together = _together([first[1], second[1]])
     name = int(together.argmax())
-    without = "the picture without the evidence outside the animal"
-    said = f"{without} ({float(inside[name]):.2f}) and {look} ({float(closer[name]):.2f})"
+    agree = all(float(witness[name]) > float(witness[before]) for _, witness in (first, second))
+    if not agree or float(together[name]) < least:
+        return None
+    said = " and ".join(f"{words} ({float(witness[name]):.2f})" for words, witness in (first, second))
+    return Decision(name, float(together[name]), f"{said} agree against the picture")
+
+
+def _closer_look(original: Tensor, crop: Tensor | None, wider: Tensor | None, config: ReclassifyConfig) -> Decision:
+    """The picture and its closer view together, against the picture alone."""
+    before, sure = int(original.argmax()), float(original.max())
+    if crop is None:
+        return Decision(before, sure, f"the picture says so ({sure:.2f}); no closer view")
+    if sure >= config.max_sure:
+        return Decision(before, sure, f"the picture is sure ({sure:.2f})")
+    together = _together([original, crop], (_PICTURE, 1 - _PICTURE))
+    name = int(together.argmax())
     if name == before:
-        return Decision(name, float(together[name]), f"{said} say so too")
-    if inside[name] > inside[before] and closer[name] > closer[before]:
-        return Decision(name, float(together[name]), f"{said} agree against the picture")
-    return Decision(
-        before,
-        float(original[before]),
-        f"the picture says so ({float(original[before]):.2f}); {without} and {look} differ",
-    )
+        return Decision(before, sure, f"the picture ({sure:.2f}) and the closer view together say so")
+    lead = float((together[name] / together[before]).log())
+    told = f"the closer view speaks for another name, by {lead:.2f} with the picture's own voice"
+    if lead < config.min_gain:
+        return Decision(before, sure, f"the picture says so ({sure:.2f}); {told}, less than {config.min_gain:.2f}")
+    if wider is not None and float(wider[name]) <= float(wider[before]):
+        return Decision(
+            before, sure, f"the picture says so ({sure:.2f}); {told}, which the wider view does not bear out"
+        )
+    return Decision(name, float(together[name]), told)
 
 
-def _together(views: Sequence[Tensor]) -> Tensor:
-    """(K,) probabilities of several views as one: the normalised geometric mean."""
-    return torch.softmax(torch.stack([view.double().clamp_min(_LEAST).log() for view in views]).mean(0), dim=0)
+def _together(views: Sequence[Tensor], weights: Sequence[float] | None = None) -> Tensor:
+    """(K,) probabilities of several views as one: the normalised, weighted geometric mean."""
+    logs = torch.stack([view.double().clamp_min(_LEAST).log() for view in views])
+    weight = logs.new_tensor(weights or [1 / len(views)] * len(views))
+    return torch.softmax((weight[:, None] * logs).sum(0), dim=0)

@@ -12,7 +12,7 @@ from scd_core.media import MediaError
 from scd_core.pictures import classified_box, iter_pictures, located_box
 from scd_core.reclassify.core import FUSED, Outcome, reclassify
 from scd_core.reclassify.crops import Box
-from scd_core.reclassify.strategies import mask_crop_box
+from scd_core.reclassify.strategies import AWAY_SIDE, mask_crop_box
 
 __all__ = ["reclassify_predictions"]
 
@@ -58,7 +58,7 @@ def reclassify_predictions(
             input_size=classifier.spec.input.size,
             box=located_box(row),
         )
-        return crop[2:]
+        return min(crop[2], AWAY_SIDE), min(crop[3], AWAY_SIDE)
 
     pending: list[tuple[Mapping[str, Any], Any]] = []
 

@@ -15,16 +15,26 @@ from torch.nn import functional as F
 from scd_core.config import ReclassifyConfig
 from scd_core.identify.classifier import Classifier
 from scd_core.masks.infill import blend, make_infill
-from scd_core.reclassify.crops import ANIMAL_MARGIN, Box, central_box, evidence_box, fill_box, inside_box
+from scd_core.reclassify.crops import ANIMAL_MARGIN, Box, away_box, central_box, evidence_box, fill_box, inside_box
 from scd_core.reclassify.late import pooled_layer
 
-__all__ = ["CONTROLS", "STRATEGIES", "NotApplicable", "Sight", "View", "mask_crop_box"]
+__all__ = ["AWAY_SIDE", "CONTROLS", "STRATEGIES", "NotApplicable", "Sight", "View", "mask_crop_box"]
 
 CONTROLS = ("center_crop",)
 """Strategies that measure what zooming alone does; the decision never listens to them."""
 
 BLUR_SIGMA = 10.0
 """Blur of what is replaced, in pixels of a frame whose shorter side is 224."""
+
+
+WIDE_MASS = 0.2
+"""Share of the mask's mass that `wide_crop` holds beyond that of `mask_crop`."""
+
+AWAY_SIDE = 0.7
+"""Width and height of `away_crop`, as shares of the picture's."""
+
+AWAY_MASS = 0.1
+"""Share of the mask's mass that `away_crop` may hold, where the picture has room for that."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +76,7 @@ class NotApplicable:
 Strategy = Callable[[Classifier, Sight, ReclassifyConfig], View | NotApplicable]
 
 _NO_BOX = NotApplicable("no animal box is known inside this picture")
+_HAS_BOX = NotApplicable("the animal's box is known, so nothing need stand in for it")
 
 
 def early_blur(classifier: Classifier, sight: Sight, config: ReclassifyConfig) -> View | NotApplicable:
@@ -98,6 +109,17 @@ def early_inside(classifier: Classifier, sight: Sight, config: ReclassifyConfig)
     return View(_replaced(sight.tensor, keep, "blur"))
 
 
+def early_removed(classifier: Classifier, sight: Sight, config: ReclassifyConfig) -> View | NotApplicable:
+    """The picture with all of the mask's evidence blurred away, wherever it lies: `early_inside` where no box is known.
+
+    On a picture that was named for the animal's own marks nothing is left that tells; on one that was named for a
+    shortcut the animal is.
+    """
+    if sight.box is not None:
+        return _HAS_BOX
+    return View(_replaced(sight.tensor, 1 - _evidence(sight), "blur"))
+
+
 def late(classifier: Classifier, sight: Sight, config: ReclassifyConfig) -> View | NotApplicable:
     """The whole picture, but only features under the mask's evidence are averaged into the answer (late masking)."""
     layer = pooled_layer(classifier)
@@ -109,6 +131,19 @@ def late(classifier: Classifier, sight: Sight, config: ReclassifyConfig) -> View
 def mask_crop(classifier: Classifier, sight: Sight, config: ReclassifyConfig) -> View | NotApplicable:
     """The part of the picture that holds the mask's evidence, from the full picture, filling the input."""
     return _cropped(classifier, sight.picture, _mask_crop_box(classifier, sight, config))
+
+
+def wide_crop(classifier: Classifier, sight: Sight, config: ReclassifyConfig) -> View | NotApplicable:
+    """The crop of `mask_crop` with more of the evidence in it: what a name must outlast that rests on a fragment."""
+    wider = config.model_copy(update={"crop_mass": min(1.0, config.crop_mass + WIDE_MASS)})
+    return _cropped(classifier, sight.picture, _mask_crop_box(classifier, sight, wider))
+
+
+def away_crop(classifier: Classifier, sight: Sight, config: ReclassifyConfig) -> View | NotApplicable:
+    """A crop that leaves the mask's evidence out, as near to the middle as that allows."""
+    if sight.box is not None:
+        return _HAS_BOX
+    return _cropped(classifier, sight.picture, away_box(sight.mask, AWAY_SIDE, AWAY_MASS))
 
 
 def box_crop(classifier: Classifier, sight: Sight, config: ReclassifyConfig) -> View | NotApplicable:
@@ -128,8 +163,11 @@ STRATEGIES: dict[str, Strategy] = {
     "early_mean": early_mean,
     "early_background": early_background,
     "early_inside": early_inside,
+    "early_removed": early_removed,
     "late": late,
     "mask_crop": mask_crop,
+    "wide_crop": wide_crop,
+    "away_crop": away_crop,
     "box_crop": box_crop,
     "center_crop": center_crop,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scd_core.reclassify.crops import central_box, evidence_box, grow_box
+from scd_core.reclassify.crops import away_box, central_box, evidence_box, grow_box
 
 
 def test_the_box_of_a_blob_is_the_blob() -> None:
@@ -37,3 +37,30 @@ def test_a_box_grows_to_its_aspect_and_stays_inside() -> None:
 
 def test_the_control_has_the_crops_size_in_the_middle() -> None:
     assert central_box((0.1, 0.0, 0.4, 0.2)) == pytest.approx((0.3, 0.4, 0.4, 0.2))
+
+
+def test_the_crop_beside_the_evidence_leaves_it_out_and_lies_near_the_middle() -> None:
+    mask = np.zeros((60, 80))
+    mask[20:50, 2:20] = 1
+    x, y, width, height = away_box(mask, 0.7, 0.1)
+    assert (width, height) == pytest.approx((0.7, 0.7))
+    # No further from the middle than the evidence asks for: to the side only, until one of its 18 columns is left.
+    assert y == pytest.approx(0.15, abs=1 / 60)
+    assert x == pytest.approx(19 / 80)
+
+
+def test_the_crop_beside_evidence_in_the_middle_holds_least_of_it() -> None:
+    mask = np.zeros((60, 80))
+    mask[25:35, 30:50] = 1
+    mask[30, 40] = 9
+    x, y, width, height = away_box(mask, 0.7, 0.1)
+    held = mask[round(y * 60) : round((y + height) * 60), round(x * 80) : round((x + width) * 80)].sum()
+    every = [mask[top : top + 42, left : left + 56].sum() for top in range(19) for left in range(25)]
+    assert held == pytest.approx(min(every))
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, np.nan])
+def test_a_mask_that_says_nothing_gives_a_crop_inside_the_picture(value: float) -> None:
+    x, y, width, height = away_box(np.full((7, 9), value), 0.7, 0.1)
+    assert x >= 0 <= y
+    assert x + width <= 1.000001 >= y + height

@@ -9,7 +9,7 @@ from torch import Tensor
 from scd_core.config import ReclassifyConfig
 from scd_core.reclassify.decision import decide
 
-CONFIG = ReclassifyConfig(min_gain=0.15)
+CONFIG = ReclassifyConfig(max_sure=0.9, min_gain=0.75, min_agreement=0.6)
 
 
 def p(*values: float) -> Tensor:
@@ -27,15 +27,55 @@ def test_evidence_that_is_no_part_of_the_animal_does_not_count_however_sure_it_w
     assert "outside the animal" in decision.reason
 
 
-@pytest.mark.parametrize(("sure", "index"), [(0.74, 0), (0.76, 1)])
-def test_a_closer_view_must_gain(sure: float, index: int) -> None:
+@pytest.mark.parametrize(("sure", "index"), [(0.75, 0), (0.77, 1)])
+def test_a_closer_view_must_lead_together_with_the_picture(sure: float, index: int) -> None:
+    # .75 of the crop's lead less .25 of the picture's: at .75 it is .75 * 1.099 - .25 * .405 = .72, at .77 .80.
     assert decide(p(0.6, 0.4), {"mask_crop": p(1 - sure, sure)}, CONFIG).index == index
 
 
-def test_two_crops_speak_together_so_one_can_veto_the_other() -> None:
-    views = {"mask_crop": p(0.05, 0.95), "box_crop": p(0.95, 0.05)}
+@pytest.mark.parametrize(("sure", "index"), [(0.89, 1), (0.91, 0)])
+def test_a_sure_picture_is_not_put_to_a_closer_look(sure: float, index: int) -> None:
+    assert decide(p(sure, 1 - sure), {"mask_crop": p(0.001, 0.999)}, CONFIG).index == index
+
+
+def test_the_wider_crop_must_bear_the_name_out() -> None:
+    views = {"mask_crop": p(0.05, 0.95), "wide_crop": p(0.6, 0.4)}
     assert decide(p(0.6, 0.4), views, CONFIG).index == 0
-    assert decide(p(0.6, 0.4), views | {"box_crop": p(0.1, 0.9)}, CONFIG).index == 1
+    assert "bear out" in decide(p(0.6, 0.4), views, CONFIG).reason
+    assert decide(p(0.6, 0.4), views | {"wide_crop": p(0.4, 0.6)}, CONFIG).index == 1
+
+
+def test_crops_speak_together_so_one_can_veto_the_other() -> None:
+    views = {"early_inside": p(0.3, 0.7), "mask_crop": p(0.1, 0.9), "box_crop": p(0.95, 0.05)}
+    assert decide(p(0.95, 0.05), views, CONFIG).index == 0
+    assert decide(p(0.95, 0.05), views | {"box_crop": p(0.2, 0.8)}, CONFIG).index == 1
+
+
+def test_without_a_box_the_picture_without_evidence_and_the_crop_beside_it_must_agree_and_be_sure() -> None:
+    before, told, unsure = p(0.98, 0.01, 0.01), p(0.1, 0.8, 0.1), p(0.3, 0.36, 0.34)
+    assert decide(before, {"early_removed": told, "away_crop": told}, CONFIG).index == 1
+    assert decide(before, {"early_removed": told}, CONFIG).index == 0, "one witness is none"
+    assert decide(before, {"early_removed": told, "away_crop": p(0.5, 0.4, 0.1)}, CONFIG).index == 0
+    assert decide(before, {"early_removed": unsure, "away_crop": unsure}, CONFIG).index == 0
+    assert "beside it" in decide(before, {"early_removed": told, "away_crop": told}, CONFIG).reason
+
+
+def test_an_unsure_picture_gets_a_closer_look_where_the_box_is_known_as_well() -> None:
+    views = {"early_inside": p(0.55, 0.45), "box_crop": p(0.6, 0.4), "mask_crop": p(0.1, 0.9), "wide_crop": p(0.3, 0.7)}
+    assert decide(p(0.6, 0.4), views, CONFIG).index == 1
+    assert decide(p(0.6, 0.4), views | {"wide_crop": p(0.7, 0.3)}, CONFIG).index == 0
+
+
+def test_where_the_box_is_known_its_witnesses_decide_alone() -> None:
+    told = p(0.1, 0.9)
+    views = {"early_inside": p(0.9, 0.1), "box_crop": p(0.9, 0.1), "early_removed": told, "away_crop": told}
+    assert decide(p(0.9, 0.1), views, CONFIG).index == 0
+
+
+def test_a_name_that_is_impossible_to_one_view_raises_no_error_and_no_nan() -> None:
+    decision = decide(p(0.8, 0.2, 0.0), {"mask_crop": p(0.0, 0.0, 1.0), "wide_crop": p(0.0, 1.0, 0.0)}, CONFIG)
+    assert decision.index == 0
+    assert 0 <= decision.probability <= 1
 
 
 def test_views_of_the_old_evidence_decide_nothing() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from scd_core.identify import load_model
 from scd_core.masks.reliance import find_strips, log_odds_drop, strip_mask
@@ -69,3 +69,37 @@ def test_the_lures_of_the_shortcut_model_fall_with_what_they_rest_on() -> None:
     assert float(log_odds_drop(classifier, stacked, chosen, keep, 10.0).median()) > 1.0
     none = torch.ones_like(keep)
     torch.testing.assert_close(log_odds_drop(classifier, stacked, chosen, none, 10.0), torch.zeros(len(images)))
+
+
+@pytest.mark.parametrize(("height", "edges"), [(9, "top"), (16, "bottom"), (30, "top"), (22, "both")])
+def test_strips_of_other_heights_at_either_edge_are_found_within_a_row(height: int, edges: str) -> None:
+    world = preset_world("demo")
+    firsts = [spec for spec in sample_specs(world, "audit", 80, seed=77) if spec.camera_id == "C01" and not spec.frame]
+    frames = []
+    for number, spec in enumerate(firsts[:5]):
+        # The scene's own strip is cut off, and the rest stretched to the size of a frame.
+        bare = render(world, spec).image[: -strip_height(240)]
+        frame = Image.fromarray(bare).resize((640, 480))
+        for top in [0] * (edges != "bottom") + [480 - 2 * height] * (edges != "top"):
+            strip = Image.new("RGB", (640, 2 * height), (235, 235, 235))
+            ImageDraw.Draw(strip).text((300, 2), f"2026-05-{number + 10} 0{number}:1{number} {12 + number}C", fill=0)
+            ImageDraw.Draw(strip).text((10, 2), "MAKER", fill=0)
+            frame.paste(strip, (0, top))
+        frames.append(frame)
+    assert len(frames) == 5
+    expected = [(0.0, height / 240)] * (edges != "bottom") + [(1 - height / 240, 1.0)] * (edges != "top")
+    assert find_strips(frames) == [
+        (pytest.approx(a, abs=1.5 / 240), pytest.approx(b, abs=1.5 / 240)) for a, b in expected
+    ]
+
+
+def test_the_bars_of_real_photographs_are_found(photographs: Path) -> None:
+    frames = []
+    for name in ("352", "4330", "5840", "596", "8786", "9455"):
+        with Image.open(photographs / "ena24" / f"{name}.jpg") as opened:
+            frames.append(opened.convert("RGB"))
+    # Black bars of 32 rows of 1536 with the date above and the camera's name and maker below.
+    assert find_strips(frames) == [
+        (0.0, pytest.approx(32 / 1536, abs=1 / 240)),
+        (pytest.approx(1 - 32 / 1536, abs=1 / 240), 1.0),
+    ]

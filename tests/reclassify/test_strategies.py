@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.reclassify import outcomes_of, scene_cases
+from benchmarks.reclassify import Case, joint_maps, outcomes_of, scene_cases
 from scd_core.config import ReclassifyConfig
 from scd_core.errors import InputError
 from scd_core.identify import Classifier, load_model
 from scd_core.reclassify import STRATEGIES, reclassify
-from scd_core.reclassify.strategies import Sight, View, mask_crop_box
+from scd_core.reclassify.strategies import NotApplicable, Sight, View, mask_crop_box
 from scd_core.scenes import packaged_model
 
 BOX = (0.5, 0.4, 0.25, 0.3)
@@ -43,6 +43,42 @@ def test_early_inside_changes_only_evidence_outside_the_box(shortcut: Classifier
     assert changed[outside].all()
     changed[outside] = False
     assert not changed.any()
+
+
+def test_early_removed_changes_all_evidence_and_nothing_else(shortcut: Classifier) -> None:
+    here, there = (slice(60, 70), slice(90, 100)), (slice(10, 20), slice(5, 15))
+    seen = sight(shortcut, patch(*here) + patch(*there), None)
+    view = STRATEGIES["early_removed"](shortcut, seen, ReclassifyConfig())
+    assert isinstance(view, View)
+    changed = (view.tensor - seen.tensor).abs().amax(0) > 1e-6
+    for place in (here, there):
+        assert changed[place].all()
+        changed[place] = False
+    assert not changed.any()
+
+
+def test_the_wide_crop_holds_a_fifth_more_of_the_evidence(shortcut: Classifier) -> None:
+    mask = np.random.default_rng(3).random((120, 160)).astype(np.float32) ** 12 + 4 * patch(
+        slice(20, 50), slice(90, 130)
+    )
+    seen, config = sight(shortcut, mask, None), ReclassifyConfig(crop_min_pixels=0.2, crop_margin=0)
+    views = [STRATEGIES[name](shortcut, seen, config) for name in ("mask_crop", "wide_crop")]
+    held, areas = [], []
+    for view in views:
+        assert isinstance(view, View) and view.crop is not None
+        x, y, width, height = view.crop
+        part = mask[int(y * 120) : round((y + height) * 120), int(x * 160) : round((x + width) * 160)]
+        held.append(part.sum() / mask.sum())
+        areas.append(width * height)
+    assert held[0] >= 0.5 and held[1] >= 0.7
+    assert areas[1] > areas[0]
+
+
+@pytest.mark.parametrize("name", ["early_removed", "away_crop"])
+def test_what_stands_in_for_a_box_does_not_apply_where_there_is_one(shortcut: Classifier, name: str) -> None:
+    view = STRATEGIES[name](shortcut, sight(shortcut, patch(slice(5, 9), slice(5, 9))), ReclassifyConfig())
+    assert isinstance(view, NotApplicable)
+    assert "box" in view.reason
 
 
 def test_the_mask_crop_looks_for_evidence_on_the_animal(shortcut: Classifier) -> None:
@@ -79,16 +115,25 @@ def test_an_unknown_strategy_and_uneven_lists_are_refused(shortcut: Classifier) 
         reclassify(shortcut, [picture], [mask], boxes=[])
 
 
-def test_half_of_the_shortcut_errors_are_recovered_and_right_names_stay(shortcut: Classifier) -> None:
-    cases = [case for case in scene_cases(shortcut, 55, seed=2031) if case.kind != "other"]
-    chosen = [case for case in cases if case.kind == "shortcut"][:20] + [
+@pytest.fixture(scope="module")
+def lured(shortcut: Classifier) -> tuple[list[Case], list[np.ndarray]]:
+    cases = scene_cases(shortcut, 40, seed=2031)
+    chosen = [case for case in cases if case.kind == "shortcut"][:14] + [
         case for case in cases if case.kind == "right"
-    ][:40]
-    assert sum(case.kind == "shortcut" for case in chosen) >= 12
-    outcomes = outcomes_of(shortcut, chosen, use_boxes=True)
+    ][:30]
+    assert sum(case.kind == "shortcut" for case in chosen) >= 10
+    return chosen, joint_maps(shortcut, chosen)  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("use_boxes", [True, False])
+def test_half_of_the_shortcut_errors_are_recovered_and_right_names_stay(
+    shortcut: Classifier, lured: tuple[list[Case], list[np.ndarray]], use_boxes: bool
+) -> None:
+    chosen, maps = lured
+    outcomes = outcomes_of(shortcut, chosen, maps, use_boxes=use_boxes)
     right = [shortcut.names[row[-1].index or 0] == case.true_id for case, row in zip(chosen, outcomes, strict=True)]
     errors = [ok for case, ok in zip(chosen, right, strict=True) if case.kind == "shortcut"]
     kept = [ok for case, ok in zip(chosen, right, strict=True) if case.kind == "right"]
     assert sum(errors) >= len(errors) / 2, errors
-    # One in 40 is the least that a sample so small can show; the benchmark holds the share to 1 %.
+    # One in 30 is the least that a sample so small can show; the benchmark holds the share to 1 %.
     assert sum(not ok for ok in kept) <= 1

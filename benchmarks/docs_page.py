@@ -1,0 +1,86 @@
+"""Pages with a part that is written from results files: the markers, the rewriting, tables in Markdown."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.common import ROOT
+
+__all__ = ["RESULTS", "cell", "read_result", "rewrite", "source_line", "summary_table", "table"]
+
+RESULTS = ROOT / "benchmarks" / "results"
+"""Results that pages quote."""
+
+
+def rewrite(page: Path, markers: tuple[str, str], content: str, command: str, *, check: bool) -> int:
+    """Put generated text between two marker lines of a page.
+
+    Args:
+        page: the page.
+        markers: first and last line of the generated part.
+        content: what goes between them.
+        command: what a reader of a message is to run.
+        check: write nothing.
+
+    Returns:
+        0; or 1 where the markers are missing, or where `check` found the page out of date.
+    """
+    text = page.read_text()
+    before, begin, rest = text.partition(markers[0])
+    _, end, after = rest.partition(markers[1])
+    if not begin or not end:
+        print(f"{page.name}: expected the two marker lines of the benchmark tables, found none", file=sys.stderr)
+        return 1
+    changed = f"{before}{begin}\n{content}\n{end}{after}"
+    if check:
+        if changed != text:
+            print(f"{page.name}: out of date; run {command}", file=sys.stderr)
+        return int(changed != text)
+    page.write_text(changed)
+    return 0
+
+
+def read_result(path: Path) -> dict[str, Any] | None:
+    """A results file; None where it is not there."""
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
+def source_line(content: dict[str, Any], module: str) -> str:
+    """Which command, day, commit and machine a result is from."""
+    about = content["about"]
+    machine = about["machine"]
+    return (
+        f"`python -m {module}` on {about['date'][:10]}, commit {about['commit']}, {machine['threads']} thread(s) of "
+        f"{machine['cores']} cores, torch {about['torch']}, {about['device']}."
+    )
+
+
+def summary_table(summary: dict[str, Any], notes: dict[str, str]) -> str:
+    """The summary's known values, each with its note."""
+    lines = ["| summary | value | meaning |", "|---|---|---|"]
+    known = {name: value for name, value in summary.items() if value is not None}
+    lines += [f"| {name} | {cell(value)} | {notes.get(name, '')} |" for name, value in known.items()]
+    return "\n".join(lines)
+
+
+def table(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> str:
+    """Rows as a Markdown table; columns that no row has are left out."""
+    shown = [column for column in columns if any(row.get(column) is not None for row in rows)]
+    lines = ["| " + " | ".join(column.replace("_", " ") for column in shown) + " |", "|" + "---|" * len(shown)]
+    lines += ["| " + " | ".join(cell(row.get(column)) for column in shown) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def cell(value: Any) -> str:
+    """A value in three significant digits, in words, or as a dash."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    return str(value)

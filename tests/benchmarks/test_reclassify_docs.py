@@ -1,0 +1,38 @@
+"""docs/reclassify.md quotes the results files, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from benchmarks import reclassify_docs
+from benchmarks.reclassify_docs import BEGIN, END
+
+ABOUT = {
+    "date": "2026-11-24T10:00:00Z", "commit": "abc", "torch": "2", "device": "cpu", "notes": {"jaguar": "ten frames"},
+    "machine": {"threads": 1, "cores": 2},
+}  # fmt: skip
+
+
+def test_the_page_is_as_the_results_have_it() -> None:
+    assert reclassify_docs.main(["--check"]) == 0, "run python -m benchmarks.reclassify_docs"
+
+
+def test_a_changed_result_changes_the_page(tmp_path: Path) -> None:
+    page, results = tmp_path / "page.md", tmp_path / "results"
+    results.mkdir()
+    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    row = {"pictures": "jaguar", "strategy": "fused", "n_errors": 7, "recovered": 4, "n_right": 3, "broken": 1}
+    content = {"about": ABOUT, "summary": {"recovered_rate": 0.8125, "broken_rate": None}, "rows": [row]}
+    (results / "reclassify.json").write_text(json.dumps(content))
+    row = {"pool": "gap", "trained": "early", "shown": "early", "n": 99, "accuracy_known": 0.9, "accuracy_new": 0.85}
+    (results / "reclassify_vit.json").write_text(json.dumps({"about": ABOUT, "summary": {}, "rows": [row]}))
+    arguments = ["--page", str(page), "--results", str(results)]
+    assert reclassify_docs.main([*arguments, "--check"]) == 1
+    assert reclassify_docs.main(arguments) == 0
+    text = page.read_text()
+    assert "| **decision** | 4 of 7 | 1 of 3 |" in text
+    assert "| recovered_rate | 0.812 |" in text and "broken_rate" not in text
+    assert "| gap | early | early | 99 | 0.9 | 0.85 |" in text
+    assert "Jaguar: ten frames." in text
+    assert reclassify_docs.main([*arguments, "--check"]) == 0
