@@ -121,13 +121,22 @@ def test_a_full_disk(tmp_path: Path) -> None:
     assert "TMPDIR" in full.mend
 
 
-def test_versions_that_do_not_go_together(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("package", "version", "mend"),
+    [("fastapi", "0.156.0", "pip install 'fastapi>=0.150,<0.151'"), ("sqlalchemy", "2.1.9", "sqlalchemy>=2.0,<2.1")],
+)
+def test_versions_that_do_not_go_together(
+    monkeypatch: pytest.MonkeyPatch, package: str, version: str, mend: str
+) -> None:
     import importlib.metadata
 
     assert check_software().ok
     real = importlib.metadata.version
-    monkeypatch.setattr(importlib.metadata, "version", lambda name: "0.156.0" if name == "fastapi" else real(name))
-    assert not check_software().ok
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: version if name == package else real(name))
+    check = check_software()
+    assert not check.ok
+    assert f"{package} {version}" in check.found
+    assert mend in check.mend
 
 
 def test_a_server_that_is_away() -> None:

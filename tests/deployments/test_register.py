@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -115,6 +116,43 @@ def test_a_second_deployment_of_the_same_source_is_refused(server: str) -> None:
         InputError, match=r"(nightly-audit|audit-uploads) already audits s3://cards/2026 into s3://audit"
     ):
         register(Deployment(**{**WANTED.__dict__, "name": "again"}))
+
+
+def test_the_server_plans_the_nights(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With SQLAlchemy 2.1 its scheduler fails, unseen but for its own log, and no night is ever audited."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
+
+    import flows.doctor as doctor
+
+    register(WANTED)
+
+    async def planned() -> list[datetime]:
+        async with get_client() as client:
+            only = DeploymentFilter(name=DeploymentFilterName(any_=["nightly-audit"]))
+            for _ in range(200):
+                if found := await client.read_flow_runs(deployment_filter=only):
+                    return [run.expected_start_time for run in found]
+                await asyncio.sleep(0.5)
+        return []
+
+    nights = asyncio.run(planned())
+    assert len(nights) >= 3
+    assert {night.astimezone(ZoneInfo("Europe/Berlin")).strftime("%H:%M") for night in nights} == {"02:30"}
+    monkeypatch.setattr(doctor, "_SCHEDULER_SECONDS", 0.0)
+    assert "no run is planned" not in check_server().found
+
+    async def forget() -> None:
+        async with get_client() as client:
+            only = DeploymentFilter(name=DeploymentFilterName(any_=["nightly-audit"]))
+            for run in await client.read_flow_runs(deployment_filter=only):
+                await client.delete_flow_run(run.id)
+
+    asyncio.run(forget())
+    check = check_server()
+    assert not check.ok
+    assert "nightly-audit: a schedule, but no run is planned" in check.found
+    assert "sqlalchemy<2.1" in check.mend
 
 
 def test_an_upload_wakes_a_run_that_knows_of_it(server: str) -> None:
