@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -199,6 +201,36 @@ def test_a_gpu_limit_that_was_never_made_is_an_error(server: str, monkeypatch: p
         pass
     with pytest.raises(RunError, match="TRAPAUDIT_GPU_LIMIT=gpu-host2: no such limit"), gpu_slot("cuda:0"):
         pytest.fail("went on without the limit")
+
+
+def test_one_run_on_a_source_waits_for_the_other(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever deployments they are of: what `prefect deploy --all` registers has no limit on its work queue."""
+    import flows.deployed as module
+
+    monkeypatch.setattr("prefect.runtime.deployment.get_id", lambda: "d1")
+    monkeypatch.setattr(module, "get_run_logger", lambda: logging.getLogger("run"))
+    inside: list[str] = []
+    entered, leave = threading.Event(), threading.Event()
+
+    def audit(name: str, source: str, wait: bool = False) -> None:
+        with module.alone_on(source):
+            inside.append(name)
+            entered.set()
+            if wait:
+                leave.wait(60)
+
+    first = threading.Thread(target=audit, args=("first", "s3://cards/2026", True))
+    second = threading.Thread(target=audit, args=("second", "s3://cards/2026/"))
+    first.start()
+    assert entered.wait(60)
+    second.start()
+    audit("elsewhere", "s3://cards/2027")
+    second.join(3)
+    assert inside == ["first", "elsewhere"]
+    leave.set()
+    first.join(60)
+    second.join(60)
+    assert inside == ["first", "elsewhere", "second"]
 
 
 def test_an_event_that_no_server_takes_is_an_error(tmp_path: Path) -> None:
