@@ -38,7 +38,7 @@ test: setup
 
 # The real parts together: Prefect's server on PostgreSQL, workers, the relay, Ceph's object gateway, the built wheel.
 e2e: setup
-	$(BIN)/pytest tests/e2e tests/deployments tests/docker -m slow
+	$(BIN)/pytest tests/e2e tests/deployments tests/docker -m slow --numprocesses 2 --dist loadfile
 
 # Kills, faults on the wire, races, full disks, fuzzing: long.
 faults: setup

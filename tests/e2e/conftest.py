@@ -133,12 +133,10 @@ class Stack:
         run = self._post(f"/deployments/{found['id']}/create_flow_run", {"state": {"type": "SCHEDULED"}})
         return str(run["id"])
 
-    def parts(self, *runs: str) -> list[dict[str, Any]]:
-        """The flow runs inside of runs: the audits proper, which begin when a run has its turn."""
+    def audits(self) -> list[dict[str, Any]]:
+        """The audits proper, inside of the runs of deployments: they begin when a run has its turn."""
         inner = {"flows": {"name": {"any_": ["audit-batch"]}}}
-        found = self._post("/flow_runs/filter", {"sort": "EXPECTED_START_TIME_ASC", "limit": 200, **inner})
-        outer = {self._task_run(part["parent_task_run_id"])["flow_run_id"]: part for part in found}
-        return [outer[run] for run in runs]
+        return self._ask("POST", "/flow_runs/filter", {"sort": "EXPECTED_START_TIME_ASC", "limit": 200, **inner})
 
     def unlimit(self, queue: str) -> None:
         """Take the limit from a work queue of the pool."""
@@ -160,9 +158,6 @@ class Stack:
         logs = "\n".join(f"--- {path.name}\n{path.read_text()[-3000:]}" for path in self.services.folder.glob("*.log"))
         states = [(run["name"], run["state_name"], run["state"]["message"]) for run in self.runs()]
         raise AssertionError(f"no {what} after {seconds:.0f} s\n{states}\n{logs}")
-
-    def _task_run(self, run: str) -> dict[str, Any]:
-        return self._ask("GET", f"/task_runs/{run}")
 
     def _post(self, path: str, content: dict[str, Any]) -> Any:
         return self._ask("POST", path, content)
