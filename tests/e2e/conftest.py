@@ -154,7 +154,7 @@ class Stack:
         while time.monotonic() < end:
             if found := look():
                 return found
-            time.sleep(0.5)
+            time.sleep(0.25)
         logs = "\n".join(f"--- {path.name}\n{path.read_text()[-3000:]}" for path in self.services.folder.glob("*.log"))
         states = [(run["name"], run["state_name"], run["state"]["message"]) for run in self.runs()]
         raise AssertionError(f"no {what} after {seconds:.0f} s\n{states}\n{logs}")
