@@ -144,7 +144,7 @@ class Stack:
         assert self._ask("GET", path)["concurrency_limit"] == 1
         self._ask("PATCH", path, {"concurrency_limit": None})
 
-    def until(self, what: str, look: Callable[[], Any], seconds: float = 120) -> Any:
+    def until(self, what: str, look: Callable[[], Any], seconds: float = 300) -> Any:
         """Look until something is found.
 
         Raises:
@@ -193,7 +193,7 @@ def stack(ceph: S3Server, postgres: int, tmp_path_factory: pytest.TempPathFactor
         stack.start_server()
         stack.prepare_storage()
         stack.start_relay()
-        stack.trapaudit("deploy", "--lost-after", "45")
+        stack.trapaudit("deploy", "--lost-after", "60")
         stack.start_worker()
         yield stack
     finally:

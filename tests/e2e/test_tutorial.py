@@ -17,7 +17,7 @@ from scd_core.scenes import write_scenes
 from tests.services.processes import Services
 from tests.services.servers import free_port
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "tutorial.md").read_text()
 
 
@@ -50,7 +50,7 @@ def test_every_command_of_the_tutorial(folder: Path) -> None:
     try:
         done = subprocess.run(
             ["bash", "-c", script], cwd=folder, env=services.env, stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, check=False, timeout=560,
+            capture_output=True, text=True, check=False, timeout=1100,
         )  # fmt: skip
     finally:
         left = services.kill_all()

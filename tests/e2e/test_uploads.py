@@ -18,7 +18,7 @@ from scd_core.audit import read_table
 
 from .conftest import CONFIG, MODEL, OUT, SOURCE, Stack
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 AUDITS = ("audit-uploads", "nightly-audit")
 Scenes = Callable[[int, int], Path]
 
@@ -38,7 +38,7 @@ def lines_of(log: str) -> list[dict[str, Any]]:
 @pytest.mark.usefixtures("storage")
 def test_a_card_in_the_bucket_becomes_tables_and_a_report(stack: Stack, scenes: Scenes) -> None:
     files = stack.upload("card-1", scenes(10, 11))
-    stack.until("report of the card", lambda: "report/index.html" in stack.keys("report/"), 180)
+    stack.until("report of the card", lambda: "report/index.html" in stack.keys("report/"))
     media = media_of()
     assert sorted(media["file"]) == sorted(files)
     assert set(media["status"]) == {"ok"}
@@ -72,10 +72,10 @@ def test_files_that_come_late_while_server_and_relay_are_away(stack: Stack, scen
     stack.services.kill("prefect")
     late = _late(stack, scenes(2, 12))
     stack.start_relay()
-    stack.until("word that the server is away", lambda: "does not take events" in stack.services.log("relay"), 60)
+    stack.until("word that the server is away", lambda: "does not take events" in stack.services.log("relay"))
     assert set(stack.commits()) == first
     stack.start_server()
-    stack.until("commit of the late files", lambda: len(stack.commits()) == 2, 120)
+    stack.until("commit of the late files", lambda: len(stack.commits()) == 2)
     media = media_of()
     assert sorted(media["file"]) == sorted([*before["file"], *late])
     assert media["media_id"].is_unique
@@ -107,7 +107,7 @@ def test_a_worker_killed_in_the_middle(stack: Stack, scenes: Scenes, tmp_path: P
     )
     assert len(lost) == 1
     assert "its worker is gone" in lost[0]["state"]["message"]
-    stack.until("commit of the card", lambda: len(stack.commits()) == len(committed) + 1, 150)
+    stack.until("commit of the card", lambda: len(stack.commits()) == len(committed) + 1)
 
     media = media_of()
     assert media["media_id"].is_unique
@@ -158,9 +158,7 @@ def test_two_deployments_audit_one_source_one_after_the_other(stack: Stack) -> N
 
 
 def test_nothing_is_left_running(stack: Stack) -> None:
-    stack.until(
-        "end of all runs", lambda: not [r for r in stack.runs() if r["state_type"] in ("RUNNING", "PENDING")], 60
-    )
+    stack.until("end of all runs", lambda: not [r for r in stack.runs() if r["state_type"] in ("RUNNING", "PENDING")])
     assert "WRONG" not in stack.trapaudit("doctor")
     for name in ("relay", "worker"):
         assert stack.services.stop(name) in (0, -signal.SIGTERM), stack.services.log(name)[-1500:]

@@ -40,7 +40,7 @@ class Services:
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=self.folder,
             )  # fmt: skip
 
-    def wait_for(self, name: str, url: str, seconds: float = 180) -> None:
+    def wait_for(self, name: str, url: str, seconds: float = 300) -> None:
         """Wait until a service answers at an address.
 
         Raises:
