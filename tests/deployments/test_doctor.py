@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -187,6 +188,33 @@ def test_deploy_without_a_server_is_refused_in_words(tmp_path: Path) -> None:
             register(wanted, other)
 
 
+def test_deploy_to_a_server_that_is_not_there_is_one_clear_line() -> None:
+    from flows.server import wait_for_server
+    from scd_core.errors import RunError
+
+    url = f"http://127.0.0.1:{free_port()}/api"
+    with (
+        temporary_settings(updates={PREFECT_API_URL: url, PREFECT_CLIENT_MAX_RETRIES: 0}),
+        pytest.raises(RunError, match=r"Prefect server http://.+: not reached \(.+\); start it") as caught,
+    ):
+        asyncio.run(wait_for_server(url, seconds=0))
+    assert "\n" not in str(caught.value)
+
+
+def test_deploy_waits_for_a_server_that_is_starting(monkeypatch: pytest.MonkeyPatch) -> None:
+    from flows.server import wait_for_server
+
+    class Starting(FakeClient):
+        async def api_healthcheck(self) -> Any:
+            self.runs -= 1
+            return ConnectionError("refused") if self.runs else None
+
+    monkeypatch.setattr("prefect.client.orchestration.get_client", lambda: server)
+    server = Starting(__version__, 1, (), 2)
+    asyncio.run(wait_for_server("http://server/api"))
+    assert server.runs == 0
+
+
 def test_the_commands_start_without_torch_and_prefect() -> None:
     code = "import sys, flows.cli_ops; print([name for name in ('torch', 'prefect') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -198,7 +226,7 @@ class FakeClient:
 
     def __init__(self, version: str, workers: int, limits: tuple[str, ...], runs: int, minutes_old: float = 60) -> None:
         self.version, self.workers, self.limits, self.runs = version, workers, limits, runs
-        self.updated = datetime.now(UTC) - timedelta(minutes=minutes_old)
+        self.age = timedelta(minutes=minutes_old)
 
     async def __aenter__(self) -> FakeClient:
         return self
@@ -214,7 +242,7 @@ class FakeClient:
         return [
             SimpleNamespace(
                 id=UUID(int=1), name="nightly-audit", version=self.version, work_pool_name="trapaudit-process",
-                schedules=schedules, paused=False, updated=self.updated,
+                schedules=schedules, paused=False, updated=datetime.now(UTC) - self.age,
             )
         ]  # fmt: skip
 
