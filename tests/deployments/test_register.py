@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import json
 import logging
 import os
@@ -227,8 +228,11 @@ def test_one_run_on_a_source_waits_for_the_other(server: str, monkeypatch: pytes
             if wait:
                 leave.wait(60)
 
-    first = threading.Thread(target=audit, args=("first", "s3://cards/2026", True))
-    second = threading.Thread(target=audit, args=("second", "s3://cards/2026/"))
+    def thread(*arguments: object) -> threading.Thread:  # the server's address is in the context
+        return threading.Thread(target=contextvars.copy_context().run, args=(audit, *arguments))
+
+    first = thread("first", "s3://cards/2026", True)
+    second = thread("second", "s3://cards/2026/")
     first.start()
     assert entered.wait(60)
     second.start()
