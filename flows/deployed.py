@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from prefect import runtime
 from prefect.client.orchestration import get_client
 from prefect.concurrency.sync import concurrency
-from prefect.exceptions import PrefectHTTPStatusError
+from prefect.exceptions import ObjectAlreadyExists
 from prefect.logging import get_run_logger
 
 from scd_core import __version__
@@ -53,12 +53,8 @@ def alone_on(source: str) -> Iterator[None]:
         yield
         return
     name = limit_of(source)
-    with get_client(sync_client=True) as client:
-        try:
-            client.upsert_global_concurrency_limit_by_name(name, 1)
-        except PrefectHTTPStatusError as error:
-            if error.response.status_code != 409:  # another run made it at this moment
-                raise
+    with get_client(sync_client=True) as client, suppress(ObjectAlreadyExists):  # another run made it at this moment
+        client.upsert_global_concurrency_limit_by_name(name, 1)
     get_run_logger().info("one audit of %s at a time: limit %s", clean_url(source), name)
     with concurrency(name, occupy=1, strict=True, lease_duration=_LEASE_SECONDS, raise_on_lease_renewal_failure=False):
         yield

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from prefect.exceptions import ParameterTypeError
+from prefect.exceptions import ObjectAlreadyExists, ParameterTypeError
 
 import flows.audit_batch as module
 from flows.audit_uploads import audit_uploads
@@ -69,3 +72,46 @@ def test_parameters_of_another_version_fit_or_are_refused(flow: Any) -> None:
 
     with pytest.raises((SignatureMismatchError, TypeError)):
         get_call_parameters(flow.fn, (), {**old, "gone_since": 3})
+
+
+def test_two_runs_that_make_the_limit_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second to ask finds none, and is refused when it makes one: the first one's will do."""
+    import flows.deployed as deployed
+
+    class Client:
+        def __enter__(self) -> Client:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def upsert_global_concurrency_limit_by_name(self, name: str, limit: int) -> None:
+            asked.append((name, limit))
+            raise ObjectAlreadyExists(Exception("409"))
+
+    @contextmanager
+    def concurrency(name: str, **options: Any) -> Iterator[None]:
+        assert options["strict"] and options["occupy"] == 1
+        taken.append(name)
+        yield
+
+    asked: list[tuple[str, int]] = []
+    taken: list[str] = []
+    monkeypatch.setattr(deployed, "get_client", lambda sync_client: Client())
+    monkeypatch.setattr(deployed, "concurrency", concurrency)
+    monkeypatch.setattr(deployed, "get_run_logger", lambda: logging.getLogger("run"))
+    with deployed.alone_on("s3://cards/2026"):
+        assert taken == []  # no deployment, no server to ask
+    monkeypatch.setattr("prefect.runtime.deployment.get_id", lambda: "d1")
+    with deployed.alone_on("s3://cards/2026"):
+        assert [name for name, _ in asked] == taken == [deployed.limit_of("s3://cards/2026/")]
+
+
+def test_the_name_of_a_limit_is_readable_and_one_for_each_source() -> None:
+    from flows.deployed import limit_of
+
+    places = ["s3://cards/2026", "s3://cards-2026", "s3://cards/2026 (b)", "/data/cards/2026", "s3://" + "x" * 300]
+    names = [limit_of(place) for place in places]
+    assert len(set(names)) == len(places)
+    assert names[0].startswith("trapaudit-source-cards-2026-")
+    assert all(re.fullmatch(r"[a-zA-Z0-9-]{10,100}", name) for name in names)
