@@ -40,7 +40,7 @@ def run_batch(job: Job, batch: Batch, run_id: str) -> dict[str, Any]:
     started = datetime.now(UTC)
     shard = Shard(job.source, job.model, job.model_digest, job.out, batch.batch_key, job.config)
     size = job.config.media.shard_size
-    stages = Stages()
+    stages = Stages(batch.batch_key)
 
     parts = [batch.objects[start : start + size] for start in range(0, len(batch.objects), size)]
     described = [describe_shard.submit(part, shard, number) for number, part in enumerate(parts)]

@@ -48,7 +48,7 @@ def run_nightly(console: Console, runner: Literal["threads", "ray"], **parameter
     from flows.progress import show_bars
 
     with show_bars(console):
-        say(console, nightly_audit(**parameters, runner=runner))
+        say(console, nightly_audit.with_options(retries=0)(**parameters, runner=runner))  # who waits is told at once
 
 
 def rebuild_report(console: Console, out: str, config: str | None) -> None:

@@ -16,7 +16,7 @@ from prefect.flows import load_flow_from_entrypoint
 from prefect.schedules import Schedule
 
 from flows.deploy_file import Deployment, packaged_file, render
-from flows.server import api_url, lost_runs_automation
+from flows.server import api_url, lost_runs_automation, wait_for_server
 from scd_core.errors import InputError, RunError
 from scd_core.media.storage import clean_url
 
@@ -35,22 +35,23 @@ def register(wanted: Deployment, prefect_file: Path | None = None) -> list[str]:
 
     Raises:
         InputError: what is wanted cannot be used, another deployment already audits SOURCE into OUT, or there is no server.
-        RunError: the server refused.
+        RunError: the server was not reached, or refused.
     """
     path = prefect_file or packaged_file()
     try:
         content = render(wanted, yaml.safe_load(path.read_text(encoding="utf-8")))
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
         raise InputError(f"{path}: not the prefect.yaml of trapaudit ({error!r})") from error
-    api_url()
+    url = api_url()
     try:
-        asyncio.run(_register(wanted, content))
+        asyncio.run(_register(wanted, content, url))
     except PrefectHTTPStatusError as error:
         raise RunError(f"the Prefect server refused: {str(error).splitlines()[0]}") from error
     return [item["name"] for item in content["deployments"]]
 
 
-async def _register(wanted: Deployment, content: dict[str, Any]) -> None:
+async def _register(wanted: Deployment, content: dict[str, Any], url: str) -> None:
+    await wait_for_server(url)
     await _prepare(wanted, content)
     for item in content["deployments"]:
         await _deployment(item).aapply()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from scd_core.errors import InputError
+from scd_core.errors import InputError, RunError
 
 if TYPE_CHECKING:
     from prefect.events.schemas.automations import AutomationCore
 
-__all__ = ["api_url", "lost_runs_automation"]
+__all__ = ["api_url", "lost_runs_automation", "wait_for_server"]
 
 LOST_RUNS = "trapaudit lost runs"
 
@@ -29,6 +31,35 @@ def api_url() -> str:
             "no Prefect server: set PREFECT_API_URL, such as http://localhost:4200/api of `prefect server start`"
         )
     return url
+
+
+async def wait_for_server(url: str, seconds: float = 60.0) -> None:
+    """Wait until the server answers: `prefect server start --background` returns before it does.
+
+    Args:
+        url: its address, for the message.
+        seconds: how long to wait (s).
+
+    Raises:
+        RunError: it did not.
+    """
+    from prefect.client.orchestration import get_client
+
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            async with get_client() as client:
+                failure = await client.api_healthcheck()
+        except Exception as error:  # noqa: BLE001 - any way not to reach it is what is asked
+            failure = error
+        if failure is None:
+            return
+        if time.monotonic() > end:
+            reason = str(failure).splitlines()[0] if str(failure) else type(failure).__name__
+            raise RunError(
+                f"Prefect server {url}: not reached ({reason}); start it, or mend PREFECT_API_URL"
+            ) from failure
+        await asyncio.sleep(1)
 
 
 def lost_runs_automation(after_seconds: int) -> AutomationCore:

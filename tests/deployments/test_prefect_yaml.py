@@ -76,9 +76,10 @@ def test_each_has_what_operation_needs(name: str) -> None:
     assert item["description"]
 
 
-def test_an_audit_woken_by_an_upload_is_tried_again_and_ends() -> None:
-    flow = flow_of(BY_NAME["audit-uploads"])
-    assert (flow.retries, flow.retry_delay_seconds, flow.timeout_seconds) == (1, 60, 12 * 3600)
+@pytest.mark.parametrize(("name", "delay", "hours"), [("audit-uploads", 60, 12), ("nightly-audit", 300, 20)])
+def test_an_audit_is_tried_again_and_ends(name: str, delay: int, hours: int) -> None:
+    flow = flow_of(BY_NAME[name])
+    assert (flow.retries, flow.retry_delay_seconds, flow.timeout_seconds) == (1, delay, hours * 3600)
 
 
 def triggers(name: str, items: dict[str, dict[str, Any]] = BY_NAME) -> list[DeploymentEventTrigger]:
