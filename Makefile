@@ -9,7 +9,7 @@ export DO_NOT_TRACK = 1
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 export PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS = 180
 
-.PHONY: setup lock check test faults demo docs clean
+.PHONY: setup lock check test e2e faults demo docs clean
 
 setup: $(VENV)/.ready
 
@@ -35,6 +35,10 @@ check: setup
 
 test: setup
 	$(BIN)/pytest -m "not slow" --numprocesses 2 --dist loadfile
+
+# The real parts together: Prefect's server on PostgreSQL, workers, the relay, Ceph's object gateway, the built wheel.
+e2e: setup
+	$(BIN)/pytest tests/e2e tests/deployments tests/docker -m slow --numprocesses 2 --dist loadfile
 
 # Kills, faults on the wire, races, full disks, fuzzing: long.
 faults: setup

@@ -7,11 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-__all__ = ["BUILD", "TORCH", "blocks", "main"]
+__all__ = ["BUILD", "TORCH", "WORKER", "blocks", "main"]
 
 ROOT = Path(__file__).resolve().parents[1]
 TORCH = re.compile(r"(torch|torchvision|triton|nvidia-.*|cuda-.*)")
 """Packages of the second lock: 5 of 6 GB, needed by workers only, and from another index for CPU images."""
+
+WORKER = re.compile(r"sympy|mpmath|networkx|timm|huggingface-hub|hf-xet")
+"""What nothing but torch and timm needs: 110 MB that a server does without."""
 
 BUILD = ("build", "packaging", "pyproject-hooks", "setuptools")
 """What `python -m build --no-isolation` needs."""
@@ -24,7 +27,7 @@ def blocks(text: str) -> dict[str, str]:
 
 
 def main() -> int:
-    """Resolve the runtime's requirements within requirements.lock, and write base.lock, torch.lock and build.lock."""
+    """Resolve the runtime's requirements within requirements.lock, and write the images' lock files."""
     uv = Path(sys.executable).with_name("uv")
     command = [
         uv, "pip", "compile", "--quiet", "pyproject.toml", "--extra", "relay", "--extra", "postgres", "--extra", "timm",
@@ -36,7 +39,8 @@ def main() -> int:
     needed = blocks(done.stdout)
     head = "# Written by `python docker/lock.py` out of requirements.lock; do not edit.\n"
     chosen = {
-        "base.lock": [name for name in needed if not TORCH.fullmatch(name)],
+        "base.lock": [name for name in needed if not TORCH.fullmatch(name) and not WORKER.fullmatch(name)],
+        "worker.lock": [name for name in needed if WORKER.fullmatch(name)],
         "torch.lock": [name for name in needed if TORCH.fullmatch(name)],
         "build.lock": list(BUILD),
     }

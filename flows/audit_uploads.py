@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from prefect import flow
+from prefect import flow, tags
 from prefect.logging import get_run_logger
 
 from flows.audit_batch import audit_batch
-from flows.deployed import warn_of_other_version
+from flows.deployed import alone_on, warn_of_other_version
 from flows.runners import Runner, runner_for
 
 __all__ = ["audit_uploads"]
@@ -61,4 +61,5 @@ def audit_uploads(
             "woken by %s notifications of %s", event.get("n_notifications", "?"), event.get("prefix", "an upload")
         )
     flow_of_runner = audit_batch.with_options(task_runner=runner_for(runner, ray_address))
-    return flow_of_runner(source, model, out, detections, config=config, only_complete=only_complete, report=report)
+    with alone_on(source), tags("trapaudit"):  # by the tag a part of a lost run is found too
+        return flow_of_runner(source, model, out, detections, config=config, only_complete=only_complete, report=report)

@@ -45,7 +45,7 @@ def run_batch(job: Job, batch: Batch, run_id: str, device: str) -> dict[str, Any
     config = job.config.model_copy(update={"classify": classify})
     shard = Shard(job.source, job.model, job.model_digest, job.out, batch.batch_key, config)
     size = job.config.media.shard_size
-    stages = Stages()
+    stages = Stages(batch.batch_key)
 
     # Futures hold their results, so they are not kept beyond their stage: a batch is in memory once.
     parts = [batch.objects[start : start + size] for start in range(0, len(batch.objects), size)]

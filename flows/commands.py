@@ -55,7 +55,8 @@ def run_nightly(
 
     runner_for(runner, ray_address)
     with show_bars(console):
-        say(console, nightly_audit(**parameters, runner=runner, ray_address=ray_address))
+        nightly = nightly_audit.with_options(retries=0)  # who waits is told at once
+        say(console, nightly(**parameters, runner=runner, ray_address=ray_address))
 
 
 def rebuild_report(console: Console, out: str, config: str | None) -> None:

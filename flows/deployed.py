@@ -1,13 +1,25 @@
-"""A deployment and the code that runs it: the two must be of one version."""
+"""What a run of a deployment owes to others: its version said, and one audit of a SOURCE at a time."""
 
 from __future__ import annotations
 
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from prefect import runtime
+from prefect.client.orchestration import get_client
+from prefect.concurrency.sync import concurrency
+from prefect.exceptions import PrefectHTTPStatusError
 from prefect.logging import get_run_logger
 
 from scd_core import __version__
+from scd_core.media import clean_url
 
-__all__ = ["warn_of_other_version"]
+__all__ = ["alone_on", "limit_of", "warn_of_other_version"]
+
+_LEASE_SECONDS = 60.0
+"""How long the slot of a run that died stays taken (s); Prefect takes no less."""
 
 
 def warn_of_other_version() -> bool:
@@ -24,3 +36,37 @@ def warn_of_other_version() -> bool:
         return False
     get_run_logger().warning("deployed by trapaudit %s, run by %s: run `trapaudit deploy` again", deployed, __version__)
     return True
+
+
+@contextmanager
+def alone_on(source: str) -> Iterator[None]:
+    """Be the only run of a deployment on a SOURCE while inside; others wait here, whichever deployment they are of.
+
+    `trapaudit deploy` has them wait in their work queue already, where they hold no worker; this holds for what was
+    registered in another way too. Two at once would do no harm but double work, so a slot that the server lost, or a run
+    without a deployment, goes on.
+
+    Args:
+        source: URL or path of the images.
+    """
+    if not runtime.deployment.get_id():
+        yield
+        return
+    name = limit_of(source)
+    with get_client(sync_client=True) as client:
+        try:
+            client.upsert_global_concurrency_limit_by_name(name, 1)
+        except PrefectHTTPStatusError as error:
+            if error.response.status_code != 409:  # another run made it at this moment
+                raise
+    get_run_logger().info("one audit of %s at a time: limit %s", clean_url(source), name)
+    with concurrency(name, occupy=1, strict=True, lease_duration=_LEASE_SECONDS, raise_on_lease_renewal_failure=False):
+        yield
+
+
+def limit_of(source: str) -> str:
+    """Name of the concurrency limit of a SOURCE: readable, and another for another SOURCE."""
+    place = clean_url(source).rstrip("/")
+    digest = hashlib.sha256(place.encode()).hexdigest()[:8]
+    words = re.sub(r"[^A-Za-z0-9]+", "-", place.partition("://")[2] or place).strip("-")
+    return f"trapaudit-source-{words[-60:]}-{digest}"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from scd_core import __version__
 from scd_core.config import load_config
@@ -20,9 +22,15 @@ from scd_core.doctor import (
 from scd_core.errors import InputError
 from tasks.gpu import LIMIT_VARIABLE
 
+if TYPE_CHECKING:
+    from prefect.client.orchestration import PrefectClient
+    from prefect.client.schemas.responses import DeploymentResponse
+
 __all__ = ["check_server", "diagnose"]
 
 _SERVER_SECONDS = 30.0
+_SCHEDULER_SECONDS = 120.0
+"""The server plans the runs of a new deployment once a minute."""
 
 
 def diagnose(source: str | None, model: str | None, out: str | None, config: str | None = None) -> Iterator[Check]:
@@ -52,7 +60,8 @@ def diagnose(source: str | None, model: str | None, out: str | None, config: str
 
 
 def check_server() -> Check:
-    """Whether Prefect's server is there, has deployments of this version, workers for them, and this worker's GPU limit.
+    """Whether Prefect's server is there, has deployments of this version, plans their runs, has workers for them, and this
+    worker's GPU limit.
 
     Without a server it is well too: a run starts one for itself.
     """
@@ -87,6 +96,11 @@ async def _look_at_server(url: str) -> Check:
             return Check(
                 "server", False, f"{where}, {', '.join(old)} not of version {__version__}", "run `trapaudit deploy`"
             )
+        if idle := await _without_runs(client, found):
+            return Check(
+                "server", False, f"{where}; {', '.join(idle)}: a schedule, but no run is planned",
+                "look into the server's log: its scheduler fails, as with SQLAlchemy 2.1; pip install 'sqlalchemy<2.1' there",
+            )  # fmt: skip
         pools = sorted({item.work_pool_name for item in found if item.work_pool_name})
         online = WorkerFilter(status=WorkerFilterStatus(any_=[WorkerStatus.ONLINE]))
         for pool in pools:
@@ -104,3 +118,21 @@ async def _look_at_server(url: str) -> Check:
                     f"run `trapaudit deploy --gpu-limit {name}=1`",
                 )  # fmt: skip
         return Check("server", True, where)
+
+
+async def _without_runs(client: PrefectClient, deployments: Sequence[DeploymentResponse]) -> list[str]:
+    """Names of deployments that have a schedule for a while already, and yet no run that is planned."""
+    from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId, FlowRunFilter, FlowRunFilterState
+    from prefect.client.schemas.filters import FlowRunFilterStateType as StateTypes
+    from prefect.client.schemas.objects import StateType
+
+    planned = FlowRunFilter(state=FlowRunFilterState(type=StateTypes(any_=[StateType.SCHEDULED])))
+    idle = []
+    for item in deployments:
+        age = (datetime.now(UTC) - item.updated).total_seconds() if item.updated else 0.0
+        if item.paused or age < _SCHEDULER_SECONDS or not any(schedule.active for schedule in item.schedules):
+            continue
+        only = DeploymentFilter(id=DeploymentFilterId(any_=[item.id]))
+        if not await client.read_flow_runs(deployment_filter=only, flow_run_filter=planned, limit=1):
+            idle.append(item.name)
+    return idle

@@ -1,18 +1,26 @@
-"""Progress of an audit's stages: bars in a terminal, log lines elsewhere."""
+"""Progress of an audit's stages: bars in a terminal, log lines and a Prefect artifact elsewhere."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
+from uuid import UUID
 
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.futures import PrefectFuture, as_completed
 from prefect.logging import get_run_logger
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 __all__ = ["Stages", "show_bars"]
+
+STAGES = ("ingest", "classify", "triage", "mask", "reclassify")
+"""In their order; each is a fifth of a batch's progress."""
+
+_UPDATE_SECONDS = 15.0
+"""An update is a call to the server, so they come no oftener (s)."""
 
 _console: Console | None = None
 
@@ -31,12 +39,18 @@ def show_bars(console: Console) -> Iterator[None]:
 class Stages:
     """Runs the stages of a batch, shows how far each is, and keeps its wall time.
 
+    Args:
+        batch_key: batch that the progress artifact is of.
+
     Attributes:
         seconds: stage -> wall time (s).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, batch_key: str) -> None:
         self.seconds: dict[str, float] = {}
+        self._batch_key = batch_key
+        self._artifact: UUID | None = None
+        self._told_at = time.monotonic()
 
     def gather(self, stage: str, futures: Sequence[PrefectFuture[Any]], sizes: Sequence[int]) -> list[Any]:
         """Results of a stage's shards in their order; the first failure is raised once all shards have ended."""
@@ -53,7 +67,16 @@ class Stages:
         started = time.monotonic()
         try:
             if _console is None:
-                yield lambda _: None
+                self._tell(stage, 0.0, now=self._artifact is None)
+                done = 0
+
+                def advance(images: int) -> None:
+                    nonlocal done
+                    done += images
+                    self._tell(stage, done / max(total, 1))
+
+                yield advance
+                self._tell(stage, 1.0, now=stage == STAGES[-1])
                 get_run_logger().info("%s: %d images in %.1f s", stage, total, time.monotonic() - started)
             else:
                 columns = (
@@ -65,3 +88,19 @@ class Stages:
                     progress.update(bar, completed=total)
         finally:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + time.monotonic() - started
+
+    def _tell(self, stage: str, share: float, now: bool = False) -> None:
+        """Bring the progress artifact up to date, where the last time was long ago; it never costs a run its life."""
+        if not now and time.monotonic() - self._told_at < _UPDATE_SECONDS:
+            return
+        self._told_at = time.monotonic()
+        percent = 100 * (STAGES.index(stage) + min(share, 1.0)) / len(STAGES)
+        said = f"batch {self._batch_key}: {stage}"
+        try:
+            if self._artifact is None:
+                made = create_progress_artifact(percent, key="audit-progress", description=said)
+                self._artifact = cast("UUID", made)  # a coroutine only where a loop runs, and flows are not async
+            else:
+                update_progress_artifact(self._artifact, percent, description=said)
+        except Exception as error:  # noqa: BLE001 - the server may be away for any reason, and the work goes on
+            get_run_logger().warning("progress not told: %s", str(error).splitlines()[0] if str(error) else error)

@@ -138,14 +138,17 @@ def check_disk(out: str | None = None, least: int = _FREE_BYTES) -> Check:
 
 def check_software() -> Check:
     """Whether the installed versions are ones that work together."""
-    versions = {name: importlib.metadata.version(name) for name in ("trapaudit", "prefect", "fastapi", "torch")}
-    fastapi = tuple(int(part) for part in versions["fastapi"].split(".")[:2])
-    return Check(
-        "software",
-        fastapi == (0, 150),
-        ", ".join(f"{name} {version}" for name, version in versions.items()),
-        "pip install 'fastapi>=0.150,<0.151': Prefect's server fails outside of it",
-    )
+    names = ("trapaudit", "prefect", "fastapi", "sqlalchemy", "torch")
+    versions = {name: importlib.metadata.version(name) for name in names}
+    mend = {
+        "fastapi": ((0, 150), "pip install 'fastapi>=0.150,<0.151': Prefect's server fails outside of it"),
+        "sqlalchemy": ((2, 0), "pip install 'sqlalchemy>=2.0,<2.1': Prefect's server plans no nights with another"),
+    }
+    found = ", ".join(f"{name} {version}" for name, version in versions.items())
+    for name, (wanted, how) in mend.items():
+        if tuple(int(part) for part in versions[name].split(".")[:2]) != wanted:
+            return Check("software", False, found, how)
+    return Check("software", True, found)
 
 
 def _tried(name: str, what: str, look: Callable[[], Check], mend: str) -> Check:

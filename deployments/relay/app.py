@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
+from starlette.requests import ClientDisconnect
 
 from deployments.relay.core import Relay
 from deployments.relay.events import Emit, emit_to_prefect
@@ -88,7 +89,10 @@ def create_app(
         if not accepted.take(now):
             relay.counts["refused_rate"] += 1
             return _refusal(429, "too many notifications", {"Retry-After": "1"})
-        body = await _read(request, settings.max_body_bytes)
+        try:
+            body = await _read(request, settings.max_body_bytes)
+        except ClientDisconnect:
+            return _refusal(400, "the body ended before its end")
         if body is None:
             relay.counts["refused_size"] += 1
             return _refusal(413, f"a notification may have {settings.max_body_bytes} bytes")
@@ -146,7 +150,7 @@ def _authorization(request: Request) -> str | None:
 async def _read(request: Request, most: int) -> bytes | None:
     """The body; None as soon as it is known to be too large."""
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > most:
+    if declared.isascii() and declared.isdigit() and int(declared) > most:
         return None
     body = bytearray()
     async for chunk in request.stream():

@@ -51,6 +51,7 @@ class Relay:
         self.clock = clock
         self.counts: Counter[str] = Counter()
         self.failing_since: float | None = None
+        self._failures = 0  # in a row
         self._emit = emit
         self._now = now
         self._named: set[str] = set()
@@ -77,7 +78,8 @@ class Relay:
     async def emit_due(self, everything: bool = False) -> int:
         """Emit the events of all uploads that are due; returns how many are out.
 
-        Where the server does not take one, it and those after it wait, longer each time; nothing is dropped.
+        Where the server does not take one, it and those after it wait, longer each time; nothing is dropped. One that was
+        refused is tried after those that were not, so that an event the server will never take holds up no other.
         """
         due = self._debouncer.take_due(self.clock(), everything)
         done = 0
@@ -89,11 +91,12 @@ class Relay:
                 for receipt in burst.receipts:
                     receipt.settle()
         except Exception as error:  # noqa: BLE001 - whatever keeps an event from going out, it must be tried again
+            due[0].failures += 1
             self._note_failure(error, len(due))
         finally:
             for burst in due:
-                burst.failures += 1
-                wait = min(self.settings.retry_seconds * 2 ** min(burst.failures - 1, 10), _MAX_RETRY_SECONDS)
+                failures = max(burst.failures, self._failures)
+                wait = min(self.settings.retry_seconds * 2 ** min(max(failures - 1, 0), 10), _MAX_RETRY_SECONDS)
                 self._debouncer.put_back(burst, self.clock() + wait)
         return done
 
@@ -114,6 +117,7 @@ class Relay:
         event = upload_event(burst.source, burst.batch, burst.n, first, last)
         await asyncio.wait_for(self._emit(event), self.settings.emit_timeout_seconds)
         self.counts["events"] += 1
+        self._failures = 0
         if self.failing_since is not None:
             logger.info("Prefect takes events again after %.0f s", clock - self.failing_since)
             self.failing_since = None
@@ -121,6 +125,7 @@ class Relay:
 
     def _note_failure(self, error: Exception, n_waiting: int) -> None:
         self.counts["emit_failures"] += 1
+        self._failures += 1
         if self.failing_since is None:
             self.failing_since = self.clock()
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -76,11 +76,11 @@ class Debouncer:
             burst.receipts.add(receipt)
 
     def take_due(self, now: float, everything: bool = False) -> list[Burst]:
-        """Remove and return the bursts that are due, oldest first; with `everything`, all."""
+        """Remove and return the bursts that are due, those that failed least first, then the oldest; with `everything`, all."""
         due = [burst for burst in self._waiting.values() if everything or self._is_due(burst, now)]
         for burst in due:
             del self._waiting[burst.batch]
-        return sorted(due, key=lambda burst: burst.first)
+        return sorted(due, key=lambda burst: (burst.failures, burst.first))
 
     def put_back(self, burst: Burst, not_before: float) -> None:
         """Keep a burst whose event could not be emitted, together with what came meanwhile."""

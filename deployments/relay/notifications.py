@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,10 @@ _DEPTH = 6
 _MAX_KEY = 4096
 """Characters of a key; S3 allows 1024 bytes, which are 3072 characters when percent-encoded."""
 
+_MAX_BUCKET = 255
+"""Characters of a bucket's name; S3 allows 63, and allowed 255 once."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _ARRIVALS = ("ObjectCreated", "ObjectSynced", "ObjectRestore:Completed", "Object Created", "Object Restore Completed")
 _PLAIN_KEYS = ("ceph:", "aws.s3")
 """Event sources whose keys are as they are; AWS, MinIO and what imitates them percent-encode, with + for a space."""
@@ -149,9 +154,13 @@ def _record(content: dict[str, Any]) -> Upload | str:
     if not name.removeprefix("s3:").startswith(_ARRIVALS):
         return "other"
     if not isinstance(bucket, str) or not bucket or not isinstance(key, str) or not key:
-        raise NotificationError(f"{name}: a record without bucket name or object key")
+        raise NotificationError(f"{_said(name)}: a record without bucket name or object key")
     if len(key) > _MAX_KEY:
-        raise NotificationError(f"{name}: a key of {len(key)} characters; S3 allows 1024 bytes")
+        raise NotificationError(f"{_said(name)}: a key of {len(key)} characters; S3 allows 1024 bytes")
+    if len(bucket) > _MAX_BUCKET:
+        raise NotificationError(f"{_said(name)}: a bucket name of {len(bucket)} characters; S3 allows 63")
+    if any(_SURROGATE.search(text) for text in (bucket, key)):
+        raise NotificationError(f"{_said(name)}: a name that is not Unicode text")
     decoded = unquote_plus(key)
     if isinstance(source, str) and source.startswith(_PLAIN_KEYS):
         return Upload(bucket, key, decoded)
@@ -164,4 +173,9 @@ def _at(content: dict[str, Any], outer: str, inner: str) -> Any:
 
 
 def _names(content: dict[str, Any]) -> str:
-    return ", ".join(sorted(map(str, content))[:6])[:120] or "an empty object"
+    return ", ".join(_said(name) for name in sorted(content)[:6]) or "an empty object"
+
+
+def _said(text: str) -> str:
+    """A sender's text as it may stand in a message: short, on one line, plain characters."""
+    return ascii(text[:40])[1:-1]

@@ -147,5 +147,7 @@ class RelaySettings(BaseModel):
                 if source.holds(upload.bucket, key):
                     below = key[len(source.prefix) :].strip("/").split("/")[:-1]
                     parts = [part for part in (source.prefix, *below[: self.levels]) if part]
-                    return Wanted(source, Place(source.bucket, "/".join(parts)))
+                    batch = Place(source.bucket, "/".join(parts))
+                    # PostgreSQL, and so Prefect, keeps no text with a NUL in it.
+                    return Wanted(source, batch if "\0" not in batch.prefix else source)
         return None

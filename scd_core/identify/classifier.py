@@ -180,6 +180,6 @@ def resolve_device(device: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         first = str(error).strip().splitlines()[0]
         raise RunError(
-            f"device {device}: cannot compute ({first}); use --device cpu or a torch build for this GPU"
+            f"device {device}: cannot compute ({first}); set classify.device to cpu, or install a torch build for this GPU"
         ) from error
     return resolved

@@ -83,7 +83,7 @@ async def post(
     scope: dict[str, Any] = {
         "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http",
         "path": path, "raw_path": path.encode(), "query_string": b"", "root_path": "", "server": ("relay", 80),
-        "client": ("127.0.0.1", 1), "headers": [(k.lower().encode(), v.encode()) for k, v in given.items()],
+        "client": ("127.0.0.1", 1), "headers": [(k.lower().encode(), v.encode("latin-1")) for k, v in given.items()],
     }  # fmt: skip
     await app(scope, receive, send)
     return sent[0]["status"], json.loads(b"".join(part.get("body", b"") for part in sent[1:]) or b"{}")

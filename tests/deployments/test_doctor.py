@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
 
 import pytest
 import typer
@@ -13,6 +17,7 @@ from typer.testing import CliRunner
 
 from flows.cli_ops import register_commands
 from flows.doctor import check_server, diagnose
+from scd_core import __version__
 from scd_core.doctor import check_device, check_disk, check_model, check_out, check_software, check_source
 from scd_core.media.storage import Storage
 from scd_core.scenes import packaged_model
@@ -121,13 +126,22 @@ def test_a_full_disk(tmp_path: Path) -> None:
     assert "TMPDIR" in full.mend
 
 
-def test_versions_that_do_not_go_together(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("package", "version", "mend"),
+    [("fastapi", "0.156.0", "pip install 'fastapi>=0.150,<0.151'"), ("sqlalchemy", "2.1.9", "sqlalchemy>=2.0,<2.1")],
+)
+def test_versions_that_do_not_go_together(
+    monkeypatch: pytest.MonkeyPatch, package: str, version: str, mend: str
+) -> None:
     import importlib.metadata
 
     assert check_software().ok
     real = importlib.metadata.version
-    monkeypatch.setattr(importlib.metadata, "version", lambda name: "0.156.0" if name == "fastapi" else real(name))
-    assert not check_software().ok
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: version if name == package else real(name))
+    check = check_software()
+    assert not check.ok
+    assert f"{package} {version}" in check.found
+    assert mend in check.mend
 
 
 def test_a_server_that_is_away() -> None:
@@ -177,3 +191,67 @@ def test_the_commands_start_without_torch_and_prefect() -> None:
     code = "import sys, flows.cli_ops; print([name for name in ('torch', 'prefect') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+class FakeClient:
+    """A server with one deployment, as the doctor asks for it."""
+
+    def __init__(self, version: str, workers: int, limits: tuple[str, ...], runs: int, minutes_old: float = 60) -> None:
+        self.version, self.workers, self.limits, self.runs = version, workers, limits, runs
+        self.updated = datetime.now(UTC) - timedelta(minutes=minutes_old)
+
+    async def __aenter__(self) -> FakeClient:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def api_healthcheck(self) -> None:
+        return None
+
+    async def read_deployments(self, **_: object) -> list[Any]:
+        schedules = [SimpleNamespace(active=True)]
+        return [
+            SimpleNamespace(
+                id=UUID(int=1), name="nightly-audit", version=self.version, work_pool_name="trapaudit-process",
+                schedules=schedules, paused=False, updated=self.updated,
+            )
+        ]  # fmt: skip
+
+    async def read_flow_runs(self, **_: object) -> list[int]:
+        return [1] * self.runs
+
+    async def read_workers_for_work_pool(self, *_: object, **__: object) -> list[int]:
+        return [1] * self.workers
+
+    async def read_global_concurrency_limit_by_name(self, name: str) -> None:
+        from prefect.exceptions import ObjectNotFound
+
+        if name not in self.limits:
+            raise ObjectNotFound(Exception())
+
+
+@pytest.mark.parametrize(
+    ("server", "found", "mend"),
+    [
+        (FakeClient("0.0.1", 1, ("gpu-a",), 1), "nightly-audit not of version", "run `trapaudit deploy`"),
+        (FakeClient(__version__, 1, ("gpu-a",), 0), "a schedule, but no run is planned", "sqlalchemy<2.1"),
+        (
+            FakeClient(__version__, 0, ("gpu-a",), 1),
+            "no worker of pool trapaudit-process",
+            "prefect worker start --pool",
+        ),
+        (FakeClient(__version__, 1, (), 1), "TRAPAUDIT_GPU_LIMIT=gpu-a: no such limit", "--gpu-limit gpu-a=1"),
+        (FakeClient(__version__, 1, ("gpu-a",), 1), "1 deployments", ""),
+        (FakeClient(__version__, 1, ("gpu-a",), 0, minutes_old=1), "1 deployments", ""),
+    ],
+    ids=["version", "scheduler", "worker", "limit", "well", "just deployed"],
+)
+def test_what_a_server_lacks(server: FakeClient, found: str, mend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRAPAUDIT_GPU_LIMIT", "gpu-a")
+    monkeypatch.setattr("prefect.client.orchestration.get_client", lambda: server)
+    with temporary_settings(updates={PREFECT_API_URL: "http://server/api"}):
+        check = check_server()
+    assert found in check.found
+    assert mend in check.mend
+    assert check.ok is (mend == "")

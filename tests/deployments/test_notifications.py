@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from typing import Any
 
@@ -145,6 +144,182 @@ def test_one_bad_record_costs_only_itself() -> None:
     assert notification.n_malformed == 3
 
 
+AWS_NOW: dict[str, Any] = {
+    "Records": [
+        {
+            "eventVersion": "2.5",
+            "eventSource": "aws:s3",
+            "awsRegion": "eu-central-1",
+            "eventTime": "2026-11-21T20:00:00.000Z",
+            "eventName": "ObjectCreated:Copy",
+            "userIdentity": {"principalId": "AWS:AROAEXAMPLE:uploader"},
+            "requestParameters": {"sourceIPAddress": "192.0.2.7"},
+            "responseElements": {"x-amz-request-id": "C3D13FE58DE4C810", "x-amz-id-2": "FMyUVURIY8"},
+            "s3": {
+                "s3SchemaVersion": "1.0",
+                "configurationId": "uploads",
+                "bucket": {
+                    "name": "cards",
+                    "ownerIdentity": {"principalId": "A3NL1KOZZKExample"},
+                    "arn": "arn:aws:s3:::cards",
+                },
+                "object": {
+                    "key": "site%2B1/%E8%B1%B9+%28a%29/100%25/IMG+0001.JPG",
+                    "size": 1024,
+                    "eTag": "d41d8cd98f00b204e9800998ecf8427e",
+                    "versionId": "096fKKXTRTtl3on89fVO.nfljtsv6qko",
+                    "sequencer": "0055AED6DCD90281E5",
+                },
+            },
+        }
+    ]
+}
+EVENT_BRIDGE_NOW: dict[str, Any] = {
+    "version": "0",
+    "id": "17793124-05d4-b198-2fde-7ededc63b103",
+    "detail-type": "Object Created",
+    "source": "aws.s3",
+    "account": "111122223333",
+    "time": "2026-11-12T00:00:00Z",
+    "region": "ca-central-1",
+    "resources": ["arn:aws:s3:::cards"],
+    "detail": {
+        "version": "0",
+        "bucket": {"name": "cards"},
+        "object": {
+            "key": "site+1/豹 (a)/100%25.jpg",
+            "size": 5,
+            "etag": "b1946ac92492d2347c6235b4d2611184",
+            "version-id": "IYV3p45BT0ac8hjHg1houSdS1a.Mro8e",
+            "sequencer": "617f08299329d189",
+        },
+        "request-id": "N4N7GDK58NMKJ12R",
+        "requester": "123456789012",
+        "source-ip-address": "192.0.2.7",
+        "reason": "CompleteMultipartUpload",
+    },
+}
+MINIO_NOW: dict[str, Any] = {
+    "EventName": "s3:ObjectCreated:CompleteMultipartUpload",
+    "Key": "cards/site+1/豹 (a)/IMG 0001.JPG",
+    "Records": [
+        {
+            "eventVersion": "2.0",
+            "eventSource": "minio:s3",
+            "awsRegion": "",
+            "eventTime": "2026-11-21T20:00:00.000Z",
+            "eventName": "s3:ObjectCreated:CompleteMultipartUpload",
+            "userIdentity": {"principalId": "trapaudit"},
+            "requestParameters": {"principalId": "trapaudit", "region": "", "sourceIPAddress": "192.0.2.7"},
+            "responseElements": {"x-amz-request-id": "17A", "x-minio-deployment-id": "90e81272"},
+            "s3": {
+                "s3SchemaVersion": "1.0",
+                "configurationId": "Config",
+                "bucket": {"name": "cards", "ownerIdentity": {"principalId": "trapaudit"}, "arn": "arn:aws:s3:::cards"},
+                "object": {
+                    "key": "site%2B1%2F%E8%B1%B9+%28a%29%2FIMG+0001.JPG",
+                    "size": 7,
+                    "eTag": "ae7b6a3d-2",
+                    "contentType": "image/jpeg",
+                    "userMetadata": {"content-type": "image/jpeg"},
+                    "versionId": "a1b2",
+                    "sequencer": "17A1",
+                },
+            },
+            "source": {"host": "192.0.2.7", "port": "", "userAgent": "MinIO (linux; amd64) minio-go/v7"},
+        }
+    ],
+}
+CEPH_NOW: dict[str, Any] = {
+    "Records": [
+        {
+            "eventVersion": "2.2",
+            "eventSource": "ceph:s3",
+            "awsRegion": "default",
+            "eventTime": "2026-11-21T20:00:00.517246Z",
+            "eventName": "s3:ObjectCreated:CompleteMultipartUpload",
+            "userIdentity": {"principalId": "test"},
+            "requestParameters": {"sourceIPAddress": ""},
+            "responseElements": {"x-amz-request-id": "9b.4155.1", "x-amz-id-2": "103b-default-default"},
+            "s3": {
+                "s3SchemaVersion": "1.0",
+                "configurationId": "relay",
+                "bucket": {
+                    "name": "cards",
+                    "ownerIdentity": {"principalId": "test"},
+                    "arn": "arn:aws:s3:default::cards",
+                    "id": "9b.4155.2",
+                },
+                "object": {
+                    "key": "site+1/豹 (a)/100%/IMG 0001.JPG",
+                    "size": 7,
+                    "eTag": "ae7b6a3d-2",
+                    "versionId": "hqgDPMzBVp.nW4",
+                    "sequencer": "5D60A1",
+                    "metadata": [{"key": "x-amz-meta-card", "val": "7"}],
+                    "tags": [],
+                },
+            },
+            "eventId": "1760000000.517246.ae7b6a3d",
+            "opaqueData": "",
+        }
+    ]
+}
+
+
+def sns_http(content: Any) -> dict[str, Any]:
+    """As SNS sends it to a queue or an address without raw message delivery."""
+    return {
+        "Type": "Notification",
+        "MessageId": "22b80b92-fdea-4c2c-8f9d-bdfb0c7bf324",
+        "TopicArn": "arn:aws:sns:us-west-2:123456789012:uploads",
+        "Subject": "Amazon S3 Notification",
+        "Message": json.dumps(content, ensure_ascii=False),
+        "Timestamp": "2026-11-21T20:00:00.000Z",
+        "SignatureVersion": "1",
+        "Signature": "EXAMPLEw6JRN",
+        "SigningCertURL": "https://sns.us-west-2.example/cert.pem",
+        "UnsubscribeURL": "https://sns.us-west-2.example/?Action=Unsubscribe",
+        "MessageAttributes": {"kind": {"Type": "String", "Value": "x"}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "key"),
+    [
+        (AWS_NOW, "site+1/豹 (a)/100%/IMG 0001.JPG"),
+        (sns_http(AWS_NOW), "site+1/豹 (a)/100%/IMG 0001.JPG"),
+        (EVENT_BRIDGE_NOW, "site+1/豹 (a)/100%25.jpg"),
+        (sns_http(EVENT_BRIDGE_NOW), "site+1/豹 (a)/100%25.jpg"),
+        (MINIO_NOW, "site+1/豹 (a)/IMG 0001.JPG"),
+        (CEPH_NOW, "site+1/豹 (a)/100%/IMG 0001.JPG"),
+    ],
+    ids=["aws-2.5", "aws-sns-sqs", "eventbridge", "eventbridge-sns", "minio", "ceph"],
+)
+@pytest.mark.parametrize("encode", ["utf-8", "utf-8-sig", "utf-16", "ascii"])
+def test_whole_messages_with_versions_and_names_of_any_script(content: Any, key: str, encode: str) -> None:
+    """Every field these servers send, in every encoding of JSON, with names in which + and % mean themselves."""
+    text = json.dumps(content, ensure_ascii=encode == "ascii", indent=1)
+    notification = read_notification(text.encode(encode))
+    assert [(upload.bucket, upload.key) for upload in notification.uploads] == [("cards", key)]
+    assert (notification.n_tests, notification.n_other, notification.n_malformed) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ObjectRemoved:DeleteMarkerCreated", "s3:ObjectRemoved:Delete", "s3:ObjectRemoved:NoOP", "ObjectAcl:Put",
+        "LifecycleExpiration:Delete", "LifecycleTransition", "IntelligentTiering", "Replication:OperationFailedReplication",
+        "s3:ObjectLifecycle:Expiration:Current", "s3:BucketCreated:*", "ReducedRedundancyLostObject", "ObjectRestore:Post",
+    ],
+)  # fmt: skip
+def test_what_is_no_arrival_wakes_nobody(name: str) -> None:
+    assert read_notification(json.dumps({"Records": [record("a.jpg", name=name)]})).n_other == 1
+    bridge = {**EVENT_BRIDGE_NOW, "detail-type": "Object Deleted"}
+    assert read_notification(json.dumps(bridge)) == read_notification(json.dumps([bridge]))
+    assert read_notification(json.dumps(bridge)).uploads == ()
+
+
 @pytest.mark.parametrize(
     ("text", "word"),
     [
@@ -162,17 +337,32 @@ def test_one_bad_record_costs_only_itself() -> None:
         (b"[" * 20 + b"]" * 20, "wrapped"),
         (json.dumps(sns("x")).encode(), "expected an object"),
         (json.dumps({"Type": "Notification", "Message": "{"}).encode(), "not JSON"),
+        (b'{"Records": [' * 50_000, "not JSON"),
+        (b'{"Records": 1' + b"0" * 10_000 + b"}", "not JSON"),
+        (b"NaN", "expected an object"),
+        (b'{"two\\nlines": 1}', "expected Records"),
+        (b'{"\\ud800": 1}', "ud800"),
+        (b'{"Records": [{"eventName": "ObjectCreated:\\ud800", "s3": {}}]}', "without bucket name"),
+        (json.dumps({"Records": [record("card\ud800/a.jpg")]}).encode(), "not Unicode"),
+        (json.dumps({"Records": [record("a.jpg", bucket="b" * 300)]}).encode(), "300 characters"),
+        (json.dumps({"Records": [record({"a": 1})]}).encode(), "key"),  # type: ignore[arg-type]
+        (json.dumps({"Records": [None] * 1000}).encode(), "NoneType"),
     ],
 )
 def test_what_is_no_notification_is_told_in_one_line(text: bytes, word: str) -> None:
     with pytest.raises(NotificationError, match=word) as caught:
         read_notification(text)
-    assert "\n" not in str(caught.value)
+    assert str(caught.value).isprintable()
+    assert str(caught.value).isascii()
     assert len(str(caught.value)) < 300
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(st.characters(), max_size=8)
+    | st.sampled_from(["ObjectCreated:Put", "Notification", "cards", "\ud800", "\0/a.jpg"]),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
@@ -191,5 +381,11 @@ JSON = st.recursive(
 @given(JSON)
 def test_any_json_is_read_or_refused(content: Any) -> None:
     """Nothing a sender can write ends in another exception, or in an upload without bucket or key."""
-    with contextlib.suppress(NotificationError):
-        assert all(upload.bucket and upload.key for upload in read_notification(json.dumps(content)).uploads)
+    uploads: tuple[Upload, ...] = ()
+    told = ""
+    try:
+        uploads = read_notification(json.dumps(content)).uploads
+    except NotificationError as error:
+        told = str(error)
+    assert all(upload.bucket and upload.key for upload in uploads)
+    assert "".join([told, *(upload.bucket + upload.key + upload.other_key for upload in uploads)]).encode() is not None

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 import os
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -21,6 +26,7 @@ from flows.deploy import register
 from flows.deploy_file import Deployment
 from flows.doctor import check_server
 from scd_core.errors import InputError
+from tests.services.recipes import recipe
 from tests.services.servers import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -117,6 +123,48 @@ def test_a_second_deployment_of_the_same_source_is_refused(server: str) -> None:
         register(Deployment(**{**WANTED.__dict__, "name": "again"}))
 
 
+def test_the_server_plans_the_nights(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With SQLAlchemy 2.1 its scheduler fails, unseen but for its own log, and no night is ever audited."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
+
+    import flows.doctor as doctor
+
+    register(WANTED)
+
+    async def planned() -> list[datetime]:
+        async with get_client() as client:
+            only = DeploymentFilter(name=DeploymentFilterName(any_=["nightly-audit"]))
+            for _ in range(200):
+                if found := await client.read_flow_runs(deployment_filter=only):
+                    return [run.expected_start_time for run in found]
+                await asyncio.sleep(0.5)
+        return []
+
+    nights = asyncio.run(planned())
+    assert len(nights) >= 3
+    assert {night.astimezone(ZoneInfo("Europe/Berlin")).strftime("%H:%M") for night in nights} == {"02:30"}
+    monkeypatch.setattr(doctor, "_SCHEDULER_SECONDS", 0.0)
+    for _ in range(100):  # the weekly report's too
+        if "no run is planned" not in check_server().found:
+            break
+        time.sleep(0.5)
+    else:
+        pytest.fail(check_server().found)
+
+    async def forget() -> None:
+        async with get_client() as client:
+            only = DeploymentFilter(name=DeploymentFilterName(any_=["nightly-audit"]))
+            for run in await client.read_flow_runs(deployment_filter=only):
+                await client.delete_flow_run(run.id)
+
+    asyncio.run(forget())
+    check = check_server()
+    assert not check.ok
+    assert "nightly-audit: a schedule, but no run is planned" in check.found
+    assert "sqlalchemy<2.1" in check.mend
+
+
 def test_an_upload_wakes_a_run_that_knows_of_it(server: str) -> None:
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
@@ -161,6 +209,77 @@ def test_a_gpu_limit_that_was_never_made_is_an_error(server: str, monkeypatch: p
         pass
     with pytest.raises(RunError, match="TRAPAUDIT_GPU_LIMIT=gpu-host2: no such limit"), gpu_slot("cuda:0"):
         pytest.fail("went on without the limit")
+
+
+def test_one_run_on_a_source_waits_for_the_other(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever deployments they are of: what `prefect deploy --all` registers has no limit on its work queue."""
+    import flows.deployed as module
+
+    monkeypatch.setattr("prefect.runtime.deployment.get_id", lambda: "d1")
+    monkeypatch.setattr(module, "get_run_logger", lambda: logging.getLogger("run"))
+    inside: list[str] = []
+    entered, leave = threading.Event(), threading.Event()
+
+    def audit(name: str, source: str, wait: bool = False) -> None:
+        with module.alone_on(source):
+            inside.append(name)
+            entered.set()
+            if wait:
+                leave.wait(60)
+
+    first = threading.Thread(target=audit, args=("first", "s3://cards/2026", True))
+    second = threading.Thread(target=audit, args=("second", "s3://cards/2026/"))
+    first.start()
+    assert entered.wait(60)
+    second.start()
+    audit("elsewhere", "s3://cards/2027")
+    second.join(3)
+    assert inside == ["first", "elsewhere"]
+    leave.set()
+    first.join(60)
+    second.join(60)
+    assert inside == ["first", "elsewhere", "second"]
+
+
+def test_a_person_is_told_of_a_run_that_failed(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The recipe of docs/deploying.md, with an address of Apprise that this test listens at."""
+    from prefect.client.orchestration import get_client
+    from prefect.states import Failed
+
+    told: list[dict[str, Any]] = []
+
+    class Listener(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    register(WANTED)
+    listener = HTTPServer(("127.0.0.1", free_port()), Listener)
+    threading.Thread(target=listener.serve_forever, daemon=True).start()
+    try:
+        monkeypatch.setenv("ALERT_URL", f"json://127.0.0.1:{listener.server_port}/")
+        exec(recipe("alerts"), {})
+
+        async def fail() -> None:
+            async with get_client() as client:
+                deployment = await client.read_deployment_by_name("nightly-audit/nightly-audit")
+                run = await client.create_flow_run_from_deployment(deployment.id)
+                await client.set_flow_run_state(run.id, Failed(message="SOURCE s3://cards/2026: gone"), force=True)
+
+        asyncio.run(fail())
+        for _ in range(120):
+            if told:
+                break
+            time.sleep(0.5)
+    finally:
+        listener.shutdown()
+        listener.server_close()
+    assert told[0]["title"] == "trapaudit audit failed"
+    assert "SOURCE s3://cards/2026: gone" in told[0]["message"]
 
 
 def test_an_event_that_no_server_takes_is_an_error(tmp_path: Path) -> None:

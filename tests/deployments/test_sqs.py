@@ -13,6 +13,7 @@ import pytest
 
 from deployments.relay.core import Relay
 from deployments.relay.sqs import SqsConsumer, _aws_client
+from tests.services.recipes import recipe
 from tests.services.servers import S3Server
 
 from .conftest import Clock, Prefect, body, settings
@@ -213,3 +214,32 @@ def test_the_consumer_runs_by_itself_and_survives_a_queue_that_is_away(
     assert prefect.prefixes() == ["s3://cards/a"]
     assert relay.counts["queue_failures"] == 2
     assert left(sqs, url) == (0, 0)
+
+
+def test_the_recipe_for_aws(queue: Any, moto: S3Server, clock: Clock, prefect: Prefect) -> None:
+    """docs/deploying.md as it stands, then an upload: bucket, queue, consumer, event."""
+    sqs, _ = queue
+    s3 = moto.client()
+    s3.create_bucket(Bucket="cards")
+    said: list[str] = []
+    exec(recipe("AWS"), {"print": said.append})
+    (line,) = said
+    name, _, url = line.partition("=")
+    assert name == "TRAPAUDIT_RELAY_QUEUE_URL"
+    s3.put_object(Bucket="cards", Key="card 1/豹+(a).jpg", Body=b"x")
+    relay = Relay(settings(secret=None, queue_url=url), prefect, clock)
+
+    async def script(consumer: SqsConsumer, client: Any) -> None:
+        await receive_all(consumer, client)
+        clock.now += 60
+        await relay.emit_due()
+        await consumer.delete_done(client)
+
+    run(url, relay, script)
+    assert prefect.prefixes() == ["s3://cards/card 1"]
+    assert left(sqs, url) == (0, 0)
+    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    assert json.loads(attributes["RedrivePolicy"])["maxReceiveCount"] == 20
+    assert json.loads(attributes["Policy"])["Statement"][0]["Condition"]["ArnEquals"]["aws:SourceArn"].endswith(
+        ":cards"
+    )

@@ -8,6 +8,7 @@ import json
 import logging
 import tracemalloc
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -102,13 +103,63 @@ def test_more_than_the_rate_is_told_to_come_later(make_app: Make, clock: Clock) 
     assert asyncio.run(several(3)) == [202, 202, 429]
 
 
-@pytest.mark.parametrize("content", [b"{", b"\xff", b"[]]", b'{"Records": 3}', b'{"Records": [{}]}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"{", b"\xff", b"[]]", b'{"Records": 3}', b'{"Records": [{}]}', b'{"\\ud800": 1}', b"[" * 90_000, b'"text"', b"null",
+        b'{"a\\r\\nb": 1}', b'{"Records": [{"eventName": "ObjectCreated:\\ud800\\n", "s3": {"bucket": {"name": 3}}}]}',
+        b'{"Records": [{"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": "cards"}, "object": {"key": "\\udcff"}}}]}',
+    ],
+)  # fmt: skip
 def test_malformed_bodies_are_refused_in_words(make_app: Make, content: bytes) -> None:
     app = make_app()
     status, told = asyncio.run(post(app, content))
     assert status == 400
     assert told["detail"]
     assert app.state.relay.counts["malformed"] == 1
+
+
+def test_an_upload_that_prefect_refuses_holds_up_no_other(make_app: Make, prefect: Prefect, clock: Clock) -> None:
+    app = make_app(retry_seconds=5)
+    relay = app.state.relay
+    take = prefect.__call__
+
+    async def choosy(event: dict[str, Any]) -> None:
+        if event["payload"]["prefix"].endswith("cursed"):
+            raise ValueError("422 Unprocessable Entity")
+        await take(event)
+
+    relay._emit = choosy
+
+    async def go() -> None:
+        await post(app, body("cursed/a.jpg"))
+        clock.now += 1
+        await post(app, body("card1/a.jpg", "card2/a.jpg"))
+        clock.now += 60
+        await relay.emit_due()
+        for _ in range(3):
+            clock.now += 20
+            await relay.emit_due()
+
+    asyncio.run(go())
+    assert sorted(prefect.prefixes()) == ["s3://cards/card1", "s3://cards/card2"]
+    assert relay.health()["waiting"] == 1
+    assert relay.counts["emit_failures"] >= 2
+
+
+def test_a_name_that_no_database_keeps_is_told_of_as_its_source(make_app: Make, prefect: Prefect) -> None:
+    app = make_app()
+    status, told = asyncio.run(post(app, body("card%00/a.jpg")))
+    assert (status, told["accepted"]) == (202, 1)
+    asyncio.run(app.state.relay.emit_due(everything=True))
+    assert prefect.prefixes() == ["s3://cards"]
+
+
+def test_a_sender_that_goes_away_and_a_length_that_is_none(make_app: Make) -> None:
+    app = make_app()
+    sent = body("a.jpg")
+    assert asyncio.run(post(app, [sent], headers={"x-trapaudit-secret": SECRET, "content-length": "\xb2"}))[0] == 202
+    assert asyncio.run(post(app, []))[0] == 400
 
 
 def test_another_bucket_is_acknowledged_counted_and_dropped(

@@ -23,7 +23,7 @@ SHELLS = ("", "bash", "sh", "console")
 PROGRAMS = ("trapaudit", "python", "make", "prefect", "docker", "ray", "pip", "git", ".venv/bin/pytest", ".ci/run")
 """Words that open a command; in a fence without a language, a block that opens with another word is no shell."""
 _FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
-BUILT_IN = ("export", "cp", "cd", "source", "mkdir")
+BUILT_IN = ("export", "cp", "cd", ".", "mkdir", "kill", "sleep")
 OF_OTHERS = ("mc",)
 """Programs of others that are neither installed here nor ours to check."""
 

@@ -15,7 +15,7 @@ import pytest
 from tests.docs.commands import ROOT, Shown, Wrong, check, pages, shown
 
 PLACES = {"s3://my-bucket/cards": "cards", "s3://my-bucket/audit": "audit", "OUT": "audit"}
-NOT_RUN = ("prefect", "git", "make", "export", "source", "python", "cd")
+NOT_RUN = ("prefect", "make", "export", "python", ".", "kill", "sleep")
 """Programs of the pages that are run which another machine's state or minutes hang on; they are checked like all others."""
 FAST = "\nmasks: {steps: 1}\ntriage: {budget: 1, control_rate: 0.05}\nreclassify: {strategies: [mask_crop]}\n"
 
@@ -33,7 +33,7 @@ def test_commands_are_found() -> None:
     found = {page.name: shown(page.name, page.read_text()) for page in pages()}
     programs = Counter(command.words[0] for commands in found.values() for command in commands)
     assert programs["trapaudit"] > 25 and programs["make"] > 6 and programs["python"] > 8 and programs["prefect"] > 3
-    least = {"README.md": 8, "CONTRIBUTING.md": 7, "tutorial.md": 18, "deploying.md": 6, "scaling.md": 4}
+    least = {"README.md": 8, "CONTRIBUTING.md": 7, "tutorial.md": 20, "deploying.md": 6, "scaling.md": 4}
     for name, count in least.items():
         assert sum(command.is_whole for command in found[name]) >= count, name
 
@@ -90,10 +90,10 @@ def workplace(card: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ca
         names = sorted({line.split(",")[1] for line in lines[1:]})
         torch.manual_seed(0)
         torch.save(build_network(architecture, len(names)).state_dict(), tmp_path / "best.pth")
-        shutil.copytree(card / "images", tmp_path / "cards")
+        source = re.findall(r"trapaudit run (\S+)", text)[0]
+        shutil.copytree(card / "images", tmp_path / PLACES.get(source, source))
         (tmp_path / "names.txt").write_text("\n".join(names) + "\n")
         (tmp_path / "labels.csv").write_text("\n".join(lines[:21]) + "\n")
-        (tmp_path / "reviewed.csv").write_text("\n".join([lines[0], *lines[21:]]) + "\n")
         settings = re.search(r"```yaml\n(media:.*?)```", text, re.DOTALL)
         (tmp_path / "config.yaml").write_text((settings[1] if settings else "") + FAST)
         monkeypatch.chdir(tmp_path)
@@ -124,13 +124,16 @@ def test_a_reader_can_follow_the_page(
             continue
         assert program == "trapaudit", command
         arguments = [PLACES.get(word, word) for word in arguments]
-        if arguments[0] == "run" and "--config" not in arguments:
+        if arguments[0] in ("run", "nightly") and "--config" not in arguments:
             arguments += ["--config", "config.yaml"]
         outcome = trapaudit(*arguments)
+        if outcome.code == 1 and arguments[0] == "doctor" and "no worker of pool" in outcome.err:
+            continue  # the worker that the page starts; tests/e2e has it
         assert outcome.code == 0, f"{command}\n{outcome.err}"
         done.append(command)
     assert len(done) >= least
-    assert (folder / "audit" / "report" / "index.html").stat().st_size > 1000
+    out = next(Path(words[words.index("--out") + 1]) for words in (command.words for command in done) if "run" in words)
+    assert (folder / PLACES.get(str(out), out) / "report" / "index.html").stat().st_size > 1000
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda path: path.name)

@@ -51,7 +51,14 @@ def cluster(hanging: Path) -> Iterator[Any]:
     """A head and a second machine that says it has two GPUs; `cluster.second` is that one."""
     from ray.cluster_utils import Cluster
 
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": STORE})
+    for attempt in range(3):
+        try:
+            head = {"num_cpus": 1, "object_store_memory": STORE, "include_dashboard": False}
+            made = Cluster(initialize_head=True, head_node_args=head)
+            break
+        except Exception:  # on a busy machine Ray gives up after 30 s
+            if attempt == 2:
+                raise
     made.second = made.add_node(num_cpus=1, num_gpus=2, object_store_memory=STORE)
     made.wait_for_nodes()
     yield made
