@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import importlib.util
 import logging
 import os
@@ -182,7 +183,8 @@ def test_a_machine_that_dies_half_way_costs_nothing(
     cluster.wait_for_nodes()
     runner = RayRunner(cluster.address, {"runtime_env": {"worker_process_setup_hook": hang.hang_in_the_middle}})
     done: list[dict[str, pd.DataFrame]] = []
-    work = threading.Thread(target=lambda: done.append(audit(card, tmp_path, runner)))
+    here = contextvars.copy_context()  # with the address of the server of these tests
+    work = threading.Thread(target=here.run, args=(lambda: done.append(audit(card, tmp_path, runner)),), daemon=True)
     work.start()
     try:
         wait_for(lambda: any(hanging.glob("hangs-*")))
@@ -235,6 +237,21 @@ def test_a_server_that_other_machines_cannot_reach_is_refused(monkeypatch: pytes
             _check_address(url, {"192.0.2.17"})
         _check_address(url, {"127.0.0.1"})
     _check_address("http://prefect.example:4200/api", {"192.0.2.17"})
+
+
+def test_deployments_take_the_runner_and_its_address() -> None:
+    import yaml
+
+    from flows.deploy_file import Deployment, packaged_file, render
+
+    content = yaml.safe_load(packaged_file().read_text())
+    wanted = Deployment("s3://cards", "s3://model", "s3://audit", runner="ray", ray_address="10.0.0.1:6379")
+    given = {item["name"]: item["parameters"] for item in render(wanted, content)["deployments"]}
+    for name in ("nightly-audit", "audit-uploads"):
+        assert (given[name]["runner"], given[name]["ray_address"]) == ("ray", "10.0.0.1:6379")
+    assert "runner" not in given["refresh-error-report"] and "ray_address" not in given["refresh-error-report"]
+    plain = render(Deployment("s3://cards", "s3://model", "s3://audit"), content)["deployments"][0]["parameters"]
+    assert plain["runner"] == "threads" and "ray_address" not in plain
 
 
 def test_ray_that_is_not_there_is_told_in_one_line(
