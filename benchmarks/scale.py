@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -78,8 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> Report:
     chosen = parser.parse_args(arguments)
     report = Report("scale", resolve_device("cpu"), notes=dict(NOTES), summary=dict.fromkeys(NOTES))
     report.notes["cores_allowed"] = len(os.sched_getaffinity(0))
-    with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(Path(folder), chosen.seed[0], chosen.quick, report)
+    with tempfile.TemporaryDirectory() as folder, counted_server(Path(folder) / "server") as server:
+        bench = Bench(Path(folder), chosen.seed[0], chosen.quick, report, server)
         for part in chosen.parts:
             getattr(bench, part)()
             rows = [row for row in report.rows if row["part"] == part]
@@ -96,10 +96,14 @@ class Bench:
         seed: of pictures and weights.
         quick: fewer images.
         report: takes rows and summary.
+        server: address of Prefect's server, and the function that asks it for its counts.
     """
 
-    def __init__(self, folder: Path, seed: int, quick: bool, report: Report) -> None:
+    def __init__(
+        self, folder: Path, seed: int, quick: bool, report: Report, server: tuple[str, Callable[[], dict[str, Any]]]
+    ) -> None:
         self.folder, self.quick, self.report = folder, quick, report
+        self.url, self.count = server
         self._random = np.random.default_rng(seed)
         self._number = 0
         torch.manual_seed(seed)
@@ -107,7 +111,7 @@ class Bench:
 
     def throughput(self) -> None:
         """Images a second by 1, 2 and 4 workers, where a distant store is what they wait for."""
-        n_images = 64 if self.quick else 256
+        n_images = 64 if self.quick else 128
         source = self._pictures(n_images, (320, 240))
         rates: dict[int, float] = {}
         for workers in (1, 4) if self.quick else (1, 2, 4):
@@ -128,7 +132,7 @@ class Bench:
 
     def cost(self) -> None:
         """Seconds of one worker per photograph of 3 megapixels, stage by stage."""
-        n_images = 16 if self.quick else 48
+        n_images = 16 if self.quick else 32
         source = self._pictures(n_images, MEGAPIXELS)
         found = self._audit(
             source, runner="ray", workers=1, shard_size=16, warm=self._pictures(2, (640, 480)), control_rate=0.25
@@ -148,7 +152,7 @@ class Bench:
 
     def growth(self) -> None:
         """The driver's memory and time against images and shards, on Ray, where the driver touches no picture."""
-        sizes = ((256, 64),) if self.quick else ((256, 256), (256, 4), (4096, 256), (4096, 32))
+        sizes = ((256, 64),) if self.quick else ((256, 256), (256, 4), (3072, 256), (3072, 32))
         rows = []
         for n_images, shard_size in sizes:
             found = self._audit(
@@ -182,12 +186,11 @@ class Bench:
     def server(self) -> None:
         """Requests and events that Prefect's server gets, and what they cost it."""
         rows = []
-        for n_images in (256,) if self.quick else (512, 4096):
-            with counted_server(self.folder / f"server{n_images}") as (url, count):
-                source = self._pictures(n_images, (64, 48))
-                before = count()
-                self._audit(source, runner="threads", shard_size=256, variables={"PREFECT_API_URL": f"{url}/api"})
-                after = count()
+        for n_images in (256,) if self.quick else (512, 3072):
+            source = self._pictures(n_images, (64, 48))
+            before = self.count()
+            self._audit(source, runner="threads", shard_size=256)
+            after = self.count()
             requests = {key: value - before["requests"].get(key, 0) for key, value in after["requests"].items()}
             n_requests = sum(requests.values())
             n_events = sum(after["messages"].values()) - sum(before["messages"].values())
@@ -266,7 +269,7 @@ class Bench:
 
     def _audit(
         self, source: Path, *, runner: str, shard_size: int, workers: int = 0, latency: float = 0.0,
-        warm: Path | None = None, control_rate: float = 0.0, variables: dict[str, str] | None = None, model: str | None = None,
+        warm: Path | None = None, control_rate: float = 0.0, model: str | None = None,
     ) -> dict[str, Any]:  # fmt: skip
         """One audit in a process of its own; masks only for the control sample."""
         self._number += 1
@@ -280,11 +283,11 @@ class Bench:
         }  # fmt: skip
         environment = os.environ | {
             "DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_LOGGING_LEVEL": "INFO",
-            "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180", "PREFECT_HOME": str(self.folder / f"home{self._number}"),
+            "PREFECT_API_URL": f"{self.url}/api", "PREFECT_HOME": str(self.folder / "home"),
         }  # fmt: skip
         done = subprocess.run(
             [sys.executable, "-m", "benchmarks.scale_run", json.dumps(order)],
-            cwd=ROOT, capture_output=True, text=True, env=environment | (variables or {}), check=False,
+            cwd=ROOT, capture_output=True, text=True, env=environment, check=False,
         )  # fmt: skip
         if done.returncode:
             raise RuntimeError(f"the audit failed: {done.stderr[-3000:]}")
@@ -303,7 +306,7 @@ def line_through(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
 
 
 @contextmanager
-def counted_server(home: Path) -> Iterator[tuple[str, Any]]:
+def counted_server(home: Path) -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
     """A Prefect server on SQLite that counts: its address, and the function that asks for the counts."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -34,6 +34,8 @@ FLAGGED = 0.05
 MEGABYTES = 1.5
 """Of a photograph of 3 megapixels."""
 
+NO_RESULT = "No result is kept yet."
+
 _TITLES = {
     "throughput": "Workers",
     "cost": "What one photograph costs",
@@ -56,7 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not begin or not end:
         print(f"{chosen.page.name}: expected the two marker lines, found none", file=sys.stderr)
         return 1
-    changed = f"{before}{BEGIN}\n{tables(json.loads(chosen.result.read_text()))}\n{END}{after}"
+    result = json.loads(chosen.result.read_text()) if chosen.result.is_file() else None
+    changed = f"{before}{BEGIN}\n{tables(result) if result else NO_RESULT}\n{END}{after}"
     if chosen.check:
         if changed != text:
             print(f"{chosen.page.name}: out of date; run python -m benchmarks.scale_docs", file=sys.stderr)
