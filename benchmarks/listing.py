@@ -48,7 +48,7 @@ _NOTES = {
     "peak_memory_gb": "largest resident memory of that process, imports included",
     "storage": "ceph: its object gateway on loopback, its work on the same cores; moto: the same; disk: a local folder",
 }
-_WORK = """
+WORK = """
 import json, resource, sys, time
 from scd_core.audit.claims import claim_batches
 from scd_core.audit.store import AuditStore
@@ -102,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> Report:
 
 def _measure(source: str, out: str, environment: dict[str, str]) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, "-c", _WORK, source, out],
+        [sys.executable, "-c", WORK, source, out],
         cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode:

@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from prefect import flow, runtime
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.logging import get_run_logger
-from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.batch import run_batch
 from flows.logs import in_batch
 from flows.refresh_error_report import refresh_error_report
+from flows.runners import check_machines, model_device, runner_for
 from scd_core.audit.labels_import import import_labels
 from scd_core.audit.report_state import is_report_current
-from scd_core.errors import InputError
-from scd_core.identify.classifier import resolve_device
 from scd_core.job import list_job, plan_job, prepare_job
 from scd_core.media import clean_url
 
-__all__ = ["Runner", "audit_batch", "runner_for"]
-
-Runner = Literal["threads", "ray"]
-
-THREADS = 4
-"""Shards in work at once: fetching one overlaps with the model's work on another."""
+__all__ = ["audit_batch"]
 
 
-@flow(name="audit-batch", flow_run_name="audit {source}", persist_result=False, validate_parameters=True)
+@flow(
+    name="audit-batch",
+    flow_run_name="audit {source}",
+    task_runner=runner_for("threads"),
+    persist_result=False,
+    validate_parameters=True,
+)
 def audit_batch(
     source: str,
     model: str,
@@ -67,19 +66,21 @@ def audit_batch(
         source, model, out, detections=detections, labels=labels, flags=flags, config=config,
         allow_unknown_labels=allow_unknown_labels,
     )  # fmt: skip
-    resolve_device(job.config.classify.device)
+    device = model_device(job.config.classify.device)
     objects, n_waiting = list_job(job, only_complete=only_complete)
     batches = plan_job(job, objects)
     n_new = sum(len(batch.objects) for batch in batches)
     logger.info("%s: %d objects, %d new in %d batches", clean_url(source), len(objects), n_new, len(batches))
     if n_waiting:
         logger.info("%d objects wait until their upload is complete", n_waiting)
+    if batches:
+        check_machines(job, device, batches[0].objects)
     run_id = str(runtime.flow_run.get_id() or "")
     commits = []
     for batch in batches:
         logger.info("batch %s: %d objects of %s", batch.batch_key, len(batch.objects), batch.batch_date)
         with in_batch(batch.batch_key):
-            commits.append(run_batch(job, batch, run_id))
+            commits.append(run_batch(job, batch, run_id, device))
             if not commits[-1]["is_ours"]:
                 logger.info("batch %s: another run committed it first; its result stands", batch.batch_key)
     if job.labels_url is not None:
@@ -98,21 +99,6 @@ def audit_batch(
         result["report"] = refresh_error_report(out, config)
     _publish(result, source)
     return result
-
-
-def runner_for(runner: Runner) -> TaskRunner[Any]:
-    """Task runner by name.
-
-    Raises:
-        InputError: `ray` without the extra.
-    """
-    if runner == "threads":
-        return ThreadPoolTaskRunner(max_workers=THREADS)
-    try:
-        from prefect_ray import RayTaskRunner
-    except ImportError as error:
-        raise InputError("--runner ray: prefect-ray is not installed; pip install 'trapaudit[ray]'") from error
-    return RayTaskRunner()
 
 
 def _publish(result: dict[str, Any], source: str) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 from prefect import flow, tags
 from prefect.logging import get_run_logger
 
-from flows.audit_batch import Runner, audit_batch, runner_for
+from flows.audit_batch import audit_batch
 from flows.deployed import alone_on, warn_of_other_version
+from flows.runners import Runner, runner_for
 
 __all__ = ["audit_uploads"]
 
@@ -28,6 +29,7 @@ def audit_uploads(
     detections: str | None = None,
     config: str | dict[str, Any] | None = None,
     runner: Runner = "threads",
+    ray_address: str | None = None,
     only_complete: bool = False,
     report: bool = True,
     event: dict[str, Any] | None = None,
@@ -44,6 +46,7 @@ def audit_uploads(
         detections: URL of MegaDetector JSON or CSV.
         config: URL of a YAML or JSON file, or the settings themselves.
         runner: where shards are worked on.
+        ray_address: of a Ray cluster, for the runner `ray`; None takes the variable RAY_ADDRESS of the worker.
         only_complete: leave uploads that are still under way to a later run; for polls, which come at any moment. The
             relay's events come when an upload has been quiet.
         report: refresh the error tables and the HTML report at the end; deployments leave that to `refresh-error-report`.
@@ -57,6 +60,6 @@ def audit_uploads(
         get_run_logger().info(
             "woken by %s notifications of %s", event.get("n_notifications", "?"), event.get("prefix", "an upload")
         )
-    flow_of_runner = audit_batch.with_options(task_runner=runner_for(runner))
+    flow_of_runner = audit_batch.with_options(task_runner=runner_for(runner, ray_address))
     with alone_on(source), tags("trapaudit"):  # by the tag a part of a lost run is found too
         return flow_of_runner(source, model, out, detections, config=config, only_complete=only_complete, report=report)

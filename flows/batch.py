@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows.progress import Stages
+from flows.runners import model_submits
 from scd_core.audit.commit import adopt_commit
 from scd_core.audit.schema import empty_table
-from scd_core.identify.classifier import resolve_device
 from scd_core.job import Job, Shard, boxes_of
 from scd_core.media import Batch, clean_url
 from tasks.classify import classify_shard
@@ -29,8 +29,14 @@ MASK_SHARDS = 8
 """A mask costs tens of evaluations where a name costs one, so its shards are this many times smaller."""
 
 
-def run_batch(job: Job, batch: Batch, run_id: str) -> dict[str, Any]:
+def run_batch(job: Job, batch: Batch, run_id: str, device: str) -> dict[str, Any]:
     """Take one batch through all stages and commit it.
+
+    Args:
+        job: the audit.
+        batch: what of it.
+        run_id: of the flow run.
+        device: what tasks with the model compute on, as :func:`flows.runners.model_device` gave it.
 
     Returns:
         The commit's content; that of another run where one has finished the batch since it was planned.
@@ -38,21 +44,30 @@ def run_batch(job: Job, batch: Batch, run_id: str) -> dict[str, Any]:
     if (done := adopt_commit(job.out, batch.batch_key)) is not None:
         return done
     started = datetime.now(UTC)
-    shard = Shard(job.source, job.model, job.model_digest, job.out, batch.batch_key, job.config)
+    classify = job.config.classify.model_copy(update={"device": device})
+    config = job.config.model_copy(update={"classify": classify})
+    shard = Shard(job.source, job.model, job.model_digest, job.out, batch.batch_key, config)
     size = job.config.media.shard_size
     stages = Stages(batch.batch_key)
 
+    # Futures hold their results, so they are not kept beyond their stage: a batch is in memory once.
     parts = [batch.objects[start : start + size] for start in range(0, len(batch.objects), size)]
-    described = [describe_shard.submit(part, shard, number) for number, part in enumerate(parts)]
-    with_status = stages.gather("ingest", described, [len(part) for part in parts])
+    with_status = stages.gather(
+        "ingest",
+        [describe_shard.submit(part, shard, number) for number, part in enumerate(parts)],
+        [len(part) for part in parts],
+    )
     media: pa.Table = finish_media(with_status, job.config.media)
+    del with_status
 
     usable = list(cut(media.filter(pc.equal(media.column("status"), "ok")), size))
-    named = [
-        classify_shard.submit(part, shard, boxes_of(job, part.column("file").to_pylist()), number)
-        for number, part in enumerate(usable)
-    ]
+    with model_submits(device):
+        named = [
+            classify_shard.submit(part, shard, boxes_of(job, part.column("file").to_pylist()), number)
+            for number, part in enumerate(usable)
+        ]
     names = _together("predictions", stages.gather("classify", named, [len(part) for part in usable]))
+    del named, usable
     with stages.stage("triage", len(names)):
         predictions: pa.Table = triage_batch(
             names, media, len(set(job.spec.labels)), shard, set(job.flags), confusions_of(shard)
@@ -63,13 +78,17 @@ def run_batch(job: Job, batch: Batch, run_id: str) -> dict[str, Any]:
         media.filter(pc.is_in(media.column("media_id"), part.column("media_id").combine_chunks())) for part in selected
     ]
     sizes = [len(part) for part in selected]
-    fitted = [mask_shard.submit(part, of_shard[number], shard, number) for number, part in enumerate(selected)]
+    with model_submits(device):
+        fitted = [mask_shard.submit(part, of_shard[number], shard, number) for number, part in enumerate(selected)]
     masks = stages.gather("mask", fitted, sizes)
-    again = [
-        reclassify_shard.submit(part, masks[number], of_shard[number], shard, number)
-        for number, part in enumerate(selected)
-    ]
+    del fitted
+    with model_submits(device):
+        again = [
+            reclassify_shard.submit(part, masks[number], of_shard[number], shard, number)
+            for number, part in enumerate(selected)
+        ]
     outcomes = stages.gather("reclassify", again, sizes)
+    del again
 
     tables = {
         "media": media,
@@ -85,7 +104,7 @@ def run_batch(job: Job, batch: Batch, run_id: str) -> dict[str, Any]:
         "started_at": started,
         "config": job.config.model_dump_json(),
         "individuals": sorted(set(job.spec.labels)),
-        "device": str(resolve_device(job.config.classify.device)),
+        "device": device,
         "seconds": list(stages.seconds.items()),
     }
     return commit_tables(tables, batch, shard, run)

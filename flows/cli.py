@@ -44,6 +44,9 @@ Out = Annotated[str, typer.Option("--out", help="URL or path where the audit tab
 Config = Annotated[str | None, typer.Option("--config", help="YAML or JSON file of settings (docs/config.md)")]
 Detections = Annotated[str | None, typer.Option("--detections", help="MegaDetector JSON, or CSV of boxes")]
 RunnerName = Annotated[Literal["threads", "ray"], typer.Option("--runner", help="where shards are worked on")]
+RayAddress = Annotated[
+    str | None, typer.Option("--ray-address", help="HOST:6379, ray://HOST:10001, auto; or RAY_ADDRESS")
+]
 
 
 @app.callback()
@@ -63,10 +66,13 @@ def run(
     model: Model,
     out: Out,
     detections: Detections = None,
-    labels: Annotated[str | None, typer.Option("--labels", help="CSV: file, individual_id")] = None,
-    flags: Annotated[str | None, typer.Option("--flags", help="CSV: file, reason")] = None,
+    labels: Annotated[
+        str | None, typer.Option("--labels", help="CSV of names given by people: file, individual_id")
+    ] = None,
+    flags: Annotated[str | None, typer.Option("--flags", help="CSV of files to look at: file, reason")] = None,
     config: Config = None,
     runner: RunnerName = "threads",
+    ray_address: RayAddress = None,
     allow_unknown_labels: Annotated[
         bool, typer.Option("--allow-unknown-labels", help="accept labels of other files and of new individuals")
     ] = False,
@@ -75,7 +81,7 @@ def run(
     from flows.commands import run_audit
 
     run_audit(
-        console, runner, source=source, model=model, out=out, detections=detections, labels=labels, flags=flags,
+        console, runner, ray_address, source=source, model=model, out=out, detections=detections, labels=labels, flags=flags,
         config=config, allow_unknown_labels=allow_unknown_labels,
     )  # fmt: skip
 
@@ -88,11 +94,12 @@ def nightly(
     detections: Detections = None,
     config: Config = None,
     runner: RunnerName = "threads",
+    ray_address: RayAddress = None,
 ) -> None:
-    """Run the nightly flow once, now."""
+    """Run the nightly flow once, now: as run, but uploads that are still under way are left to a later run."""
     from flows.commands import run_nightly
 
-    run_nightly(console, source=source, model=model, out=out, detections=detections, config=config, runner=runner)
+    run_nightly(console, runner, ray_address, source=source, model=model, out=out, detections=detections, config=config)
 
 
 @app.command()

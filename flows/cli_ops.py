@@ -58,6 +58,13 @@ def deploy(
         int | None,
         typer.Option("--poll-minutes", envvar="TRAPAUDIT_POLL_MINUTES", min=1, help="look for uploads so often"),
     ] = None,
+    runner: Annotated[
+        Literal["threads", "ray"],
+        typer.Option("--runner", envvar="TRAPAUDIT_RUNNER", help="where shards are worked on"),
+    ] = "threads",
+    ray_address: Annotated[
+        str | None, typer.Option("--ray-address", help="cluster of --runner ray; none: RAY_ADDRESS of the worker")
+    ] = None,
     gpu_limit: Annotated[
         list[str] | None, typer.Option("--gpu-limit", help="NAME=SLOTS: make the limit that a worker's GPU is named by")
     ] = None,
@@ -75,9 +82,12 @@ def deploy(
     from flows.deploy import register
     from flows.deploy_file import Deployment
 
+    if ray_address and runner != "ray":
+        raise InputError(f"--ray-address {ray_address}: is for --runner ray")
     wanted = Deployment(
         source=source, model=model, out=out, config=config, detections=detections, pool=pool, name=name, image=image,
-        cron=cron, timezone=timezone, poll_minutes=poll_minutes, gpu_limits=_limits(gpu_limit or []),
+        cron=cron, timezone=timezone, poll_minutes=poll_minutes, runner=runner, ray_address=ray_address,
+        gpu_limits=_limits(gpu_limit or []),
         lost_after_seconds=lost_after,
     )  # fmt: skip
     for deployed in register(wanted, prefect_file):

@@ -29,7 +29,7 @@ def scenes(
         Literal["demo", "clean"], typer.Option("--preset", help="with planted errors, or without")
     ] = "demo",
     events: Annotated[int, typer.Option("--events", min=1, help="bursts to render")] = 100,
-    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="seed of the scenes")] = 0,
     split: Annotated[
         Literal["train", "audit"], typer.Option("--split", help="the world as trained on, or as audited")
     ] = "audit",

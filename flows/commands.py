@@ -16,7 +16,9 @@ __all__ = ["print_query", "rebuild_report", "run_audit", "run_nightly", "say"]
 # Prefect and torch are imported inside the functions: bad input, or nothing to do, is told before seconds of imports.
 
 
-def run_audit(console: Console, runner: Literal["threads", "ray"], **parameters: Any) -> dict[str, Any]:
+def run_audit(
+    console: Console, runner: Literal["threads", "ray"], ray_address: str | None = None, **parameters: Any
+) -> dict[str, Any]:
     """Run the flow `audit_batch` with bars, and print its result.
 
     Raises:
@@ -25,10 +27,11 @@ def run_audit(console: Console, runner: Literal["threads", "ray"], **parameters:
     job = prepare_job(**parameters)
     objects, _ = list_job(job)
     if count_new(job, objects) or job.labels_url is not None or not is_report_current(parameters["out"]):
-        from flows.audit_batch import audit_batch, runner_for
+        from flows.audit_batch import audit_batch
         from flows.progress import show_bars
+        from flows.runners import runner_for
 
-        flow = audit_batch.with_options(task_runner=runner_for(runner))
+        flow = audit_batch.with_options(task_runner=runner_for(runner, ray_address))
         with show_bars(console):
             result = flow(**parameters)
     else:
@@ -37,7 +40,9 @@ def run_audit(console: Console, runner: Literal["threads", "ray"], **parameters:
     return result
 
 
-def run_nightly(console: Console, runner: Literal["threads", "ray"], **parameters: Any) -> None:
+def run_nightly(
+    console: Console, runner: Literal["threads", "ray"], ray_address: str | None = None, **parameters: Any
+) -> None:
     """Run the flow `nightly_audit` with bars, and print its result.
 
     Raises:
@@ -46,9 +51,12 @@ def run_nightly(console: Console, runner: Literal["threads", "ray"], **parameter
     prepare_job(**parameters)
     from flows.nightly_audit import nightly_audit
     from flows.progress import show_bars
+    from flows.runners import runner_for
 
+    runner_for(runner, ray_address)
     with show_bars(console):
-        say(console, nightly_audit.with_options(retries=0)(**parameters, runner=runner))  # who waits is told at once
+        nightly = nightly_audit.with_options(retries=0)  # who waits is told at once
+        say(console, nightly(**parameters, runner=runner, ray_address=ray_address))
 
 
 def rebuild_report(console: Console, out: str, config: str | None) -> None:

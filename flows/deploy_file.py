@@ -25,14 +25,13 @@ class Deployment:
 
     Attributes:
         source, model, out: as for a run; local paths become absolute.
-        config: URL of the settings; None for the defaults.
-        detections: URL of boxes; None for none.
+        config, detections: URLs of the settings and of boxes; None for the defaults, and for none.
         pool: kind of work pool.
         name: suffix of all names, where one server audits several sources.
         image: image of the docker and kubernetes pools.
-        cron: when the nightly audit runs.
-        timezone: IANA name of the zone that cron is in.
+        cron, timezone: when the nightly audit runs, and the IANA name of the zone that this is in.
         poll_minutes: also look for uploads so often (min); None for not.
+        runner, ray_address: where shards are worked on, as for a run.
         gpu_limits: concurrency limits to make: name -> slots.
         lost_after_seconds: a run without a heartbeat for so long is marked crashed (s); 0 leaves that to others.
     """
@@ -48,6 +47,8 @@ class Deployment:
     cron: str = "30 2 * * *"
     timezone: str = "UTC"
     poll_minutes: int | None = None
+    runner: Literal["threads", "ray"] = "threads"
+    ray_address: str | None = None
     gpu_limits: Mapping[str, int] = field(default_factory=dict)
     lost_after_seconds: int = 600
 
@@ -74,6 +75,7 @@ def render(wanted: Deployment, content: dict[str, Any]) -> dict[str, Any]:
     """
     places = {key: _address(key, getattr(wanted, key)) for key in ("source", "model", "out")}
     places |= {key: _address(key, url) for key in ("config", "detections") if (url := getattr(wanted, key))}
+    places |= {"runner": wanted.runner} | ({"ray_address": wanted.ray_address} if wanted.ray_address else {})
     if wanted.name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,60}", wanted.name):
         raise InputError(f"--name {wanted.name}: letters, digits, - and _ only")
     if wanted.pool != "process" and not wanted.image:
@@ -87,7 +89,7 @@ def render(wanted: Deployment, content: dict[str, Any]) -> dict[str, Any]:
         item["parameters"] = {
             key: places.get(key, value) for key, value in item["parameters"].items() if value is not None
         }
-        takes = {"config"} if "source" not in item["parameters"] else {"config", "detections"}
+        takes = {"config"} if "source" not in item["parameters"] else {"config", "detections", "ray_address"}
         item["parameters"] |= {key: places[key] for key in takes & places.keys()}
         queue = item["work_pool"]["work_queue_name"] + suffix
         item["work_pool"] = deepcopy(pool) | {"work_queue_name": queue}
@@ -105,9 +107,8 @@ def render(wanted: Deployment, content: dict[str, Any]) -> dict[str, Any]:
             else:
                 trigger["enabled"] = False  # nothing tells of files on a local disk
         item["name"] = names[item["name"]]
-    return {key: content[key] for key in ("prefect-version", "name", "build", "push", "pull")} | {
-        "deployments": deployments
-    }
+    kept = {key: content[key] for key in ("prefect-version", "name", "build", "push", "pull")}
+    return kept | {"deployments": deployments}
 
 
 def _address(name: str, url: str) -> str:

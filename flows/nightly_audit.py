@@ -6,8 +6,9 @@ from typing import Any
 
 from prefect import flow, tags
 
-from flows.audit_batch import Runner, audit_batch, runner_for
+from flows.audit_batch import audit_batch
 from flows.deployed import alone_on, warn_of_other_version
+from flows.runners import Runner, runner_for
 
 __all__ = ["nightly_audit"]
 
@@ -27,13 +28,15 @@ def nightly_audit(
     detections: str | None = None,
     config: str | dict[str, Any] | None = None,
     runner: Runner = "threads",
+    ray_address: str | None = None,
 ) -> dict[str, Any]:
     """Audit all new objects of complete uploads below SOURCE; a night with nothing new does nothing and says so.
 
-    Args and returns as for :func:`flows.audit_batch.audit_batch`.
+    Args and returns as for :func:`flows.audit_batch.audit_batch`; `runner` and `ray_address` as for
+    :func:`flows.runners.runner_for`.
     """
     warn_of_other_version()
     with alone_on(source), tags("trapaudit"):  # by the tag a part of a lost run is found too
-        return audit_batch.with_options(task_runner=runner_for(runner))(
+        return audit_batch.with_options(task_runner=runner_for(runner, ray_address))(
             source, model, out, detections, config=config, only_complete=True
         )

@@ -10,7 +10,7 @@ from scd_core.audit.schema import table_from_rows
 from scd_core.identify.classifier import shared_model
 from scd_core.identify.classify import Boxes, classify_media
 from scd_core.job import Shard
-from tasks.gpu import gpu_slot
+from tasks.gpu import device_here, gpu_slot
 from tasks.shards import kept, shard_key
 
 __all__ = ["classify_shard"]
@@ -29,7 +29,7 @@ def classify_shard(media: pa.Table, shard: Shard, boxes: Boxes | None, number: i
     """Rows of the table `predictions` for media with status `ok`."""
 
     def compute() -> pa.Table:
-        classifier = shared_model(shard.model, shard.config.classify.device, shard.model_digest)
+        classifier = shared_model(shard.model, device_here(shard.config.classify.device), shard.model_digest)
         with gpu_slot(str(classifier.device)):
             rows = classify_media(media.to_pylist(), classifier, shard.source, shard.config, boxes)
         return table_from_rows("predictions", rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,10 +11,29 @@ from prefect.concurrency.sync import concurrency
 
 from scd_core.errors import RunError
 
-__all__ = ["LIMIT_VARIABLE", "gpu_slot"]
+__all__ = ["LIMIT_VARIABLE", "device_here", "gpu_slot"]
 
 LIMIT_VARIABLE = "TRAPAUDIT_GPU_LIMIT"
 """Names the Prefect concurrency limit of this worker's GPU; `trapaudit deploy --gpu-limit NAME=N` makes it."""
+
+
+def device_here(device: str) -> str:
+    """The device of a task: in a process of Ray, where all GPUs are visible, the one that Ray gave to the task.
+
+    Args:
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Returns:
+        ``cuda:N`` for ``cuda`` on Ray, otherwise `device` itself.
+    """
+    ray = sys.modules.get("ray")
+    if device != "cuda" or ray is None or not ray.is_initialized():
+        return device
+    given = [str(number) for number in ray.get_gpu_ids()]
+    if not given:
+        return device
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return f"cuda:{visible.split(',').index(given[0]) if visible else given[0]}"
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from scd_core.audit.schema import table_from_rows
 from scd_core.identify.classifier import shared_model
 from scd_core.job import Shard
 from scd_core.masks.rows import mask_predictions
-from tasks.gpu import gpu_slot
+from tasks.gpu import device_here, gpu_slot
 from tasks.shards import kept, shard_key
 
 __all__ = ["mask_shard"]
@@ -29,7 +29,7 @@ def mask_shard(predictions: pa.Table, media: pa.Table, shard: Shard, number: int
     """Rows of the table `masks`."""
 
     def compute() -> pa.Table:
-        classifier = shared_model(shard.model, shard.config.classify.device, shard.model_digest)
+        classifier = shared_model(shard.model, device_here(shard.config.classify.device), shard.model_digest)
         by_id = {row["media_id"]: row for row in media.to_pylist()}
         with gpu_slot(str(classifier.device)):
             rows = mask_predictions(predictions.to_pylist(), by_id, classifier, shard.source, shard.config)

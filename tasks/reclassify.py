@@ -10,7 +10,7 @@ from scd_core.audit.schema import table_from_rows
 from scd_core.identify.classifier import shared_model
 from scd_core.job import Shard
 from scd_core.reclassify.rows import reclassify_predictions
-from tasks.gpu import gpu_slot
+from tasks.gpu import device_here, gpu_slot
 from tasks.shards import kept, shard_key
 
 __all__ = ["reclassify_shard"]
@@ -29,7 +29,7 @@ def reclassify_shard(predictions: pa.Table, masks: pa.Table, media: pa.Table, sh
     """Rows of the table `reclassifications`."""
 
     def compute() -> pa.Table:
-        classifier = shared_model(shard.model, shard.config.classify.device, shard.model_digest)
+        classifier = shared_model(shard.model, device_here(shard.config.classify.device), shard.model_digest)
         with gpu_slot(str(classifier.device)):
             rows = reclassify_predictions(
                 predictions.to_pylist(),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.services.servers"]
+pytest_plugins = ["tests.services.servers", "tests.services.command_line"]
 
 # `make test` runs two workers on two cores: more threads than cores made model tests five times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -52,4 +52,4 @@ def test_help_imports_neither_torch_nor_prefect() -> None:
 
 def test_flow_files_stay_small() -> None:
     for path in (ROOT / "flows").glob("*.py"):
-        assert len(path.read_text().splitlines()) <= 150, path.name
+        assert len(path.read_text().splitlines()) < 150, path.name

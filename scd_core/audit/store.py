@@ -84,6 +84,14 @@ class AuditStore:
             sweep_temporary(self.storage.root)
         self._sweep_work()
 
+    def is_begun(self) -> bool:
+        """Whether some machine made OUT with :meth:`check_writable`.
+
+        Raises:
+            RunError: the storage did not answer.
+        """
+        return self._is_there(self.storage.path(_MARKER))
+
     def put_file(self, relative: str, data: bytes, overwrite: bool = True) -> bool:
         """Write a file such as the report, whole.
 

@@ -96,7 +96,8 @@ def load_state(data: bytes, name: str) -> dict[str, torch.Tensor]:
             f"weights {name}: holds more than tensors, and nothing else is ever unpickled; save a plain state_dict"
         ) from error
     except (SafetensorError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise InputError(f"weights {name}: cannot be read as a state dict ({error})") from error
+        hint = "give a file of torch.save(model.state_dict()), or a .safetensors"
+        raise InputError(f"weights {name}: cannot be read as a state dict; {hint}") from error
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
     if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):

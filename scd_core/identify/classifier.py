@@ -152,13 +152,26 @@ def load_model(url: str, device: str = "cpu") -> Classifier:
     return Classifier(read_package(url), resolve_device(device))
 
 
-@lru_cache(maxsize=2)
+_loading = threading.Lock()
+
+
 def shared_model(url: str, device: str, digest: str) -> Classifier:
-    """The package loaded once per process; `digest` tells a changed package from the one loaded before.
+    """The package loaded once per process and device, also where many threads ask at once.
+
+    Args:
+        url: fsspec URL or path of the package's folder.
+        device: as for :func:`load_model`.
+        digest: tells a changed package from the one loaded before.
 
     Raises:
         InputError: as :func:`load_model`; also when the package changed since the run was planned.
     """
+    with _loading:
+        return _load_once(url, device, digest)
+
+
+@lru_cache(maxsize=8)
+def _load_once(url: str, device: str, digest: str) -> Classifier:
     classifier = load_model(url, device)
     if classifier.digest != digest:
         raise InputError(f"model {url}: changed while the run was going on; start the run again")

@@ -19,7 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from flows.audit_batch import audit_batch, runner_for
+from flows.audit_batch import audit_batch
+from flows.runners import runner_for
 from scd_core.audit.store import AuditStore
 from scd_core.identify.small_cnn import SmallCNN
 from scd_core.masks import fit_masks  # noqa: F401 - imported before the fork

@@ -1,0 +1,71 @@
+"""What a machine of a cluster must be able to do before shards are given to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scd_core import __version__
+from scd_core.audit.store import AuditStore
+from scd_core.errors import TrapauditError
+from scd_core.identify.classifier import resolve_device
+from scd_core.identify.package import read_package
+from scd_core.media import open_source
+from tasks.gpu import device_here
+
+__all__ = ["Needs", "is_seen", "look_around"]
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a shard will ask of the machine.
+
+    Attributes:
+        source: URL of the images.
+        first_uri: address of one of them that is there; None where none was found.
+        model: URL of the model package, with ``model_digest``.
+        out: URL of the audit tables.
+        api_url: address of the Prefect server.
+        device: ``cpu`` or ``cuda``.
+        version: of trapaudit, where the run was started.
+    """
+
+    source: str
+    first_uri: str | None
+    model: str
+    model_digest: str
+    out: str
+    api_url: str
+    device: str
+    version: str = __version__
+
+
+def look_around(needs: Needs) -> str | None:
+    """What keeps this machine from working on shards, in words; None where nothing does."""
+    import httpx
+
+    if needs.version != __version__:
+        return f"has trapaudit {__version__}, this run is of {needs.version}; install the same version"
+    try:
+        if needs.first_uri is not None and not is_seen(needs.source, needs.first_uri):
+            return f"does not see {needs.first_uri}; SOURCE must be the same everywhere, such as s3://"
+        if read_package(needs.model).digest != needs.model_digest:
+            return f"sees another model at {needs.model}; MODEL must be the same everywhere, such as s3://"
+        store = AuditStore(needs.out)
+        if not store.is_begun():
+            return f"does not see {needs.out}; OUT must be the same everywhere, such as s3://"
+        store.check_writable()
+        resolve_device(device_here(needs.device))
+    except (TrapauditError, OSError) as error:
+        return str(error)
+    try:
+        httpx.get(f"{needs.api_url.rstrip('/')}/health", timeout=10).raise_for_status()
+    except httpx.HTTPError as error:
+        why = str(error).splitlines()[0]
+        return f"cannot reach Prefect's server {needs.api_url} ({why}); set PREFECT_API_URL to an address it reaches"
+    return None
+
+
+def is_seen(source: str, uri: str) -> bool:
+    """Whether this machine sees an object of SOURCE; one that it may not read counts as not seen."""
+    storage = open_source(source).for_uri(uri)
+    return storage.head_or_denied(storage.path_of(uri)) is not None
