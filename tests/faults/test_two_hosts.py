@@ -19,6 +19,9 @@ from tests.services.servers import at, new_bucket
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
+LONG = {**FAST, "masks": {"steps": 100, "mask_size": 8}}
+"""A run of many seconds, so that the second one begins in its midst however busy the machine is."""
+
 HOST = """
 import pathlib, sys, time
 import flows.audit_batch, scd_core.masks
@@ -75,10 +78,10 @@ def test_one_commits_and_the_other_adopts(place, lag, request, prefect_env, runn
 
 
 def check(source, calm, out, lag, env, runner, tmp_path):
-    status, _, said = runner.run(source, calm, env=env)
+    status, _, said = runner.run(source, calm, env=env, config=LONG)
     assert status == 0, said
     settings = tmp_path / "config.json"
-    settings.write_text(json.dumps(FAST))
+    settings.write_text(json.dumps(LONG))
     arguments = ["run", source, "--model", str(MODEL), "--out", out, "--config", str(settings)]
     answers = both(tmp_path, env, arguments, lag)
     assert [status for status, _, _ in answers] == [0, 0], answers
