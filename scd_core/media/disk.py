@@ -8,7 +8,7 @@ import os
 import secrets
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +19,9 @@ __all__ = ["create_file", "entries_below", "entry_at", "read_file", "replace_fil
 
 TEMPORARY = ".tmp"
 """Folder below a storage's root in which files are collected until they are whole."""
+
+
+_TRIES = 20
 
 
 def entries_below(folder: str) -> Iterator[Entry]:
@@ -105,10 +108,10 @@ def create_file(root: Path, path: Path, data: bytes) -> bool:
     """
     if path.exists():
         return False
-    temporary = _write_temporary(root, path, data)
+    temporary = _write_temporary(root, data)
     try:
         # A link appears with its whole content or not at all, and never replaces a file that is there.
-        os.link(temporary, path)
+        _in_its_folder(path, lambda: os.link(temporary, path))
     except FileExistsError:
         return False
     except OSError as error:
@@ -126,14 +129,29 @@ def create_file(root: Path, path: Path, data: bytes) -> bool:
 
 def replace_file(root: Path, path: Path, data: bytes) -> None:
     """Write a file whole; readers see the old one or the new one. Args and errors as for :func:`create_file`."""
-    _write_temporary(root, path, data).replace(path)
+    temporary = _write_temporary(root, data)
+    try:
+        _in_its_folder(path, lambda: temporary.replace(path))
+    finally:
+        temporary.unlink(missing_ok=True)
     _keep_name(path)
 
 
-def _write_temporary(root: Path, path: Path, data: bytes) -> Path:
+def _in_its_folder(path: Path, call: Callable[[], object]) -> None:
+    """Make the folder of a file and do something in it, again where another run took the folder for empty meanwhile."""
+    for attempt in range(_TRIES):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            call()
+            return
+        except FileNotFoundError:
+            if attempt == _TRIES - 1:
+                raise
+
+
+def _write_temporary(root: Path, data: bytes) -> Path:
     folder = root / TEMPORARY
     folder.mkdir(parents=True, exist_ok=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = folder / f"{secrets.token_hex(8)}.part"
     try:
         with temporary.open("xb") as handle:

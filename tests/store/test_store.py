@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import threading
 import uuid
 from dataclasses import replace
 from datetime import date
@@ -224,3 +225,22 @@ def test_left_over_parts_of_killed_runs_are_swept(tmp_path):
         os.utime(tmp_path / ".tmp" / name, (moment, moment))
     AuditStore(str(tmp_path)).check_writable()
     assert [path.name for path in (tmp_path / ".tmp").iterdir()] == ["new.part"]
+
+
+def test_a_shard_is_kept_while_another_run_tidies_its_folder(tmp_path):
+    """Two runs at once on a disk: the one that committed removes the empty folders that the other one writes to."""
+    mine, theirs = AuditStore(str(tmp_path)), AuditStore(str(tmp_path))
+    done = threading.Event()
+
+    def tidy():
+        while not done.is_set():
+            theirs.drop_work("k1")
+
+    other = threading.Thread(target=tidy)
+    other.start()
+    try:
+        for number in range(300):
+            mine.save_shard("k1", "mask", f"s{number % 3}", media("a"))
+    finally:
+        done.set()
+        other.join()
