@@ -44,7 +44,7 @@ PARTS = "scenes", "photographs", "vit"
 FUSED, CONTROL = "fused", "center_crop"
 COLUMNS = ("pictures", "strategy", "n_errors", "recovered", "n_right", "broken")
 VIT_COLUMNS = ("pool", "trained", "shown", "n", "accuracy_known", "accuracy_new")
-_PHOTOGRAPHS_OF_A_SEED = 25
+_PHOTOGRAPHS_OF_A_SEED = 8
 
 
 @dataclass(frozen=True)
