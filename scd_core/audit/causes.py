@@ -50,7 +50,8 @@ RULES = (
         "label_suspect",
         "The newest labels of one moment differ; or one labeller's pictures of an individual are given this one name (at least "
         "3 events, a fifth of that labeller's), while those of the other labellers are not (at most a quarter of that share, at "
-        "least 3 events); or the model is sure of its name (`label_suspect_probability`), stays with it "
+        "least 3 events), and that is no chance (the labeller's share of the individual's events, to the power of the events "
+        "confused, is at most 0.01); or the model is sure of its name (`label_suspect_probability`), stays with it "
         "under the mask, all frames of the event agree, the evidence lies on the animal, the labelled individual is given less "
         "than 0.02, and no three events of this individual are given this name.",
         "is_one_labellers_pair OR (probability >= {label_suspect_probability} AND is_masked AND final_id = predicted_id "

@@ -365,6 +365,7 @@ _ONE_LABELLERS_PAIRS = """
     SELECT pairs.true_id, pairs.predicted_id, pairs.labelled_by FROM pairs
     JOIN labellers USING (true_id, labelled_by) JOIN people USING (true_id) JOIN confusions USING (true_id, predicted_id)
     WHERE is_wrong AND pairs.n >= 3 AND pairs.weight >= 0.2 * labellers.weight AND people.n - labellers.n >= 3
+        AND pow(labellers.n / people.n, pairs.n) <= 0.01
         AND (confusions.weight - pairs.weight) / (people.weight - labellers.weight)
             <= 0.25 * pairs.weight / labellers.weight
 """
