@@ -1,18 +1,23 @@
 """Asking the audit: what is seen, what is refused, what is read."""
 
+import json
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 import fsspec
+import pyarrow.parquet as pq
 import pytest
 
 from scd_core.audit import connect, read_table
+from scd_core.audit.export import export_audit
 from scd_core.audit.query import run_sql
 from scd_core.audit.refresh import refresh_report_tables
+from scd_core.audit.report import write_report
 from scd_core.audit.schema import TABLES
+from scd_core.config import AuditConfig
 from scd_core.errors import InputError
-from tests.audit.audit_builder import AuditBuilder, label
+from tests.audit.audit_builder import AuditBuilder, label, minutes
 
 
 @pytest.fixture
@@ -62,6 +67,23 @@ def test_every_table_is_a_view_and_counts_committed_batches_only(out):
         "SELECT * FROM glob('{out}/*')",
         "SELECT * FROM sniff_csv('{secret}')",
         "SELECT * FROM read_parquet('s3://somewhere/x.parquet')",
+        "UPDATE predictions SET predicted_id = 'Nyx'",
+        "DELETE FROM predictions",
+        "ALTER VIEW predictions RENAME TO gone",
+        "WITH x AS (SELECT 1) INSERT INTO predictions SELECT * FROM x",
+        "EXPLAIN ANALYZE COPY (SELECT 1) TO '{out}/x.csv'",
+        "EXPLAIN ANALYZE DROP VIEW predictions",
+        "COPY predictions FROM '{secret}'",
+        "IMPORT DATABASE '{out}'",
+        "FORCE INSTALL httpfs FROM 'http://127.0.0.1:9/'",
+        "CREATE SECRET (TYPE s3, KEY_ID 'a', SECRET 'b')",
+        "CREATE MACRO f(x) AS x",
+        "CREATE TYPE mood AS ENUM ('a')",
+        "SELECT * FROM read_blob('{secret}')",
+        "SELECT * FROM read_csv('{secret}')",
+        "SELECT * FROM read_json_objects('{secret}')",
+        "SELECT * FROM read_parquet('{out}/../secret.txt')",
+        "SELECT * FROM query('COPY (SELECT 1) TO ''{out}/x.csv''')",
     ],
 )
 def test_what_would_write_or_leave_out_is_refused(out, sql):
@@ -96,6 +118,32 @@ def test_sql_answers_and_words_its_refusals(out):
         run_sql(out, "SELECT * FROM nowhere")
     with pytest.raises(InputError, match="sql: Parser Error"):
         run_sql(out, "SELEKT 1")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT 1; DROP VIEW predictions",
+        "SELECT 1; COPY (SELECT 1) TO '{out}/x.csv'",
+        "CREATE TEMP TABLE t AS SELECT 1",
+        "PREPARE q AS SELECT 1",
+        "BEGIN",
+        "CHECKPOINT",
+        "VACUUM",
+        "USE memory",
+        "DETACH audit",
+        "CALL pragma_version()",
+        "SET threads = 1",
+        "RESET threads",
+        "",
+        "   -- nothing",
+    ],
+)
+def test_the_command_takes_one_reading_statement(out, sql):
+    before = {path: path.read_bytes() for path in Path(out).rglob("*") if path.is_file()}
+    with pytest.raises(InputError, match=r"^sql: "):
+        run_sql(out, sql.format(out=out))
+    assert {path: path.read_bytes() for path in Path(out).rglob("*") if path.is_file()} == before
 
 
 def test_python_variables_are_no_tables(out):
@@ -189,3 +237,41 @@ def test_reports_of_one_moment_stand_in_the_order_in_which_they_were_made(out, t
         path.rename(path.with_name(f"{old.name.partition('-')[0]}-ffffffff.parquet"))
     later = refresh_report_tables(out, now=now)[2]
     assert later > f"{old.name.partition('-')[0]}-ffffffff"
+
+
+READERS = {
+    "connect": lambda out, folder: connect(out).sql("SELECT count(*) FROM errors").fetchall(),
+    "sql": lambda out, folder: run_sql(out, "SELECT individuals FROM runs").fetchall(),
+    "read_table": lambda out, folder: read_table(out, "media"),
+    "report": lambda out, folder: write_report(out, AuditConfig()),
+    "tables": lambda out, folder: refresh_report_tables(out),
+    "camtrap-dp": lambda out, folder: export_audit(out, str(folder / "dp"), "camtrap-dp"),
+    "megadetector": lambda out, folder: export_audit(out, str(folder / "md.json"), "megadetector"),
+}
+
+
+@pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
+def test_every_reader_takes_an_older_schema_and_refuses_a_newer_one(tmp_path, reader):
+    """What an older batch or report lacks is null; a newer OUT is refused with what to do."""
+    builder = AuditBuilder(tmp_path / "out")
+    builder.predict("a.jpg", "Nyx", at=minutes(1), camera="C01")
+    builder.predict("b.jpg", "Luna", at=minutes(9), camera="C01")
+    out = builder.write()
+    label(out, tmp_path, {"a.jpg": "Luna"})
+    refresh_report_tables(out)
+    gone = {
+        "runs": "individuals",
+        "media": "brightness",
+        "error_slices": "tested_within",
+        "errors": "control_probability",
+    }
+    for table, column in gone.items():
+        path = next(Path(out).glob(f"{table}/*/*.parquet"))
+        pq.write_table(pq.read_table(path, partitioning=None).drop_columns([column]), path)
+    commit = next(Path(out).glob("commits/*.json"))
+    content = json.loads(commit.read_text())
+    commit.write_text(json.dumps(content | {"schema_version": 0}))
+    reader(out, tmp_path)
+    commit.write_text(json.dumps(content | {"schema_version": 99}))
+    with pytest.raises(InputError, match=r"schema version 99, this trapaudit reads up to .*upgrade"):
+        reader(out, tmp_path)
