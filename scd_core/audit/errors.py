@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from scd_core.audit.causes import cause_sql, evidence_sql
 from scd_core.audit.query import open_tables
-from scd_core.audit.schema import TABLES, table_schema
+from scd_core.audit.schema import TABLES, empty_table, table_schema
 from scd_core.audit.suspicion import SUSPICION_SQL
 from scd_core.audit.truth import create_truth
 from scd_core.config import AuditConfig
@@ -109,8 +109,12 @@ def assumed_right(
     config = config or AuditConfig()
     connection.register("derived_errors", errors)
     try:
-        connection.execute(_ASSUMED_EVENTS)
-        ((n,),) = connection.execute("SELECT count(*) FROM assumed_events").fetchall()
+        connection.execute(_FLAGGED_BATCHES)
+        ((n,),) = connection.execute("SELECT count(*) FROM flagged_batches").fetchall()
+        if not n:
+            return empty_table("errors")
+        connection.execute(_ASSUMED_ROWS)
+        ((n,),) = connection.execute("SELECT approx_count_distinct(event) FROM assumed_rows").fetchall()
         every = max(1, -(-n // most))
         parameters = {"every": every, "low_quality_ratio": config.slices.low_quality_ratio}
         found = connection.sql(_ASSUMED, params=parameters).to_arrow_table()
@@ -370,13 +374,15 @@ _ONE_LABELLERS_PAIRS = """
             <= 0.25 * pairs.weight / labellers.weight
 """
 
-_ASSUMED_EVENTS = """
-    CREATE OR REPLACE TEMP TABLE assumed_events AS
-    WITH batches AS (
-        SELECT batch_key FROM derived_errors WHERE is_labelled AND is_current GROUP BY batch_key
-        HAVING min(label_probability) >= 1 AND max(control_probability) IS NOT NULL
-    ),
-    told AS (
+_FLAGGED_BATCHES = """
+    CREATE OR REPLACE TEMP TABLE flagged_batches AS
+    SELECT batch_key FROM derived_errors WHERE is_labelled AND is_current GROUP BY batch_key
+    HAVING min(label_probability) >= 1 AND max(control_probability) IS NOT NULL
+"""
+
+_ASSUMED_ROWS = """
+    CREATE OR REPLACE TEMP TABLE assumed_rows AS
+    WITH told AS (
         SELECT coalesce(event_id, target_id) AS event,
             list_concat(
                 list(DISTINCT true_id), coalesce(list(DISTINCT predicted_id) FILTER (error_type = 'correct'), [])
@@ -387,24 +393,22 @@ _ASSUMED_EVENTS = """
         SELECT media_id, arg_max(batch_key, (finished_at, batch_key)) AS batch_key
         FROM (SELECT DISTINCT batch_key, media_id FROM predictions)
         JOIN (SELECT batch_key, max(finished_at) AS finished_at FROM runs GROUP BY batch_key) USING (batch_key)
-        WHERE (SELECT count(*) FROM batches) > 0
         GROUP BY media_id
     ),
     rows AS (
         SELECT batch_key, target_id, coalesce(event_id, target_id) AS event, predicted_id, inclusion_probability,
             count(*) OVER (PARTITION BY batch_key, coalesce(event_id, target_id)) AS n_frames
-        FROM predictions SEMI JOIN batches USING (batch_key) SEMI JOIN newest USING (batch_key, media_id)
+        FROM predictions SEMI JOIN flagged_batches USING (batch_key) SEMI JOIN newest USING (batch_key, media_id)
         WHERE prediction_status = 'ok'
     )
-    SELECT event, list({'batch_key': batch_key, 'target_id': target_id, 'n_frames': n_frames}) AS frames
+    SELECT batch_key, target_id, event, n_frames
     FROM rows ANTI JOIN (SELECT batch_key, target_id FROM derived_errors WHERE is_labelled) USING (batch_key, target_id)
     LEFT JOIN told USING (event)
     WHERE inclusion_probability < 1 AND (names IS NULL OR list_contains(names, predicted_id))
-    GROUP BY event
 """
 
 _ASSUMED = """
-    WITH chosen AS (SELECT unnest(frames, recursive := true) FROM assumed_events WHERE hash(event) % $every = 0)
+    WITH chosen AS (SELECT batch_key, target_id, n_frames FROM assumed_rows WHERE hash(event) % $every = 0)
     SELECT predictions.batch_key, predictions.model_digest, target_id, media_id, detection_id, predictions.event_id,
         predicted_id, predicted_id AS final_id, predicted_id AS true_id, probability, 'correct' AS error_type,
         true AS is_labelled, false AS is_suspected, true AS is_current, false AS is_masked, false AS is_recovered,
