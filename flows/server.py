@@ -33,7 +33,7 @@ def api_url() -> str:
     return url
 
 
-async def wait_for_server(url: str, seconds: float = 60.0) -> None:
+async def wait_for_server(url: str, seconds: float = 120.0) -> None:
     """Wait until the server answers: `prefect server start --background` returns before it does.
 
     Args:
