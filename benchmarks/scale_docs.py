@@ -92,8 +92,8 @@ def estimate(figures: Mapping[str, float]) -> list[str]:
     seconds = NIGHT_HOURS * 3600
     per_second = IMAGES / seconds
     masks = IMAGES * (MASKED + FLAGGED)
-    naming = IMAGES * figures["worker_seconds_per_image"] / 3600
-    masking = masks * figures["worker_seconds_per_mask"] / 3600
+    naming = IMAGES * figures["core_seconds_per_image"] / 3600
+    masking = masks * figures["core_seconds_per_mask"] / 3600
     workers = (naming + masking) / NIGHT_HOURS
     n_batches, n_shards = IMAGES / BATCH, IMAGES / SHARD
     mask_shards = masks / (SHARD / 8)
@@ -118,12 +118,12 @@ def estimate(figures: Mapping[str, float]) -> list[str]:
         ("masks", f"{IMAGES:,} x ({MASKED} control + {FLAGGED} flagged)", f"{masks:,.0f}"),
         (
             "describing and naming",
-            f"{IMAGES:,} x {figures['worker_seconds_per_image']:.3g} s / 3600",
+            f"{IMAGES:,} x {figures['core_seconds_per_image']:.3g} s / 3600",
             f"{naming:,.0f} core hours",
         ),
         (
             "masks and re-classification",
-            f"{masks:,.0f} x {figures['worker_seconds_per_mask']:.3g} s / 3600",
+            f"{masks:,.0f} x {figures['core_seconds_per_mask']:.3g} s / 3600",
             f"{masking:,.0f} core hours",
         ),
         ("cores", f"({naming:,.0f} + {masking:,.0f}) / {NIGHT_HOURS} h", f"{workers:,.0f}"),

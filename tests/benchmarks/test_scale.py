@@ -14,7 +14,7 @@ from benchmarks import scale, scale_docs, scale_run
 from benchmarks.scale_server import Counting
 
 FIGURES = {
-    "worker_seconds_per_image": 0.36, "worker_seconds_per_mask": 3.6, "requests_per_1000_images": 2.0,
+    "core_seconds_per_image": 0.36, "core_seconds_per_mask": 3.6, "requests_per_1000_images": 2.0,
     "events_per_1000_images": 30.0, "server_seconds_per_1000_images": 0.5, "driver_seconds_per_1000_images": 1.0,
     "driver_mib_base": 700.0, "driver_mib_per_1000_images": 10.0, "driver_mib_per_100_shards": 20.0,
     "listing_seconds_per_million": 60.0, "listing_mib_per_million": 1024.0, "out_bytes_per_image": 500.0,
@@ -39,7 +39,7 @@ def test_a_changed_result_changes_the_page(tmp_path: Path, capsys: pytest.Captur
             "machine": {"cores": 2, "cpu": "a processor", "load_average": 0.5},
         },
         "summary": FIGURES | {"throughput_4_over_1": None},
-        "rows": [{"part": "listing", "objects": 100, "seconds": 0.1234, "peak_memory_mib": 321.0}],
+        "rows": [{"part": "listing", "objects": 100, "core_seconds": 0.1234, "peak_memory_mib": 321.0}],
     }  # fmt: skip
     page, file = tmp_path / "page.md", tmp_path / "scale.json"
     file.write_text(json.dumps(result))
