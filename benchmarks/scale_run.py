@@ -57,7 +57,7 @@ def main() -> None:
             log_to_driver=False, logging_level=logging.ERROR,
             runtime_env={
                 "env_vars": {LATENCY: str(order["latency"]), PLACE: order["source"]},
-                "worker_process_setup_hook": "benchmarks.scale_run.slow_reads",
+                "worker_process_setup_hook": slow_reads,
             },
         )  # fmt: skip
     else:
