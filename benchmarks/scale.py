@@ -86,6 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> Report:
             getattr(bench, part)()
             rows = [row for row in report.rows if row["part"] == part]
             report.show(COLUMNS[part], part, rows)
+            if chosen.json:  # a long run that ends early leaves what it had
+                chosen.json.write_text(json.dumps(report.as_json(), indent=1) + "\n")
     report.finish(chosen.json)
     return report
 

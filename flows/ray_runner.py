@@ -15,7 +15,6 @@ from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_se
 from prefect.tasks import Task
 from prefect_ray import RayTaskRunner
 from prefect_ray.context import remote_options
-from ray.exceptions import RayError
 
 from flows.ray_machines import GPU_OPTIONS, check_machines, first_line
 from scd_core.errors import InputError, RunError
@@ -68,7 +67,7 @@ class RayRunner(RayTaskRunner[Any]):
                 wanted |= {"address": self.address}
             try:
                 ray.init(**wanted | self.init_kwargs)
-            except (RayError, OSError, RuntimeError, ValueError) as error:
+            except Exception as error:  # Ray has plain ones too, as where its processes are slow to start
                 where = self.address or "on this machine"
                 raise RunError(f"Ray {where}: cannot be used ({first_line(error)})") from error
             self._began_ray = True
