@@ -15,14 +15,15 @@ __all__ = ["AWAY", "COUNTERFACTUAL", "CROPS", "REMOVED", "WIDER", "Decision", "d
 COUNTERFACTUAL = "early_inside"
 """The view that takes away evidence which is no part of the animal."""
 
-CROPS = ("mask_crop", "box_crop")
+BOX = "box_crop"
+CROPS = ("mask_crop", BOX)
 """Views that show the animal larger; the closer look takes the first that there is."""
 
 REMOVED, AWAY = "early_removed", "away_crop"
 """What stands in for the counterfactual and the crops where no box is known: all evidence taken away, and a crop beside it."""
 
 WIDER = "wide_crop"
-"""What must bear out the name of a closer view."""
+"""What must bear out the name of a closer view, and the box's crop where there is one."""
 
 _PICTURE = 0.25
 """Weight of the whole picture beside its closer view."""
@@ -58,8 +59,8 @@ def decide(original: Tensor, views: Mapping[str, Tensor], config: ReclassifyConf
 
     *Does a closer look tell another name?* Asked where the picture is not sure of its name and the first question changed
     nothing. The picture and the mask's crop speak together, the crop with three times the weight; another name must lead
-    by `min_gain`, and the wider crop must put it before the old one too. A crop shows more detail, but at a size that the
-    network knows less, and a sure crop may be sure of a fragment.
+    by `min_gain`, and the wider crop, and the box's where there is one, must put it before the old one too. A crop shows
+    more detail, but at a size that the network knows less, and a sure crop may be sure of a fragment.
 
     Views that keep only the evidence of the old name (early masking, late masking) are for the record: they say how far
     that evidence goes, and can hardly name another.
@@ -86,7 +87,8 @@ def decide(original: Tensor, views: Mapping[str, Tensor], config: ReclassifyConf
         found = None
     if found is not None:
         return found
-    return _closer_look(original, crops[0] if crops else None, views.get(WIDER), config)
+    others = [views[strategy] for strategy in (WIDER, BOX) if strategy in views]
+    return _closer_look(original, crops[0] if crops else None, others, config)
 
 
 def _two_witnesses(
@@ -103,8 +105,8 @@ def _two_witnesses(
     return Decision(name, float(together[name]), f"{said} agree against the picture")
 
 
-def _closer_look(original: Tensor, crop: Tensor | None, wider: Tensor | None, config: ReclassifyConfig) -> Decision:
-    """The picture and its closer view together, against the picture alone."""
+def _closer_look(original: Tensor, crop: Tensor | None, others: Sequence[Tensor], config: ReclassifyConfig) -> Decision:
+    """The picture and its closer view together, against the picture alone; `others` must bear it out."""
     before, sure = int(original.argmax()), float(original.max())
     if crop is None:
         return Decision(before, sure, f"the picture says so ({sure:.2f}); no closer view")
@@ -118,10 +120,8 @@ def _closer_look(original: Tensor, crop: Tensor | None, wider: Tensor | None, co
     told = f"the closer view speaks for another name, by {lead:.2f} with the picture's own voice"
     if lead < config.min_gain:
         return Decision(before, sure, f"the picture says so ({sure:.2f}); {told}, less than {config.min_gain:.2f}")
-    if wider is not None and float(wider[name]) <= float(wider[before]):
-        return Decision(
-            before, sure, f"the picture says so ({sure:.2f}); {told}, which the wider view does not bear out"
-        )
+    if any(float(other[name]) <= float(other[before]) for other in others):
+        return Decision(before, sure, f"the picture says so ({sure:.2f}); {told}, which a wider view does not bear out")
     return Decision(name, float(together[name]), told)
 
 

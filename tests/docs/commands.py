@@ -23,7 +23,7 @@ SHELLS = ("", "bash", "sh", "console")
 PROGRAMS = ("trapaudit", "python", "make", "prefect", "docker", "ray", "pip", "git", ".venv/bin/pytest", ".ci/run")
 """Words that open a command; in a fence without a language, a block that opens with another word is no shell."""
 _FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
-BUILT_IN = ("export", "cp", "cd", ".", "mkdir", "kill", "sleep")
+BUILT_IN = ("export", "cp", "cd", ".", "mkdir", "kill", "sleep", "wait")
 OF_OTHERS = ("mc",)
 """Programs of others that are neither installed here nor ours to check."""
 
@@ -92,6 +92,7 @@ def _mentions(text: str) -> Iterator[tuple[int, str, bool]]:
 
 
 def _commands(page: str, line: int, text: str, is_whole: bool) -> Iterator[Shown]:
+    text = re.sub(r" > [\w./-]+\.log| 2>&1", "", text)  # where a command's words go is no word of the command
     try:
         lexer = shlex.shlex(text, posix=True, punctuation_chars="&;|")
         lexer.whitespace_split = True

@@ -14,7 +14,7 @@ import torchvision
 
 from scd_core.audit import read_table
 from scd_core.scenes import write_scenes
-from tests.services.processes import Services
+from tests.services.processes import Services, heed_interrupts
 from tests.services.servers import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
@@ -36,21 +36,22 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_every_command_of_the_tutorial(folder: Path) -> None:
-    blocks = re.findall(r"^```\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+    blocks = [text for language, text in fenced if not language]
     assert len(blocks) >= 8
     port = free_port()
     activate = f". {Path(sys.executable).parent / 'activate'}\n"
     assert blocks[0] == ". .venv/bin/activate\n"
     script = "set -em\n" + activate + "\n".join(blocks[1:])
-    script = script.replace("127.0.0.1:4200", f"127.0.0.1:{port}").replace(
-        "start --background", f"start --background --port {port}"
-    )
+    assert "prefect server start" in script
+    script = script.replace("127.0.0.1:4200", f"127.0.0.1:{port}")
+    script = script.replace("prefect server start", f"prefect server start --port {port}")
     env = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "TRAPAUDIT_"))}
     services = Services(folder, env | {"PREFECT_HOME": str(folder / "home"), "DO_NOT_TRACK": "1"})
     try:
         done = subprocess.run(
             ["bash", "-c", script], cwd=folder, env=services.env, stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, check=False, timeout=1100,
+            capture_output=True, text=True, check=False, timeout=1100, preexec_fn=heed_interrupts,
         )  # fmt: skip
     finally:
         left = services.kill_all()

@@ -61,9 +61,10 @@ def test_without_a_box_the_picture_without_evidence_and_the_crop_beside_it_must_
 
 
 def test_an_unsure_picture_gets_a_closer_look_where_the_box_is_known_as_well() -> None:
-    views = {"early_inside": p(0.55, 0.45), "box_crop": p(0.6, 0.4), "mask_crop": p(0.1, 0.9), "wide_crop": p(0.3, 0.7)}
+    views = {"early_inside": p(0.55, 0.45), "box_crop": p(0.4, 0.6), "mask_crop": p(0.1, 0.9), "wide_crop": p(0.3, 0.7)}
     assert decide(p(0.6, 0.4), views, CONFIG).index == 1
     assert decide(p(0.6, 0.4), views | {"wide_crop": p(0.7, 0.3)}, CONFIG).index == 0
+    assert decide(p(0.6, 0.4), views | {"box_crop": p(0.6, 0.4)}, CONFIG).index == 0, "the box's crop is asked as well"
 
 
 def test_where_the_box_is_known_its_witnesses_decide_alone() -> None:

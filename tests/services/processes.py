@@ -12,9 +12,17 @@ import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-__all__ = ["Services"]
+__all__ = ["Services", "heed_interrupts"]
 
 _RUN, _PART = "TRAPAUDIT_TEST_RUN", "TRAPAUDIT_TEST_PART"
+
+
+def heed_interrupts() -> None:
+    """In a child: SIGINT ends it, also where the tests themselves run in the background of a shell and ignore it.
+
+    A Prefect worker that is asked to end sends itself SIGINT.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Services:
@@ -38,6 +46,7 @@ class Services:
             self._started[name] = subprocess.Popen(
                 [str(part) for part in command], env={**self.env, _PART: name, **env},
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=self.folder,
+                preexec_fn=heed_interrupts,
             )  # fmt: skip
 
     def wait_for(self, name: str, url: str, seconds: float = 300) -> None:
