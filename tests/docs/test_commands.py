@@ -15,7 +15,7 @@ import pytest
 from tests.docs.commands import ROOT, Shown, Wrong, check, pages, shown
 
 PLACES = {"s3://my-bucket/cards": "cards", "s3://my-bucket/audit": "audit", "OUT": "audit"}
-NOT_RUN = ("prefect", "make", "export", "python", ".", "kill", "sleep")
+NOT_RUN = ("prefect", "make", "export", "python", ".", "kill", "sleep", "wait")
 """Programs of the pages that are run which another machine's state or minutes hang on; they are checked like all others."""
 FAST = "\nmasks: {steps: 1}\ntriage: {budget: 1, control_rate: 0.05}\nreclassify: {strategies: [mask_crop]}\n"
 
