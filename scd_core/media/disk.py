@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import random
 import secrets
 import stat
 import time
@@ -20,8 +21,10 @@ __all__ = ["create_file", "entries_below", "entry_at", "read_file", "replace_fil
 TEMPORARY = ".tmp"
 """Folder below a storage's root in which files are collected until they are whole."""
 
+_TRIES = 100
 
-_TRIES = 20
+_PAUSE_SECONDS = 0.01
+"""Longest pause before a folder is made again; its length is drawn, so that two runs do not keep step."""
 
 
 def entries_below(folder: str) -> Iterator[Entry]:
@@ -147,6 +150,7 @@ def _in_its_folder(path: Path, call: Callable[[], object]) -> None:
         except FileNotFoundError:
             if attempt == _TRIES - 1:
                 raise
+            time.sleep(random.uniform(0, _PAUSE_SECONDS))
 
 
 def _write_temporary(root: Path, data: bytes) -> Path:
