@@ -11,7 +11,7 @@ from scd_core.config import MediaConfig
 from scd_core.errors import RunError
 from scd_core.media.decode import decode_image
 from scd_core.media.overlap import Budget, ordered_map
-from scd_core.media.retry import ATTEMPTS, error_code, is_bad_body, scrub
+from scd_core.media.retry import ATTEMPTS, BadBodyError, error_code, scrub
 from scd_core.media.storage import Storage, open_source
 from scd_core.media.types import MediaError, ObjectChangedError
 
@@ -60,9 +60,7 @@ def _read(storage: Storage, path: str, etag: str, size_bytes: int, version_id: s
         raise
     except ObjectChangedError as error:
         raise MediaError("missing", "fetch", str(error)) from error
-    except RunError as error:
-        if not is_bad_body(error):
-            raise
+    except BadBodyError as error:
         raise MediaError("missing", "fetch", f"its body never arrived whole ({scrub(error.__cause__)})") from error
     except FileNotFoundError as error:
         raise MediaError("missing", "fetch", _gone(storage, path, error)) from error

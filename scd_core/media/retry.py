@@ -12,7 +12,10 @@ from typing import TypeVar
 
 from scd_core.errors import InputError, RunError
 
-__all__ = ["ATTEMPTS", "ShortReadError", "error_code", "http_status", "is_bad_body", "is_transient", "retry", "scrub"]
+__all__ = [
+    "ATTEMPTS", "BadBodyError", "ForeignAnswerError", "ShortReadError", "error_code", "http_status", "is_transient", "retry",
+    "scrub",
+]  # fmt: skip
 
 T = TypeVar("T")
 
@@ -44,7 +47,7 @@ _TRANSIENT_NAMES = frozenset(
         "ConnectionError", "EndpointConnectionError", "FSTimeoutError", "HTTPClientError", "IncompleteRead",
         "IncompleteReadError", "ProxyConnectionError", "ReadTimeout", "ReadTimeoutError", "ResponseParserError",
         "ResponseStreamingError", "ServerConnectionError", "ServerDisconnectedError", "ServerTimeoutError",
-        "HTTPServerError", "SSLError", "ShortReadError", "FlexibleChecksumError", "ChecksumError",
+        "HTTPServerError", "SSLError", "ForeignAnswerError", "ShortReadError", "FlexibleChecksumError", "ChecksumError",
     }
 )  # fmt: skip
 
@@ -68,7 +71,15 @@ def scrub(text: object) -> str:
 
 
 class ShortReadError(OSError):
-    """A body ended before the length that was announced."""
+    """A body ended before the length that was announced, or is not the one that was written."""
+
+
+class ForeignAnswerError(OSError):
+    """An answer of something else than the server that was asked, such as a gateway's page."""
+
+
+class BadBodyError(RunError):
+    """An object whose body was another than the server said at every try, and nothing else was wrong."""
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -101,7 +112,7 @@ def http_status(error: BaseException) -> int | None:
     return status
 
 
-def is_bad_body(error: BaseException) -> bool:
+def _is_bad_body(error: BaseException) -> bool:
     """Whether a whole answer came, and its body was not what the server said it would be."""
     names = {kind.__name__ for link in _chain(error) for kind in type(link).__mro__}
     return not names.isdisjoint({"ShortReadError", "FlexibleChecksumError", "ChecksumError"})
@@ -151,10 +162,11 @@ def retry(
         What the call returns.
 
     Raises:
-        RunError: every try met a transient error.
+        RunError: every try met a transient error; a BadBodyError where each of them was a bad body.
         InputError: there are no credentials to ask with.
         Exception: whatever else the call raises, at once.
     """
+    kind: type[RunError] = BadBodyError
     for attempt in range(attempts):
         try:
             return call()
@@ -165,9 +177,11 @@ def retry(
                 ) from error
             if not is_transient(error):
                 raise
+            if not _is_bad_body(error):
+                kind = RunError
             if attempt == attempts - 1:
                 reason = scrub(error)[:_LONGEST_REASON] or type(error).__name__
-                raise RunError(
+                raise kind(
                     f"{what}: failed {attempts} times, last with: {reason}; "
                     "nothing is lost, run again when the storage answers"
                 ) from error

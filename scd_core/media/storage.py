@@ -21,7 +21,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from scd_core.errors import InputError
 from scd_core.media import disk
-from scd_core.media.retry import ShortReadError, error_code, http_status, retry, scrub
+from scd_core.media.retry import ForeignAnswerError, ShortReadError, error_code, http_status, retry, scrub
 from scd_core.media.types import Entry, ObjectChangedError
 
 __all__ = ["Storage", "clean_url", "has_password", "open_source"]
@@ -531,7 +531,7 @@ class Storage:
 
 def _holding(answer: dict[str, Any], expected: str) -> dict[str, Any]:
     if expected not in answer:
-        raise ShortReadError(f"the answer has no {expected}; is something else at this address?")
+        raise ForeignAnswerError(f"the answer has no {expected}; is something else at this address?")
     return answer
 
 

@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from scd_core.errors import RunError
-from scd_core.media.retry import ATTEMPTS, ShortReadError, is_transient, retry
+from scd_core.media.retry import ATTEMPTS, BadBodyError, ForeignAnswerError, ShortReadError, is_transient, retry
 
 
 def answer(status: int, code: str = "") -> OSError:
@@ -30,6 +30,7 @@ TRANSIENT = [
     OSError(errno.ECONNREFUSED, "refused"),
     EndpointConnectionError(endpoint_url="u"),
     ShortReadError("short"),
+    ForeignAnswerError("a page"),
 ]
 FINAL = [
     answer(403, "AccessDenied"),
@@ -69,6 +70,26 @@ def test_refusals_are_raised_at_once(error):
     with pytest.raises(type(error)):
         retry(call, "read x", sleep=lambda seconds: None)
     assert len(tries) == 1
+
+
+@pytest.mark.parametrize("other", [ForeignAnswerError("a page"), ConnectionResetError()], ids=repr)
+@pytest.mark.parametrize("place", [0, ATTEMPTS - 2])
+def test_only_a_body_that_was_bad_every_time_is_the_objects_fault(other, place):
+    bad = ShortReadError("500 of 900 bytes arrived")
+
+    def give_up(errors: list[Exception]) -> RunError:
+        tries = iter(errors)
+
+        def call() -> None:
+            raise next(tries)
+
+        with pytest.raises(RunError) as caught:
+            retry(call, "read x", sleep=lambda seconds: None)
+        return caught.value
+
+    every: list[Exception] = [bad] * ATTEMPTS
+    assert type(give_up(every)) is BadBodyError
+    assert type(give_up([*every[:place], other, *every[place + 1 :]])) is RunError
 
 
 def test_giving_up_says_what_and_how_often():

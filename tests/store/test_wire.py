@@ -6,7 +6,7 @@ import pytest
 
 from scd_core.audit.schema import table_from_rows
 from scd_core.audit.store import AuditStore
-from scd_core.errors import InputError, TrapauditError
+from scd_core.errors import InputError, RunError, TrapauditError
 from scd_core.media import Manifest, describe_objects, list_objects, open_source
 from tests.services.pictures import encode, photo
 from tests.services.proxy import FAULTS
@@ -108,6 +108,10 @@ def test_a_body_that_never_arrives_whole_is_a_row_and_what_etags_of_another_kind
         planned(proxy, *["short"] * 100)
         (row,) = describe_objects(objects, f"s3://{bucket}/c", CONFIG, Manifest("none"))
     assert row["status"] == "missing" and "never arrived whole" in row["failure_reason"]
+    with through(s3_server, {}) as proxy:  # a gateway's page says nothing of the object
+        planned(proxy, *["page"] * 100)
+        with pytest.raises(RunError, match="run again"):
+            describe_objects(objects, f"s3://{bucket}/c", CONFIG, Manifest("none"))
     with through(s3_server, {}) as proxy:
         planned(proxy, *["flip"] * 3)
         monkeypatch.setattr(proxy, "place", lambda length: 700)  # always the same: as where an ETag is no MD5
