@@ -17,7 +17,7 @@ from prefect.schedules import Schedule
 
 from flows.deploy_file import Deployment, packaged_file, render
 from flows.server import api_url, lost_runs_automation, wait_for_server
-from scd_core.errors import InputError, RunError
+from scd_core.errors import InputError, RunError, first_line
 from scd_core.media.storage import clean_url
 
 __all__ = ["register"]
@@ -46,7 +46,7 @@ def register(wanted: Deployment, prefect_file: Path | None = None) -> list[str]:
     try:
         asyncio.run(_register(wanted, content, url))
     except PrefectHTTPStatusError as error:
-        raise RunError(f"the Prefect server refused: {str(error).splitlines()[0]}") from error
+        raise RunError(f"the Prefect server refused: {first_line(error)}") from error
     return [item["name"] for item in content["deployments"]]
 
 

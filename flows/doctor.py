@@ -19,7 +19,7 @@ from scd_core.doctor import (
     check_software,
     check_source,
 )
-from scd_core.errors import InputError
+from scd_core.errors import InputError, first_line
 from tasks.gpu import LIMIT_VARIABLE
 
 if TYPE_CHECKING:
@@ -73,8 +73,7 @@ def check_server() -> Check:
     try:
         return asyncio.run(asyncio.wait_for(_look_at_server(url), _SERVER_SECONDS))
     except Exception as error:  # noqa: BLE001 - any way not to reach it is what is asked
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return Check("server", False, f"{url}: not reached ({reason})", "start it, or mend PREFECT_API_URL")
+        return Check("server", False, f"{url}: not reached ({first_line(error)})", "start it, or mend PREFECT_API_URL")
 
 
 async def _look_at_server(url: str) -> Check:

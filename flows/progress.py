@@ -14,6 +14,8 @@ from prefect.logging import get_run_logger
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from scd_core.errors import first_line
+
 __all__ = ["Stages", "show_bars"]
 
 STAGES = ("ingest", "classify", "triage", "mask", "reclassify")
@@ -103,4 +105,4 @@ class Stages:
             else:
                 update_progress_artifact(self._artifact, percent, description=said)
         except Exception as error:  # noqa: BLE001 - the server may be away for any reason, and the work goes on
-            get_run_logger().warning("progress not told: %s", str(error).splitlines()[0] if str(error) else error)
+            get_run_logger().warning("progress not told: %s", first_line(error))

@@ -12,12 +12,12 @@ from prefect.logging import get_run_logger
 from ray.exceptions import GetTimeoutError, NodeDiedError, RayError, TaskUnschedulableError, WorkerCrashedError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from scd_core.errors import RunError
+from scd_core.errors import RunError, first_line
 from scd_core.job import Job
 from scd_core.media import ObjectRef
 from tasks.machine import Needs, is_seen, look_around
 
-__all__ = ["GPU_OPTIONS", "check_machines", "first_line"]
+__all__ = ["GPU_OPTIONS", "check_machines", "ray_says"]
 
 GPU_OPTIONS: dict[str, Any] = {
     "num_gpus": 1,
@@ -61,7 +61,7 @@ def check_machines(job: Job, device: str, objects: Sequence[ObjectRef], api_url:
             get_run_logger().warning("machine %s did not answer (%s)", machine, type(error).__name__)
             continue
         except RayError as error:
-            found = f"{first_line(error)}; install the same trapaudit there"
+            found = f"{ray_says(error)}; install the same trapaudit there"
         if found is not None:
             raise RunError(f"Ray machine {machine}: {found}")
 
@@ -81,7 +81,7 @@ def _check_address(api_url: str, machines: set[str]) -> None:
         )
 
 
-def first_line(error: BaseException) -> str:
+def ray_says(error: BaseException) -> str:
     """What an error says in one line: of a traceback that came from afar, the last."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if isinstance(error, RayError) and lines else (lines or [type(error).__name__])[0]
+    lines = str(error).split("\n") if isinstance(error, RayError) else []
+    return next((line.strip() for line in reversed(lines) if line.strip()), first_line(error))

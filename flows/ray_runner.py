@@ -16,7 +16,7 @@ from prefect.tasks import Task
 from prefect_ray import RayTaskRunner
 from prefect_ray.context import remote_options
 
-from flows.ray_machines import GPU_OPTIONS, check_machines, first_line
+from flows.ray_machines import GPU_OPTIONS, check_machines, ray_says
 from scd_core.errors import InputError, RunError
 from scd_core.job import Job
 from scd_core.media import ObjectRef
@@ -69,7 +69,7 @@ class RayRunner(RayTaskRunner[Any]):
                 ray.init(**wanted | self.init_kwargs)
             except Exception as error:  # Ray has plain ones too, as where its processes are slow to start
                 where = self.address or "on this machine"
-                raise RunError(f"Ray {where}: cannot be used ({first_line(error)})") from error
+                raise RunError(f"Ray {where}: cannot be used ({ray_says(error)})") from error
             self._began_ray = True
         return super().__enter__()
 

@@ -7,7 +7,7 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from scd_core.errors import InputError, RunError
+from scd_core.errors import InputError, RunError, first_line
 
 if TYPE_CHECKING:
     from prefect.events.schemas.automations import AutomationCore
@@ -55,9 +55,8 @@ async def wait_for_server(url: str, seconds: float = 120.0) -> None:
         if failure is None:
             return
         if time.monotonic() > end:
-            reason = str(failure).splitlines()[0] if str(failure) else type(failure).__name__
             raise RunError(
-                f"Prefect server {url}: not reached ({reason}); start it, or mend PREFECT_API_URL"
+                f"Prefect server {url}: not reached ({first_line(failure)}); start it, or mend PREFECT_API_URL"
             ) from failure
         await asyncio.sleep(1)
 

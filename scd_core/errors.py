@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["InputError", "RunError", "TrapauditError"]
+__all__ = ["InputError", "RunError", "TrapauditError", "first_line"]
 
 
 class TrapauditError(Exception):
@@ -24,3 +24,12 @@ class RunError(TrapauditError):
     """Work that was asked for rightly and failed; the command line exits with 1."""
 
     exit_code = 1
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of another library says, in one line; its type where it says nothing.
+
+    >>> first_line(ValueError("no such file\\nTraceback ...")), first_line(TimeoutError())
+    ('no such file', 'TimeoutError')
+    """
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

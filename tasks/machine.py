@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from scd_core import __version__
 from scd_core.audit.store import AuditStore
-from scd_core.errors import TrapauditError
+from scd_core.errors import TrapauditError, first_line
 from scd_core.identify.classifier import resolve_device
 from scd_core.identify.package import read_package
 from scd_core.media import open_source
@@ -60,7 +60,7 @@ def look_around(needs: Needs) -> str | None:
     try:
         httpx.get(f"{needs.api_url.rstrip('/')}/health", timeout=10).raise_for_status()
     except httpx.HTTPError as error:
-        why = str(error).splitlines()[0]
+        why = first_line(error)
         return f"cannot reach Prefect's server {needs.api_url} ({why}); set PREFECT_API_URL to an address it reaches"
     return None
 

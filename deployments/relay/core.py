@@ -14,6 +14,7 @@ from deployments.relay.debounce import Burst, Debouncer, Receipt
 from deployments.relay.events import Emit, upload_event
 from deployments.relay.notifications import Notification
 from deployments.relay.settings import RelaySettings
+from scd_core.errors import first_line
 
 __all__ = ["Relay"]
 
@@ -128,8 +129,7 @@ class Relay:
         self._failures += 1
         if self.failing_since is None:
             self.failing_since = self.clock()
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        logger.warning("Prefect's server does not take events (%s); %d uploads wait", reason, n_waiting)
+        logger.warning("Prefect's server does not take events (%s); %d uploads wait", first_line(error), n_waiting)
 
     def _name(self, bucket: str) -> None:
         if bucket not in self._named and len(self._named) < _BUCKETS_NAMED:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
 
+from scd_core.errors import first_line
+
 __all__ = ["Notification", "NotificationError", "Upload", "read_notification"]
 
 _DEPTH = 6
@@ -93,7 +95,7 @@ def _json(text: bytes | str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise NotificationError(f"not JSON ({str(error).splitlines()[0]})") from error
+        raise NotificationError(f"not JSON ({first_line(error)})") from error
 
 
 def _open(content: Any, depth: int) -> Iterator[Upload | str | NotificationError]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from deployments.relay.core import Relay
 from deployments.relay.notifications import NotificationError, read_notification
+from scd_core.errors import first_line
 
 __all__ = ["SqsConsumer"]
 
@@ -142,7 +143,7 @@ class SqsConsumer:
                 await step(client)
             except Exception as error:  # noqa: BLE001 - the queue may be away for any reason; it is asked again
                 self.relay.counts["queue_failures"] += 1
-                logger.warning("queue: %s", str(error).splitlines()[0] if str(error) else type(error).__name__)
+                logger.warning("queue: %s", first_line(error))
                 await asyncio.sleep(_RETRY_SECONDS)
             await asyncio.sleep(pause)
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from scd_core.errors import InputError, RunError
+from scd_core.errors import InputError, RunError, first_line
 from scd_core.identify.architectures import build_network, last_linear, load_state, without_head
 from scd_core.identify.fuse import fused_copy
 from scd_core.identify.package import Package, PackageSpec, fit_state, read_package
@@ -198,8 +198,8 @@ def resolve_device(device: str) -> torch.device:
         probe = torch.ones(1, 3, 8, 8, device=resolved)
         nn.functional.conv2d(probe, torch.ones(1, 3, 3, 3, device=resolved)).sum().item()
     except (RuntimeError, AssertionError) as error:
-        first = str(error).strip().splitlines()[0]
         raise RunError(
-            f"device {device}: cannot compute ({first}); set classify.device to cpu, or install a torch build for this GPU"
+            f"device {device}: cannot compute ({first_line(error)}); "
+            "set classify.device to cpu, or install a torch build for this GPU"
         ) from error
     return resolved
