@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -10,10 +11,30 @@ from typing import Any
 
 from benchmarks.common import ROOT
 
-__all__ = ["RESULTS", "cell", "read_result", "rewrite", "source_line", "summary_table", "table"]
+__all__ = [
+    "NO_RESULT",
+    "RESULTS",
+    "cell",
+    "page_options",
+    "read_result",
+    "rewrite",
+    "source_line",
+    "summary_table",
+    "table",
+]
 
 RESULTS = ROOT / "benchmarks" / "results"
 """Results that pages quote."""
+
+NO_RESULT = "No results file is kept yet."
+
+
+def page_options(description: str, page: Path) -> argparse.ArgumentParser:
+    """Options that all programs have that write part of a page: ``--check`` and ``--page``."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where the page is out of date")
+    parser.add_argument("--page", type=Path, default=page, help="page to rewrite")
+    return parser
 
 
 def rewrite(page: Path, markers: tuple[str, str], content: str, command: str, *, check: bool) -> int:

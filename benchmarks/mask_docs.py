@@ -5,7 +5,6 @@ python -m benchmarks.mask_docs [--pictures] [--check]
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -13,7 +12,16 @@ from pathlib import Path
 
 from benchmarks import mask_gradients, mask_memory, masks
 from benchmarks.common import ROOT
-from benchmarks.docs_page import RESULTS, read_result, rewrite, source_line, summary_table, table
+from benchmarks.docs_page import (
+    NO_RESULT,
+    RESULTS,
+    page_options,
+    read_result,
+    rewrite,
+    source_line,
+    summary_table,
+    table,
+)
 
 __all__ = ["BEGIN", "END", "main", "tables"]
 
@@ -26,11 +34,9 @@ _QUALITY = tuple(column for column in masks.COLUMNS if column != "data")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Rewrite the generated part of the page, or with ``--check`` say whether it is as the results files have it."""
-    parser = argparse.ArgumentParser(description="Tables and pictures of docs/masks.md from results and scenes.")
+    parser = page_options("Tables and pictures of docs/masks.md from results and scenes.", PAGE)
     parser.add_argument("--pictures", action="store_true", help="draw the pictures again as well (a minute)")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where the page is out of date")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the results files")
-    parser.add_argument("--page", type=Path, default=PAGE, help="page to rewrite")
     chosen = parser.parse_args(arguments)
     content, command = tables(chosen.results), "python -m benchmarks.mask_docs"
     failed = rewrite(chosen.page, (BEGIN, END), content, command, check=chosen.check)
@@ -66,7 +72,7 @@ def tables(results: Path) -> str:
             source_line(memory, "benchmarks.mask_memory"),
             table(mask_memory.COLUMNS, memory["rows"]),
         ]
-    return "\n\n".join(parts) if parts else "No results file is kept yet."
+    return "\n\n".join(parts) if parts else NO_RESULT
 
 
 _DATA = {

@@ -5,14 +5,13 @@ python -m benchmarks.reclassify_docs [--check]
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.common import ROOT
-from benchmarks.docs_page import RESULTS, cell, read_result, rewrite, source_line, table
+from benchmarks.docs_page import NO_RESULT, RESULTS, cell, page_options, read_result, rewrite, source_line, table
 from benchmarks.reclassify import VIT_COLUMNS
 
 __all__ = ["BEGIN", "END", "main", "tables"]
@@ -37,10 +36,8 @@ _TITLES = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Rewrite the generated part of the page, or with ``--check`` say whether it is as the results files have it."""
-    parser = argparse.ArgumentParser(description="Tables of docs/reclassify.md from results.")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where the page is out of date")
+    parser = page_options("Tables of docs/reclassify.md from results.", PAGE)
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the results files")
-    parser.add_argument("--page", type=Path, default=PAGE, help="page to rewrite")
     chosen = parser.parse_args(arguments)
     command = "python -m benchmarks.reclassify_docs"
     return rewrite(chosen.page, (BEGIN, END), tables(chosen.results), command, check=chosen.check)
@@ -59,7 +56,7 @@ def tables(results: Path) -> str:
     if found := read_result(results / "reclassify_vit.json"):
         parts += ["### Vision transformers in new places", source_line(found, "benchmarks.reclassify --part vit")]
         parts += [table(VIT_COLUMNS, [row for row in found["rows"] if "pool" in row])]
-    return "\n\n".join(parts) if parts else "No results file is kept yet."
+    return "\n\n".join(parts) if parts else NO_RESULT
 
 
 def _summary_lines(summary: dict[str, Any]) -> list[str]:

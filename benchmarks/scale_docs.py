@@ -5,8 +5,6 @@ python -m benchmarks.scale_docs [--check]
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,12 +12,13 @@ from typing import Any
 
 from benchmarks import scale
 from benchmarks.common import ROOT
+from benchmarks.docs_page import NO_RESULT, RESULTS, cell, page_options, read_result, rewrite, table
 
-__all__ = ["BEGIN", "END", "estimate", "main", "tables"]
+__all__ = ["BEGIN", "END", "NO_RESULT", "PAGE", "RESULT", "estimate", "main", "tables"]
 
 BEGIN = "<!-- written by `python -m benchmarks.scale_docs` from benchmarks/results/scale.json; do not edit -->"
 END = "<!-- end of what is written -->"
-RESULT = ROOT / "benchmarks" / "results" / "scale.json"
+RESULT = RESULTS / "scale.json"
 PAGE = ROOT / "docs" / "scaling.md"
 
 IMAGES = 10_000_000
@@ -34,8 +33,6 @@ FLAGGED = 0.05
 MEGABYTES = 1.5
 """Of a photograph of 3 megapixels."""
 
-NO_RESULT = "No result is kept yet."
-
 _TITLES = {
     "throughput": "Workers",
     "cost": "What one photograph costs",
@@ -47,25 +44,12 @@ _TITLES = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Rewrite the generated part of the page, or with ``--check`` say whether it is as the result has it."""
-    parser = argparse.ArgumentParser(description="Tables and estimate of docs/scaling.md.")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where the page is out of date")
+    parser = page_options("Tables and estimate of docs/scaling.md.", PAGE)
     parser.add_argument("--result", type=Path, default=RESULT, help="result of benchmarks.scale")
-    parser.add_argument("--page", type=Path, default=PAGE, help="page to rewrite")
     chosen = parser.parse_args(arguments)
-    text = chosen.page.read_text()
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        print(f"{chosen.page.name}: expected the two marker lines, found none", file=sys.stderr)
-        return 1
-    result = json.loads(chosen.result.read_text()) if chosen.result.is_file() else None
-    changed = f"{before}{BEGIN}\n{tables(result) if result else NO_RESULT}\n{END}{after}"
-    if chosen.check:
-        if changed != text:
-            print(f"{chosen.page.name}: out of date; run python -m benchmarks.scale_docs", file=sys.stderr)
-        return int(changed != text)
-    chosen.page.write_text(changed)
-    return 0
+    result = read_result(chosen.result)
+    content, command = tables(result) if result else NO_RESULT, "python -m benchmarks.scale_docs"
+    return rewrite(chosen.page, (BEGIN, END), content, command, check=chosen.check)
 
 
 def tables(result: Mapping[str, Any]) -> str:
@@ -79,10 +63,10 @@ def tables(result: Mapping[str, Any]) -> str:
     for part, title in _TITLES.items():
         rows = [row for row in result["rows"] if row["part"] == part]
         if rows:
-            parts += [f"### {title}", _table(scale.COLUMNS[part], rows)]
+            parts += [f"### {title}", table(scale.COLUMNS[part], rows)]
     known = {key: value for key, value in result["summary"].items() if value is not None}
     lines = ["| figure | value | what it is |", "|---|---|---|"]
-    lines += [f"| `{key}` | {_cell(value)} | {about['notes'][key]} |" for key, value in known.items()]
+    lines += [f"| `{key}` | {cell(value)} | {about['notes'][key]} |" for key, value in known.items()]
     parts += ["### Figures", "\n".join(lines), f"### {IMAGES // 10**6} million images a night", *estimate(known)]
     return "\n\n".join(parts)
 
@@ -179,20 +163,6 @@ def estimate(figures: Mapping[str, float]) -> list[str]:
     ]
     lines = ["| | from | is |", "|---|---|---|"] + [f"| {what} | {how} | {value} |" for what, how, value in rows]
     return ["\n".join(lines)]
-
-
-def _table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
-    lines = ["| " + " | ".join(column.replace("_", " ") for column in columns) + " |", "|" + "---|" * len(columns)]
-    lines += ["| " + " | ".join(_cell(row.get(column)) for column in columns) + " |" for row in rows]
-    return "\n".join(lines)
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, float):
-        return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
-    return str(value)
 
 
 if __name__ == "__main__":
