@@ -180,7 +180,8 @@ def boxes_of(job: Job, files: Collection[str]) -> dict[str, tuple[Detection, ...
     if job.detections is None:
         return None
     source = clean_url(job.source)
-    return job.detections.match(files, strict=False, source=source) | job.detections.failed(files, source)
+    boxes = job.detections.match(files, strict=False, source=source)
+    return boxes | job.detections.failed([file for file in files if file not in boxes], source)
 
 
 def _check_flags(flags: Mapping[str, str], known: Collection[str]) -> None:

@@ -232,14 +232,18 @@ _ORDINARY = """
     FROM media WHERE status = 'ok' GROUP BY camera_id, is_infrared
 """
 
-_QUALITY = """
+_QUALITY_OF_MEDIA = """CASE WHEN media.sharpness < $low_quality_ratio * ordinary.sharpness THEN 'blurred'
+            WHEN media.brightness < $low_quality_ratio * ordinary.brightness THEN 'dark' ELSE 'good' END AS quality"""
+
+_WITH_ORDINARY = """LEFT JOIN ordinary ON media.camera_id IS NOT DISTINCT FROM ordinary.camera_id
+        AND media.is_infrared IS NOT DISTINCT FROM ordinary.is_infrared"""
+
+_QUALITY = f"""
     CREATE OR REPLACE TEMP TABLE chosen_media AS
     SELECT media.batch_key, media_id, media.camera_id, deployment_id, captured_at, media.is_infrared,
-        CASE WHEN media.sharpness < $low_quality_ratio * ordinary.sharpness THEN 'blurred'
-            WHEN media.brightness < $low_quality_ratio * ordinary.brightness THEN 'dark' ELSE 'good' END AS quality
+        {_QUALITY_OF_MEDIA}
     FROM media SEMI JOIN chosen USING (batch_key, media_id)
-    LEFT JOIN ordinary ON media.camera_id IS NOT DISTINCT FROM ordinary.camera_id
-        AND media.is_infrared IS NOT DISTINCT FROM ordinary.is_infrared
+    {_WITH_ORDINARY}
 """
 
 _EVIDENCE = """
@@ -407,17 +411,15 @@ _ASSUMED_ROWS = """
     WHERE inclusion_probability < 1 AND (names IS NULL OR list_contains(names, predicted_id))
 """
 
-_ASSUMED = """
+_ASSUMED = f"""
     WITH chosen AS (SELECT batch_key, target_id, n_frames FROM assumed_rows WHERE hash(event) % $every = 0)
     SELECT predictions.batch_key, predictions.model_digest, target_id, media_id, detection_id, predictions.event_id,
         predicted_id, predicted_id AS final_id, predicted_id AS true_id, probability, 'correct' AS error_type,
         true AS is_labelled, false AS is_suspected, true AS is_current, false AS is_masked, false AS is_recovered,
         false AS is_broken, media.camera_id, deployment_id, captured_at, media.is_infrared,
         1 / $every AS label_probability, $every / n_frames AS event_weight,
-        CASE WHEN media.sharpness < $low_quality_ratio * ordinary.sharpness THEN 'blurred'
-            WHEN media.brightness < $low_quality_ratio * ordinary.brightness THEN 'dark' ELSE 'good' END AS quality
+        {_QUALITY_OF_MEDIA}
     FROM predictions JOIN chosen USING (batch_key, target_id) JOIN media USING (batch_key, media_id)
-    LEFT JOIN ordinary ON media.camera_id IS NOT DISTINCT FROM ordinary.camera_id
-        AND media.is_infrared IS NOT DISTINCT FROM ordinary.is_infrared
+    {_WITH_ORDINARY}
     ORDER BY predictions.batch_key, target_id
 """

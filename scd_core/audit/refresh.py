@@ -46,13 +46,13 @@ def refresh_report_tables(
     config = config or AuditConfig()
     now = (now or datetime.now(UTC)).astimezone(UTC)
     store = AuditStore(out)
-    now, report_id = _after(max(store.committed_files("error_slices"), default=None), now)
+    reports = store.committed_files("error_slices")
+    now, report_id = _after(max(reports, default=None), now)
     with open_tables(out, memory_limit=memory_limit, threads=threads, scratch=scratch) as connection:
         errors = derive_errors(connection, config, report_id)
         assumed = assumed_right(connection, errors, config)
         previous = connection.sql("SELECT * EXCLUDE (report_date) FROM error_slices").to_arrow_table()
-    previous = previous if store.committed_files("error_slices") else None
-    slices = find_slices(errors, config.slices, previous, report_id, assumed)
+    slices = find_slices(errors, config.slices, previous if reports else None, report_id, assumed)
     store.write_snapshot("errors", errors, now.date(), report_id)
     store.write_snapshot("error_slices", slices, now.date(), report_id)
     return errors, slices, report_id

@@ -109,7 +109,7 @@ def _test_names(data: SliceData, family: tuple[str, ...], config: SliceConfig) -
     called = group_sums(data, cell, rows, data.is_wrong[rows], len(cells))
     own = _of_truth(data, group, inside, of, name)
     own_total = _of_truth(data, np.zeros(inside.size, np.int64), inside, np.zeros(len(of), np.int64), name)
-    everything = group_sums(data, np.zeros(inside.size, np.int64), inside, data.is_wrong[inside], 1)
+    everything = total_sums(data, inside)
     called_total = np.stack(
         [
             # One further, because a row without a name has the code -1.

@@ -18,6 +18,7 @@ from scd_core.audit.slices_count import (
     sure_events,
 )
 from scd_core.audit.slices_data import Members, SliceData, has_keys, is_error, is_of, slice_members
+from scd_core.audit.slices_families import total_sums
 from scd_core.audit.statistics import rate_excess_p_value
 from scd_core.config import SliceConfig
 
@@ -231,18 +232,14 @@ def _splits(
     found = []
     for place, left, known in cutting:
         if left.keys not in totals:
-            totals[left.keys] = _all_wrong(data, known)
-        total, sums = totals[left.keys], _all_wrong(data, left.rows)
+            totals[left.keys] = total_sums(data, known)
+        total, sums = totals[left.keys], total_sums(data, left.rows)
         ordinary = ordinary_rates(total)
         rate, n = effective_counts(sums, ordinary, with_unseen=True)
         base_rate, base_n = effective_counts(total.minus(sums), ordinary)
         if base_n[0] and rate_excess_p_value(rate * n, n, base_rate * base_n, base_n)[0] <= _SPLIT / len(cutting):
             found.append(place)
     return found
-
-
-def _all_wrong(data: SliceData, rows: Ints) -> Sums:
-    return group_sums(data, np.zeros(rows.size, np.int64), rows, data.is_wrong[rows], 1)
 
 
 def _best(

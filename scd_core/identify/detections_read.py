@@ -108,13 +108,7 @@ def _from_csv(text: str, name: str) -> Detections:
             # A line without a box says that nothing was found.
             boxes.setdefault(file, ())
             continue
-        found = Detection(
-            detection_id=str(len(boxes.get(file, ()))),
-            category=_MEGADETECTOR.get(category, category),
-            confidence=_number(row["confidence"]),
-            bbox=_box(coordinates),
-        )
-        boxes[file] = (*boxes.get(file, ()), found)
+        _add(boxes, file, _MEGADETECTOR.get(category, category), _number(row["confidence"]), coordinates)
     return Detections(name, boxes)
 
 
@@ -133,15 +127,17 @@ def _from_camtrap(observations: str, media: str, name: str) -> Detections:
             boxes.setdefault(file, ())
         elif any(coordinates) or category in ("person", "vehicle"):
             probability = row.get("classificationProbability")
-            found = Detection(
-                detection_id=str(len(boxes.get(file, ()))),
-                category=category,
-                # A person who looked gives no probability.
-                confidence=_number(probability) if probability else 1.0,
-                bbox=_box(coordinates),
-            )
-            boxes[file] = (*boxes.get(file, ()), found)
+            # A person who looked gives no probability.
+            _add(boxes, file, category, _number(probability) if probability else 1.0, coordinates)
     return Detections(name, boxes)
+
+
+def _add(
+    boxes: dict[str, tuple[Detection, ...]], file: str, category: str, confidence: float, coordinates: Sequence[str]
+) -> None:
+    """One more box of a file, known by its place among them."""
+    before = boxes.get(file, ())
+    boxes[file] = (*before, Detection(str(len(before)), category, confidence, _box(coordinates)))
 
 
 def _records(text: str, name: str, required: Sequence[str]) -> Iterable[dict[str, str]]:

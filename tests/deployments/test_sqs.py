@@ -48,6 +48,18 @@ async def receive_all(consumer: SqsConsumer, client: Any) -> None:
         pass
 
 
+def delivery(relay: Relay, clock: Clock) -> Callable[[SqsConsumer, Any], Coroutine[Any, Any, None]]:
+    """A script that takes all messages, and gets their events out once their uploads have been quiet."""
+
+    async def script(consumer: SqsConsumer, client: Any) -> None:
+        await receive_all(consumer, client)
+        clock.now += 60
+        await relay.emit_due()
+        await consumer.delete_done(client)
+
+    return script
+
+
 def test_a_message_is_deleted_only_after_its_event_is_out(queue: Any, clock: Clock, prefect: Prefect) -> None:
     sqs, url = queue
     for number in range(12):
@@ -147,13 +159,7 @@ def test_a_relay_that_dies_loses_nothing(queue: Any, clock: Clock) -> None:
     sqs.send_message(QueueUrl=url, MessageBody=body("a/b.jpg").decode())  # and SQS tells of it twice
     relay = Relay(settings(secret=None, queue_url=url), second, clock)
 
-    async def again(consumer: SqsConsumer, client: Any) -> None:
-        await receive_all(consumer, client)
-        clock.now += 60
-        await relay.emit_due()
-        await consumer.delete_done(client)
-
-    run(url, relay, again)
+    run(url, relay, delivery(relay, clock))
     assert first.events == []
     assert [event["payload"]["n_notifications"] for event in second.events] == [2]
     assert left(sqs, url) == (0, 0)
@@ -229,13 +235,7 @@ def test_the_recipe_for_aws(queue: Any, moto: S3Server, clock: Clock, prefect: P
     s3.put_object(Bucket="cards", Key="card 1/豹+(a).jpg", Body=b"x")
     relay = Relay(settings(secret=None, queue_url=url), prefect, clock)
 
-    async def script(consumer: SqsConsumer, client: Any) -> None:
-        await receive_all(consumer, client)
-        clock.now += 60
-        await relay.emit_due()
-        await consumer.delete_done(client)
-
-    run(url, relay, script)
+    run(url, relay, delivery(relay, clock))
     assert prefect.prefixes() == ["s3://cards/card 1"]
     assert left(sqs, url) == (0, 0)
     attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
