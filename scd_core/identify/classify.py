@@ -94,7 +94,8 @@ def classify_media(
             for box in plan.targets
         ]
 
-    decoded = iter_prepared(wanted, source, config.media, inputs, target_for=needed_size)
+    ahead = config.classify.batch_size
+    decoded = iter_prepared(wanted, source, config.media, inputs, target_for=needed_size, ahead=ahead)
     for row in rows:
         plan = plans[row["media_id"]]
         if not plan.targets:

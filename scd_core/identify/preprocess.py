@@ -26,7 +26,8 @@ def preprocess(image: Image.Image, spec: InputSpec) -> Tensor:
     """
     height, width = spec.size
     mode = InterpolationMode(spec.interpolation)
-    image = image.convert("RGB")
+    if image.mode != "RGB":  # of one that is RGB, convert() makes a copy
+        image = image.convert("RGB")
     if spec.resize == "stretch":
         image = F.resize(image, [height, width], mode)
     elif spec.resize == "crop":

@@ -12,7 +12,7 @@ from scd_core.media.decode import load_image, open_image, sniff, upright_size
 from scd_core.media.fetch import _BYTES, fetch_bytes
 from scd_core.media.manifest import Manifest, find_manifest
 from scd_core.media.metadata import exif_time, path_facts
-from scd_core.media.overlap import ordered_map
+from scd_core.media.overlap import COMPUTING, ordered_map
 from scd_core.media.pixels import measure_pixels
 from scd_core.media.storage import Storage, open_source
 from scd_core.media.types import MediaError, ObjectRef
@@ -118,7 +118,8 @@ def _describe(ref: ObjectRef, storage: Storage, config: MediaConfig, manifest: M
                 if offset is not None:
                     row["utc_offset_minutes"] = offset
             row["width"], row["height"] = upright_size(image)
-            facts = measure_pixels(load_image(image, target=_MEASURE_SIDE))
+            with COMPUTING:
+                facts = measure_pixels(load_image(image, target=_MEASURE_SIDE))
             row |= {"is_infrared": facts.is_infrared, "brightness": facts.brightness, "sharpness": facts.sharpness}
     except MediaError as error:
         row |= {"status": error.status, "failure_stage": error.stage, "failure_reason": error.reason}

@@ -10,7 +10,7 @@ from PIL import Image
 from scd_core.config import MediaConfig
 from scd_core.errors import RunError
 from scd_core.media.decode import decode_image
-from scd_core.media.overlap import Budget, ordered_map
+from scd_core.media.overlap import COMPUTING, Budget, ordered_map
 from scd_core.media.retry import ATTEMPTS, BadBodyError, error_code, scrub
 from scd_core.media.storage import Storage, open_source
 from scd_core.media.types import MediaError, ObjectChangedError
@@ -116,6 +116,7 @@ def iter_prepared(
     prepare: Callable[[Mapping[str, Any], Image.Image], T],
     *,
     target_for: Callable[[Mapping[str, Any]], int | None] | int | None,
+    ahead: int = 2,
 ) -> Iterator[tuple[Mapping[str, Any], T | MediaError]]:
     """As :func:`iter_images`, with what a function makes of each picture, called in the thread that decoded it.
 
@@ -127,6 +128,8 @@ def iter_prepared(
         config: settings of the media stage.
         prepare: row and upright RGB picture -> what is needed of it; called from several threads.
         target_for: shorter side needed in pixels (for all or per row); None for full size.
+        ahead: most results that wait for the caller beside those in work; at least a batch of the model's where they are
+            small, or the threads stand still while the model works.
 
     Yields:
         Each row, in order, with what was made of its picture, or with the reason why there is none.
@@ -147,9 +150,10 @@ def iter_prepared(
                     size_bytes=row["size_bytes"],
                     version_id=row.get("version_id"),
                 )
-                image = decode_image(data, target=target, max_pixels=config.max_pixels)
-            return row, prepare(row, image)
+                with COMPUTING:
+                    image = decode_image(data, target=target, max_pixels=config.max_pixels)
+                    return row, prepare(row, image)
         except MediaError as error:
             return row, error
 
-    yield from ordered_map(rows, load, config.fetch_workers, ahead=config.fetch_workers + 2)
+    yield from ordered_map(rows, load, config.fetch_workers, ahead=config.fetch_workers + ahead)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -9,10 +10,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
-__all__ = ["Budget", "ordered_map"]
+__all__ = ["COMPUTING", "Budget", "ordered_map"]
 
 A = TypeVar("A")
 B = TypeVar("B")
+
+COMPUTING = threading.BoundedSemaphore(max(2, os.cpu_count() or 1))
+"""Held while the process's threads decode and resize: more of them than cores push each other's pixels out of the caches
+(8 on 2 cores were 15 % slower than 2), while any number of threads may wait for the storage."""
 
 
 class Budget:
