@@ -10,7 +10,6 @@ waits, as long as decode and resizing take: how well they overlap where a GPU, w
 from __future__ import annotations
 
 import argparse
-import resource
 import shutil
 import tempfile
 import time
@@ -25,6 +24,7 @@ from torchvision import transforms
 
 from benchmarks.common import DATA, Report, options, resolve_device
 from benchmarks.mask_data import load_mobilenet
+from benchmarks.memory import peak_mib
 from scd_core.config import AuditConfig
 from scd_core.identify import Classifier, load_model, pack_model
 from scd_core.identify.architectures import build_network, default_input
@@ -88,7 +88,7 @@ def _measure(report: Report, files: Sequence[Path], args: argparse.Namespace) ->
                 f"pipeline_over_slower_apart{end}": row["whole_apart_over_slower"],
                 f"over_plain_loop{end}": row["whole_over_plain_loop"],
             }
-    report.summary["peak_memory_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    report.summary["peak_memory_gb"] = peak_mib() / 1024
     report.summary |= _differences(files, report.device)
     report.notes["logit_difference"] = "largest, real mobilenet_v2 against torchvision's Resize of a full decode"
     report.notes["photographs"] = f"{len(files)} southwest photographs of over 5 megapixels, {copies} copies of each"

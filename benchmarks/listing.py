@@ -49,7 +49,8 @@ _NOTES = {
     "storage": "ceph: its object gateway on loopback, its work on the same cores; moto: the same; disk: a local folder",
 }
 WORK = """
-import json, resource, sys, time
+import json, sys, time
+from benchmarks.memory import peak_mib
 from scd_core.audit.claims import claim_batches
 from scd_core.audit.store import AuditStore
 from scd_core.config import MediaConfig
@@ -69,7 +70,7 @@ ended, busy = time.perf_counter(), time.process_time() - busy
 print(json.dumps({
     "keys": len(objects), "batches": len(batches), "shards": shards, "seconds": ended - began,
     "list_seconds": listed - began, "plan_seconds": ended - listed, "cpu_seconds": busy,
-    "peak_memory_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+    "peak_memory_gb": peak_mib() / 1024,
 }))
 """
 

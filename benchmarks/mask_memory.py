@@ -6,15 +6,14 @@ python -m benchmarks.mask_memory --json FILE [--images N ...] [--quick]
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 
 from benchmarks.common import ROOT, Report, options
+from benchmarks.memory import forget_peak, peak_mib
 from scd_core.config import SCDConfig
 from scd_core.identify import load_model
 from scd_core.masks import fit_masks
@@ -73,11 +72,9 @@ def peak_of(count: int) -> dict[str, float]:
     targets = torch.zeros(count, dtype=torch.int64)
     config = SCDConfig(steps=2, tolerance=0.0)
     fit_masks(model, images[:1], targets[:1], config)
-    # 5 sets the highest mark back to what is resident now.
-    Path("/proc/self/clear_refs").write_text("5")
-    before = _status("VmRSS")
+    before = forget_peak()
     masks = fit_masks(model, images, targets, config)
-    peak = _status("VmHWM") - before
+    peak = peak_mib() - before
     outputs = sum(one.numel() * one.element_size() for one in (masks.sufficient, masks.destroying, masks.joint)) / MIB
     return {
         "images": count,
@@ -86,14 +83,6 @@ def peak_of(count: int) -> dict[str, float]:
         "peak_mib": peak,
         "working_mib": peak - outputs,
     }
-
-
-def _status(name: str) -> float:
-    """A figure of this process in MiB."""
-    found = re.search(rf"{name}:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    if found is None:
-        raise RuntimeError(f"/proc/self/status: expected a line {name}, found none")
-    return int(found.group(1)) / 1024
 
 
 if __name__ == "__main__":

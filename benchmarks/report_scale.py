@@ -21,7 +21,7 @@ from pathlib import Path
 
 import duckdb
 
-from benchmarks.common import Report, options, resolve_device
+from benchmarks.common import ROOT, Report, options, resolve_device
 from scd_core.audit.schema import TABLES, empty_table
 from scd_core.audit.store import AuditStore
 
@@ -180,6 +180,7 @@ def _types(table: str) -> tuple[tuple[str, str], ...]:
 _CHILD = """
 import json, resource, sys, time
 started = time.perf_counter()
+from benchmarks.memory import peak_mib
 from scd_core.audit.refresh import refresh_report_tables
 from scd_core.audit.report import write_report
 from scd_core.config import AuditConfig
@@ -194,7 +195,7 @@ print(json.dumps(counts | {
     "seconds_derive": derived,
     "seconds": time.perf_counter() - started,
     "cpu_seconds": sum(resource.getrusage(resource.RUSAGE_SELF)[:2]),
-    "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+    "peak_gb": peak_mib() / 1024,
     "found": found[:3],
 }))
 """
@@ -210,6 +211,7 @@ def measure(millions: float, folder: str | None = None) -> dict[str, object]:
         size = sum(path.stat().st_size for path in Path(out).rglob("*") if path.is_file())
         done = subprocess.run(
             [sys.executable, "-c", _CHILD, out, str(Path(scratch) / "spill")],
+            cwd=ROOT,
             capture_output=True,
             text=True,
             check=False,

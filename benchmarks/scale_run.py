@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import logging
 import os
-import resource
 import sys
 import time
 from pathlib import Path
 from typing import Any
+
+from benchmarks.memory import forget_peak, peak_mib
 
 __all__ = ["LATENCY", "PLACE", "slow_reads"]
 
@@ -70,7 +71,7 @@ def main() -> None:
 
     if order.get("warm"):
         run(order["warm"], f"{order['out']}-warm")
-    before, processor = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    before, processor = forget_peak(), time.process_time()
     began = time.perf_counter()
     commits = run(order["source"], order["out"])["batches"]
     seconds = time.perf_counter() - began
@@ -80,8 +81,8 @@ def main() -> None:
     found = {
         "seconds": seconds,
         "driver_processor_seconds": time.process_time() - processor,
-        "driver_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "driver_memory_before_mib": before / 1024,
+        "driver_memory_mib": peak_mib(),
+        "driver_memory_before_mib": before,
         "counts": commits[0]["counts"],
         "stages": {str(name): float(value) for name, value in dict(row["seconds"]).items()},
         "out_bytes": sum(path.stat().st_size for path in Path(order["out"]).rglob("*.parquet")),

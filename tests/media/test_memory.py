@@ -13,15 +13,16 @@ from PIL import Image
 from tests.media.test_fuzz import BOUND_MEGABYTES
 
 CODE = """
-import json, resource, sys, warnings
+import json, sys, warnings
 warnings.simplefilter("ignore")
+from benchmarks.memory import forget_peak, peak_mib
 from scd_core.config import MediaConfig
 from scd_core.media import describe_objects, iter_images, list_objects
 config = MediaConfig()
-start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+start = forget_peak()
 rows = describe_objects(list_objects(sys.argv[1], config), sys.argv[1], config)
 sizes = [image.size for _, image in iter_images(rows, sys.argv[1], config, target_for=224)]
-used = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - start) / 1024
+used = peak_mib() - start
 print(json.dumps({"megabytes": used, "statuses": [row["status"] for row in rows], "sizes": sizes}))
 """
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import random
-import resource
 import sys
 import warnings
 from collections import Counter
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from benchmarks.memory import forget_peak, peak_mib
 from tests.services.pictures import encode, exif_block, photo
 
 
@@ -97,7 +97,7 @@ def main(folder: str, number: str, seed: str) -> None:
 
     warnings.simplefilter("ignore")
     write(Path(folder), int(number), int(seed))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = forget_peak()
     config = MediaConfig()
     objects = list_objects(folder, config)
     rows = describe_objects(objects, folder, config)
@@ -112,7 +112,7 @@ def main(folder: str, number: str, seed: str) -> None:
                 "statuses": Counter(row["status"] for row in rows),
                 "without_reason": [row["file"] for row in rows if row["status"] != "ok" and not row["failure_reason"]],
                 "ok_but_unreadable": sum(isinstance(image, MediaError) for image in images),
-                "megabytes": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024,
+                "megabytes": peak_mib() - before,
             }
         )
     )
