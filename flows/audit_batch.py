@@ -110,7 +110,8 @@ def _publish(result: dict[str, Any], source: str) -> None:
         create_table_artifact(key="audit-batches", table=rows, description=f"Batches audited of {clean_url(source)}")
     lines = [f"# Audit of {clean_url(source)}", "", f"{result['n_objects']} objects, {result['n_done']} done before."]
     lines += [f"- batch `{row['batch']}`: {row['n_media']} media, {row['n_flagged']} flagged, {row['n_masks']} masks, "
-              f"{row['n_flips']} names changed, {row['n_quarantined']} quarantined" for row in rows]  # fmt: skip
+              f"{row['n_flips']} names changed, {row.get('n_failed', 0)} failed, {row['n_quarantined']} quarantined"
+              for row in rows]  # fmt: skip
     if result["report"]:
         lines += ["", f"Report: {result['report']['report']}"]
     create_markdown_artifact(key="audit-summary", markdown="\n".join(lines), description="Run summary")

@@ -84,6 +84,8 @@ def say(console: Console, result: dict[str, Any]) -> None:
             f"{counts['n_masks']} masks, {counts['n_flips']} names changed",
             highlight=False,
         )
+        if counts.get("n_failed"):
+            console.print(f"  {counts['n_failed']} predictions or masks failed; `failure_reason` says why for each")
         if counts["n_ok"] == 0:
             console.print("  no image of this batch could be used; `media` says why for each")
     if result["report"]:

@@ -117,6 +117,8 @@ def batch_counts(tables: Mapping[str, pa.Table]) -> dict[str, int]:
         "n_predictions": _true(tables["predictions"], "prediction_status", "ok"),
         "n_flagged": sum(tables["predictions"].column("is_flagged").to_pylist()),
         "n_masks": _true(tables["masks"], "mask_status", "ok"),
+        "n_failed": _true(tables["predictions"], "prediction_status", "failed")
+        + _true(tables["masks"], "mask_status", "failed"),
         "n_flips": sum(fused.column("is_flip").to_pylist()),
     }
 

@@ -212,6 +212,7 @@ FIELDS: dict[str, Field] = {
     "n_predictions": Field(pa.int64(), "predictions with a name"),
     "n_flagged": Field(pa.int64(), "predictions flagged"),
     "n_masks": Field(pa.int64(), "masks made"),
+    "n_failed": Field(pa.int64(), "predictions and masks that could not be made; each row has its reason"),
     "n_flips": Field(pa.int64(), "names changed by the final decision"),
     "seconds": Field(pa.map_(pa.string(), pa.float64()), "wall time per stage", "seconds"),
 }
@@ -261,7 +262,8 @@ TABLES: dict[str, list[str]] = {
     ],
     "runs": [
         *_STAMP, "config_digest", "source", "started_at", "finished_at", "config", "versions", "device", "individuals", "n_media",
-        "n_ok", "n_quarantined", "n_predictions", "n_flagged", "n_masks", "n_flips", "seconds",
+        "n_ok", "n_quarantined", "n_predictions", "n_flagged", "n_masks", "n_failed", "n_flips",
+        "seconds",
     ],
 }  # fmt: skip
 

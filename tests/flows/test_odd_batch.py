@@ -67,6 +67,8 @@ def test_each_oddity_has_its_word_and_no_row_is_lost(
         of[files[0]]["failure_reason"], ("inside the image", "no area", "confidence"), strict=True
     ):
         assert words in reason
+    assert read_table(str(out), "runs")["n_failed"].tolist() == [4]
+    assert "4 predictions or masks failed" in done.err
     assert "Failure inference" in of[files[1]]["failure_reason"].iloc[0]
 
     named = predictions[predictions["prediction_status"] == "ok"]

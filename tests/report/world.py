@@ -162,7 +162,7 @@ def commit_world(world: World, model: str = "5e1f" * 16, run: str = "run-1", hou
         "finished_at": datetime(2026, 5, 30, hour, tzinfo=UTC), "config": json.dumps({}), "versions": "{}", "device": "cpu",
         "individuals": list(NAMES), "n_media": len(tables["media"]), "n_ok": n_ok,
         "n_quarantined": len(tables["media"]) - n_ok, "n_predictions": len(tables["predictions"]),
-        "n_flagged": len(tables["masks"]), "n_masks": len(tables["masks"]), "n_flips": 0,
+        "n_flagged": len(tables["masks"]), "n_masks": len(tables["masks"]), "n_failed": 0, "n_flips": 0,
     }  # fmt: skip
     files["runs"] = store.write_table("runs", table_from_rows("runs", [row]), day, key)
     content = {
