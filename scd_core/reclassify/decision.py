@@ -28,6 +28,9 @@ WIDER = "wide_crop"
 _PICTURE = 0.25
 """Weight of the whole picture beside its closer view."""
 
+_TIMES = 2.0
+"""How many times as probable as the old name each of two witnesses must hold another."""
+
 _LEAST = 1e-9
 """Smallest probability that enters a product: one view alone must not be able to rule a name out for ever."""
 
@@ -49,7 +52,7 @@ def decide(original: Tensor, views: Mapping[str, Tensor], config: ReclassifyConf
 
     *Does the name rest on the animal?* Evidence beside the animal is no evidence of who it is, however sure the network
     is. So one witness is the picture without that evidence, and the other looks at the animal alone. Another name needs
-    both: it is theirs together, and each puts it before the old one.
+    both: it is theirs together, and each holds it at least twice as probable as the old one.
 
     - Where the animal's box is known, the first witness is the picture without the evidence outside the box, the second
       the crops. Nothing is asked of the name's probability, for the sureness of the old one came from what was taken away.
@@ -98,8 +101,8 @@ def _two_witnesses(
     before = int(original.argmax())
     together = _together([first[1], second[1]])
     name = int(together.argmax())
-    agree = all(float(witness[name]) > float(witness[before]) for _, witness in (first, second))
-    if not agree or float(together[name]) < least:
+    agree = all(float(witness[name]) >= _TIMES * float(witness[before]) for _, witness in (first, second))
+    if name == before or not agree or float(together[name]) < least:
         return None
     said = " and ".join(f"{words} ({float(witness[name]):.2f})" for words, witness in (first, second))
     return Decision(name, float(together[name]), f"{said} agree against the picture")

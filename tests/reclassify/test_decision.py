@@ -22,9 +22,19 @@ def test_without_views_the_name_stays() -> None:
 
 
 def test_evidence_that_is_no_part_of_the_animal_does_not_count_however_sure_it_was() -> None:
-    decision = decide(p(0.99, 0.01), {"early_inside": p(0.4, 0.6), "box_crop": p(0.3, 0.7)}, CONFIG)
+    decision = decide(p(0.99, 0.01), {"early_inside": p(0.3, 0.7), "box_crop": p(0.3, 0.7)}, CONFIG)
     assert decision.index == 1
     assert "outside the animal" in decision.reason
+
+
+@pytest.mark.parametrize(("says", "index"), [(0.66, 0), (0.67, 1)])
+@pytest.mark.parametrize("views", [("early_inside", "box_crop"), ("early_removed", "away_crop")])
+@pytest.mark.parametrize("place", [0, 1])
+def test_each_witness_must_hold_another_name_twice_as_probable(
+    views: tuple[str, str], place: int, says: float, index: int
+) -> None:
+    seen = {views[place]: p(1 - says, says), views[1 - place]: p(0.1, 0.9)}
+    assert decide(p(0.99, 0.01), seen, CONFIG).index == index
 
 
 @pytest.mark.parametrize(("sure", "index"), [(0.75, 0), (0.77, 1)])
