@@ -73,6 +73,7 @@ def import_labels(
 ) -> None:
     """Add human labels; the next report uses them."""
     from scd_core.audit.labels_import import import_labels as do_import
+    from scd_core.audit.store import AuditStore
 
     result = do_import(out, file)
     console.print(
@@ -81,4 +82,7 @@ def import_labels(
     )
     for line in (*result.conflicts, *result.ambiguous):
         console.print(f"  {line}", markup=False)
-    console.print(f"next: trapaudit report {out}", markup=False)
+    if AuditStore(out).committed_keys():
+        console.print(f"next: trapaudit report {out}", markup=False)
+    else:
+        console.print(f"OUT {out} holds no audit yet: is it the right place? The labels wait there for one", markup=False)

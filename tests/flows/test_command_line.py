@@ -151,6 +151,9 @@ def test_run_commits_then_does_nothing_then_takes_the_late_file(
 
     imported = trapaudit("labels", "import", out, labels)
     assert imported.code == 0, imported.err
+    assert f"next: trapaudit report {out}" in imported.err
+    elsewhere = trapaudit("labels", "import", tmp_path / "aduit", labels)
+    assert (elsewhere.code, "is it the right place?" in elsewhere.err) == (0, True)
     assert trapaudit("report", out).code == 0
     answer = trapaudit("sql", out, "select count(*) as n from errors where true_id is not null", "--format", "csv")
     assert answer.out.split() == ["n", str(len(files))]
