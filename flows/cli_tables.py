@@ -85,4 +85,6 @@ def import_labels(
     if AuditStore(out).committed_keys():
         console.print(f"next: trapaudit report {out}", markup=False)
     else:
-        console.print(f"OUT {out} holds no audit yet: is it the right place? The labels wait there for one", markup=False)
+        console.print(
+            f"OUT {out} holds no audit yet: is it the right place? The labels wait there for one", markup=False
+        )
