@@ -76,13 +76,15 @@ _SETTLE_SECONDS = 5.0
 def main(arguments: Sequence[str] | None = None) -> Report:
     """Parse the command line, measure, print, write."""
     parser = options(str(__doc__).splitlines()[0])
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="what is measured")
+    parser.add_argument(
+        "--parts", nargs="+", choices=PARTS, help="what is measured; by default all, without growth if --quick"
+    )
     chosen = parser.parse_args(arguments)
     report = Report("scale", resolve_device("cpu"), notes=dict(NOTES), summary=dict.fromkeys(NOTES))
     report.notes["cores_allowed"] = len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as folder, counted_server(Path(folder) / "server") as server:
         bench = Bench(Path(folder), chosen.seed[0], chosen.quick, report, server)
-        for part in chosen.parts:
+        for part in chosen.parts or [part for part in PARTS if not (chosen.quick and part == "growth")]:
             getattr(bench, part)()
             rows = [row for row in report.rows if row["part"] == part]
             report.show(COLUMNS[part], part, rows)
@@ -115,7 +117,7 @@ class Bench:
 
     def throughput(self) -> None:
         """Images a second by 1, 2 and 4 workers, where a distant store is what they wait for."""
-        n_images = 64 if self.quick else 96
+        n_images = 32 if self.quick else 96
         source = self._pictures(n_images, (320, 240))
         rates: dict[int, float] = {}
         for workers in (1, 4) if self.quick else (1, 2, 4):
@@ -180,7 +182,7 @@ class Bench:
 
     def growth(self) -> None:
         """The driver's memory and time against images and shards, on Ray, where the driver touches no picture."""
-        sizes = ((256, 64),) if self.quick else ((256, 256), (256, 4), (2048, 256))
+        sizes = ((128, 32),) if self.quick else ((256, 256), (256, 4), (2048, 256))
         rows = []
         for n_images, shard_size in sizes:
             found = self._audit(
@@ -214,7 +216,7 @@ class Bench:
     def server(self) -> None:
         """Requests and events that Prefect's server gets, and what they cost it."""
         rows = []
-        for n_images in (256,) if self.quick else (512, 2048):
+        for n_images in (128,) if self.quick else (512, 2048):
             source = self._pictures(n_images, (64, 48))
             before = self.count()
             self._audit(source, runner="threads", shard_size=256)
