@@ -8,12 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-__all__ = ["forget_peak", "peak_mib", "resident_mib"]
-
-
-def resident_mib() -> float:
-    """What is resident now (MiB)."""
-    return _status("VmRSS")
+__all__ = ["forget_peak", "peak_mib"]
 
 
 def peak_mib() -> float:
@@ -24,7 +19,7 @@ def peak_mib() -> float:
 def forget_peak() -> float:
     """Set the highest mark back to what is resident now (MiB), which is returned."""
     Path("/proc/self/clear_refs").write_text("5")
-    return resident_mib()
+    return _status("VmRSS")
 
 
 def _status(name: str) -> float:

@@ -82,7 +82,7 @@ def import_labels(
     )
     for line in (*result.conflicts, *result.ambiguous):
         console.print(f"  {line}", markup=False)
-    if AuditStore(out).committed_keys():
+    if result.n_known_media or AuditStore(out).committed_keys():
         console.print(f"next: trapaudit report {out}", markup=False, soft_wrap=True)
     else:
         console.print(f"OUT {out} holds no audit yet: is it the right place?", markup=False, soft_wrap=True)

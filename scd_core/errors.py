@@ -1,4 +1,4 @@
-"""The two errors a user meets: the request was wrong (exit 2), or the work failed (exit 1)."""
+"""The two errors a user meets: the request was wrong (exit 2), or the work failed (exit 1); and what others' errors say."""
 
 from __future__ import annotations
 
