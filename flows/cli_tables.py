@@ -47,9 +47,10 @@ def sql(
     output: Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="how rows are printed")] = "table",
 ) -> None:
     """Ask the audit tables a question."""
-    from flows.commands import print_query
+    from flows.answers import print_rows
+    from scd_core.audit.query import run_sql
 
-    print_query(out, query, output)
+    print_rows(run_sql(out, query).to_arrow_table(), output)
 
 
 def export(

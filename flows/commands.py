@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any, Literal
 
 from rich.console import Console
-from rich.table import Table
 
 from scd_core.audit.report_state import is_report_current
 from scd_core.job import count_new, list_job, prepare_job
 
-__all__ = ["print_query", "rebuild_report", "run_audit", "run_nightly", "say"]
+__all__ = ["rebuild_report", "run_audit", "run_nightly", "say"]
 
 # Prefect and torch are imported inside the functions: bad input, or nothing to do, is told before seconds of imports.
 
@@ -92,27 +90,6 @@ def say(console: Console, result: dict[str, Any]) -> None:
         _say_report(console, result["report"])
 
 
-def print_query(out: str, query: str, output: Literal["table", "csv", "json"]) -> None:
-    """Run a query and print its rows on standard output.
-
-    Raises:
-        InputError: OUT holds no audit, or the query is not a reading one.
-    """
-    from scd_core.audit.query import run_sql
-
-    frame = run_sql(out, query).df()
-    if output == "csv":
-        frame.to_csv(sys.stdout, index=False)
-    elif output == "json":
-        frame.to_json(sys.stdout, orient="records", date_format="iso", default_handler=str)
-        sys.stdout.write("\n")
-    else:
-        table = Table(*[str(column) for column in frame.columns])
-        for row in frame.itertuples(index=False):
-            table.add_row(*[_cell(value) for value in row])
-        Console().print(table)
-
-
 def _say_report(console: Console, derived: dict[str, Any]) -> None:
     console.print(
         f"{derived['labelled']} labelled: {derived['errors']} wrong, {derived['recovered']} recovered by masks, "
@@ -121,11 +98,3 @@ def _say_report(console: Console, derived: dict[str, Any]) -> None:
         highlight=False,
     )
     console.print(f"report: {derived['report']}", highlight=False, soft_wrap=True)
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, bytes):
-        return f"<{len(value)} bytes>"
-    return str(value)

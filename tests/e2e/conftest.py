@@ -156,7 +156,11 @@ class Stack:
                 return found
             time.sleep(0.25)
         logs = "\n".join(f"--- {path.name}\n{path.read_text()[-3000:]}" for path in self.services.folder.glob("*.log"))
-        states = [(run["name"], run["state_name"], run["state"]["message"]) for run in self.runs()]
+        states: object
+        try:
+            states = [(run["name"], run["state_name"], run["state"]["message"]) for run in self.runs()]
+        except OSError as error:
+            states = f"the server does not tell of runs: {error}"
         raise AssertionError(f"no {what} after {seconds:.0f} s\n{states}\n{logs}")
 
     def _post(self, path: str, content: dict[str, Any]) -> Any:

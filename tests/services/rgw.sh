@@ -1,19 +1,35 @@
 #!/bin/bash
 # Ceph's object gateway on loopback, for tests: one monitor, one in-memory OSD, one gateway; no root, no systemd.
 #   rgw.sh start DIR PORT MON_PORT    keys testing / testing123, region "default"; DIR must not exist yet
+#   rgw.sh restart-gateway DIR        the gateway alone; what it kept for others is in the OSD
 #   rgw.sh stop DIR
 # Needs Debian's radosgw, ceph-mon, ceph-osd (apt-get install --no-install-recommends).
 set -euo pipefail
 
 stop() {
-  local dir=$1 pid
   # The OSD first and at once: asked politely, it waits for a monitor that is going away too.
-  for pidfile in "$dir"/osd.0.pid "$dir"/client.rgw.pid "$dir"/mon.a.pid; do
-    [ -s "$pidfile" ] || continue
-    pid=$(cat "$pidfile")
-    # Only a process that this script started: its command line names DIR.
-    if tr '\0' ' ' < "/proc/$pid/cmdline" 2>/dev/null | grep -qF -- "$dir/"; then kill -9 "$pid" || true; fi
-  done
+  end "$1" osd.0
+  end "$1" client.rgw
+  end "$1" mon.a
+}
+
+end() {
+  local dir=$1 pid pidfile=$1/$2.pid
+  [ -s "$pidfile" ] || return 0
+  pid=$(cat "$pidfile")
+  # Only a process that this script started: its command line names DIR.
+  if tr '\0' ' ' < "/proc/$pid/cmdline" 2>/dev/null | grep -qF -- "$dir/"; then kill -9 "$pid" || true; fi
+}
+
+restart_gateway() {
+  local dir=$1 conf=$1/ceph.conf port
+  port=$(sed -n 's/^rgw frontends = .*:\([0-9]*\)$/\1/p' "$conf")
+  end "$dir" client.rgw
+  {
+    wait_for 60 bash -c "! (exec 3<>/dev/tcp/127.0.0.1/$port)"
+    radosgw -c "$conf" -n client.rgw
+    wait_for 60 bash -c "exec 3<>/dev/tcp/127.0.0.1/$port"
+  } >> "$dir/log/start.log" 2>&1 || { tail -5 "$dir/log/start.log" >&2; return 1; }
 }
 
 start() {
@@ -89,6 +105,7 @@ wait_for() {
 
 case "${1:-}" in
   start) start "$2" "$3" "$4" ;;
+  restart-gateway) restart_gateway "$2" ;;
   stop) stop "$2" ;;
-  *) echo "usage: $0 start DIR PORT MON_PORT | stop DIR" >&2; exit 2 ;;
+  *) echo "usage: $0 start DIR PORT MON_PORT | restart-gateway DIR | stop DIR" >&2; exit 2 ;;
 esac

@@ -33,6 +33,7 @@ class S3Server:
     region: str
     key: str = "testing"
     secret: str = "testing123"
+    folder: Path | None = None
 
     def env(self) -> dict[str, str]:
         """The standard AWS variables for this server."""
@@ -43,6 +44,10 @@ class S3Server:
             "AWS_DEFAULT_REGION": self.region,
             "AWS_EC2_METADATA_DISABLED": "true",
         }
+
+    def restart_gateway(self) -> None:
+        """Kill Ceph's gateway and start it again; objects, topics and queues of notifications stay."""
+        subprocess.run([SCRIPT, "restart-gateway", self.folder], check=True, timeout=180)
 
     def client(self) -> Any:
         """A boto3 client of its own, so that tests do not check the code with itself."""
@@ -78,7 +83,7 @@ def ceph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     port = free_port()
     try:
         subprocess.run([SCRIPT, "start", folder, str(port), str(free_port())], check=True, timeout=180)
-        yield S3Server("ceph", f"http://127.0.0.1:{port}", "default")
+        yield S3Server("ceph", f"http://127.0.0.1:{port}", "default", folder=folder)
     finally:
         subprocess.run([SCRIPT, "stop", folder], check=False, timeout=60)
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,76 @@
+"""The answer to a query, written for people as a table and for programs as CSV or JSON."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import json
+import math
+import sys
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import Literal
+
+import pyarrow as pa
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+__all__ = ["Output", "print_rows"]
+
+Output = Literal["table", "csv", "json"]
+
+
+def print_rows(answer: pa.Table, output: Output) -> None:
+    """Print rows on standard output.
+
+    Args:
+        answer: the rows. Two columns may share a name; in JSON the last of them is kept.
+        output: ``table``: numbers with four figures, nulls empty, bytes as their length. ``csv``, ``json``: all figures,
+            integers as such beside nulls too, nulls empty or ``null``, also for NaN and infinity; times in ISO 8601,
+            bytes in base64.
+    """
+    # By columns, because names may repeat; not through pandas, where an integer beside a null becomes a float.
+    rows = zip(*(column.to_pylist() for column in answer.columns), strict=True)
+    if output == "csv":
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(answer.column_names)
+        writer.writerows([_plain(value) for value in row] for row in rows)
+    elif output == "json":
+        named = [dict(zip(answer.column_names, map(_plain, row), strict=True)) for row in rows]
+        sys.stdout.write(json.dumps(named, ensure_ascii=False) + "\n")
+    else:
+        table = Table()
+        for name in answer.column_names:
+            table.add_column(Text(name))
+        for row in rows:
+            table.add_row(*[Text(_cell(value)) for value in row])
+        Console().print(table)
+
+
+def _cell(value: object) -> str:
+    """What a cell of a table for people shows; nothing for a null."""
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, bytes):
+        return f"<{len(value)} bytes>"
+    return str(_plain(value))
+
+
+def _plain(value: object) -> object:
+    """A value as CSV and JSON can carry it: times in ISO 8601, bytes in base64, what is no number as null."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Decimal):  # DuckDB's sum of integers
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    return value if isinstance(value, str | int | float | None) else str(value)

@@ -1,0 +1,64 @@
+"""Rows of a query as people and programs get them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from flows.answers import print_rows
+
+
+@pytest.fixture
+def rows() -> pa.Table:
+    return duckdb.sql(
+        """
+        select * from (values
+            (1, 'C01, north', 0.25::double, timestamptz '2026-03-29 01:30:00+00', 'x'::blob, ['1.5'::float, 'nan'::float]),
+            (null, null, 'inf'::double, null::timestamptz, null::blob, null)
+        ) t(n, station, score, taken, png, bbox), (select sum(x) as total from range(5) r(x))
+        """
+    ).to_arrow_table()
+
+
+def test_csv_is_what_was_asked_for(rows: pa.Table, capsys: pytest.CaptureFixture[str]) -> None:
+    print_rows(rows, "csv")
+    head, first, second = csv.reader(io.StringIO(capsys.readouterr().out))
+    assert head == ["n", "station", "score", "taken", "png", "bbox", "total"]
+    assert first == ["1", "C01, north", "0.25", "2026-03-29T01:30:00+00:00", "eA==", "[1.5, None]", "10"]
+    assert second == ["", "", "", "", "", "", "10"]
+
+
+def test_json_is_what_was_asked_for(rows: pa.Table, capsys: pytest.CaptureFixture[str]) -> None:
+    print_rows(rows, "json")
+    first, second = json.loads(capsys.readouterr().out)
+    assert first == {
+        "n": 1, "station": "C01, north", "score": 0.25, "taken": "2026-03-29T01:30:00+00:00", "png": "eA==",
+        "bbox": [1.5, None], "total": 10,
+    }  # fmt: skip
+    assert set(map(type, first.values())) == {int, str, float, list}
+    assert second == dict.fromkeys(first) | {"total": 10}
+
+
+def test_a_table_shows_nothing_where_there_is_nothing(
+    rows: pa.Table, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "140")
+    print_rows(rows, "table")
+    lines = capsys.readouterr().out.splitlines()
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if line.startswith("│")]
+    assert cells == [
+        ["1", "C01, north", "0.25", "2026-03-29T01:30:00+00:00", "<1 bytes>", "[1.5, None]", "10"],
+        ["", "", "inf", "", "", "", "10"],
+    ]
+
+
+def test_brackets_of_a_value_are_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    print_rows(pa.table({"[red]": ["[bold]7[/bold]"]}), "table")
+    shown = capsys.readouterr().out
+    assert "[red]" in shown
+    assert "[bold]7[/bold]" in shown
