@@ -216,14 +216,15 @@ def test_a_mask_is_the_same_to_the_last_bit_whatever_shares_its_call(name: str) 
     generator = torch.Generator().manual_seed(3)
     images = torch.randn(6, 3, *size, generator=generator) * torch.linspace(0.2, 3, 6)[:, None, None, None]
     targets, seeds = torch.arange(6) % 4, torch.arange(6) + 10
-    together = fit_masks(model, images, targets, SCDConfig(), seeds)
+    config = SCDConfig(tolerance=1e-3)
+    together = fit_masks(model, images, targets, config, seeds)
     assert name == "vit" or len(set(together.iterations.tolist())) > 1, "fixture: images leave at different steps"
     order = torch.tensor([4, 0, 2])
-    among = fit_masks(model, images[order], targets[order], SCDConfig(), seeds[order])
+    among = fit_masks(model, images[order], targets[order], config, seeds[order])
     assert torch.equal(among.joint, together.joint[order])
     for index in range(6):
         pick = slice(index, index + 1)
-        alone = fit_masks(model, images[pick], targets[pick], SCDConfig(), seeds[pick])
+        alone = fit_masks(model, images[pick], targets[pick], config, seeds[pick])
         assert torch.equal(alone.joint[0], together.joint[index])
         assert torch.equal(alone.sufficient[0], together.sufficient[index])
         assert alone.iterations[0] == together.iterations[index]
