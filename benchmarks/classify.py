@@ -37,7 +37,12 @@ from scd_core.media.fetch import iter_prepared
 
 __all__ = ["main"]
 
-MODELS = ("torchvision/mobilenet_v2", "torchvision/mobilenet_v3_small", "torchvision/resnet50")
+MODELS = (
+    "torchvision/mobilenet_v2",
+    "torchvision/mobilenet_v3_small",
+    "torchvision/resnet50",
+    "scd_core/small_cnn",
+)
 """The first is what the summary tells of: the real classifier that the photographs are tried with."""
 
 

@@ -31,6 +31,8 @@ __all__ = [
 
 _RANGE = (np.log(0.02), np.log(50.0))
 _FEWEST = 10
+_CLEARANCE = 1e-3
+"""Of a threshold above the last probability that must not pass; rounding moves one by less than 1e-5."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +189,10 @@ def fit_temperature(classifier: Classifier, logits: torch.Tensor, names: Sequenc
 
 
 def fit_unknown_threshold(confidence: NDArray[np.floating], false_known_rate: float) -> float:
-    """Smallest threshold under which pictures of unknown individuals are called known at no more than a stated rate.
+    """Threshold under which pictures of unknown individuals are called known at no more than a stated rate.
+
+    It lies a thousandth above the first probability that must not pass, or half-way to the next one where that is nearer: a
+    picture's logits are rounded otherwise in another batch, and the same picture must not pass then.
 
     Args:
         confidence: (N,) calibrated probability of the best name on pictures of individuals that the model does not know.
@@ -211,8 +216,9 @@ def fit_unknown_threshold(confidence: NDArray[np.floating], false_known_rate: fl
             f"calibrate: {int((ordered >= 1.0).sum())} of {len(ordered)} pictures of unknown individuals are named with "
             f"probability 1, so no threshold lets only {false_known_rate:g} of them pass; the model cannot tell unknowns"
         )
-    # A probability below the threshold is unknown: just above the first one that must not pass.
-    return float(np.nextafter(ordered[allowed], 2.0))
+    above = ordered[ordered > ordered[allowed]]
+    gap = (above[-1] if len(above) else 1.0) - ordered[allowed]
+    return max(float(ordered[allowed] + min(gap / 2, _CLEARANCE)), float(np.nextafter(ordered[allowed], 2.0)))
 
 
 def labelled_logits(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import interpolate
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as F
 
@@ -25,21 +26,33 @@ def preprocess(image: Image.Image, spec: InputSpec) -> Tensor:
     The rule ``crop`` is torchvision's and timm's evaluation transform (shorter side, then centre crop).
     """
     height, width = spec.size
-    mode = InterpolationMode(spec.interpolation)
     if image.mode != "RGB":  # of one that is RGB, convert() makes a copy
         image = image.convert("RGB")
     if spec.resize == "stretch":
-        image = F.resize(image, [height, width], mode)
+        image = _resized(image, (height, width), spec)
     elif spec.resize == "crop":
-        image = F.center_crop(F.resize(image, [spec.resize_size or min(height, width)], mode), [height, width])
+        shorter = F.resize(image, [spec.resize_size or min(height, width)], InterpolationMode(spec.interpolation))
+        image = F.center_crop(shorter, [height, width])
     else:
         scale = min(height / image.height, width / image.width)
         inner = max(1, round(image.height * scale)), max(1, round(image.width * scale))
         grey = tuple(round(255 * value) for value in spec.mean)
         canvas = Image.new("RGB", (width, height), grey)
-        canvas.paste(F.resize(image, list(inner), mode), ((width - inner[1]) // 2, (height - inner[0]) // 2))
+        canvas.paste(_resized(image, inner, spec), ((width - inner[1]) // 2, (height - inner[0]) // 2))
         image = canvas
     return F.normalize(F.to_tensor(image), list(spec.mean), list(spec.std))
+
+
+def _resized(image: Image.Image, size: tuple[int, int], spec: InputSpec) -> Image.Image:
+    """An RGB picture at this (height, width).
+
+    Pillow's own resize, which trained networks saw, takes an eighth of the time of a picture decoded at a reduced scale. There
+    torch's resize of bytes is used, three times as fast and one grey level off in a thousandth of the values.
+    """
+    if spec.decode == "full" or spec.interpolation == "nearest":
+        return F.resize(image, list(size), InterpolationMode(spec.interpolation))
+    pixels = interpolate(F.pil_to_tensor(image)[None], list(size), mode=spec.interpolation, antialias=True)
+    return F.to_pil_image(pixels[0])
 
 
 def decode_size(spec: InputSpec, crop: tuple[float, float] = (1.0, 1.0)) -> int | None:

@@ -78,14 +78,14 @@ def test_too_few_pictures_are_refused(package: Path) -> None:
 def test_the_threshold_lets_no_more_unknowns_pass_than_stated(rate: float) -> None:
     confidence = np.random.default_rng(3).random(200)
     threshold = fit_unknown_threshold(confidence, rate)
-    assert (confidence >= threshold).mean() <= rate
+    assert (confidence + 1e-6 >= threshold).mean() <= rate  # rounded otherwise in another batch
     assert (confidence >= threshold - 0.02).mean() > rate - 1e-9
 
 
 def test_a_model_that_is_sure_of_strangers_has_no_threshold() -> None:
     with pytest.raises(InputError, match=r"30 of 40 .* probability 1"):
         fit_unknown_threshold(np.array([1.0] * 30 + [0.5] * 10), 0.1)
-    assert fit_unknown_threshold(np.array([1.0] * 30 + [0.5] * 10), 0.75) == pytest.approx(0.5)
+    assert fit_unknown_threshold(np.array([1.0] * 30 + [0.5] * 10), 0.75) == pytest.approx(0.5, abs=2e-3)
 
 
 def test_all_named_right_is_no_proof_of_certainty(package: Path) -> None:

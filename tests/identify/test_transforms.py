@@ -108,3 +108,18 @@ def test_a_reduced_decode_is_asked_for_and_really_differs(photographs: Path, mob
     ]
     one, other = classifier.logits(torch.stack(inputs))
     assert 1e-2 < float((one - other).abs().max()) < 1.0
+
+
+@pytest.mark.parametrize("resize", ["stretch", "pad"])
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic"])
+def test_the_quick_resize_of_a_reduced_decode_is_pillows_but_for_rounding(
+    photographs: Path, resize: str, interpolation: str
+) -> None:
+    asked = {"size": (128, 224), "resize": resize, "interpolation": interpolation}
+    full = InputSpec(**default_input("torchvision/mobilenet_v3_small") | asked)
+    picture = decode_image((photographs / LARGE[0]).read_bytes(), target=672, max_pixels=10**9)
+    for seen in (picture, picture.resize((90, 50))):
+        own, quick = (preprocess(seen, spec) for spec in (full, full.model_copy(update={"decode": "reduced"})))
+        levels = (own - quick).abs() * torch.tensor(full.std).view(3, 1, 1) * 255
+        assert levels.max() < 1.01
+        assert (levels > 0.5).float().mean() < 0.01
