@@ -121,7 +121,7 @@ class SCDConfig(Settings):
     )
     smoothing: float = Field(0.0, ge=0, description="Gaussian smoothing of the map (sigma, cells)")
     spread_temperature: float = Field(
-        4.0,
+        6.0,
         gt=0,
         description="how the finished map is interpolated between its cells: 1 interpolates probabilities, a large value logits",
     )
@@ -138,14 +138,14 @@ class SCDConfig(Settings):
         description="what the score is counted in: log-odds, or the range of the image's own logits (largest minus "
         "mean), so that a mask depends neither on the network's temperature nor on its number of classes",
     )
-    area_weight: float = Field(2e-4, ge=0, description="cost of evidence, lambda_1 (score per pixel)")
+    area_weight: float = Field(2.5e-4, ge=0, description="cost of evidence, lambda_1 (score per pixel)")
     variation_weight: float = Field(
-        2e-4,
+        5e-5,
         ge=0,
         description="cost of the map's total variation, lambda_tv (score per pixel of the cells along an edge, so "
         "that coarse cells are smoothed more)",
     )
-    ramp_steps: int = Field(5, ge=0, description="steps over which both costs rise from 0 to their weight")
+    ramp_steps: int = Field(3, ge=0, description="steps over which both costs rise from 0 to their weight")
     learning_rate: float = Field(10.0, gt=0, description="step size of AdamW (logits)")
     learning_rate_decay: float = Field(1.0, gt=0, le=1, description="factor on the step size after every step")
     betas: tuple[float, float] = Field((0.9, 0.999), description="decay of AdamW's two moments")
