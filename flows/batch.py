@@ -14,6 +14,7 @@ from flows.runners import model_submits
 from scd_core.audit.commit import adopt_commit
 from scd_core.audit.schema import empty_table
 from scd_core.job import Job, Shard, boxes_of
+from scd_core.masks.witnesses import of_deployments, strip_witnesses
 from scd_core.media import Batch, clean_url
 from tasks.classify import classify_shard
 from tasks.commit import commit_tables
@@ -74,12 +75,15 @@ def run_batch(job: Job, batch: Batch, run_id: str, device: str) -> dict[str, Any
         )
 
     selected = list(cut(predictions.filter(predictions.column("is_selected")), max(1, size // MASK_SHARDS)))
-    of_shard = [
-        media.filter(pc.is_in(media.column("media_id"), part.column("media_id").combine_chunks())) for part in selected
-    ]
+    of_shard = [_of(media, part) for part in selected]
+    witnesses = strip_witnesses(predictions, media)
+    seen = [of_deployments(witnesses, part) for part in of_shard]
     sizes = [len(part) for part in selected]
     with model_submits(device):
-        fitted = [mask_shard.submit(part, of_shard[number], shard, number) for number, part in enumerate(selected)]
+        fitted = [
+            mask_shard.submit(part, _of(media, part, seen[number]), seen[number], shard, number)
+            for number, part in enumerate(selected)
+        ]
     masks = stages.gather("mask", fitted, sizes)
     del fitted
     with model_submits(device):
@@ -108,6 +112,12 @@ def run_batch(job: Job, batch: Batch, run_id: str, device: str) -> dict[str, Any
         "seconds": list(stages.seconds.items()),
     }
     return commit_tables(tables, batch, shard, run)
+
+
+def _of(media: pa.Table, *predictions: pa.Table) -> pa.Table:
+    """The media rows of some predictions."""
+    wanted = pa.concat_arrays([part.column("media_id").combine_chunks() for part in predictions])
+    return media.filter(pc.is_in(media.column("media_id"), wanted))
 
 
 def _together(table: str, parts: list[pa.Table]) -> pa.Table:

@@ -32,15 +32,18 @@ def mask_predictions(
     classifier: Classifier,
     source: str,
     config: AuditConfig,
+    witnesses: Sequence[Mapping[str, Any]] = (),
 ) -> list[dict[str, Any]]:
     """Fit masks for the names that predictions were given.
 
     Args:
         rows: selected prediction rows.
-        media: media_id -> media row.
+        media: media_id -> media row, of the witnesses as well.
         classifier: the model package in use.
         source: SOURCE of the media.
         config: settings; `triage.seed` seeds each mask together with its target.
+        witnesses: rows of :func:`scd_core.masks.witnesses.strip_witnesses`, by which burned-in strips are found; a deployment
+            without one is judged by its selected frames.
 
     Returns:
         One mask row per prediction row, in order; `mask_status` `failed` with a reason where there is no mask.
@@ -77,6 +80,7 @@ def mask_predictions(
             masks = fit_masks(
                 classifier.model, stacked.to(classifier.device), targets, config.masks, seeds, on_error="record"
             )
+        frames |= _frames_of(witnesses, media, classifier, source, config)
         strips = {deployment: find_strips(list(seen.values())) for deployment, seen in frames.items()}
         bands = [
             strips.get(media[row["media_id"]].get("deployment_id") or "") if row["detection_id"] is None else None
@@ -113,6 +117,22 @@ def mask_predictions(
                 "is_converged": bool(masks.converged[place]),
             }
     return [results[row["target_id"]] for row in rows]
+
+
+def _frames_of(
+    witnesses: Sequence[Mapping[str, Any]],
+    media: Mapping[str, Mapping[str, Any]],
+    classifier: Classifier,
+    source: str,
+    config: AuditConfig,
+) -> dict[str, dict[str, Image.Image]]:
+    """Deployment -> event -> small picture."""
+    frames: dict[str, dict[str, Image.Image]] = defaultdict(dict)
+    for row, picture in iter_pictures(witnesses, media, source, config, classifier.spec.input):
+        if not isinstance(picture, MediaError):
+            small = picture.resize(COMPARED_SIZE, Image.Resampling.BOX)
+            frames[row["deployment_id"]][row["event_id"] or row["media_id"]] = small
+    return frames
 
 
 def mask_seed(target: str, seed: int) -> int:

@@ -61,7 +61,13 @@ def found(tmp_path_factory: pytest.TempPathFactory, shortcut: Classifier) -> lis
             | dict(zip(("bbox_x_min", "bbox_y_min", "bbox_width", "bbox_height"), box, strict=True))
         )
     results = mask_predictions(rows, media, shortcut, str(folder), config)
-    return [frames[media[row["media_id"]]["file"]] | {"row": row} for row in results]
+    # Each frame in a shard of its own, with what the batch has of its deployment.
+    witnesses = [row | {"deployment_id": "C05_1"} for row in rows]
+    alone = [mask_predictions([row], media, shortcut, str(folder), config, witnesses)[0] for row in rows]
+    return [
+        frames[media[row["media_id"]]["file"]] | {"row": row, "alone": other}
+        for row, other in zip(results, alone, strict=True)
+    ]
 
 
 def test_the_share_is_that_of_the_stored_mask(found: list[dict[str, Any]]) -> None:
@@ -75,6 +81,11 @@ def test_the_share_is_that_of_the_stored_mask(found: list[dict[str, Any]]) -> No
         x, y, wide, tall = frame["box"]
         inside = mask[round(y * height) : round((y + tall) * height), round(x * width) : round((x + wide) * width)]
         assert row["background_reliance"] == pytest.approx(1 - inside.sum() / mask.sum(), abs=0.02)
+
+
+def test_a_shard_of_one_frame_knows_the_strips_of_its_deployment(found: list[dict[str, Any]]) -> None:
+    for frame in found:
+        assert frame["alone"] == pytest.approx(frame["row"], abs=1e-4)
 
 
 def test_the_drop_is_that_of_a_picture_blurred_by_hand(found: list[dict[str, Any]], shortcut: Classifier) -> None:

@@ -1,0 +1,54 @@
+"""The frames of a batch that tell which strips the cameras burned into its pictures."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+__all__ = ["of_deployments", "strip_witnesses"]
+
+_MOST = 12
+"""Events of a deployment that are looked at; four tell, and every shard of masks of the deployment decodes them again."""
+
+
+def strip_witnesses(predictions: pa.Table, media: pa.Table) -> pa.Table:
+    """Whole frames of up to 12 events of each deployment, spread over all that the batch has of it.
+
+    They are chosen from the whole batch, selected for a mask or not, so that a deployment's strips are found however few
+    of its frames are selected and wherever a shard ends.
+
+    Args:
+        predictions: rows of the table `predictions` of a batch, after triage.
+        media: rows of the table `media` of the batch.
+
+    Returns:
+        Rows of `predictions` with the column `deployment_id` beside them, one for each event chosen.
+    """
+    is_frame = pc.and_(
+        pc.equal(predictions.column("prediction_status"), "ok"), pc.is_null(predictions.column("detection_id"))
+    )
+    frames = predictions.filter(is_frame)
+    deployment_of = dict(
+        zip(media.column("media_id").to_pylist(), media.column("deployment_id").to_pylist(), strict=True)
+    )
+    events: dict[str, dict[str, int]] = defaultdict(dict)
+    for place, (media_id, event) in enumerate(
+        zip(frames.column("media_id").to_pylist(), frames.column("event_id").to_pylist(), strict=True)
+    ):
+        if deployment := deployment_of.get(media_id):
+            # One frame of an event: those of a burst are alike, strip or not.
+            events[deployment].setdefault(event or media_id, place)
+    chosen: list[tuple[int, str]] = []
+    for deployment, places in events.items():
+        spread = np.linspace(0, len(places) - 1, min(len(places), _MOST)).round().astype(int)
+        chosen += [(list(places.values())[number], deployment) for number in spread]
+    deployments = pa.array([deployment for _, deployment in chosen], pa.string())
+    return frames.take(pa.array([place for place, _ in chosen], pa.int64())).append_column("deployment_id", deployments)
+
+
+def of_deployments(witnesses: pa.Table, media: pa.Table) -> pa.Table:
+    """Those of :func:`strip_witnesses` that are of the deployments of some `media`."""
+    return witnesses.filter(pc.is_in(witnesses.column("deployment_id"), media.column("deployment_id").combine_chunks()))
