@@ -42,15 +42,14 @@ def mask_predictions(
         classifier: the model package in use.
         source: SOURCE of the media.
         config: settings; `triage.seed` seeds each mask together with its target.
-        witnesses: rows of :func:`scd_core.masks.witnesses.strip_witnesses`, by which burned-in strips are found; a deployment
-            without one is judged by its selected frames.
+        witnesses: rows of :func:`scd_core.masks.witnesses.strip_witnesses`, by which burned-in strips are found; of a
+            deployment without one, nothing is said of strips.
 
     Returns:
         One mask row per prediction row, in order; `mask_status` `failed` with a reason where there is no mask.
     """
     results: dict[str, dict[str, Any]] = {}
     pending: list[tuple[Mapping[str, Any], torch.Tensor]] = []
-    frames: dict[str, dict[str, Image.Image]] = defaultdict(dict)
     for row, picture in iter_pictures(rows, media, source, config, classifier.spec.input):
         base = {"target_id": row["target_id"], "media_id": row["media_id"], "detection_id": row["detection_id"]}
         seed = mask_seed(row["target_id"], config.triage.seed)
@@ -66,10 +65,6 @@ def mask_predictions(
             results[row["target_id"]]["failure_reason"] = str(picture)
         else:
             pending.append((row, classifier.preprocess(picture)))
-            if row["detection_id"] is None and (deployment := media[row["media_id"]].get("deployment_id")):
-                # One frame of an event: those of a burst are alike, strip or not.
-                small = picture.resize(COMPARED_SIZE, Image.Resampling.BOX)
-                frames[deployment].setdefault(row["event_id"] or row["media_id"], small)
     if pending:
         seeds = torch.tensor([results[row["target_id"]]["seed"] for row, _ in pending])
         stacked = torch.stack([tensor for _, tensor in pending])
@@ -80,8 +75,12 @@ def mask_predictions(
             masks = fit_masks(
                 classifier.model, stacked.to(classifier.device), targets, config.masks, seeds, on_error="record"
             )
-        frames |= _frames_of(witnesses, media, classifier, source, config)
-        strips = {deployment: find_strips(list(seen.values())) for deployment, seen in frames.items()}
+        frames: dict[str, list[Image.Image]] = defaultdict(list)
+        for witness, picture in iter_pictures(witnesses, media, source, config, classifier.spec.input):
+            if not isinstance(picture, MediaError):
+                small = picture.resize(COMPARED_SIZE, Image.Resampling.BOX)
+                frames[witness["deployment_id"]].append(small)
+        strips = {deployment: find_strips(seen) for deployment, seen in frames.items()}
         bands = [
             strips.get(media[row["media_id"]].get("deployment_id") or "") if row["detection_id"] is None else None
             for row, _ in pending
@@ -117,22 +116,6 @@ def mask_predictions(
                 "is_converged": bool(masks.converged[place]),
             }
     return [results[row["target_id"]] for row in rows]
-
-
-def _frames_of(
-    witnesses: Sequence[Mapping[str, Any]],
-    media: Mapping[str, Mapping[str, Any]],
-    classifier: Classifier,
-    source: str,
-    config: AuditConfig,
-) -> dict[str, dict[str, Image.Image]]:
-    """Deployment -> event -> small picture."""
-    frames: dict[str, dict[str, Image.Image]] = defaultdict(dict)
-    for row, picture in iter_pictures(witnesses, media, source, config, classifier.spec.input):
-        if not isinstance(picture, MediaError):
-            small = picture.resize(COMPARED_SIZE, Image.Resampling.BOX)
-            frames[row["deployment_id"]][row["event_id"] or row["media_id"]] = small
-    return frames
 
 
 def mask_seed(target: str, seed: int) -> int:

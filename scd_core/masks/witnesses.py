@@ -43,8 +43,9 @@ def strip_witnesses(predictions: pa.Table, media: pa.Table) -> pa.Table:
             events[deployment].setdefault(event or media_id, place)
     chosen: list[tuple[int, str]] = []
     for deployment, places in events.items():
-        spread = np.linspace(0, len(places) - 1, min(len(places), _MOST)).round().astype(int)
-        chosen += [(list(places.values())[number], deployment) for number in spread]
+        order = list(places.values())
+        spread = np.linspace(0, len(order) - 1, min(len(order), _MOST)).round().astype(int)
+        chosen += [(order[number], deployment) for number in spread]
     deployments = pa.array([deployment for _, deployment in chosen], pa.string())
     return frames.take(pa.array([place for place, _ in chosen], pa.int64())).append_column("deployment_id", deployments)
 
