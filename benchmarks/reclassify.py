@@ -2,9 +2,9 @@
 
 ``python -m benchmarks.reclassify --json FILE``. On scenes the model is the packaged one that learnt the planted
 shortcuts; recovered counts its shortcut errors, broken its right names, both drawn from whole bursts of fresh seeds,
-once with the animals' boxes known and once without. On the real jaguar frames every name but ``jaguar`` is wrong. On
-other photographs, most of them named rightly, the decision may break nothing. Two small vision transformers show what
-masking does before backgrounds that a network never saw.
+once with the animals' boxes known, once without, and once with each box as a picture of its own. On the real jaguar
+frames every name but ``jaguar`` is wrong. On other photographs, most of them named rightly, the decision may break
+nothing. Two small vision transformers show what masking does before backgrounds that a network never saw.
 """
 
 from __future__ import annotations
@@ -29,12 +29,13 @@ from benchmarks import reclassify_vit
 from benchmarks.common import DATA, Report, options, resolve_device
 from scd_core.config import ReclassifyConfig, SCDConfig
 from scd_core.identify import Classifier, load_model, pack_model
+from scd_core.identify.classify import crop_to_box
 from scd_core.masks import fit_masks
 from scd_core.reclassify import Outcome, reclassify
 from scd_core.reclassify.crops import Box
 from scd_core.scenes import packaged_model, preset_world, render, sample_specs
 
-__all__ = ["COLUMNS", "VIT_COLUMNS", "Case", "joint_maps", "main", "outcomes_of", "scene_cases"]
+__all__ = ["COLUMNS", "VIT_COLUMNS", "Case", "box_pictures", "joint_maps", "main", "outcomes_of", "scene_cases"]
 
 STRATEGIES = (
     "early_blur", "early_mean", "early_background", "early_inside", "early_removed", "late",
@@ -59,6 +60,10 @@ class Case:
     """``shortcut`` for an error that a planted object or strip lures to, ``right``, or ``other`` error."""
     background: Image.Image | None = None
     """The same view without the animal."""
+    lure: str | None = None
+    """Whom a planted object or strip in the frame lures to."""
+    is_box: bool = False
+    """The picture is the animal's box."""
 
 
 def scene_cases(classifier: Classifier, n_events: int, seed: int) -> list[Case]:
@@ -70,11 +75,23 @@ def scene_cases(classifier: Classifier, n_events: int, seed: int) -> list[Case]:
         picture = Image.fromarray(scene.image)
         name = _name(classifier, picture)
         lure = spec.plant.individual_id if spec.plant and spec.plant.kind in ("object", "overlay") else None
-        kind = "right" if name == spec.individual_id else "shortcut" if name == lure else "other"
+        kind = _kind(name, spec.individual_id or "", lure)
         # An empty view is one of another time: nothing stands there, and the strip is the usual one.
         empty = render(world, replace(spec, individual_id=None, has_prop=False, has_alternate_strip=False))
-        cases.append(Case(picture, spec.individual_id or "", name, scene.bbox, kind, Image.fromarray(empty.image)))
+        background = Image.fromarray(empty.image)
+        cases.append(Case(picture, spec.individual_id or "", name, scene.bbox, kind, background, lure))
     return cases
+
+
+def box_pictures(classifier: Classifier, cases: Sequence[Case]) -> list[Case]:
+    """The animals' boxes as pictures of their own, as `classify.box_use: classify` names them."""
+    found = []
+    for case in cases:
+        picture = crop_to_box(case.picture, case.box)
+        name = _name(classifier, picture)
+        kind = _kind(name, case.true_id, case.lure)
+        found.append(Case(picture, case.true_id, name, None, kind, lure=case.lure, is_box=True))
+    return found
 
 
 def joint_maps(
@@ -102,6 +119,7 @@ def outcomes_of(
         maps,
         ReclassifyConfig(strategies=STRATEGIES),
         boxes=[case.box if use_boxes else None for case in cases],
+        is_box=[case.is_box for case in cases],
         backgrounds=[case.background for case in cases],
     )
 
@@ -139,11 +157,32 @@ def _scenes(report: Report, seeds: Sequence[int], n_events: int) -> None:
         "boxes are the animals' true ones, as a detector would give"
     )
     for use_boxes, name, suffix in ((True, "scenes", ""), (False, "scenes, no boxes", "_no_boxes")):
-        outcomes = outcomes_of(classifier, cases, maps, use_boxes=use_boxes)
-        fused = _tally(report, classifier, name, cases, outcomes, "shortcut")
-        _tally(report, classifier, f"{name}, other errors", cases, outcomes, "other")
+        fused = _tallies(report, classifier, name, cases, maps, use_boxes=use_boxes)
         report.summary |= {f"{key}{suffix}": fused[key] for key in ("recovered_rate", "broken_rate")}
         report.progress(f"{name}: {len(cases)} frames")
+    boxed = box_pictures(classifier, cases)
+    maps = joint_maps(classifier, boxed, seeds[0])
+    fused = _tallies(report, classifier, "scenes, boxes as pictures", boxed, maps)
+    report.summary |= {f"{key}_box_pictures": fused[key] for key in ("recovered_rate", "broken_rate")}
+    report.progress(
+        f"scenes, boxes as pictures: {len(boxed)}, of them {sum(case.kind == 'right' for case in boxed)} named rightly"
+    )
+
+
+def _tallies(
+    report: Report,
+    classifier: Classifier,
+    name: str,
+    cases: Sequence[Case],
+    maps: Sequence[NDArray[np.float32]],
+    *,
+    use_boxes: bool = False,
+) -> dict[str, Any]:
+    """Rows of shortcut errors and of others; the decision's over shortcut errors is returned."""
+    outcomes = outcomes_of(classifier, cases, maps, use_boxes=use_boxes)
+    fused = _tally(report, classifier, name, cases, outcomes, "shortcut")
+    _tally(report, classifier, f"{name}, other errors", cases, outcomes, "other")
+    return fused
 
 
 def _photographs(report: Report, seeds: Sequence[int], *, is_quick: bool) -> None:
@@ -152,7 +191,8 @@ def _photographs(report: Report, seeds: Sequence[int], *, is_quick: bool) -> Non
     index_file = DATA / "imagenet_animals" / "imagenet_index.json"
     if found is None or found.origin is None or not index_file.is_file():
         report.notes["jaguar"] = "left out: the photographs or the weights are not here"
-        report.summary |= dict.fromkeys((*keys, "jaguar_right_after_least", "jaguar_right_after_boxes"))
+        more = ("after_least", "after_boxes", "before_box_pictures", "after_box_pictures")
+        report.summary |= dict.fromkeys((*keys, *(f"jaguar_right_{key}" for key in more)))
         return
     index = json.loads(index_file.read_text())
     with tempfile.TemporaryDirectory() as folder:
@@ -161,6 +201,8 @@ def _photographs(report: Report, seeds: Sequence[int], *, is_quick: bool) -> Non
         pack_model(f"{folder}/m", architecture="torchvision/mobilenet_v2", weights=weights, labels=labels)
         classifier = load_model(f"{folder}/m", str(report.device))
     cases = _jaguar_cases(classifier)
+    boxed = box_pictures(classifier, cases)
+    boxed_right: list[int] = []
     right: dict[tuple[bool, str], list[int]] = {}
     drawn: dict[bool, list[list[Outcome]]] = {True: [], False: []}
     for seed in seeds:
@@ -171,6 +213,8 @@ def _photographs(report: Report, seeds: Sequence[int], *, is_quick: bool) -> Non
             for number, place in enumerate(some[0]):
                 count = sum(_given(row[number], classifier) == "jaguar" for row in some)
                 right.setdefault((use_boxes, place.strategy), []).append(count)
+        some = outcomes_of(classifier, boxed, joint_maps(classifier, boxed, seed), use_boxes=False)
+        boxed_right.append(sum(_given(row[-1], classifier) == "jaguar" for row in some))
         report.progress(f"jaguar: {len(cases)} frames, seed {seed}")
     for use_boxes, outcomes in drawn.items():
         name = "jaguar" if use_boxes is False else "jaguar, boxes"
@@ -180,6 +224,8 @@ def _photographs(report: Report, seeds: Sequence[int], *, is_quick: bool) -> Non
     report.summary |= dict(zip(keys, (before, *means), strict=True))
     report.summary["jaguar_right_after_least"] = min(right[False, FUSED])
     report.summary["jaguar_right_after_boxes"] = fmean(right[True, FUSED])
+    report.summary["jaguar_right_before_box_pictures"] = sum(case.kind == "right" for case in boxed)
+    report.summary["jaguar_right_after_box_pictures"] = fmean(boxed_right)
     report.notes["jaguar"] = (
         f"torchvision mobilenet_v2, {len(cases)} frames, no boxes given; means of {len(seeds)} run(s) whose masks differ "
         f"in their noise; after, run by run: {', '.join(map(str, right[False, FUSED]))}"
@@ -217,7 +263,7 @@ def _photograph(classifier: Classifier, path: Path, true_id: str, box: Box | Non
     with Image.open(path) as opened:
         picture = opened.convert("RGB")
     name = _name(classifier, picture)
-    return Case(picture, true_id, name, box, "right" if name == true_id else "other")
+    return Case(picture, true_id, name, box, _kind(name, true_id, None))
 
 
 def _vit(report: Report, args: argparse.Namespace) -> None:
@@ -260,6 +306,10 @@ def _tally(
 
 def _given(outcome: Outcome, classifier: Classifier) -> str | None:
     return None if outcome.index is None else classifier.names[outcome.index]
+
+
+def _kind(name: str, true_id: str, lure: str | None) -> str:
+    return "right" if name == true_id else "shortcut" if name == lure else "other"
 
 
 def _name(classifier: Classifier, picture: Image.Image) -> str:

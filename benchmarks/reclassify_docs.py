@@ -27,6 +27,7 @@ _TITLES = {
     "scenes, no boxes": "Scenes, no boxes: shortcut errors",
     "scenes, other errors": "Scenes, boxes known: errors that are no shortcut",
     "scenes, no boxes, other errors": "Scenes, no boxes: errors that are no shortcut",
+    "scenes, boxes as pictures, other errors": "Scenes, each box a picture of its own: all errors are such that are no shortcut",
     "jaguar": "Jaguar photographs, no boxes",
     "jaguar, boxes": "Jaguar photographs, a detector's boxes",
     "imagenet animals": "ImageNet animals, no boxes",

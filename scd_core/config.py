@@ -215,7 +215,7 @@ class ReclassifyConfig(Settings):
             "center_crop",
         ),
         description="strategies run on every masked prediction; early_inside and box_crop apply only where the animal's "
-        "box is known, early_removed and away_crop only where it is not",
+        "box is known, early_removed and away_crop only where it is not, and none of the four where the picture is the box",
     )
     crop_mass: Fraction = Field(0.5, description="share of the mask's mass that the crop must hold")
     crop_margin: float = Field(0.15, ge=0, description="margin added around the mask's box, as a share of its side")

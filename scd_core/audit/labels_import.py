@@ -93,7 +93,7 @@ def check_labels(labels: pa.Table, files: Collection[str], individuals: Collecti
     strange = [file for file in named if file not in exact and not _ends_one(file, endings)]
     if len(strange) == len(named):
         raise InputError(
-            f"labels: none of {len(named)} files is among the {len(exact)} images of SOURCE (the first is {named[0]}); "
+            f"labels: none of {len(named)} files is among the images of SOURCE (the first is {named[0]}); "
             "give `file` relative to SOURCE, or as a full URI"
         )
     known = {*individuals, UNKNOWN}

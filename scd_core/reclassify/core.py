@@ -51,6 +51,7 @@ def reclassify(
     batch_size: int = 32,
     *,
     boxes: Sequence[Box | None] | None = None,
+    is_box: Sequence[bool] | None = None,
     sizes: Sequence[tuple[int, int]] | None = None,
     backgrounds: Sequence[Image.Image | None] | None = None,
 ) -> list[list[Outcome]]:
@@ -64,6 +65,8 @@ def reclassify(
         batch_size: images per forward pass.
         boxes: N boxes of the animal inside the picture (x_min, y_min, width, height as shares), None where it is not
             known or where the picture is the box.
+        is_box: N times whether the picture is the animal's box; then nothing in it is taken for background, and only the
+            closer look may change its name.
         sizes: N widths and heights at which the pictures were taken (pixels), where they were decoded smaller.
         backgrounds: N empty views of the same camera in the same light, None where there is none.
 
@@ -72,12 +75,13 @@ def reclassify(
 
     Raises:
         InputError: the config names a strategy that does not exist.
-        ValueError: masks, boxes, sizes or backgrounds are not as many as pictures, or a mask is not two-dimensional.
+        ValueError: masks, boxes, is_box, sizes or backgrounds are not as many as pictures, or a mask is not two-dimensional.
     """
     config = config or ReclassifyConfig()
     if unknown := [name for name in config.strategies if name not in STRATEGIES]:
         raise InputError(f"config reclassify.strategies: no strategy {unknown[0]!r}; there are {', '.join(STRATEGIES)}")
-    for name, given in {"masks": masks, "boxes": boxes, "sizes": sizes, "backgrounds": backgrounds}.items():
+    lists = {"masks": masks, "boxes": boxes, "is_box": is_box, "sizes": sizes, "backgrounds": backgrounds}
+    for name, given in lists.items():
         if given is not None and len(given) != len(pictures):
             raise ValueError(f"expected as many {name} as pictures, got {len(given)} and {len(pictures)}")
     for place, mask in enumerate(masks):
@@ -95,6 +99,7 @@ def reclassify(
                 size=pictures[i].size if sizes is None else sizes[i],
                 box=None if boxes is None else boxes[i],
                 background=None if backgrounds is None else backgrounds[i],
+                is_box=is_box is not None and is_box[i],
             )
             for i in some
         ]

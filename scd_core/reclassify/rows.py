@@ -70,6 +70,7 @@ def reclassify_predictions(
             config.reclassify,
             config.classify.batch_size,
             boxes=[located_box(row) for row, _ in pending],
+            is_box=[classified_box(row) is not None for row, _ in pending],
             sizes=[_taken_size(row, media[row["media_id"]]) for row, _ in pending],
         )
         for (row, _), some in zip(pending, outcomes, strict=True):

@@ -52,6 +52,8 @@ class Sight:
     """Where the animal is in the picture; None where nobody told, or where the picture is the box."""
     background: Image.Image | None = None
     """The same view without the animal."""
+    is_box: bool = False
+    """The picture is the animal's box, so evidence anywhere in it counts as evidence on the animal."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ Strategy = Callable[[Classifier, Sight, ReclassifyConfig], View | NotApplicable]
 
 _NO_BOX = NotApplicable("no animal box is known inside this picture")
 _HAS_BOX = NotApplicable("the animal's box is known, so nothing need stand in for it")
+_IS_BOX = NotApplicable("the picture is the animal's box, so none of it is taken for background")
 
 
 def early_blur(classifier: Classifier, sight: Sight, config: ReclassifyConfig) -> View | NotApplicable:
@@ -104,7 +107,7 @@ def early_inside(classifier: Classifier, sight: Sight, config: ReclassifyConfig)
     animal? Where all evidence lies on the animal it is the picture itself.
     """
     if sight.box is None:
-        return _NO_BOX
+        return _IS_BOX if sight.is_box else _NO_BOX
     keep = torch.maximum(inside_box(sight.box, ANIMAL_MARGIN, sight.tensor.shape[-2:]), 1 - _evidence(sight))
     return View(_replaced(sight.tensor, keep, "blur"))
 
@@ -115,8 +118,8 @@ def early_removed(classifier: Classifier, sight: Sight, config: ReclassifyConfig
     On a picture that was named for the animal's own marks nothing is left that tells; on one that was named for a
     shortcut the animal is.
     """
-    if sight.box is not None:
-        return _HAS_BOX
+    if sight.box is not None or sight.is_box:
+        return _IS_BOX if sight.is_box else _HAS_BOX
     return View(_replaced(sight.tensor, 1 - _evidence(sight), "blur"))
 
 
@@ -141,15 +144,15 @@ def wide_crop(classifier: Classifier, sight: Sight, config: ReclassifyConfig) ->
 
 def away_crop(classifier: Classifier, sight: Sight, config: ReclassifyConfig) -> View | NotApplicable:
     """A crop that leaves the mask's evidence out, as near to the middle as that allows."""
-    if sight.box is not None:
-        return _HAS_BOX
+    if sight.box is not None or sight.is_box:
+        return _IS_BOX if sight.is_box else _HAS_BOX
     return _cropped(classifier, sight.picture, away_box(sight.mask, AWAY_SIDE, AWAY_MASS))
 
 
 def box_crop(classifier: Classifier, sight: Sight, config: ReclassifyConfig) -> View | NotApplicable:
     """The part of the picture that holds the animal's box, from the full picture, filling the input."""
     if sight.box is None:
-        return _NO_BOX
+        return _IS_BOX if sight.is_box else _NO_BOX
     return _cropped(classifier, sight.picture, _filling(sight.box, sight.size, classifier.spec.input.size, config))
 
 

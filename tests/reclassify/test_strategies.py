@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.reclassify import Case, joint_maps, outcomes_of, scene_cases
+from benchmarks.reclassify import Case, box_pictures, joint_maps, outcomes_of, scene_cases
 from scd_core.config import ReclassifyConfig
 from scd_core.errors import InputError
 from scd_core.identify import Classifier, load_model
@@ -137,3 +139,23 @@ def test_half_of_the_shortcut_errors_are_recovered_and_right_names_stay(
     assert sum(errors) >= len(errors) / 2, errors
     # One in 30 is the least that a sample so small can show; the benchmark holds the share to 1 %.
     assert sum(not ok for ok in kept) <= 1
+
+
+def test_nothing_in_an_animals_box_is_taken_for_background(shortcut: Classifier) -> None:
+    mask = patch(slice(5, 9), slice(5, 9))
+    seen = replace(sight(shortcut, mask, None), is_box=True)
+    for name in ("early_inside", "early_removed", "away_crop", "box_crop"):
+        view = STRATEGIES[name](shortcut, seen, ReclassifyConfig())
+        assert isinstance(view, NotApplicable), name
+        assert "is the animal's box" in view.reason
+
+
+def test_boxes_that_are_pictures_of_their_own_keep_right_names(shortcut: Classifier) -> None:
+    boxed = [case for case in box_pictures(shortcut, scene_cases(shortcut, 24, 6103)) if case.kind == "right"]
+    maps = joint_maps(shortcut, boxed, 6103)
+    assert len(boxed) >= 40
+    kept = outcomes_of(shortcut, boxed, maps, use_boxes=False)
+    taken_for_frames = outcomes_of(shortcut, [replace(case, is_box=False) for case in boxed], maps, use_boxes=False)
+    broken, before = (sum(row[-1].is_flip for row in rows) for rows in (kept, taken_for_frames))
+    assert broken == 0
+    assert before > 0, "what is asked of whole frames would break right names here"
