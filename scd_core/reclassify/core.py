@@ -16,7 +16,7 @@ from scd_core.errors import InputError
 from scd_core.identify.classifier import Classifier
 from scd_core.masks.feature_layer import FeatureLayer
 from scd_core.reclassify.crops import Box
-from scd_core.reclassify.decision import decide
+from scd_core.reclassify.decision import CLOSER, MOST, decide
 from scd_core.reclassify.late import late_logits, pooled_layer
 from scd_core.reclassify.strategies import CONTROLS, STRATEGIES, NotApplicable, Sight, View
 
@@ -107,9 +107,9 @@ def reclassify(
         views = [view for row in shown for view in row if isinstance(view, View)]
         original = classifier.probabilities(classifier.logits(torch.stack([sight.tensor for sight in sights])))
         seen = iter(_probabilities(classifier, views))
-        for row, before in zip(shown, original, strict=True):
+        for sight, row, before in zip(sights, shown, original, strict=True):
             heard = [(view, next(seen) if isinstance(view, View) else None) for view in row]
-            results.append(_outcomes(before, heard, config))
+            results.append(_outcomes(before, heard, config, is_located=sight.box is not None))
     return results
 
 
@@ -130,7 +130,11 @@ def _probabilities(classifier: Classifier, views: Sequence[View]) -> list[Tensor
 
 
 def _outcomes(
-    original: Tensor, shown: Sequence[tuple[View | NotApplicable, Tensor | None]], config: ReclassifyConfig
+    original: Tensor,
+    shown: Sequence[tuple[View | NotApplicable, Tensor | None]],
+    config: ReclassifyConfig,
+    *,
+    is_located: bool,
 ) -> list[Outcome]:
     """(K,) probabilities of the unmasked picture, and of each strategy's view -> outcomes."""
     before = int(original.argmax())
@@ -144,7 +148,9 @@ def _outcomes(
         index = int(row.argmax())
         crop = view.crop if isinstance(view, View) else None
         outcomes.append(Outcome(strategy, index, float(row[index]), index != before, crop, ""))
-        if strategy not in CONTROLS:
+        # Beside a known box a large crop is still a witness: it leaves out what lies outside the animal.
+        is_closer = strategy != CLOSER or is_located or crop is None or crop[2] * crop[3] <= MOST
+        if strategy not in CONTROLS and is_closer:
             heard[strategy] = row
     decision = decide(original, heard, config)
     is_flip = decision.index != before

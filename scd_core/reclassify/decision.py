@@ -10,14 +10,17 @@ from torch import Tensor
 
 from scd_core.config import ReclassifyConfig
 
-__all__ = ["AWAY", "COUNTERFACTUAL", "CROPS", "REMOVED", "WIDER", "Decision", "decide"]
+__all__ = ["AWAY", "CLOSER", "COUNTERFACTUAL", "CROPS", "MOST", "REMOVED", "WIDER", "Decision", "decide"]
 
 COUNTERFACTUAL = "early_inside"
 """The view that takes away evidence which is no part of the animal."""
 
-BOX = "box_crop"
-CROPS = ("mask_crop", BOX)
+CLOSER, BOX = "mask_crop", "box_crop"
+CROPS = (CLOSER, BOX)
 """Views that show the animal larger; the closer look takes the first that there is."""
+
+MOST = 0.75
+"""Largest share of the picture that a crop without a box may hold to be a closer look; a larger one only cuts an edge off."""
 
 REMOVED, AWAY = "early_removed", "away_crop"
 """What stands in for the counterfactual and the crops where no box is known: all evidence taken away, and a crop beside it."""
@@ -63,14 +66,17 @@ def decide(original: Tensor, views: Mapping[str, Tensor], config: ReclassifyConf
     *Does a closer look tell another name?* Asked where the picture is not sure of its name and the first question changed
     nothing. The picture and the mask's crop speak together, the crop with three times the weight; another name must lead
     by `min_gain`, and the wider crop, and the box's where there is one, must put it before the old one too. A crop shows
-    more detail, but at a size that the network knows less, and a sure crop may be sure of a fragment.
+    more detail, but at a size that the network knows less, and a sure crop may be sure of a fragment. A crop that holds
+    most of the picture shows nothing closer and is not heard (:data:`MOST`).
+
+    Where the picture is the animal's box only the second question is asked: nothing in it is known to be background.
 
     Views that keep only the evidence of the old name (early masking, late masking) are for the record: they say how far
     that evidence goes, and can hardly name another.
 
     Args:
         original: (K,) calibrated probabilities of the unmasked picture.
-        views: strategy -> (K,) calibrated probabilities; controls left out.
+        views: strategy -> (K,) calibrated probabilities; controls, and crops that show nothing closer, left out.
         config: `max_sure`, `min_gain`, `min_agreement`.
     """
     before = int(original.argmax())

@@ -159,3 +159,16 @@ def test_boxes_that_are_pictures_of_their_own_keep_right_names(shortcut: Classif
     broken, before = (sum(row[-1].is_flip for row in rows) for rows in (kept, taken_for_frames))
     assert broken == 0
     assert before > 0, "what is asked of whole frames would break right names here"
+
+
+@pytest.mark.parametrize(("size", "is_heard"), [((230, 170), False), ((240, 190), True)])
+def test_a_crop_of_most_of_the_picture_is_no_closer_look(
+    shortcut: Classifier, size: tuple[int, int], is_heard: bool
+) -> None:
+    # The smallest crop that shows more than the picture is 200 x 150 pixels: .77 of the first, .66 of the second.
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8))
+    config = ReclassifyConfig(max_sure=1.0)
+    (outcomes,) = reclassify(shortcut, [picture], [patch(slice(5, 9), slice(5, 9))], config, is_box=[True])
+    rows = {outcome.strategy: outcome for outcome in outcomes}
+    assert rows["mask_crop"].index is not None, "it is in the table all the same"
+    assert ("no closer view" in rows["fused"].reason) != is_heard
