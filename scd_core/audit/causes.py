@@ -52,11 +52,11 @@ RULES = (
         "3 events, a fifth of that labeller's), while those of the other labellers are not (at most a quarter of that share, at "
         "least 3 events), and that is no chance (the labeller's share of the individual's events, to the power of the events "
         "confused, is at most 0.01); or the model is sure of its name (`label_suspect_probability`), stays with it "
-        "under the mask, all frames of the event agree, the evidence lies on the animal, the labelled individual is given less "
-        "than 0.02, and no three events of this individual are given this name.",
+        "under the mask, all frames of the event agree, the evidence lies on the animal (or the picture is its box), the "
+        "labelled individual is given less than 0.02, and no three events of this individual are given this name.",
         "is_one_labellers_pair OR (probability >= {label_suspect_probability} AND is_masked AND final_id = predicted_id "
         "AND coalesce(event_predicted_id, predicted_id) = predicted_id AND true_probability < 0.02 "
-        "AND coalesce(background_reliance, 1) < {min_background_reliance} "
+        "AND (detection_id IS NOT NULL OR coalesce(background_reliance, 1) < {min_background_reliance}) "
         "AND coalesce(overlay_reliance, 0) < {min_overlay_reliance} AND NOT is_repeated_pair)",
         "CASE WHEN is_one_labellers_pair THEN 'only the pictures labelled by ' || labelled_by || ' are confused so' "
         "ELSE printf('the evidence lies on the animal, all frames agree, and the label is given %.3f', true_probability) END",

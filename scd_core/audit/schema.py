@@ -105,8 +105,12 @@ FIELDS: dict[str, Field] = {
     "sdr_probability": Field(pa.float32(), "probability of the name with the destroying region removed, 0-1"),
     "area": Field(pa.float32(), "mean of the joint map, 0-1"),
     "border_mass": Field(pa.float32(), "share of the joint map within 1/8 of the border, 0-1"),
-    "mass_in_box": Field(pa.float32(), "share of the joint map inside the animal's box, 0-1; null without a box"),
-    "background_reliance": Field(pa.float32(), "share of the joint map outside the animal, 0-1; null without a box"),
+    "mass_in_box": Field(
+        pa.float32(), "share of the joint map inside the animal's box, 0-1; null where no box is known in the picture"
+    ),
+    "background_reliance": Field(
+        pa.float32(), "share of the joint map outside the animal, 0-1; null where no box is known in the picture"
+    ),
     "background_log_odds_drop": Field(pa.float32(), "fall of the name's log-odds when the outside is replaced"),
     "overlay_reliance": Field(pa.float32(), "share of the joint map on burned-in strips, 0-1"),
     "overlay_log_odds_drop": Field(pa.float32(), "fall of the name's log-odds when the strips are replaced"),
