@@ -31,7 +31,7 @@ WIDER = "wide_crop"
 _PICTURE = 0.25
 """Weight of the whole picture beside its closer view."""
 
-_TIMES = 2.0
+_TIMES = 4.0
 """How many times as probable as the old name each of two witnesses must hold another."""
 
 _LEAST = 1e-9
@@ -55,7 +55,7 @@ def decide(original: Tensor, views: Mapping[str, Tensor], config: ReclassifyConf
 
     *Does the name rest on the animal?* Evidence beside the animal is no evidence of who it is, however sure the network
     is. So one witness is the picture without that evidence, and the other looks at the animal alone. Another name needs
-    both: it is theirs together, and each holds it at least twice as probable as the old one.
+    both: it is theirs together, and each holds it at least four times as probable as the old one.
 
     - Where the animal's box is known, the first witness is the picture without the evidence outside the box, the second
       the crops. Nothing is asked of the name's probability, for the sureness of the old one came from what was taken away.
