@@ -118,8 +118,10 @@ def early_removed(classifier: Classifier, sight: Sight, config: ReclassifyConfig
     On a picture that was named for the animal's own marks nothing is left that tells; on one that was named for a
     shortcut the animal is.
     """
-    if sight.box is not None or sight.is_box:
-        return _IS_BOX if sight.is_box else _HAS_BOX
+    if sight.is_box:
+        return _IS_BOX
+    if sight.box is not None:
+        return _HAS_BOX
     return View(_replaced(sight.tensor, 1 - _evidence(sight), "blur"))
 
 
@@ -144,8 +146,10 @@ def wide_crop(classifier: Classifier, sight: Sight, config: ReclassifyConfig) ->
 
 def away_crop(classifier: Classifier, sight: Sight, config: ReclassifyConfig) -> View | NotApplicable:
     """A crop that leaves the mask's evidence out, as near to the middle as that allows."""
-    if sight.box is not None or sight.is_box:
-        return _IS_BOX if sight.is_box else _HAS_BOX
+    if sight.is_box:
+        return _IS_BOX
+    if sight.box is not None:
+        return _HAS_BOX
     return _cropped(classifier, sight.picture, away_box(sight.mask, AWAY_SIDE, AWAY_MASS))
 
 
