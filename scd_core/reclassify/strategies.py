@@ -82,6 +82,18 @@ _HAS_BOX = NotApplicable("the animal's box is known, so nothing need stand in fo
 _IS_BOX = NotApplicable("the picture is the animal's box, so none of it is taken for background")
 
 
+def _no_box_inside(sight: Sight) -> NotApplicable:
+    """Why a strategy that needs the animal's box inside the picture has none."""
+    return _IS_BOX if sight.is_box else _NO_BOX
+
+
+def _needs_no_stand_in(sight: Sight) -> NotApplicable | None:
+    """Why a strategy that stands in for an unknown box does not apply; None where it does."""
+    if sight.is_box:
+        return _IS_BOX
+    return None if sight.box is None else _HAS_BOX
+
+
 def early_blur(classifier: Classifier, sight: Sight, config: ReclassifyConfig) -> View | NotApplicable:
     """The picture with everything but the mask's evidence blurred away, before the network (early masking)."""
     return View(_replaced(sight.tensor, _evidence(sight), "blur"))
@@ -107,7 +119,7 @@ def early_inside(classifier: Classifier, sight: Sight, config: ReclassifyConfig)
     animal? Where all evidence lies on the animal it is the picture itself.
     """
     if sight.box is None:
-        return _IS_BOX if sight.is_box else _NO_BOX
+        return _no_box_inside(sight)
     keep = torch.maximum(inside_box(sight.box, ANIMAL_MARGIN, sight.tensor.shape[-2:]), 1 - _evidence(sight))
     return View(_replaced(sight.tensor, keep, "blur"))
 
@@ -118,10 +130,8 @@ def early_removed(classifier: Classifier, sight: Sight, config: ReclassifyConfig
     On a picture that was named for the animal's own marks nothing is left that tells; on one that was named for a
     shortcut the animal is.
     """
-    if sight.is_box:
-        return _IS_BOX
-    if sight.box is not None:
-        return _HAS_BOX
+    if reason := _needs_no_stand_in(sight):
+        return reason
     return View(_replaced(sight.tensor, 1 - _evidence(sight), "blur"))
 
 
@@ -146,17 +156,15 @@ def wide_crop(classifier: Classifier, sight: Sight, config: ReclassifyConfig) ->
 
 def away_crop(classifier: Classifier, sight: Sight, config: ReclassifyConfig) -> View | NotApplicable:
     """A crop that leaves the mask's evidence out, as near to the middle as that allows."""
-    if sight.is_box:
-        return _IS_BOX
-    if sight.box is not None:
-        return _HAS_BOX
+    if reason := _needs_no_stand_in(sight):
+        return reason
     return _cropped(classifier, sight.picture, away_box(sight.mask, AWAY_SIDE, AWAY_MASS))
 
 
 def box_crop(classifier: Classifier, sight: Sight, config: ReclassifyConfig) -> View | NotApplicable:
     """The part of the picture that holds the animal's box, from the full picture, filling the input."""
     if sight.box is None:
-        return _IS_BOX if sight.is_box else _NO_BOX
+        return _no_box_inside(sight)
     return _cropped(classifier, sight.picture, _filling(sight.box, sight.size, classifier.spec.input.size, config))
 
 
