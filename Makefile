@@ -49,7 +49,7 @@ demo: setup
 
 docs: setup
 	$(BIN)/python -m scd_core.config_doc
-	$(BIN)/python -m scd_core.audit.tables_doc > docs/tables.md
+	$(BIN)/python -m scd_core.tables.doc > docs/tables.md
 
 clean:
 	rm -rf $(VENV) demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -23,7 +23,7 @@ from safetensors.torch import save_file
 from torchvision import transforms
 
 from benchmarks.common import DATA, Report, options, resolve_device
-from benchmarks.mask_data import load_mobilenet
+from benchmarks.masks.data import load_mobilenet
 from benchmarks.memory import peak_mib
 from scd_core.config import AuditConfig
 from scd_core.identify import Classifier, load_model, pack_model

@@ -7,7 +7,7 @@ from typing import Any
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
-from scd_core.audit.report_state import mark_report, report_state
+from scd_core.audit.report.state import mark_report, report_state
 from scd_core.config import AuditConfig, load_config
 from tasks.report import derive_errors, draw_report
 

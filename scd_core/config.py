@@ -325,7 +325,7 @@ def load_config(url: str | None) -> AuditConfig:
     """
     if url is None:
         return AuditConfig()
-    from scd_core.files import read_user_file
+    from scd_core.inputs.text import read_user_file
 
     try:
         content = yaml.safe_load(read_user_file(url, "config"))

@@ -14,7 +14,7 @@ from scd_core.config import MediaConfig
 from scd_core.errors import TrapauditError
 from scd_core.media.listing import list_objects, media_entries
 from scd_core.media.manifest import is_manifest
-from scd_core.media.storage import clean_url, open_source
+from scd_core.storage.storage import clean_url, open_source
 
 __all__ = ["Check", "check_device", "check_disk", "check_model", "check_out", "check_software", "check_source"]
 

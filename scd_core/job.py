@@ -11,18 +11,18 @@ from typing import Any
 
 import pyarrow as pa
 
-from scd_core.audit.claims import claim_batches
-from scd_core.audit.labels import read_labels
-from scd_core.audit.labels_import import check_labels
-from scd_core.audit.store import AuditStore
+from scd_core.audit.labels.importing import check_labels
 from scd_core.config import AuditConfig, load_config
 from scd_core.errors import InputError
-from scd_core.identify.detections import Detection, Detections
-from scd_core.identify.detections_read import read_detections
 from scd_core.identify.package import PackageSpec, read_package
-from scd_core.media import Batch, ObjectRef, batch_levels, clean_url, list_source, open_source, split_complete
-from scd_core.media.storage import has_password
-from scd_core.triage.flags import read_flags
+from scd_core.inputs.detections import Detection, Detections
+from scd_core.inputs.flags import read_flags
+from scd_core.inputs.labels import read_labels
+from scd_core.inputs.megadetector import read_detections
+from scd_core.media import Batch, ObjectRef, batch_levels, list_source, split_complete
+from scd_core.storage.storage import clean_url, has_password, open_source
+from scd_core.tables.plans import claim_batches
+from scd_core.tables.store import AuditStore
 
 __all__ = ["Job", "Shard", "boxes_of", "count_new", "list_job", "plan_job", "prepare_job"]
 

@@ -6,10 +6,10 @@ import pyarrow as pa
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from scd_core.audit.schema import table_from_rows
 from scd_core.identify.classifier import shared_model
 from scd_core.identify.classify import Boxes, classify_media
 from scd_core.job import Shard
+from scd_core.tables.schema import table_from_rows
 from tasks.gpu import device_here, gpu_slot
 from tasks.shards import kept, shard_key
 

@@ -9,9 +9,9 @@ import pyarrow as pa
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from scd_core.audit.commit import commit_batch
 from scd_core.job import Shard
 from scd_core.media import Batch
+from scd_core.tables.commit import commit_batch
 
 __all__ = ["commit_tables"]
 

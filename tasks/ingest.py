@@ -9,7 +9,6 @@ import pyarrow as pa
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from scd_core.audit.schema import table_from_rows
 from scd_core.config import MediaConfig
 from scd_core.job import Shard
 from scd_core.media import (
@@ -21,6 +20,7 @@ from scd_core.media import (
     mark_clocks,
     mark_duplicates,
 )
+from scd_core.tables.schema import table_from_rows
 from tasks.shards import kept, shard_key
 
 __all__ = ["describe_shard", "finish_media"]

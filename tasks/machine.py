@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from scd_core import __version__
-from scd_core.audit.store import AuditStore
 from scd_core.errors import TrapauditError, first_line
 from scd_core.identify.classifier import resolve_device
 from scd_core.identify.package import read_package
-from scd_core.media import open_source
+from scd_core.storage.storage import open_source
+from scd_core.tables.store import AuditStore
 from tasks.gpu import device_here
 
 __all__ = ["Needs", "is_seen", "look_around"]

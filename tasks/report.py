@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from scd_core.audit.refresh import refresh_report_tables
 from scd_core.audit.report import write_report
+from scd_core.audit.report.refresh import refresh_report_tables
 from scd_core.config import AuditConfig
 
 __all__ = ["derive_errors", "draw_report"]

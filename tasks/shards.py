@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 
-from scd_core.audit.store import AuditStore
 from scd_core.job import Shard
+from scd_core.tables.store import AuditStore
 
 __all__ = ["cut", "kept", "shard_key"]
 

@@ -42,7 +42,7 @@ def test_the_check_sees_an_import_inside_a_function(tmp_path: Path) -> None:
 def test_help_imports_neither_torch_nor_prefect() -> None:
     code = (
         "import sys; sys.argv = ['trapaudit', '--help']\n"
-        "from flows.cli import main\n"
+        "from deployments.cli.main import main\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
         "print([name for name in ('torch', 'prefect', 'pandas', 'duckdb') if name in sys.modules])"
     )

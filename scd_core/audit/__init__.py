@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from scd_core.audit.query import connect, read_table
+from scd_core.audit.query.connection import connect, read_table
 
 __all__ = ["connect", "read_table"]

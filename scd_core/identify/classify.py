@@ -13,9 +13,9 @@ from PIL import Image
 from scd_core.config import AuditConfig
 from scd_core.errors import RunError
 from scd_core.identify.classifier import Classifier
-from scd_core.identify.detections import ANIMAL, Box, Detection
-from scd_core.identify.hidden import WHOLE, blank, hidden_boxes, hidden_columns, hidden_share
 from scd_core.identify.preprocess import decode_size
+from scd_core.identify.redaction import WHOLE, blank, hidden_boxes, hidden_columns, hidden_share
+from scd_core.inputs.detections import ANIMAL, Box, Detection
 from scd_core.media import MediaError
 from scd_core.media.fetch import iter_prepared
 

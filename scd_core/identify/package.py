@@ -14,7 +14,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from scd_core.errors import InputError
-from scd_core.media.storage import open_source
+from scd_core.storage.storage import open_source
 
 __all__ = [
     "InputSpec",

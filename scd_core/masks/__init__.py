@@ -10,16 +10,16 @@ from scd_core.masks.engine import fit_masks
 from scd_core.masks.result import Masks
 
 if TYPE_CHECKING:
-    from scd_core.masks.cluster_filter import cf_cam
-    from scd_core.masks.fill_in import fido
-    from scd_core.masks.gradient_maps import grad_cam, norm_grad
+    from scd_core.masks.comparators.cf_cam import cf_cam
+    from scd_core.masks.comparators.fido import fido
+    from scd_core.masks.comparators.gradient_maps import grad_cam, norm_grad
 
 __all__ = ["Masks", "SCDConfig", "cf_cam", "fido", "fit_masks", "grad_cam", "norm_grad"]
 
 # Comparators are loaded when they are asked for: an audit needs none of them, nor scikit-learn, which one imports.
 _COMPARATORS = {
-    "cf_cam": "cluster_filter",
-    "fido": "fill_in",
+    "cf_cam": "cf_cam",
+    "fido": "fido",
     "grad_cam": "gradient_maps",
     "norm_grad": "gradient_maps",
 }
@@ -28,4 +28,4 @@ _COMPARATORS = {
 def __getattr__(name: str) -> Any:
     if name not in _COMPARATORS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_COMPARATORS[name]}"), name)
+    return getattr(importlib.import_module(f"{__name__}.comparators.{_COMPARATORS[name]}"), name)

@@ -10,8 +10,8 @@ import torch
 
 from scd_core.config import SCDConfig
 from scd_core.masks.adamw import RowAdamW
+from scd_core.masks.checks import bad_images, check_request
 from scd_core.masks.concrete import keep_probability, original_concrete, simplified_concrete
-from scd_core.masks.door import bad_images, check_request
 from scd_core.masks.forward import Forward
 from scd_core.masks.grid import Grid, cells_for
 from scd_core.masks.infill import make_infill

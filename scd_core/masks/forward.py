@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from scd_core.config import SCDConfig
-from scd_core.masks.door import check_logits
+from scd_core.masks.checks import check_logits
 from scd_core.masks.log_odds import target_score
 from scd_core.masks.preserve import Model
 

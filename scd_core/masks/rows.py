@@ -15,10 +15,10 @@ from PIL import Image
 
 from scd_core.config import AuditConfig
 from scd_core.identify.classifier import Classifier
+from scd_core.identify.pictures import iter_pictures, located_box
 from scd_core.masks.engine import fit_masks
 from scd_core.masks.reliance import COMPARED_SIZE, find_strips, log_odds_drop, strip_mask
 from scd_core.media import MediaError
-from scd_core.pictures import iter_pictures, located_box
 from scd_core.reclassify.crops import ANIMAL_MARGIN, inside_box
 
 __all__ = ["decode_mask", "encode_mask", "mask_predictions", "mask_seed"]
@@ -42,7 +42,7 @@ def mask_predictions(
         classifier: the model package in use.
         source: SOURCE of the media.
         config: settings; `triage.seed` seeds each mask together with its target.
-        witnesses: rows of :func:`scd_core.masks.witnesses.strip_witnesses`, by which burned-in strips are found; of a
+        witnesses: rows of :func:`scd_core.masks.overlay_frames.strip_witnesses`, by which burned-in strips are found; of a
             deployment without one, nothing is said of strips.
 
     Returns:

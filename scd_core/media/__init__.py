@@ -8,8 +8,8 @@ from scd_core.media.groups import assign_events, mark_clocks, mark_duplicates
 from scd_core.media.listing import list_objects, list_source
 from scd_core.media.manifest import Manifest, find_manifest, read_manifest
 from scd_core.media.metadata import batch_levels
-from scd_core.media.storage import Storage, clean_url, open_source
 from scd_core.media.types import Batch, Listing, MediaError, ObjectRef
+from scd_core.storage.storage import Storage, clean_url, open_source
 
 __all__ = [
     "Batch",

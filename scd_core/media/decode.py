@@ -22,8 +22,8 @@ from PIL import (
 
 from scd_core.media.jpeg_scan import check_scan
 from scd_core.media.metadata import read_exif
-from scd_core.media.overlap import Budget
 from scd_core.media.types import MediaError
+from scd_core.storage.threads import Budget
 
 __all__ = ["decode_image", "load_image", "open_image", "sniff", "upright_size"]
 

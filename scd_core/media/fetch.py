@@ -10,10 +10,11 @@ from PIL import Image
 from scd_core.config import MediaConfig
 from scd_core.errors import RunError
 from scd_core.media.decode import decode_image
-from scd_core.media.overlap import COMPUTING, Budget, ordered_map
-from scd_core.media.retry import ATTEMPTS, BadBodyError, error_code, scrub
-from scd_core.media.storage import Storage, open_source
-from scd_core.media.types import MediaError, ObjectChangedError
+from scd_core.media.types import MediaError
+from scd_core.storage.entry import ObjectChangedError
+from scd_core.storage.retry import ATTEMPTS, BadBodyError, error_code, scrub
+from scd_core.storage.storage import Storage, open_source
+from scd_core.storage.threads import COMPUTING, Budget, ordered_map
 
 __all__ = ["fetch_bytes", "iter_images", "iter_prepared"]
 

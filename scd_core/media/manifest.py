@@ -13,9 +13,10 @@ from typing import Any
 
 from scd_core.errors import InputError
 from scd_core.media.metadata import PathFacts
-from scd_core.media.overlap import ordered_map
-from scd_core.media.storage import Storage, clean_url, open_source
-from scd_core.media.types import Entry, ObjectRef
+from scd_core.media.types import ObjectRef
+from scd_core.storage.entry import Entry
+from scd_core.storage.storage import Storage, clean_url, open_source
+from scd_core.storage.threads import ordered_map
 
 __all__ = ["Manifest", "ManifestFacts", "find_manifest", "is_manifest", "manifest_objects", "read_manifest"]
 

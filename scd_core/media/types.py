@@ -7,23 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-__all__ = ["Batch", "Entry", "Listing", "MediaError", "ObjectChangedError", "ObjectRef"]
-
-
-class ObjectChangedError(OSError):
-    """An object is no longer what was listed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """An object found by a listing of a storage."""
-
-    path: str
-    size: int
-    etag: str
-    """ETag or what stands in for it; empty for a name behind which there is nothing."""
-    version_id: str | None
-    modified: datetime
+__all__ = ["Batch", "Listing", "MediaError", "ObjectRef"]
 
 
 @dataclass(frozen=True, slots=True)

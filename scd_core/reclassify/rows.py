@@ -7,9 +7,9 @@ from typing import Any
 
 from scd_core.config import AuditConfig
 from scd_core.identify.classifier import Classifier
+from scd_core.identify.pictures import classified_box, iter_pictures, located_box
 from scd_core.masks.rows import decode_mask
 from scd_core.media import MediaError
-from scd_core.pictures import classified_box, iter_pictures, located_box
 from scd_core.reclassify.core import FUSED, Outcome, reclassify
 from scd_core.reclassify.crops import Box
 from scd_core.reclassify.strategies import AWAY_SIDE, mask_crop_box

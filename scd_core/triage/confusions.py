@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scd_core.audit.query import read_table
+from scd_core.audit.query.connection import read_table
 from scd_core.errors import InputError
 
 __all__ = ["known_confusions"]

@@ -6,9 +6,9 @@ import csv
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from scd_core.audit.labels_import import import_labels
-from scd_core.audit.schema import table_from_rows
-from scd_core.audit.store import AuditStore
+from scd_core.audit.labels.importing import import_labels
+from scd_core.tables.schema import table_from_rows
+from scd_core.tables.store import AuditStore
 
 START = datetime(2026, 3, 1, 12, 0)
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from scd_core.audit.errors import derive_errors
+from scd_core.audit.errors.derive import derive_errors
 from scd_core.config import AuditConfig
 from tests.audit.audit_builder import AuditBuilder, label, minutes
 
@@ -83,7 +83,7 @@ def test_conflict_within_one_import_is_suspected_not_scored(builder, tmp_path):
     out = builder.write()
     path = tmp_path / "both.csv"
     path.write_text("file,individual_id\na.jpg,Luna\na.jpg,Nyx\n")
-    from scd_core.audit.labels_import import import_labels
+    from scd_core.audit.labels.importing import import_labels
 
     assert len(import_labels(out, str(path)).conflicts) == 1
     row = errors(out)["a"]
@@ -101,7 +101,7 @@ def test_labels_of_frames_and_of_boxes(builder, tmp_path):
     label(out, tmp_path, {"one.jpg": "Luna", "two.jpg": "Luna"})
     path = tmp_path / "boxes.csv"
     path.write_text("file,individual_id,detection_id\nwhole.jpg,Nyx,0\ntwo.jpg,Tom,1\n")
-    from scd_core.audit.labels_import import import_labels
+    from scd_core.audit.labels.importing import import_labels
 
     import_labels(out, str(path))
     found = errors(out)
@@ -174,7 +174,7 @@ def test_a_weak_flank_and_one_labellers_slip(builder, tmp_path):
     out = builder.write()
     path = tmp_path / "l.csv"
     path.write_text("\n".join(lines) + "\n")
-    from scd_core.audit.labels_import import import_labels
+    from scd_core.audit.labels.importing import import_labels
 
     import_labels(out, str(path))
     found = errors(out)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from scd_core.audit import read_table
-from scd_core.audit.labels import read_labels
-from scd_core.audit.labels_import import check_labels, import_labels
+from scd_core.audit.labels.importing import check_labels, import_labels
 from scd_core.errors import InputError
+from scd_core.inputs.labels import read_labels
 from tests.audit.audit_builder import AuditBuilder, label, write_csv
 
 DATA = Path(__file__).resolve().parents[2] / ".." / "shared" / "data"

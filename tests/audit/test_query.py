@@ -11,12 +11,12 @@ import pytest
 
 from scd_core.audit import connect, read_table
 from scd_core.audit.export import export_audit
-from scd_core.audit.query import run_sql
-from scd_core.audit.refresh import refresh_report_tables
+from scd_core.audit.query.connection import run_sql
 from scd_core.audit.report import write_report
-from scd_core.audit.schema import TABLES
+from scd_core.audit.report.refresh import refresh_report_tables
 from scd_core.config import AuditConfig
 from scd_core.errors import InputError
+from scd_core.tables.schema import TABLES
 from tests.audit.audit_builder import AuditBuilder, label, minutes
 
 

@@ -11,9 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from scd_core.audit import connect, read_table
-from scd_core.audit.query_files import AuditFileSystem
-from scd_core.audit.refresh import refresh_report_tables
-from scd_core.audit.views import VIEWS
+from scd_core.audit.query.files import AuditFileSystem
+from scd_core.audit.query.views import VIEWS
+from scd_core.audit.report.refresh import refresh_report_tables
 from tests.audit.audit_builder import AuditBuilder, label
 
 
@@ -30,7 +30,7 @@ def build(out, n=40):
 
 
 def test_views_sql_and_frames_on_s3(bucket, tmp_path):
-    from flows.cli import app
+    from deployments.cli.main import app
 
     bucket = f"s3://{bucket}/audit"
     build(bucket, n=6)

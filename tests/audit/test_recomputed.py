@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks.audit_other_worlds import OTHER_KINDS, make_other_world
-from benchmarks.audit_worlds import load_world
-from scd_core.audit.errors import assumed_right, derive_errors
-from scd_core.audit.slices import find_slices
+from benchmarks.audit.other_worlds import OTHER_KINDS, make_other_world
+from benchmarks.audit.worlds import load_world
+from scd_core.audit.errors.derive import assumed_right, derive_errors
+from scd_core.audit.slices.derive import find_slices
 from scd_core.config import AuditConfig
 
 CONFIG = AuditConfig()
@@ -199,7 +199,7 @@ def test_count_effect_recomputed(world, frame):
     """Ghosts: individuals the model knows that are called unknown somewhere; lost: newcomers only ever given a known name."""
     import duckdb
 
-    from scd_core.audit.views import READY_VIEWS
+    from scd_core.audit.query.views import READY_VIEWS
 
     with duckdb.connect(config={"python_enable_replacements": False}) as connection:
         connection.register("errors", world[0])

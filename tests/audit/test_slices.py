@@ -5,9 +5,9 @@ import pyarrow as pa
 import pytest
 from scipy import stats
 
-from scd_core.audit.schema import table_schema
-from scd_core.audit.slices import find_slices
+from scd_core.audit.slices.derive import find_slices
 from scd_core.config import SliceConfig
+from scd_core.tables.schema import table_schema
 
 
 def errors_table(rows):

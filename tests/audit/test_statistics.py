@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from scd_core.audit.statistics import (
+from scd_core.audit.slices.statistics import (
     benjamini_hochberg,
     count_excess_p_value,
     effective_size,

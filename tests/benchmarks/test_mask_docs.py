@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import mask_docs, mask_memory
 from benchmarks.common import ROOT
-from benchmarks.mask_docs import BEGIN, END
+from benchmarks.masks import docs as mask_docs
+from benchmarks.masks import memory as mask_memory
+from benchmarks.masks.docs import BEGIN, END
 
 ABOUT = {
     "date": "2026-11-24T10:00:00Z", "commit": "abc", "torch": "2", "device": "cpu", "notes": {"time_ratio": "what it is"},
@@ -18,7 +19,7 @@ ABOUT = {
 
 
 def test_the_page_is_as_the_results_have_it() -> None:
-    assert mask_docs.main(["--check"]) == 0, "run python -m benchmarks.mask_docs"
+    assert mask_docs.main(["--check"]) == 0, "run python -m benchmarks.masks.docs"
 
 
 def test_pictures_are_there_and_small() -> None:

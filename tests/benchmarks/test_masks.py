@@ -10,12 +10,13 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks import mask_gradients, masks
 from benchmarks.common import DATA, Report, options, resolve_device
-from benchmarks.mask_data import Frames, animal_frames, jaguar_frames, load_mobilenet, scene_frames
-from benchmarks.mask_gradients import gradient_statistics
-from benchmarks.mask_methods import METHODS, QUICK, join_masks
-from benchmarks.mask_overhead import measure_overhead
+from benchmarks.masks import compare as masks
+from benchmarks.masks import gradients as mask_gradients
+from benchmarks.masks.data import Frames, animal_frames, jaguar_frames, load_mobilenet, scene_frames
+from benchmarks.masks.gradients import gradient_statistics
+from benchmarks.masks.methods import METHODS, QUICK, join_masks
+from benchmarks.masks.overhead import measure_overhead
 from scd_core.scenes import packaged_model
 
 HAS_MODEL = (packaged_model("clean") / "model.json").is_file()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from benchmarks import reclassify_docs
-from benchmarks.reclassify_docs import BEGIN, END
+from benchmarks.reclassify import docs as reclassify_docs
+from benchmarks.reclassify.docs import BEGIN, END
 
 ABOUT = {
     "date": "2026-11-24T10:00:00Z", "commit": "abc", "torch": "2", "device": "cpu", "notes": {"jaguar": "ten frames"},
@@ -15,7 +15,7 @@ ABOUT = {
 
 
 def test_the_page_is_as_the_results_have_it() -> None:
-    assert reclassify_docs.main(["--check"]) == 0, "run python -m benchmarks.reclassify_docs"
+    assert reclassify_docs.main(["--check"]) == 0, "run python -m benchmarks.reclassify.docs"
 
 
 def test_a_changed_result_changes_the_page(tmp_path: Path) -> None:

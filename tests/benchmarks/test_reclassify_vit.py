@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmarks.reclassify_vit import SIZE, Settings, build_vit, logits_of, place_pictures
+from benchmarks.reclassify.vit import SIZE, Settings, build_vit, logits_of, place_pictures
 from scd_core.scenes import make_world
 
 SETTINGS = replace(Settings(), width=32, depth=1, n_events=6, n_test_events=6)

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from benchmarks import scale, scale_docs, scale_run
-from benchmarks.scale_server import Counting
+from benchmarks.scale import docs as scale_docs
+from benchmarks.scale import machines as scale
+from benchmarks.scale import run as scale_run
+from benchmarks.scale.server import Counting
 
 FIGURES = {
     "core_seconds_per_image": 0.36, "core_seconds_per_mask": 3.6, "requests_per_1000_images": 2.0,
@@ -22,7 +24,7 @@ FIGURES = {
 
 
 def test_the_page_is_as_the_result_has_it() -> None:
-    assert scale_docs.main(["--check"]) == 0, "run python -m benchmarks.scale_docs"
+    assert scale_docs.main(["--check"]) == 0, "run python -m benchmarks.scale.docs"
     if not scale_docs.RESULT.is_file():
         assert scale_docs.NO_RESULT in scale_docs.PAGE.read_text()
         return
@@ -106,7 +108,7 @@ def test_the_server_counts_requests_and_messages() -> None:
 
 
 def test_reads_of_pictures_alone_are_slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from scd_core.media.storage import Storage, open_source
+    from scd_core.storage.storage import Storage, open_source
 
     monkeypatch.setattr(Storage, "read", Storage.read)
     monkeypatch.setenv(scale_run.LATENCY, "0.25")

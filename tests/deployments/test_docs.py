@@ -8,8 +8,8 @@ from pathlib import Path
 import typer
 from typer.testing import CliRunner
 
+from deployments.cli.operations import register_commands
 from deployments.relay.settings import RelaySettings
-from flows.cli_ops import register_commands
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs" / "deploying.md").read_text()

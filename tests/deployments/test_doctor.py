@@ -16,12 +16,12 @@ import typer
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from typer.testing import CliRunner
 
-from flows.cli_ops import register_commands
-from flows.doctor import check_server, diagnose
+from deployments.cli.operations import register_commands
+from deployments.doctor import check_server, diagnose
 from scd_core import __version__
 from scd_core.doctor import check_device, check_disk, check_model, check_out, check_software, check_source
-from scd_core.media.storage import Storage
 from scd_core.scenes import packaged_model
+from scd_core.storage.storage import Storage
 from tests.services.servers import S3Server, at, free_port, new_bucket
 
 
@@ -179,8 +179,8 @@ def test_the_command_says_what_is_wrong_and_how_to_mend_it(tmp_path: Path, card:
 
 
 def test_deploy_without_a_server_is_refused_in_words(tmp_path: Path) -> None:
-    from flows.deploy import register
-    from flows.deploy_file import Deployment
+    from deployments.deploy import register
+    from deployments.deploy_file import Deployment
     from scd_core.errors import InputError
 
     wanted = Deployment("s3://cards", "s3://models/m", "s3://audit")
@@ -194,7 +194,7 @@ def test_deploy_without_a_server_is_refused_in_words(tmp_path: Path) -> None:
 
 
 def test_deploy_to_a_server_that_is_not_there_is_one_clear_line() -> None:
-    from flows.server import wait_for_server
+    from deployments.server import wait_for_server
     from scd_core.errors import RunError
 
     url = f"http://127.0.0.1:{free_port()}/api"
@@ -207,7 +207,7 @@ def test_deploy_to_a_server_that_is_not_there_is_one_clear_line() -> None:
 
 
 def test_deploy_waits_for_a_server_that_is_starting(monkeypatch: pytest.MonkeyPatch) -> None:
-    from flows.server import wait_for_server
+    from deployments.server import wait_for_server
 
     class Starting(FakeClient):
         async def api_healthcheck(self) -> Any:
@@ -221,7 +221,9 @@ def test_deploy_waits_for_a_server_that_is_starting(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_commands_start_without_torch_and_prefect() -> None:
-    code = "import sys, flows.cli_ops; print([name for name in ('torch', 'prefect') if name in sys.modules])"
+    code = (
+        "import sys, deployments.cli.operations; print([name for name in ('torch', 'prefect') if name in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

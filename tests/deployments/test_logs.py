@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from flows.deploy_file import packaged_file
+from deployments.deploy_file import packaged_file
 from flows.logs import JsonLines, in_batch
 
 

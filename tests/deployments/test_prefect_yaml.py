@@ -23,10 +23,10 @@ from prefect.server.events.actions import RunDeployment
 from prefect.server.schemas.schedules import CronSchedule as ServerCronSchedule
 from prefect.utilities.callables import parameter_schema
 
+from deployments.deploy_file import Deployment, packaged_file, render
 from deployments.relay.events import upload_event
 from deployments.relay.settings import Place
-from flows.deploy_file import Deployment, packaged_file, render
-from flows.server import lost_runs_automation
+from deployments.server import lost_runs_automation
 from scd_core import __version__
 from scd_core.errors import InputError
 

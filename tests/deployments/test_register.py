@@ -21,11 +21,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from deployments.deploy import register
+from deployments.deploy_file import Deployment
+from deployments.doctor import check_server
 from deployments.relay.events import emit_to_prefect, upload_event
 from deployments.relay.settings import Place
-from flows.deploy import register
-from flows.deploy_file import Deployment
-from flows.doctor import check_server
 from scd_core.errors import InputError
 from tests.services.recipes import recipe
 from tests.services.servers import free_port
@@ -129,7 +129,7 @@ def test_the_server_plans_the_nights(server: str, monkeypatch: pytest.MonkeyPatc
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
 
-    import flows.doctor as doctor
+    import deployments.doctor as doctor
 
     register(WANTED)
 
@@ -302,7 +302,7 @@ def test_prefect_deploy_all_registers_the_same_three(server: str, tmp_path: Path
     """With FastAPI beyond 0.150 it ended after the first one, on a look-up that Prefect's own server refuses."""
     from prefect.client.orchestration import get_client
 
-    from flows.deploy_file import packaged_file
+    from deployments.deploy_file import packaged_file
 
     register(WANTED)
     places = {"SOURCE": WANTED.source, "MODEL": WANTED.model, "OUT": WANTED.out, "IMAGE": "trapaudit"}

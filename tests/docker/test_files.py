@@ -204,7 +204,8 @@ def test_nothing_imports_the_tests_that_are_taken_out() -> None:
     runs_without(
         set(LEFT_OUT),
         {"tests"},
-        "import flows.deploy, flows.demo, flows.doctor, flows.audit_uploads, flows.nightly_audit, deployments.relay.app\n"
+        "import deployments.deploy, deployments.cli.demo, deployments.doctor, flows.audit_uploads\n"
+        "import flows.nightly_audit, deployments.relay.app\n"
         "import scd_core.audit, scd_core.identify, scd_core.masks, scd_core.reclassify, scd_core.scenes, scd_core.triage\n"
         "import pandas, pyarrow.parquet, scipy.stats, scipy.ndimage, sklearn.cluster, sklearn.linear_model, duckdb",
     )
@@ -223,7 +224,7 @@ def test_what_the_server_image_runs_needs_no_torch() -> None:
     assert {"torch", "torchvision", "timm", "sympy"} <= modules
     runs_without(
         modules, set(),
-        "import deployments.relay.app, deployments.relay.events, deployments.health, flows.logs, flows.cli\n"
+        "import deployments.relay.app, deployments.relay.events, deployments.health, flows.logs, deployments.cli.main\n"
         "from prefect.server.api.server import create_app\ncreate_app(ephemeral=True)",
     )  # fmt: skip
     for service in SERVICES.values():
@@ -239,7 +240,7 @@ def check_command(command: list[str]) -> None:
         assert importlib.util.find_spec(command[2]) is not None, command
     elif command[0] == "trapaudit":
         done = subprocess.run(
-            [sys.executable, "-m", "flows.cli", command[1], "--help"], capture_output=True, text=True, cwd=ROOT
+            [sys.executable, "-m", "deployments.cli", command[1], "--help"], capture_output=True, text=True, cwd=ROOT
         )
         assert done.returncode == 0, done.stderr
         for option in [word for word in command if word.startswith("--")]:

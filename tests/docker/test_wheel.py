@@ -75,7 +75,7 @@ def test_the_command_starts_from_the_wheel(installed: Path) -> None:
 
 def test_the_data_is_found_from_the_wheel(installed: Path) -> None:
     code = (
-        "from flows.deploy_file import packaged_file; from scd_core.scenes import packaged_model\n"
+        "from deployments.deploy_file import packaged_file; from scd_core.scenes import packaged_model\n"
         "print(packaged_file()); print(packaged_model('shortcut'))\n"
         "import yaml; print(len(yaml.safe_load(packaged_file().read_text())['deployments']))"
     )

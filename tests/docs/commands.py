@@ -132,7 +132,7 @@ def check(command: Shown) -> None:
 def _trapaudit(arguments: Sequence[str], is_whole: bool) -> None:
     import typer
 
-    from flows.cli import app
+    from deployments.cli.main import app
 
     group: Any = typer.main.get_command(app)
     words = list(arguments)

@@ -16,9 +16,9 @@ import pytest
 from scd_core.audit import read_table
 from scd_core.audit.export import export_audit
 from scd_core.audit.export.camtrap_dp import CORE_TABLES, table_descriptor
-from scd_core.audit.labels import read_labels
-from scd_core.audit.schema import TABLES
 from scd_core.errors import InputError
+from scd_core.inputs.labels import read_labels
+from scd_core.tables.schema import TABLES
 from tests.report.world import World, build_world, planted_frames
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from scd_core.audit.export import export_audit
-from scd_core.audit.labels import read_labels
+from scd_core.inputs.labels import read_labels
 from tests.report.world import World, build_world, commit_world, planted_frames
 
 

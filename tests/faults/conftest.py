@@ -116,7 +116,7 @@ def runner(prefect_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A card of eleven scenes, a truncated file, an empty one and a duplicate."""
     folder = tmp_path_factory.mktemp("scenes")
-    code = "import sys; from flows.cli import main; sys.exit(main())"
+    code = "import sys; from deployments.cli.main import main; sys.exit(main())"
     subprocess.run(
         [sys.executable, "-c", code, "scenes", str(folder), "--events", "6"], check=True, cwd=ROOT, capture_output=True
     )

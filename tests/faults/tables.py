@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from scd_core.audit.store import AuditStore
+from scd_core.tables.store import AuditStore
 
 BATCH_TABLES = ("media", "predictions", "masks", "reclassifications", "runs")
 _RUN_ONLY = {"run_id", "started_at", "finished_at", "seconds", "versions", "source", "config"}

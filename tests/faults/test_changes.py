@@ -10,7 +10,7 @@ import fsspec
 import pytest
 
 import flows.audit_batch as flow
-from scd_core.audit.store import AuditStore
+from scd_core.tables.store import AuditStore
 from tests.faults.conftest import FAST, MODEL
 from tests.services.pictures import encode, photo
 from tests.services.servers import at, new_bucket

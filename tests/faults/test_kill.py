@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from scd_core.audit import read_table
-from scd_core.audit.report_state import is_report_current
+from scd_core.audit.report.state import is_report_current
 from tests.faults.tables import check_whole, rows_of
 
 pytestmark = pytest.mark.timeout(3600)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flows.nightly_audit import nightly_audit
-from scd_core.audit.store import AuditStore
+from scd_core.tables.store import AuditStore
 from tests.faults.conftest import FAST, MODEL
 from tests.services.pictures import encode, photo
 

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from scd_core.audit.store import AuditStore
+from scd_core.tables.store import AuditStore
 from tests.services.pictures import encode, photo
 from tests.services.servers import at, new_bucket
 from tests.services.storage_run import rows

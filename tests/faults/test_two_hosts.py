@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from scd_core.audit.report_state import is_report_current
-from scd_core.audit.store import AuditStore
+from scd_core.audit.report.state import is_report_current
+from scd_core.tables.store import AuditStore
 from tests.faults.conftest import FAST, MODEL, ROOT
 from tests.faults.tables import check_whole, rows_of
 from tests.services.servers import at, new_bucket
@@ -25,7 +25,7 @@ LONG = {**FAST, "masks": {"steps": 100, "mask_size": 8}}
 HOST = """
 import pathlib, sys, time
 import flows.audit_batch, scd_core.masks
-from flows.cli import main
+from deployments.cli.main import main
 mine, go = map(pathlib.Path, sys.argv[1:3])
 mine.touch()
 while not go.exists():

@@ -10,7 +10,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from flows.answers import print_rows
+from deployments.cli.answers import print_rows
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ import pytest
 from flows.runners import runner_for
 from scd_core.audit import read_table
 from scd_core.errors import InputError, RunError
-from scd_core.media.storage import Storage
 from scd_core.scenes import packaged_model
+from scd_core.storage.storage import Storage
 from tests.conftest import absent
 from tests.services import hang
 
@@ -206,8 +206,8 @@ def wait_for(condition: Callable[[], bool], seconds: float = 90) -> None:
 
 
 def test_a_machine_that_sees_other_files_is_told_by_name(card: Path, tmp_path: Path) -> None:
-    from scd_core.audit.store import AuditStore
     from scd_core.identify.package import read_package
+    from scd_core.tables.store import AuditStore
     from tasks.machine import Needs, look_around
 
     image = f"file://{next((card / 'images').rglob('*.JPG'))}"
@@ -242,7 +242,7 @@ def test_a_server_that_other_machines_cannot_reach_is_refused(monkeypatch: pytes
 def test_deployments_take_the_runner_and_its_address() -> None:
     import yaml
 
-    from flows.deploy_file import Deployment, packaged_file, render
+    from deployments.deploy_file import Deployment, packaged_file, render
 
     content = yaml.safe_load(packaged_file().read_text())
     wanted = Deployment("s3://cards", "s3://model", "s3://audit", runner="ray", ray_address="10.0.0.1:6379")

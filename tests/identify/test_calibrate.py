@@ -115,7 +115,7 @@ def test_a_remote_package_is_not_changed() -> None:
 
 
 def test_the_command_calibrates_on_scenes(package: Path, tmp_path: Path) -> None:
-    from flows.cli_model import model_app
+    from deployments.cli.model import model_app
 
     store_calibration(str(package), 6.0, None)
     write_scenes(str(tmp_path / "scenes"), world="clean", n_events=12, seed=5, split="audit")

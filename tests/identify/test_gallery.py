@@ -12,7 +12,7 @@ from PIL import Image
 from torch.nn import functional as F
 from typer.testing import CliRunner
 
-from flows.cli_model import model_app
+from deployments.cli.model import model_app
 from scd_core.config import SCDConfig
 from scd_core.errors import InputError
 from scd_core.identify import load_model, read_package

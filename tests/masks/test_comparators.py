@@ -10,10 +10,10 @@ import torch
 from torch import nn
 from torchvision import models
 
-from scd_core.masks.cluster_filter import cf_cam, channel_weights
+from scd_core.masks.comparators.cf_cam import cf_cam, channel_weights
+from scd_core.masks.comparators.fido import fido
+from scd_core.masks.comparators.gradient_maps import _step, grad_cam, norm_grad
 from scd_core.masks.feature_layer import find_feature_layer
-from scd_core.masks.fill_in import fido
-from scd_core.masks.gradient_maps import _step, grad_cam, norm_grad
 from scd_core.masks.metrics import class_sensitivity, energy_in_region
 from scd_core.masks.preserve import borrowed
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from scd_core.audit.schema import table_from_rows
-from scd_core.masks.witnesses import of_deployments, strip_witnesses
+from scd_core.masks.overlay_frames import of_deployments, strip_witnesses
+from scd_core.tables.schema import table_from_rows
 
 
 def _batch(frames: list[tuple[str, str | None, dict[str, Any]]]) -> tuple[pa.Table, pa.Table]:

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scd_core.audit.schema import table_from_rows
 from scd_core.config import MediaConfig
 from scd_core.errors import InputError
 from scd_core.media import MediaError, describe_objects, find_manifest, iter_images, list_objects
+from scd_core.tables.schema import table_from_rows
 from tests.services.pictures import encode, exif_block, photo
 
 CONFIG = MediaConfig()

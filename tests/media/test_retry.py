@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from scd_core.errors import RunError
-from scd_core.media.retry import ATTEMPTS, BadBodyError, ForeignAnswerError, ShortReadError, is_transient, retry
+from scd_core.storage.retry import ATTEMPTS, BadBodyError, ForeignAnswerError, ShortReadError, is_transient, retry
 
 
 def answer(status: int, code: str = "") -> OSError:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.reclassify import Case, box_pictures, joint_maps, outcomes_of, scene_cases
+from benchmarks.reclassify.decide import Case, box_pictures, joint_maps, outcomes_of, scene_cases
 from scd_core.config import ReclassifyConfig
 from scd_core.errors import InputError
 from scd_core.identify import Classifier, load_model

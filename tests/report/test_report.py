@@ -16,13 +16,13 @@ import pytest
 from PIL import Image
 
 from scd_core.audit import read_table
-from scd_core.audit.refresh import refresh_report_tables
 from scd_core.audit.report import write_report
 from scd_core.audit.report.content import Limits
-from scd_core.audit.report.words import slice_title
-from scd_core.audit.store import AuditStore
+from scd_core.audit.report.refresh import refresh_report_tables
+from scd_core.audit.report.wording import slice_title
 from scd_core.config import AuditConfig
 from scd_core.errors import InputError, RunError
+from scd_core.tables.store import AuditStore
 from tests.audit.audit_builder import AuditBuilder, label
 from tests.report.world import World, build_world, commit_world, label_world, planted_frames
 
@@ -366,7 +366,7 @@ def test_ten_thousand_individuals_and_many_of_everything(tmp_path: Path) -> None
     snapshot(world, [made_slice(f"s{number:04d}", 10, 3.0) for number in range(700)])
     refresh = [made_slice(f"s{number:04d}", 10, 3.0) for number in range(700)]
     store = AuditStore(world.out)
-    from scd_core.audit.errors import derive_errors
+    from scd_core.audit.errors.derive import derive_errors
 
     store.write_snapshot(
         "errors", derive_errors(world.out, world.config, "r2"), datetime(2026, 6, 2).date(), "20260602T060000-1"

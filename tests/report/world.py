@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from scd_core.audit.refresh import refresh_report_tables
-from scd_core.audit.schema import table_from_rows
-from scd_core.audit.store import AuditStore
+from scd_core.audit.report.refresh import refresh_report_tables
 from scd_core.config import AuditConfig
 from scd_core.media import ObjectRef, list_objects
+from scd_core.tables.schema import table_from_rows
+from scd_core.tables.store import AuditStore
 
 NAMES = ("Luna", "Nyx", "Tau", "Mara", "Orso")
 SIZE = (480, 320)

@@ -22,7 +22,7 @@ class Outcome:
 @pytest.fixture
 def trapaudit(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
     """Run `trapaudit ARGS` and give its exit code and output."""
-    from flows import cli
+    from deployments.cli import main as cli
 
     def call(*args: object) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["trapaudit", *map(str, args)])

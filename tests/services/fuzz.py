@@ -91,9 +91,9 @@ def write(folder: Path, number: int, seed: int) -> None:
 
 def main(folder: str, number: str, seed: str) -> None:
     """Write, list and describe; print the rows' statuses and the memory used beyond the start."""
-    from scd_core.audit.schema import table_from_rows
     from scd_core.config import MediaConfig
     from scd_core.media import MediaError, describe_objects, iter_images, list_objects
+    from scd_core.tables.schema import table_from_rows
 
     warnings.simplefilter("ignore")
     write(Path(folder), int(number), int(seed))

@@ -6,12 +6,12 @@ import json
 import sys
 from datetime import date
 
-from scd_core.audit.claims import claim_batches
-from scd_core.audit.schema import table_from_rows
-from scd_core.audit.store import AuditStore
 from scd_core.config import MediaConfig
 from scd_core.errors import TrapauditError
 from scd_core.media import describe_objects, list_objects
+from scd_core.tables.plans import claim_batches
+from scd_core.tables.schema import table_from_rows
+from scd_core.tables.store import AuditStore
 
 CONFIG = MediaConfig(fetch_workers=4)
 DAY = date(2024, 5, 3)

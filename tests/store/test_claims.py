@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from scd_core.audit.claims import claim_batches
-from scd_core.audit.schema import table_from_rows
-from scd_core.audit.store import AuditStore
 from scd_core.config import MediaConfig
 from scd_core.media import Batch, ObjectRef, describe_objects, list_objects
+from scd_core.tables.plans import claim_batches
+from scd_core.tables.schema import table_from_rows
+from scd_core.tables.store import AuditStore
 
 NOON = datetime(2024, 5, 3, 12, tzinfo=UTC)
 

@@ -7,10 +7,10 @@ import logging
 import fsspec
 import pytest
 
-from scd_core.audit.store import AuditStore
 from scd_core.errors import InputError, TrapauditError
 from scd_core.job import prepare_job
 from scd_core.media import list_objects
+from scd_core.tables.store import AuditStore
 from tests.services.pictures import encode, photo
 from tests.services.storage_run import CONFIG, audit
 
@@ -45,8 +45,8 @@ def _all(client, bucket: str) -> list[dict]:
     ],
 )
 def test_an_error_does_not_repeat_the_password_of_a_url(url, monkeypatch):
-    monkeypatch.setattr("scd_core.media.retry.ATTEMPTS", 1)
-    monkeypatch.setattr("scd_core.media.retry._BASE_SECONDS", 0.001)
+    monkeypatch.setattr("scd_core.storage.retry.ATTEMPTS", 1)
+    monkeypatch.setattr("scd_core.storage.retry._BASE_SECONDS", 0.001)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     fsspec.get_filesystem_class("s3").clear_instance_cache()
     for call in (lambda: list_objects(url, CONFIG), lambda: AuditStore(url).check_writable()):

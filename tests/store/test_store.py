@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from scd_core.audit.schema import TABLES, table_from_rows, table_schema
-from scd_core.audit.store import AuditStore
 from scd_core.errors import InputError, RunError
+from scd_core.tables.schema import TABLES, table_from_rows, table_schema
+from scd_core.tables.store import AuditStore
 from tests.services.servers import at, new_bucket
 
 DAY = date(2024, 5, 3)

@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from scd_core.audit.schema import FIELDS, TABLES
+from scd_core.tables.schema import FIELDS, TABLES
 
 __all__ = ["write_audit_tables"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import duckdb
 
-from scd_core.audit.truth import create_truth
+from scd_core.audit.labels.truth import create_truth
 
 __all__ = ["create_newest"]
 
@@ -15,10 +15,10 @@ def create_newest(connection: duckdb.DuckDBPyConnection) -> None:
     ``newest_media`` and ``newest_predictions``: rows of the newest run over each medium; predictions carry
     ``final_id`` and ``final_probability`` (the fused decision, or the prediction where there is none), ``finished_at`` of
     their run, and ``error_type``, ``cause`` and ``suspicion_reasons`` of the newest report where it has the target.
-    ``label_matches``: see :func:`scd_core.audit.truth.create_truth`.
+    ``label_matches``: see :func:`scd_core.audit.labels.truth.create_truth`.
 
     Args:
-        connection: database with the audit's tables (:func:`scd_core.audit.query.open_tables`).
+        connection: database with the audit's tables (:func:`scd_core.audit.query.connection.open_tables`).
     """
     create_truth(connection)
     connection.execute("""

@@ -11,9 +11,9 @@ from typing import Literal, get_args
 from scd_core.audit.export.camtrap_dp import write_camtrap_dp
 from scd_core.audit.export.megadetector import write_megadetector
 from scd_core.audit.export.newest import create_newest
-from scd_core.audit.query import open_tables
+from scd_core.audit.query.connection import open_tables
 from scd_core.errors import InputError, RunError
-from scd_core.media import Storage, open_source
+from scd_core.storage.storage import Storage, open_source
 
 __all__ = ["ExportForm", "export_audit"]
 

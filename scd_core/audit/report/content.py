@@ -14,8 +14,8 @@ from scd_core.audit.report import queries
 from scd_core.audit.report.charts import ReliabilityBin, interval_chart, reliability_chart
 from scd_core.audit.report.examples import Example, load_examples, shared_out
 from scd_core.audit.report.queries import Row
-from scd_core.audit.report.words import slice_title
-from scd_core.audit.statistics import wilson_interval
+from scd_core.audit.report.wording import slice_title
+from scd_core.audit.slices.statistics import wilson_interval
 from scd_core.config import AuditConfig
 
 __all__ = ["LIMITS", "Limits", "ReportContent", "SliceCard", "Snapshots", "gather"]
@@ -128,7 +128,7 @@ def gather(
     """Ask the audit for everything the page says, and draw its pictures.
 
     Args:
-        connection: database with the audit's tables (:func:`scd_core.audit.query.open_tables`).
+        connection: database with the audit's tables (:func:`scd_core.audit.query.connection.open_tables`).
         config: settings; `slices.examples` pictures per slice, `media` for decoding them.
         snapshots: the report that is drawn and the one before.
         now: time that the page carries.

@@ -21,9 +21,9 @@ from scd_core.audit.report.draw import (
     without_outside,
 )
 from scd_core.audit.report.queries import Row
-from scd_core.audit.report.words import STRATEGY_WORDS, moment
+from scd_core.audit.report.wording import STRATEGY_WORDS, moment
 from scd_core.config import MediaConfig
-from scd_core.identify.hidden import blank, boxes_from_columns
+from scd_core.identify.redaction import blank, boxes_from_columns
 from scd_core.media import MediaError, iter_images
 
 __all__ = ["Example", "Picture", "load_examples", "shared_out"]

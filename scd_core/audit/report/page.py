@@ -8,7 +8,7 @@ from importlib import resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from scd_core.audit.report import words
+from scd_core.audit.report import wording
 from scd_core.audit.report.content import ReportContent
 
 __all__ = ["render"]
@@ -30,21 +30,21 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "count": words.count,
-        "number": words.number,
-        "percent": words.percent,
-        "lift": words.lift,
-        "moment": words.moment,
-        "day": words.day,
-        "reason": words.reason,
+        "count": wording.count,
+        "number": wording.number,
+        "percent": wording.percent,
+        "lift": wording.lift,
+        "moment": wording.moment,
+        "day": wording.day,
+        "reason": wording.reason,
     }
     environment.globals |= {
         "dict": dict,
-        "causes": words.CAUSE_WORDS,
-        "trends": words.TREND_WORDS,
-        "error_words": words.ERROR_WORDS,
-        "strategies": words.STRATEGY_WORDS,
-        "plural": words.plural,
-        "slice_title": words.slice_title,
+        "causes": wording.CAUSE_WORDS,
+        "trends": wording.TREND_WORDS,
+        "error_words": wording.ERROR_WORDS,
+        "strategies": wording.STRATEGY_WORDS,
+        "plural": wording.plural,
+        "slice_title": wording.slice_title,
     }
     return environment

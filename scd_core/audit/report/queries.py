@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 
-from scd_core.audit.views import READY_VIEWS
+from scd_core.audit.query.views import READY_VIEWS
 
 __all__ = [
     "Row",

@@ -6,12 +6,12 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 
-from scd_core.audit.query import open_tables
-from scd_core.audit.query_tables import report_time
+from scd_core.audit.query.connection import open_tables
+from scd_core.audit.query.tables import report_time
 from scd_core.audit.report.content import Snapshots, gather
 from scd_core.audit.report.page import render
-from scd_core.audit.store import AuditStore
 from scd_core.config import AuditConfig
+from scd_core.tables.store import AuditStore
 
 __all__ = ["write_report"]
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from scd_core.masks.comparators.single_map import INFILL_SIGMA, check_targets
 from scd_core.masks.infill import make_infill
 from scd_core.masks.metrics.checks import check_images, check_maps, resize_maps
 from scd_core.masks.metrics.scoring import pixel_ranks, target_probability
 from scd_core.masks.preserve import Model
-from scd_core.masks.single_map import INFILL_SIGMA, check_targets
 
 __all__ = ["DeletionInsertion", "deletion_insertion"]
 

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from scd_core.masks.comparators.single_map import check_targets
 from scd_core.masks.metrics.checks import check_images, check_maps, resize_maps
 from scd_core.masks.metrics.scoring import pixel_ranks, target_probability
 from scd_core.masks.preserve import Model
-from scd_core.masks.single_map import check_targets
 
 __all__ = ["Road", "linear_imputation", "road"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from scd_core.masks.door import check_logits
+from scd_core.masks.checks import check_logits
 from scd_core.masks.preserve import Model, borrowed
 
 __all__ = ["pixel_ranks", "target_probability"]

@@ -1,0 +1,1 @@
+"""How good masks are and what they cost."""

@@ -1,0 +1,1 @@
+"""What re-classification corrects and what it breaks."""

@@ -1,0 +1,1 @@
+"""What large audits cost."""

@@ -1,0 +1,51 @@
+"""`trapaudit demo`: scenes with planted errors, audited from pictures to report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from deployments.cli.run import run_audit
+from scd_core.errors import InputError
+from scd_core.scenes import packaged_model, write_scenes
+
+__all__ = ["DEMO_CONFIG", "run_demo"]
+
+DEMO_CONFIG: dict[str, Any] = {"classify": {"box_use": "locate"}, "triage": {"control_rate": 0.3}}
+"""Whole frames are classified, as the model was trained to; boxes say how far it looks beside the animal. The control sample
+is large, because a learnt shortcut is confidently wrong and no threshold finds it."""
+
+
+def run_demo(console: Console, out: Path, events: int, seed: int) -> dict[str, Any]:
+    """Write scenes, audit them with the model that learned the planted shortcuts, and draw the report.
+
+    Args:
+        console: where bars and results go.
+        out: folder; scenes are kept in ``out/scenes`` and used again, the audit lies in ``out/audit``.
+        events: bursts to render.
+        seed: seed of the scenes.
+
+    Raises:
+        InputError: `out` holds scenes of another size or seed.
+    """
+    folder = out / "scenes"
+    wanted = f"{events} events, seed {seed}\n"
+    stamp = out / "scenes.txt"
+    if not stamp.exists():
+        console.print(f"rendering {events} bursts of the demo world into {folder}", highlight=False)
+        write_scenes(str(folder), world="demo", n_events=events, seed=seed, split="audit")
+        stamp.write_text(wanted)
+    elif stamp.read_text() != wanted:
+        raise InputError(f"{folder}: holds scenes of {stamp.read_text().strip()}; choose another --out, or remove it")
+    return run_audit(
+        console,
+        "threads",
+        source=str(folder / "images"),
+        model=str(packaged_model("shortcut")),
+        out=str(out / "audit"),
+        detections=str(folder / "detections.json"),
+        labels=str(folder / "labels.csv"),
+        config=DEMO_CONFIG,
+    )

@@ -1,0 +1,82 @@
+"""`trapaudit model pack-gallery` and `add-individual`: individuals known by pictures rather than by training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from deployments.cli.options import Triple, size_of, triple_of
+from scd_core.errors import InputError
+
+__all__ = ["add_individual", "pack_gallery"]
+
+console = Console()
+
+
+def pack_gallery(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="folder to write the package to", show_default=False)],
+    architecture: Annotated[
+        str, typer.Option(help="torchvision/NAME, timm/NAME or scd_core/small_cnn", show_default=False)
+    ],
+    weights: Annotated[Path, typer.Option(help="state dict, .pth or .safetensors", show_default=False)],
+    gallery: Annotated[
+        Path, typer.Option(help="folder with one folder of pictures per individual", show_default=False)
+    ],
+    embedding: Annotated[
+        Literal["features", "head"], typer.Option(help="what the last layer reads, or what it gives")
+    ] = "features",
+    embedding_size: Annotated[int, typer.Option(min=2, help="outputs of the network, with --embedding head")] = 128,
+    size: Annotated[str | None, typer.Option(help="input size in pixels: SIDE or HEIGHTxWIDTH")] = None,
+    mean: Triple = None,
+    std: Triple = None,
+    resize: Annotated[
+        Literal["stretch", "pad", "crop"] | None, typer.Option(help="how a picture becomes the input")
+    ] = None,
+    decode: Annotated[
+        Literal["full", "reduced"], typer.Option(help="reduced: large JPEGs several times faster, and less exact")
+    ] = "full",
+) -> None:
+    """Make a package of an embedding network and pictures of known individuals."""
+    from scd_core.identify.gallery import pack_gallery as make
+
+    package = make(
+        folder,
+        architecture=architecture,
+        weights=weights,
+        pictures=_pictures(gallery),
+        embedding=embedding,
+        embedding_size=embedding_size,
+        size=size_of(size),
+        mean=triple_of(mean, "--mean"),
+        std=triple_of(std, "--std"),
+        resize=resize,
+        decode=decode,
+    )
+    console.print(f"{folder}: {len(package.spec.labels)} individuals, model_digest {package.digest[:16]}")
+
+
+def add_individual(
+    model: Annotated[
+        str, typer.Argument(help="package with a gallery on a local disk; it is changed", show_default=False)
+    ],
+    name: Annotated[str, typer.Argument(help="individual, new or known", show_default=False)],
+    files: Annotated[list[Path], typer.Argument(help="pictures of it", show_default=False)],
+) -> None:
+    """Add pictures of an individual to a gallery, without retraining."""
+    from scd_core.identify.gallery import add_individual as add
+
+    package = add(model, name, files)
+    console.print(f"{model}: {len(package.spec.labels)} individuals, model_digest {package.digest[:16]}")
+
+
+def _pictures(gallery: Path) -> dict[str, list[Path]]:
+    if not gallery.is_dir():
+        raise InputError(f"--gallery {gallery}: no such folder; it needs one folder of pictures per individual")
+    folders = sorted(path for path in gallery.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return {
+        folder.name: sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+        for folder in folders
+    }

@@ -1,0 +1,149 @@
+"""The command `trapaudit`; nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+
+from deployments.cli.model import model_app
+from deployments.cli.operations import register_commands
+from deployments.cli.tables import Audit, register_tables
+from scd_core.errors import TrapauditError
+
+__all__ = ["app", "main"]
+
+# Prefect reads these once, when it is imported. A user's own values win.
+_PREFECT_DEFAULTS = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
+    "PREFECT_LOGGING_LEVEL": "CRITICAL",
+    "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+}
+
+app = typer.Typer(
+    name="trapaudit",
+    help="Find the errors a camera-trap classifier repeats, show the pixels that caused them, and keep the tables.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+register_tables(app)
+register_commands(app)
+app.add_typer(model_app, name="model")
+console = Console(stderr=True)
+
+Source = Annotated[str, typer.Argument(help="URL or path of the images (s3://, file://, ...)", show_default=False)]
+Model = Annotated[str, typer.Option("--model", help="URL or path of a model package", show_default=False)]
+Out = Annotated[str, typer.Option("--out", help="URL or path where the audit tables are kept", show_default=False)]
+Config = Annotated[str | None, typer.Option("--config", help="YAML or JSON file of settings (docs/config.md)")]
+Detections = Annotated[str | None, typer.Option("--detections", help="MegaDetector JSON, or CSV of boxes")]
+RunnerName = Annotated[Literal["threads", "ray"], typer.Option("--runner", help="where shards are worked on")]
+RayAddress = Annotated[
+    str | None, typer.Option("--ray-address", help="HOST:6379, ray://HOST:10001, auto; or RAY_ADDRESS")
+]
+
+
+@app.callback()
+def _settings(
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="show Prefect's log and full tracebacks")] = False,
+) -> None:
+    if verbose:
+        os.environ["PREFECT_LOGGING_LEVEL"] = "INFO"
+        os.environ["TRAPAUDIT_VERBOSE"] = "1"
+    for name, value in _PREFECT_DEFAULTS.items():
+        os.environ.setdefault(name, value)
+
+
+@app.command()
+def run(
+    source: Source,
+    model: Model,
+    out: Out,
+    detections: Detections = None,
+    labels: Annotated[
+        str | None, typer.Option("--labels", help="CSV of names given by people: file, individual_id")
+    ] = None,
+    flags: Annotated[str | None, typer.Option("--flags", help="CSV of files to look at: file, reason")] = None,
+    config: Config = None,
+    runner: RunnerName = "threads",
+    ray_address: RayAddress = None,
+    allow_unknown_labels: Annotated[
+        bool, typer.Option("--allow-unknown-labels", help="accept labels of other files and of new individuals")
+    ] = False,
+) -> None:
+    """Audit what is new in SOURCE and refresh the report."""
+    from deployments.cli.run import run_audit
+
+    run_audit(
+        console, runner, ray_address, source=source, model=model, out=out, detections=detections, labels=labels, flags=flags,
+        config=config, allow_unknown_labels=allow_unknown_labels,
+    )  # fmt: skip
+
+
+@app.command()
+def nightly(
+    source: Source,
+    model: Model,
+    out: Out,
+    detections: Detections = None,
+    config: Config = None,
+    runner: RunnerName = "threads",
+    ray_address: RayAddress = None,
+) -> None:
+    """Run the nightly flow once, now: as run, but uploads that are still under way are left to a later run."""
+    from deployments.cli.run import run_nightly
+
+    run_nightly(console, runner, ray_address, source=source, model=model, out=out, detections=detections, config=config)
+
+
+@app.command()
+def report(out: Audit, config: Config = None) -> None:
+    """Rebuild errors, error_slices and the HTML report."""
+    from deployments.cli.run import rebuild_report
+
+    rebuild_report(console, out, config)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="folder for scenes, audit and report")] = Path("demo"),
+    events: Annotated[int, typer.Option("--events", min=10, help="bursts to render")] = 120,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="seed of the scenes")] = 7,
+) -> None:
+    """Scenes, audit, report: no network, no GPU."""
+    from deployments.cli.demo import run_demo
+
+    run_demo(console, out, events, seed)
+
+
+def main() -> None:
+    """Entry point: one clear line and the right exit code for every error."""
+    warnings.filterwarnings("ignore", module=r"(prefect|pydantic|websockets|torch)\b.*")
+    try:
+        app()
+    except TrapauditError as error:
+        _fail(error, error.exit_code)
+    except KeyboardInterrupt:
+        console.print("trapaudit: interrupted; the next run goes on where this one stopped")
+        sys.exit(130)
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a user gets a line, not a traceback
+        _fail(error, 1)
+
+
+def _fail(error: BaseException, code: int) -> None:
+    if os.environ.get("TRAPAUDIT_VERBOSE"):
+        console.print_exception()
+    name = "" if isinstance(error, TrapauditError) else f"{type(error).__name__}: "
+    line: Any = f"trapaudit: {name}{error}".splitlines()[0]
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""`trapaudit model ...`: packages of a network, its labels and its preprocessing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from deployments.cli.gallery import add_individual, pack_gallery
+from deployments.cli.options import Triple, lines_of, size_of, triple_of
+
+__all__ = ["model_app"]
+
+model_app = typer.Typer(help="Model packages.", no_args_is_help=True)
+console = Console()
+model_app.command("pack-gallery")(pack_gallery)
+model_app.command("add-individual")(add_individual)
+
+
+@model_app.command()
+def pack(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="folder to write the package to", show_default=False)],
+    architecture: Annotated[
+        str, typer.Option(help="torchvision/NAME, timm/NAME or scd_core/small_cnn", show_default=False)
+    ],
+    weights: Annotated[Path, typer.Option(help="state dict, .pth or .safetensors", show_default=False)],
+    labels: Annotated[Path, typer.Option(help="text file: one label a line, in class order", show_default=False)],
+    size: Annotated[str | None, typer.Option(help="input size in pixels: SIDE or HEIGHTxWIDTH")] = None,
+    mean: Triple = None,
+    std: Triple = None,
+    resize: Annotated[
+        Literal["stretch", "pad", "crop"] | None, typer.Option(help="how a frame becomes the input")
+    ] = None,
+    decode: Annotated[
+        Literal["full", "reduced"], typer.Option(help="reduced: large JPEGs several times faster, and less exact")
+    ] = "full",
+) -> None:
+    """Make a model package; size, mean and std default to the architecture's own transforms, resize to stretch."""
+    from scd_core.identify import pack_model
+
+    package = pack_model(
+        folder,
+        architecture=architecture,
+        weights=weights,
+        labels=lines_of(labels),
+        size=size_of(size),
+        mean=triple_of(mean, "--mean"),
+        std=triple_of(std, "--std"),
+        resize=resize,
+        decode=decode,
+    )
+    console.print(f"{folder}: {len(package.spec.labels)} classes, model_digest {package.digest[:16]}")
+
+
+@model_app.command()
+def check(model: Annotated[str, typer.Argument(help="URL or path of a package", show_default=False)]) -> None:
+    """Load a package whole and run it once."""
+    from scd_core.identify import check_package
+
+    table = Table(show_header=False, box=None)
+    table.add_column()
+    table.add_column(overflow="fold")
+    for name, value in check_package(model).items():
+        table.add_row(name, str(value))
+    console.print(table)
+
+
+@model_app.command()
+def calibrate(
+    model: Annotated[str, typer.Argument(help="package on a local disk; it is changed", show_default=False)],
+    source: Annotated[str, typer.Argument(help="URL or path of labelled images", show_default=False)],
+    labels: Annotated[str, typer.Option(help="human names, in any format of `labels import`", show_default=False)],
+    unknown_rate: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="also fit unknown_threshold: share of unknowns that may be called known"),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto",
+) -> None:
+    """Fit the temperature, and the threshold of `unknown`, to labelled whole frames, and store them in the package."""
+    from scd_core.identify.calibrate import calibrate_package
+    from scd_core.inputs.labels import read_labels
+
+    rows = read_labels(labels).to_pylist()
+    done = calibrate_package(
+        model, source, {row["file"]: row["individual_id"] for row in rows}, unknown_rate=unknown_rate, device=device
+    )
+    table = Table("on labelled pictures", "before", "after", box=None)
+    for name in ("accuracy", "log_loss", "ece"):
+        table.add_row(name, f"{getattr(done.before, name):.4f}", f"{getattr(done.after, name):.4f}")
+    table.add_row("temperature", f"{done.temperature_before:.4f}", f"{done.temperature:.4f}")
+    if unknown_rate is not None:
+        table.add_row("unknown_threshold", str(done.threshold_before), f"{done.unknown_threshold:.4f}")
+    console.print(table)
+    left_out = f", {done.n_left_out} left out (unknown, or not readable)" if done.n_left_out else ""
+    console.print(f"{done.before.n} pictures{left_out}; model_digest {done.digest[:16]}")

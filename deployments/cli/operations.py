@@ -1,0 +1,130 @@
+"""`trapaudit deploy` and `trapaudit doctor`: the commands of whoever keeps it running."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from scd_core.errors import InputError
+
+__all__ = ["register_commands"]
+
+console = Console(stderr=True)
+
+
+def register_commands(app: typer.Typer) -> None:
+    """Add both commands to the command line."""
+    app.command()(deploy)
+    app.command()(doctor)
+
+
+def deploy(
+    source: Annotated[
+        str, typer.Option("--source", envvar="TRAPAUDIT_SOURCE", help="URL of the images", show_default=False)
+    ],
+    model: Annotated[
+        str, typer.Option("--model", envvar="TRAPAUDIT_MODEL", help="URL of a model package", show_default=False)
+    ],
+    out: Annotated[
+        str, typer.Option("--out", envvar="TRAPAUDIT_OUT", help="URL of the audit tables", show_default=False)
+    ],
+    config: Annotated[
+        str | None, typer.Option("--config", envvar="TRAPAUDIT_CONFIG", help="URL of the settings")
+    ] = None,
+    detections: Annotated[
+        str | None, typer.Option("--detections", envvar="TRAPAUDIT_DETECTIONS", help="URL of boxes")
+    ] = None,
+    pool: Annotated[
+        Literal["process", "docker", "kubernetes"],
+        typer.Option("--pool", envvar="TRAPAUDIT_POOL", help="kind of work pool"),
+    ] = "process",
+    image: Annotated[
+        str | None, typer.Option("--image", envvar="TRAPAUDIT_IMAGE", help="image of the docker and kubernetes pools")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="suffix of all names, for another source on the same server")
+    ] = None,
+    cron: Annotated[
+        str, typer.Option("--cron", envvar="TRAPAUDIT_CRON", help="when the nightly audit runs")
+    ] = "30 2 * * *",
+    timezone: Annotated[
+        str,
+        typer.Option("--timezone", envvar="TRAPAUDIT_TIMEZONE", help="zone that --cron is in, such as Europe/Berlin"),
+    ] = "UTC",
+    poll_minutes: Annotated[
+        int | None,
+        typer.Option("--poll-minutes", envvar="TRAPAUDIT_POLL_MINUTES", min=1, help="look for uploads so often"),
+    ] = None,
+    runner: Annotated[
+        Literal["threads", "ray"],
+        typer.Option("--runner", envvar="TRAPAUDIT_RUNNER", help="where shards are worked on"),
+    ] = "threads",
+    ray_address: Annotated[
+        str | None, typer.Option("--ray-address", help="cluster of --runner ray; none: RAY_ADDRESS of the worker")
+    ] = None,
+    gpu_limit: Annotated[
+        list[str] | None, typer.Option("--gpu-limit", help="NAME=SLOTS: make the limit that a worker's GPU is named by")
+    ] = None,
+    lost_after: Annotated[
+        int,
+        typer.Option(
+            "--lost-after", envvar="TRAPAUDIT_LOST_AFTER", min=0, help="silence of a run that means its worker died (s)"
+        ),
+    ] = 600,
+    prefect_file: Annotated[
+        Path | None, typer.Option("--prefect-file", exists=True, dir_okay=False, help="another prefect.yaml")
+    ] = None,
+) -> None:
+    """Register nightly-audit, audit-uploads and refresh-error-report with a Prefect server."""
+    from deployments.deploy import register
+    from deployments.deploy_file import Deployment
+
+    if ray_address and runner != "ray":
+        raise InputError(f"--ray-address {ray_address}: is for --runner ray")
+    wanted = Deployment(
+        source=source, model=model, out=out, config=config, detections=detections, pool=pool, name=name, image=image,
+        cron=cron, timezone=timezone, poll_minutes=poll_minutes, runner=runner, ray_address=ray_address,
+        gpu_limits=_limits(gpu_limit or []),
+        lost_after_seconds=lost_after,
+    )  # fmt: skip
+    for deployed in register(wanted, prefect_file):
+        console.print(f"deployed: {deployed}", highlight=False)
+
+
+def doctor(
+    source: Annotated[str | None, typer.Option("--source", envvar="TRAPAUDIT_SOURCE", help="URL of the images")] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", envvar="TRAPAUDIT_MODEL", help="URL of a model package")
+    ] = None,
+    out: Annotated[str | None, typer.Option("--out", envvar="TRAPAUDIT_OUT", help="URL of the audit tables")] = None,
+    config: Annotated[str | None, typer.Option("--config", help="URL of the settings")] = None,
+) -> None:
+    """Check storage rights, model, device, server and disk, and say what to mend."""
+    from deployments.doctor import diagnose
+
+    is_well = True
+    for check in diagnose(source, model, out, config):
+        is_well &= check.ok
+        console.print(
+            f"{'ok   ' if check.ok else 'WRONG'} {check.name}: {check.found}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+        if not check.ok and check.mend:
+            console.print(f"      mend: {check.mend}", markup=False, highlight=False, soft_wrap=True)
+    if not is_well:
+        raise typer.Exit(1)
+
+
+def _limits(texts: list[str]) -> dict[str, int]:
+    limits = {}
+    for text in texts:
+        name, _, slots = text.partition("=")
+        if not name or not slots.isdigit() or int(slots) < 1:
+            raise InputError(f"--gpu-limit {text}: expected NAME=SLOTS, such as gpu-host1=1")
+        limits[name] = int(slots)
+    return limits

@@ -1,0 +1,1 @@
+"""Human labels: imported into an audit, and joined to what was classified."""

@@ -1,0 +1,175 @@
+"""Importing labels into an audit: append-only, matched to media where they are known, conflicts named."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+
+import duckdb
+import pyarrow as pa
+
+from scd_core.audit.labels.truth import LABEL_MEDIA_SQL, create_truth
+from scd_core.audit.query.connection import open_tables
+from scd_core.errors import InputError
+from scd_core.inputs.labels import read_source, source_rows
+from scd_core.tables.schema import table_schema
+from scd_core.tables.store import AuditStore
+
+__all__ = ["ImportResult", "check_labels", "import_labels"]
+
+UNKNOWN = "unknown"
+"""The name of an individual that is none of the known ones."""
+
+
+@dataclass(frozen=True)
+class ImportResult:
+    """What an import of labels did."""
+
+    import_id: str
+    n_rows: int  # labels written by this import
+    n_repeated: int  # labels that OUT held already
+    n_known_media: int  # written labels whose media were seen
+    n_waiting: int  # written labels that wait for media
+    conflicts: list[str] = field(default_factory=list)  # one line per target named differently at one moment
+    ambiguous: list[str] = field(default_factory=list)  # files that fit several objects; give their full URI
+
+
+def import_labels(out: str, file_url: str, fmt: str | None = None, *, now: datetime | None = None) -> ImportResult:
+    """Add the labels of a file to an audit; importing the same content again adds nothing.
+
+    All labels are kept, with who and when; the newest of a target counts. A label that repeats one in OUT is left out:
+    one with a time wherever it is there, one without where it says what already counts. Labels of images that the audit
+    has not seen yet wait for them.
+
+    Args:
+        out: OUT; need not hold an audit yet.
+        file_url: fsspec URL or path of the labels, in one of the formats of :func:`scd_core.inputs.labels.read_labels`.
+        fmt: format; None tells it from the file.
+        now: time of the import; None is now.
+
+    Raises:
+        InputError: the file cannot be used; the message gives the line.
+        RunError: OUT cannot be written.
+    """
+    source = read_source(file_url, fmt)
+    now = now or datetime.now(UTC)
+    rows = source_rows(source, now)
+    store = AuditStore(out)
+    if any(PurePosixPath(file).stem == source.import_id for file in store.committed_files("labels")):
+        return ImportResult(source.import_id, 0, len(rows), 0, 0)
+    with open_tables(out, may_be_empty=True) as connection:
+        new = _without_repeats(connection, rows)
+        new, ambiguous = _with_media(connection, new)
+        conflicts = _conflicts(connection, new)
+    if len(new):
+        store.write_import(new, now.date(), source.import_id)
+    n_waiting = new.column("media_id").null_count
+    n_known = len(new) - n_waiting
+    return ImportResult(source.import_id, len(new), len(rows) - len(new), n_known, n_waiting, conflicts, ambiguous)
+
+
+def check_labels(labels: pa.Table, files: Collection[str], individuals: Collection[str]) -> list[str]:
+    """Hold labels against what a run is about to audit.
+
+    Args:
+        labels: rows of the table ``labels``.
+        files: the run's media, as paths relative to SOURCE, URIs, or both.
+        individuals: names that the model knows.
+
+    Returns:
+        One line per kind of doubt, for a warning: files that are not among the media, and individuals that the model
+        cannot name (they are new ones, or misspelt).
+
+    Raises:
+        InputError: no label names one of the media, or none names an individual that the model knows.
+    """
+    endings: dict[str, list[str]] = {PurePosixPath(file).name: [] for file in files}
+    for file in files:
+        endings[PurePosixPath(file).name].append(file)
+    exact = set(files)
+    named = list(dict.fromkeys(labels.column("file").to_pylist()))
+    strange = [file for file in named if file not in exact and not _ends_one(file, endings)]
+    if len(strange) == len(named):
+        raise InputError(
+            f"labels: none of {len(named)} files is among the images of SOURCE (the first is {named[0]}); "
+            "give `file` relative to SOURCE, or as a full URI"
+        )
+    known = {*individuals, UNKNOWN}
+    people = list(dict.fromkeys(labels.column("individual_id").to_pylist()))
+    new = [name for name in people if name not in known]
+    if len(new) == len(people):
+        raise InputError(
+            f"labels: the model knows none of the individuals ({_some(new)}); its names are {_some(sorted(known - {UNKNOWN}))}"
+        )
+    warnings = []
+    if strange:
+        warnings.append(
+            f"labels: {len(strange)} files are not among the images of SOURCE and wait for them: {_some(strange)}"
+        )
+    if new:
+        warnings.append(
+            f"labels: the model does not know {len(new)} individuals, they count as unknown ones: {_some(new)}"
+        )
+    return warnings
+
+
+def _ends_one(file: str, by_name: Mapping[str, Collection[str]]) -> bool:
+    ending = "/" + file.partition("://")[2].lstrip("/") if "://" in file else "/" + file.lstrip("/")
+    return any(("/" + media).endswith(ending) for media in by_name.get(PurePosixPath(file).name, ()))
+
+
+def _some(names: Collection[str], n: int = 5) -> str:
+    shown = ", ".join(list(names)[:n])
+    return f"{shown} and {len(names) - n} more" if len(names) > n else shown
+
+
+def _without_repeats(connection: duckdb.DuckDBPyConnection, rows: pa.Table) -> pa.Table:
+    """A label with a time is repeated where it is in OUT at all, one without where it says what counts already."""
+    create_truth(connection)
+    connection.register("incoming", rows)
+    return (
+        connection.sql("""
+        SELECT incoming.* FROM incoming WHERE NOT EXISTS (
+            FROM label_matches WHERE label_matches.label_id = incoming.label_id
+                AND (is_newest OR incoming.labelled_at <> incoming.imported_at)
+        )
+    """)
+        .to_arrow_table()
+        .cast(table_schema("labels"))
+    )
+
+
+def _with_media(connection: duckdb.DuckDBPyConnection, rows: pa.Table) -> tuple[pa.Table, list[str]]:
+    connection.register("incoming", rows)
+    connection.execute("CREATE OR REPLACE TEMP TABLE labels_open AS SELECT file FROM incoming")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE label_media AS {LABEL_MEDIA_SQL}")
+    placed = (
+        connection.sql("""
+        SELECT incoming.* REPLACE (CASE WHEN n_objects = 1 THEN label_media.media_id END AS media_id)
+        FROM incoming LEFT JOIN label_media USING (file)
+    """)
+        .to_arrow_table()
+        .cast(table_schema("labels"))
+    )
+    ambiguous = connection.execute("SELECT file FROM label_media WHERE n_objects > 1 ORDER BY file").fetchall()
+    return placed, [file for (file,) in ambiguous]
+
+
+def _conflicts(connection: duckdb.DuckDBPyConnection, rows: pa.Table) -> list[str]:
+    """Targets of these labels that some label of the same moment names differently."""
+    connection.register("incoming", rows)
+    found = connection.execute("""
+        WITH every AS (SELECT * FROM labels UNION ALL BY NAME SELECT * FROM incoming)
+        SELECT any_value(file), detection_id, labelled_at,
+            array_to_string(list_sort(list(DISTINCT individual_id || coalesce(' (' || labelled_by || ')', ''))), ', ')
+        FROM every
+        WHERE coalesce(media_id, file) IN (SELECT coalesce(media_id, file) FROM incoming)
+        GROUP BY coalesce(media_id, file), detection_id, labelled_at
+        HAVING count(DISTINCT individual_id) > 1 ORDER BY ALL
+    """).fetchall()
+    return [
+        f"{file}{f' detection {detection}' if detection else ''} at {moment:%Y-%m-%dT%H:%M:%SZ}: {names}"
+        for file, detection, moment, names in found
+    ]

@@ -1,0 +1,182 @@
+"""Numbers, times and code names as a reader says them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import date, datetime
+
+from scd_core.audit.errors.suspicion import SUSPICION_REASONS
+
+__all__ = [
+    "CAUSE_WORDS",
+    "ERROR_WORDS",
+    "FLAG_WORDS",
+    "STRATEGY_WORDS",
+    "TREND_WORDS",
+    "count",
+    "day",
+    "lift",
+    "moment",
+    "number",
+    "percent",
+    "plural",
+    "reason",
+    "slice_title",
+]
+
+CAUSE_WORDS = {
+    "background": ("background", "the evidence lies outside the animal, and taking it away changes the answer"),
+    "overlay": ("info strip", "the evidence lies on the burned-in strip"),
+    "confusable_pair": ("look-alikes", "two individuals that the model cannot tell apart"),
+    "image_quality": ("picture quality", "the pictures are blurred or dark for their camera"),
+    "flank": ("one flank", "one side of the individual is misread, the other is not"),
+    "label_suspect": ("label in doubt", "the evidence speaks against the label, not against the model"),
+    "unexplained": ("unexplained", "no rule explains these errors"),
+}
+"""Cause -> short name, what it means."""
+
+TREND_WORDS = {
+    "new": ("new", "was not in the report before"),
+    "growing": ("growing", "errs more than in the report before"),
+    "steady": ("steady", "as in the report before"),
+    "shrinking": ("shrinking", "errs less than in the report before"),
+    "gone": ("gone", "was systematic in the report before and is no longer"),
+}
+"""Trend -> short name, what it means."""
+
+ERROR_WORDS = {
+    "shift": ("mix-up", "a known individual given another known name"),
+    "split": ("ghost", "a known individual called unknown, so one animal is counted twice"),
+    "combination": ("lost newcomer", "an unknown individual given a known name, so one animal is not counted"),
+    "exclusion": ("no name", "a usable picture that yielded no name"),
+    "correct": ("right", "the name is the one that a person gave"),
+}
+"""Type of error -> short name, what it means."""
+
+FLAG_WORDS = {
+    "low_probability": "the model was not sure",
+    "small_margin": "two names came close",
+    "event_disagreement": "odd one out in its burst",
+    "human_flag": "a person asked for a look",
+    "control": "random control",
+}
+"""Reason of triage -> words."""
+
+STRATEGY_WORDS = {
+    "early_blur": "everything but the evidence blurred",
+    "mask_crop": "cropped to the evidence",
+    "box_crop": "cropped to the animal's box",
+    "center_crop": "cropped to the centre (control)",
+    "early_inside": "evidence outside the animal blurred",
+    "early_removed": "all evidence blurred",
+    "wide_crop": "cropped to more of the evidence",
+    "away_crop": "cropped beside the evidence",
+    "early_mean": "everything but the evidence in one colour",
+    "early_background": "the evidence on an empty view of the place",
+    "late": "only features under the evidence counted",
+}
+"""Strategy -> what it showed the classifier."""
+
+_SLICE_WORDS = {
+    "camera_id": "camera {}",
+    "deployment_id": "deployment {}",
+    "true_id": "{}",
+    "predicted_id": "whatever is called {}",
+    "light": "{} pictures",
+    "flank": "{} flank",
+    "quality": "{} pictures",
+    "model_digest": "model {:.12}",
+    "labelled_by": "labelled by {}",
+}
+_LIGHT_WORDS = {"infrared": "infrared", "day": "daylight", "night": "night, no infrared:"}
+
+
+def count(value: float | None) -> str:
+    """A whole number with thin spaces between thousands; a dash for none.
+
+    >>> count(1234567) == "1\\u202f234\\u202f567"
+    True
+    """
+    return "–" if value is None else f"{int(value):,}".replace(",", "\u202f")
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A number with some digits after the point; a dash for none or not finite.
+
+    >>> number(0.12345), number(None), number(float("inf"))
+    ('0.12', '–', '–')
+    """
+    return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
+
+
+def percent(share: float | None) -> str:
+    """A share as percent, with a digit after the point below ten and near the ends; a dash for none.
+
+    >>> [percent(share).replace("\\u202f", "_") for share in (0.788, 0.042, 0.9996, 0.0, None)]
+    ['79_%', '4.2_%', '>_99.9_%', '0_%', '–']
+    """
+    if share is None or not math.isfinite(share):
+        return "–"
+    value = 100 * share
+    if value in (0, 100):
+        return f"{value:.0f}\u202f%"
+    if value > 99.9:
+        return ">\u202f99.9\u202f%"
+    if value < 0.1:
+        return "<\u202f0.1\u202f%"
+    text = f"{value:.1f}" if value < 9.95 or value > 99 else f"{value:.0f}"
+    return f"{text.removesuffix('.0')}\u202f%"
+
+
+def lift(value: float | None) -> str:
+    """How many times a rate exceeds its baseline; words where the baseline has no error.
+
+    >>> lift(23.14), lift(None), lift(float("inf"))
+    ('× 23.1', 'no error elsewhere', 'no error elsewhere')
+    """
+    return f"× {value:.1f}" if value is not None and math.isfinite(value) else "no error elsewhere"
+
+
+def moment(value: datetime | None) -> str:
+    """Date and time to the minute; a dash for none."""
+    return "–" if value is None else value.strftime("%Y-%m-%d %H:%M")
+
+
+def day(value: date | datetime | None) -> str:
+    """Date; a dash for none."""
+    return "–" if value is None else value.strftime("%Y-%m-%d")
+
+
+def reason(name: str) -> str:
+    """A reason of triage or suspicion in words."""
+    return SUSPICION_REASONS.get(name) or FLAG_WORDS.get(name) or name.replace("_", " ")
+
+
+def plural(n: int, one: str, many: str) -> str:
+    """The word for one thing or for several."""
+    return one if n == 1 else many
+
+
+def slice_title(keys: Mapping[str, str]) -> str:
+    """What a slice is about, in words.
+
+    >>> slice_title({"camera_id": "C07", "light": "infrared"})
+    'Camera C07, infrared pictures'
+    >>> slice_title({"pair": "Luna -> Nyx", "hour": "07h"})
+    'Luna called Nyx, from 07:00 to 07:59'
+    """
+    title = ", ".join(_part(key, value) for key, value in keys.items()) or "all pictures"
+    # A name is written as it is given.
+    return title if next(iter(keys), None) in ("true_id", "pair") else title[0].upper() + title[1:]
+
+
+def _part(key: str, value: str) -> str:
+    if key == "pair":
+        return " called ".join(value.split(" -> ", 1))
+    if key == "hour":
+        hour = value.removesuffix("h")
+        return f"from {hour}:00 to {hour}:59"
+    if key == "light":
+        value = _LIGHT_WORDS.get(value, value)
+    return _SLICE_WORDS.get(key, key + " {}").format(value)

@@ -1,0 +1,1 @@
+"""The table `error_slices`: which slices err more than they should."""

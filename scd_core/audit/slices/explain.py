@@ -1,0 +1,306 @@
+"""What explains what: of overlapping systematic slices, those that say it best; the others are folded into them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import xlogy
+
+from scd_core.audit.errors.causes import CAUSES
+from scd_core.audit.slices.counts import (
+    Sums,
+    effective_counts,
+    group_sums,
+    name_excess_p_value,
+    ordinary_rates,
+    sure_events,
+)
+from scd_core.audit.slices.data import Members, SliceData, has_keys, is_error, is_of, slice_members
+from scd_core.audit.slices.families import total_sums
+from scd_core.audit.slices.statistics import rate_excess_p_value
+from scd_core.config import SliceConfig
+
+__all__ = ["fold"]
+
+_CLOSE = 0.05
+"""Explanations whose likelihoods differ by less than this share are equally good; the simpler is taken."""
+_WEAK = [CAUSES.index("confusable_pair"), CAUSES.index("unexplained")]
+"""Causes that say only that no other one showed."""
+_MOST = 0.7
+"""Share of a place's errors that its parts must hold to be said as one."""
+_CIRCUMSTANCES = ("deployment_id", "light", "hour", "model_digest", "labelled_by")
+"""Keys whose values may be joined: they say when and by whom, not where, who or why."""
+_SPLIT = 0.01
+"""Level, over all splits tried, at which a slice is seen as made of unlike parts."""
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+
+def fold(data: SliceData, rows: list[dict[str, Any]], config: SliceConfig) -> None:
+    """Set ``folded_into`` of every systematic slice that another one explains.
+
+    Sequential removal, as for spatial scan statistics with several clusters (Zhang, Assuncao, Kulldorff, Int. J. Health
+    Geographics 2010). The slice whose split of the labelled events into inside and outside fits the errors best (largest
+    Bernoulli likelihood ratio, Kulldorff 1997) stands; its rows are taken out; every other slice is tested again on the
+    rest, and one that no longer differs from its baseline at the level that the report's q-values were cut at is folded
+    into it. Then the next best of what is left, until nothing is left. So a camera whose errors all belong to one
+    individual is folded into camera-and-individual, while an individual that errs only at one bad camera is folded into
+    the camera.
+
+    A wide slice can fit best because two narrow ones meet in it. So before a slice stands, those that cut through it are
+    tried: where the part inside one errs more than the part outside (one-sided, 0.01 over the number tried), the one that
+    splits it best goes first, and the wide one has to stand on what is left.
+
+    Among explanations that fit equally well the one with fewer keys stands. A slice told by the predicted name alone stands
+    only where nothing else explains it: being called B is a consequence, not a circumstance. Last, parts of one place that
+    differ only in the value of one circumstance (labeller, hour, ...) and hold most of its errors are said as the place.
+
+    Args:
+        data: the labelled rows.
+        rows: rows of ``error_slices`` with their statistics; changed in place.
+        config: limits.
+    """
+    open_rows = [row for row in rows if row["is_systematic"]]
+    cuts: dict[str | None, float] = {}  # of the slices that were tested together
+    for row in open_rows:
+        together = row.get("tested_within")
+        cuts[together] = max(cuts.get(together, 0.0), row["p_value"] * row["n_tests"])
+    members = {row["slice_id"]: slice_members(data, dict(row["slice"])) for row in open_rows}
+    is_left = np.ones(data.event.size, bool)
+    while open_rows:
+        best = open_rows[_purest(data, open_rows, members, is_left, config)]
+        found = members[best["slice_id"]]
+        explained = _explained(data, found.left(is_left))
+        is_left[explained] = False
+        rest = _Rest(data, is_left)
+        remaining = []
+        for row in open_rows:
+            if row is best:
+                continue
+            of_row = members[row["slice_id"]]
+            is_same = of_row.name == found.name and np.array_equal(of_row.rows, found.rows)
+            touches = _shares(of_row, explained, data.event.size)
+            is_no_more = _is_no_worse(row, best) or not rest.differs(
+                of_row, cuts[row.get("tested_within")] / row["n_tests"], config
+            )
+            if is_same or (touches and is_no_more):
+                row["folded_into"] = best["slice_id"]
+            else:
+                remaining.append(row)
+        open_rows = remaining
+    _join_parts(data, [row for row in rows if row["is_systematic"]], members)
+
+
+def _join_parts(data: SliceData, rows: list[dict[str, Any]], members: dict[str, Members]) -> None:
+    """Say once what several parts say: two or more values of one circumstance at the same place, which together hold most
+    of the place's errors and have its cause, are folded into the place. Where the place stands, so is each part that errs no
+    more than it, as far as its interval tells."""
+    by_values = {frozenset(row["slice"]): row for row in rows}
+    parts: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        if row.get("folded_into") is None and len(row["slice"]) > 1:
+            for key, value in row["slice"]:
+                whole = by_values.get(frozenset(row["slice"]) - {(key, value)})
+                if key in _CIRCUMSTANCES and whole is not None:
+                    parts.setdefault((whole["slice_id"], key), []).append(row)
+    wholes = {row["slice_id"]: row for row in rows}
+    for (identity, _), some in sorted(parts.items(), key=lambda item: (-len(item[1]), item[0])):
+        some = [row for row in some if row.get("folded_into") is None]
+        whole, of_whole = wholes[identity], members[identity].errors
+        held = np.unique(np.concatenate([members[row["slice_id"]].errors for row in some] or [of_whole[:0]]))
+        causes = {_main_cause(data, members[row["slice_id"]]) for row in (whole, *some)}
+        if whole.get("folded_into") is None:  # it stands: a part has to err more than it
+            some = [row for row in some if row["ci_low"] <= whole["error_rate"]]
+        elif len(some) < 2 or np.isin(of_whole, held).mean() < _MOST:
+            continue
+        if len(causes) > 1 or not some:
+            continue
+        joined = {row["slice_id"] for row in some}
+        for row in rows:
+            if row["slice_id"] in joined or row.get("folded_into") in joined:
+                row["folded_into"] = identity
+        whole["folded_into"] = None
+
+
+def _main_cause(data: SliceData, members: Members) -> int:
+    return int(np.bincount(data.cause[members.errors], minlength=len(CAUSES)).argmax())
+
+
+def _explained(data: SliceData, left: Members) -> Ints:
+    """The errors of a slice that it explains: those of its own cause, and those whose cause does not show."""
+    causes = data.cause[left.errors]
+    shown = np.bincount(causes, minlength=len(CAUSES))
+    own = int(shown.argmax())
+    return left.errors[(causes == own) | np.isin(causes, _WEAK)]
+
+
+def _is_no_worse(row: dict[str, Any], best: dict[str, Any]) -> bool:
+    """Whether a slice is a part of the best one and errs no more than it, as far as its interval tells."""
+    is_part = set(row["slice"]) > set(best["slice"])
+    return is_part and row["ci_low"] <= best["error_rate"]
+
+
+class _Rest:
+    """The rows that no slice has explained yet, and tests on them."""
+
+    def __init__(self, data: SliceData, is_left: Bools) -> None:
+        self.data = data
+        self.is_left = is_left
+        self._totals: dict[tuple[int | None, tuple[str, ...]], Sums] = {}
+        self._sure: Floats | None = None
+
+    def _total(self, name: int | None, keys: tuple[str, ...]) -> Sums:
+        """Sums over all rows that could err so, of which some keys are known."""
+        if (name, keys) not in self._totals:
+            possible = self.is_left & has_keys(self.data, keys)
+            if name is not None:
+                possible &= ~is_of(self.data, name)
+            self._totals[name, keys] = self._sums(np.flatnonzero(possible), name)
+        return self._totals[name, keys]
+
+    def _sums(self, rows: Ints, name: int | None) -> Sums:
+        return group_sums(self.data, np.zeros(rows.size, np.int64), rows, is_error(self.data, rows, name), 1)
+
+    def differs(self, members: Members, cut: float, config: SliceConfig) -> bool:
+        """Whether a slice's rows that are left still err more than the others that are left."""
+        left = members.left(self.is_left)
+        if left.is_error.sum() < config.min_errors:
+            return False
+        total, inside = self._total(members.name, members.keys), self._sums(left.rows, members.name)
+        ordinary = ordinary_rates(total)
+        base = total.minus(inside)
+        is_name_alone = left.rows.size == total.n_images[0]
+        if is_name_alone:  # the others' average stands for the outside
+            wrong = self._total(None, members.keys).wrong - inside.wrong
+            n_names = max(2, len(self.data.values["predicted_id"]))
+            base = total.with_wrong(wrong / (n_names - 1))
+            ordinary = ordinary_rates(base)
+        rate, n = effective_counts(inside, ordinary, with_unseen=True)
+        base_rate, base_n = effective_counts(base, ordinary)
+        if not base_n[0] or rate[0] < config.min_lift * base_rate[0]:
+            return False
+        if members.name is not None and not is_name_alone:
+            if self._sure is None:
+                self._sure = sure_events(self.data, np.flatnonzero(self.is_left))
+            is_called = self.is_left & has_keys(self.data, members.keys)
+            is_called &= self.data.codes["predicted_id"] == members.name
+            count, of_all = self._sure[left.errors].sum(), self._sure[is_called].sum()
+            p_value = name_excess_p_value(inside, ordinary, base, np.array([count]), np.array([of_all - count]))
+            return bool(p_value[0] <= cut)
+        return bool(rate_excess_p_value(rate * n, n, base_rate * base_n, base_n)[0] <= cut)
+
+
+def _shares(members: Members, rows: Ints, n: int) -> bool:
+    """Whether a slice has any of some rows."""
+    is_one = np.zeros(n, bool)
+    is_one[rows] = True
+    return bool(is_one[members.rows].any())
+
+
+def _purest(
+    data: SliceData, rows: list[dict[str, Any]], members: dict[str, Members], is_left: Bools, config: SliceConfig
+) -> int:
+    """The best fit, or the slice within it that its errors come from."""
+    part = is_left
+    places = [place for place, row in enumerate(rows) if row["family"] != "predicted_id"] or list(range(len(rows)))
+    best = _best(data, rows, places, members, part, config)
+    while True:
+        inside = np.zeros(data.event.size, bool)
+        inside[members[rows[best]["slice_id"]].rows] = True
+        part = part & inside
+        places = _splits(data, [place for place in places if place != best], rows, members, part)
+        if not places:
+            return best
+        best = _best(data, rows, places, members, part, config)
+
+
+def _splits(
+    data: SliceData, places: list[int], rows: list[dict[str, Any]], members: dict[str, Members], part: Bools
+) -> list[int]:
+    """The slices that cut some rows into a part that errs more and a part that errs less."""
+    cutting = []
+    for place in places:
+        left = members[rows[place]["slice_id"]].left(part)
+        known = np.flatnonzero(part & has_keys(data, left.keys))
+        if left.rows.size and known.size - left.rows.size:
+            cutting.append((place, left, known))
+    totals: dict[tuple[str, ...], Sums] = {}
+    found = []
+    for place, left, known in cutting:
+        if left.keys not in totals:
+            totals[left.keys] = total_sums(data, known)
+        total, sums = totals[left.keys], total_sums(data, left.rows)
+        ordinary = ordinary_rates(total)
+        rate, n = effective_counts(sums, ordinary, with_unseen=True)
+        base_rate, base_n = effective_counts(total.minus(sums), ordinary)
+        if base_n[0] and rate_excess_p_value(rate * n, n, base_rate * base_n, base_n)[0] <= _SPLIT / len(cutting):
+            found.append(place)
+    return found
+
+
+def _best(
+    data: SliceData,
+    rows: list[dict[str, Any]],
+    chosen: list[int],
+    members: dict[str, Members],
+    is_left: Bools,
+    config: SliceConfig,
+) -> int:
+    """The best fit among some; among nearly equal ones over much the same errors, the simplest."""
+    left = {place: members[rows[place]["slice_id"]].left(is_left) for place in chosen}
+    keys = {members.keys for members in left.values()}
+    whole = {some: _events(data, np.flatnonzero(is_left & has_keys(data, some))) for some in keys}
+    fits = {place: _fit(data, left[place], *whole[left[place].keys]) for place in chosen}
+    top = max(chosen, key=lambda place: (fits[place], rows[place]["slice_id"]))
+    rivals = [
+        place
+        for place in chosen
+        if fits[place] >= fits[top] - max(2.0, _CLOSE * fits[top])
+        and _overlap(left[top].errors, left[place].errors) >= 0.8
+    ]
+
+    def simplest(place: int) -> tuple[int, float, list[int], str]:
+        row = rows[place]
+        # Equal fits are the same rows under two names, such as a camera with one deployment: the family named first stands.
+        families = [config.families.index(key) for key, _ in row["slice"]]
+        return len(families), -round(fits[place], 6), families, row["slice_id"]
+
+    return min(rivals, key=simplest)
+
+
+def _events(data: SliceData, rows: Ints) -> tuple[int, int]:
+    """Events among some rows, and those of them of which at least half of the rows are wrong."""
+    _, place = np.unique(data.event[rows], return_inverse=True)
+    return int(place.max(initial=-1)) + 1, int(
+        (np.bincount(place, data.is_wrong[rows]) * 2 >= np.bincount(place)).sum()
+    )
+
+
+def _fit(data: SliceData, left: Members, n_all: int, x_all: int) -> float:
+    """Bernoulli log-likelihood ratio of telling the events inside from those outside, each labelled event once.
+
+    The response is erring at all, so that all slices can be held against one another; what a slice explains of it is the
+    share of its errors that have one cause and, where it tells a name, go to that name.
+    """
+    n, x = _events(data, left.rows)
+    n0, x0 = max(n_all - n, 0), max(x_all - x, 0)
+    if not n or not n0 or x / n <= x0 / n0:
+        return 0.0
+    fit = _log_likelihood(x, n) + _log_likelihood(x0, n0) - _log_likelihood(x + x0, n + n0)
+    errors = data.cause[left.errors]
+    of_one_cause = np.bincount(errors, minlength=len(CAUSES)).max() if errors.size else 0
+    return float(fit * of_one_cause / max(1, data.is_wrong[left.rows].sum()))
+
+
+def _overlap(a: Ints, b: Ints) -> float:
+    """Jaccard's index of two sets of rows."""
+    shared = np.intersect1d(a, b, assume_unique=True).size
+    return shared / max(1, a.size + b.size - shared)
+
+
+def _log_likelihood(x: float, n: float) -> float:
+    return float(xlogy(x, x / n) + xlogy(n - x, 1 - x / n))

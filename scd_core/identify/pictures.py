@@ -1,0 +1,69 @@
+"""The picture behind a prediction row: the whole frame or the animal's box, decoded just large enough."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from PIL import Image
+
+from scd_core.config import AuditConfig
+from scd_core.identify.classify import crop_to_box
+from scd_core.identify.package import InputSpec
+from scd_core.identify.preprocess import decode_size
+from scd_core.identify.redaction import blank, boxes_from_columns
+from scd_core.media import MediaError
+from scd_core.media.fetch import iter_prepared
+from scd_core.reclassify.crops import Box
+
+__all__ = ["classified_box", "iter_pictures", "located_box"]
+
+
+def classified_box(row: Mapping[str, Any]) -> Box | None:
+    """The part of the frame that was classified; None for the whole frame."""
+    if row["detection_id"] is None:
+        return None
+    return row["bbox_x_min"], row["bbox_y_min"], row["bbox_width"], row["bbox_height"]
+
+
+def located_box(row: Mapping[str, Any]) -> Box | None:
+    """Where the animal is in the classified picture; None where nobody told, or where the picture is the box."""
+    if row["detection_id"] is not None or row["bbox_x_min"] is None:
+        return None
+    return row["bbox_x_min"], row["bbox_y_min"], row["bbox_width"], row["bbox_height"]
+
+
+def iter_pictures(
+    rows: Sequence[Mapping[str, Any]],
+    media: Mapping[str, Mapping[str, Any]],
+    source: str,
+    config: AuditConfig,
+    spec: InputSpec,
+    crop_of: Callable[[Mapping[str, Any]], tuple[float, float]] = lambda row: (1.0, 1.0),
+) -> Iterator[tuple[Mapping[str, Any], Image.Image | MediaError]]:
+    """Decode the picture of each prediction row; persons and vehicles in it are filled with grey.
+
+    Args:
+        rows: prediction rows.
+        media: media_id -> media row.
+        source: SOURCE of the media.
+        config: settings of fetching and decoding.
+        spec: the network's input, which says how large a picture must be.
+        crop_of: row -> smallest relative (width, height) of the picture that will be cut from it.
+
+    Yields:
+        The row with its picture, or with the reason why there is none.
+    """
+    wanted = []
+    for row in rows:
+        box = classified_box(row) or (0.0, 0.0, 1.0, 1.0)
+        width, height = crop_of(row)
+        needed = decode_size(spec, (box[2] * width, box[3] * height))
+        wanted.append({**media[row["media_id"]], "prediction": row, "needed": needed})
+
+    def shown(item: Mapping[str, Any], image: Image.Image) -> Image.Image:
+        row = item["prediction"]
+        return crop_to_box(blank(image, boxes_from_columns(row.get("hidden_boxes"))), classified_box(row))
+
+    for item, picture in iter_prepared(wanted, source, config.media, shown, target_for=lambda item: item["needed"]):
+        yield item["prediction"], picture

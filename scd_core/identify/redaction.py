@@ -1,0 +1,88 @@
+"""Persons and vehicles: parts of a picture that are neither classified nor shown, filled with one colour."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from scd_core.inputs.detections import Box, Detection
+
+__all__ = ["WHOLE", "blank", "boxes_from_columns", "hidden_boxes", "hidden_columns", "hidden_share"]
+
+WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
+"""The whole image, where nobody knows who is in it."""
+_GREY = (128, 128, 128)
+_MARGIN = 0.02
+"""Share of a box by which it is widened on each side: a detector's box is not exact."""
+_BLEED = 2
+"""Pixels by which it is widened besides: JPEG's colour is coarser than its grey, so a person's colour leaves the box."""
+_CELLS = 64
+
+
+def hidden_boxes(detections: Iterable[Detection], min_confidence: float) -> list[Box]:
+    """Where a picture's persons, vehicles and other boxes of no animal are.
+
+    Args:
+        detections: all boxes of one image.
+        min_confidence: boxes of a lower confidence are left out, 0-1; one without a confidence is not.
+
+    Returns:
+        Boxes inside the image. One whose place cannot be read stands for the whole image, so that nobody is shown by
+        mistake.
+    """
+    found: list[Box] = []
+    for one in detections:
+        if one.is_hidden and not one.confidence < min_confidence:
+            found.append(WHOLE if one.place_problem() else one.clipped())
+    return found
+
+
+def hidden_share(box: Box, hidden: Sequence[Box]) -> float:
+    """Share of a box's area that hidden boxes cover together, 0-1, to 1/64 of its sides."""
+    if not hidden:
+        return 0.0
+    x, y, width, height = box
+    steps = (np.arange(_CELLS) + 0.5) / _CELLS
+    across, down = (x + width * steps)[None], (y + height * steps)[:, None]
+    covered = np.zeros((_CELLS, _CELLS), bool)
+    for left, top, w, h in hidden:
+        covered |= (across >= left) & (across <= left + w) & (down >= top) & (down <= top + h)
+    return float(covered.mean())
+
+
+def blank(picture: Image.Image, hidden: Sequence[Box]) -> Image.Image:
+    """The whole frame with hidden boxes filled grey: nothing of what was there is left, so nothing can be restored.
+
+    Args:
+        picture: the upright frame, RGB, of any size.
+        hidden: boxes as shares of the frame.
+
+    Returns:
+        A copy; the picture itself where nothing is hidden.
+    """
+    if not hidden:
+        return picture
+    blanked = picture.convert("RGB") if picture.mode != "RGB" else picture.copy()
+    pen = ImageDraw.Draw(blanked)
+    for x, y, width, height in hidden:
+        across, down = _MARGIN * width, _MARGIN * height
+        left = math.floor((x - across) * picture.width) - _BLEED
+        top = math.floor((y - down) * picture.height) - _BLEED
+        right = math.ceil((x + width + across) * picture.width) + _BLEED
+        bottom = math.ceil((y + height + down) * picture.height) + _BLEED
+        pen.rectangle((left, top, right - 1, bottom - 1), fill=_GREY)
+    return blanked
+
+
+def hidden_columns(hidden: Sequence[Box]) -> list[dict[str, float]]:
+    """Boxes as the column `hidden_boxes` holds them."""
+    return [dict(zip(("x_min", "y_min", "width", "height"), box)) for box in hidden]
+
+
+def boxes_from_columns(column: Iterable[Mapping[str, Any]] | None) -> list[Box]:
+    """The column `hidden_boxes` as boxes; none where nobody told."""
+    return [(box["x_min"], box["y_min"], box["width"], box["height"]) for box in column or ()]

@@ -1,0 +1,1 @@
+"""Inputs: files that people hand over, read with one reader for each format."""

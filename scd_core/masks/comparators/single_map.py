@@ -1,0 +1,109 @@
+"""The result of a method that makes one map per image, in the form of the mask engine's."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from scd_core.masks.checks import bad_images, check_logits, check_request
+from scd_core.masks.infill import blend, make_infill
+from scd_core.masks.preserve import Model, borrowed
+from scd_core.masks.result import Masks
+
+__all__ = ["INFILL_SIGMA", "check_inputs", "check_targets", "masks_from_maps", "unit_range"]
+
+INFILL_SIGMA = 10.0
+"""Width of the blur with which a map's probabilities are taken (sigma, pixels at a shorter side of 224)."""
+
+
+def check_inputs(model: Model, images: Tensor, targets: Tensor) -> None:
+    """Refuse what no map can be made for, before any work is done.
+
+    Raises:
+        ValueError: wrong shapes or types, NaN or infinite images, a model with one class, or a target out of range.
+    """
+    check_request(images, targets, None, None, None)
+    if broken := bad_images(images):
+        raise ValueError(next(iter(broken.values())))
+    if len(images) == 0:
+        raise ValueError("images: expected at least one, got none")
+    check_targets(model, images, targets)
+
+
+def check_targets(model: Model, images: Tensor, targets: Tensor) -> None:
+    """Refuse a target that the model has no logit for; costs one image through the model.
+
+    Args:
+        model: (B, C, H, W) -> (B, K) logits.
+        images: (N, C, H, W), of which the first is used.
+        targets: (N,) integers.
+
+    Raises:
+        ValueError: the model gives no logits of K >= 2 classes, or a target is out of range; the line names the image.
+    """
+    with borrowed(model), torch.no_grad():
+        logits = model(images[:1])
+    check_logits(logits, 1)
+    outside = (targets < 0) | (targets >= logits.shape[1])
+    if outside.any():
+        index = int(outside.nonzero()[0])
+        raise ValueError(
+            f"targets: image {index}: expected a class from 0 to {logits.shape[1] - 1}, got {int(targets[index])}"
+        )
+
+
+def unit_range(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Maps (N, h, w) at (H, W), each scaled to [0, 1]; a map that is not positive anywhere becomes zero.
+
+    Args:
+        maps: (N, h, w), negative values count as 0.
+        size: (H, W).
+    """
+    maps = maps.float().clamp_min(0.0)
+    # Scaled before it is enlarged as well: gradients of a confident image may be too small to interpolate.
+    maps = maps / maps.amax(dim=(1, 2), keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)
+    maps = functional.interpolate(maps[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
+    peak = maps.amax(dim=(1, 2), keepdim=True)
+    return torch.where(peak > 0, maps / peak.clamp_min(torch.finfo(torch.float32).tiny), torch.zeros_like(maps))
+
+
+def masks_from_maps(
+    model: Model, images: Tensor, targets: Tensor, maps: Tensor, *, evaluations: int, batch_size: int
+) -> Masks:
+    """One map per image as :class:`Masks`: the map is sufficient, destroying and joint region at once.
+
+    The two probabilities are taken with the engine's blurred infill, which costs two more evaluations per image.
+
+    Args:
+        model: (B, 3, H, W) -> (B, K) logits.
+        images: (N, 3, H, W).
+        targets: (N,) int64.
+        maps: (N, H, W) float32 in [0, 1].
+        evaluations: images that went through the model for each map.
+        batch_size: images through the model at once.
+    """
+    probabilities: list[list[Tensor]] = [[], []]
+    with borrowed(model), torch.no_grad():
+        for start in range(0, len(images), batch_size):
+            part = images[start : start + batch_size]
+            seeds = torch.zeros(len(part), dtype=torch.int64, device=images.device)
+            infill = make_infill(part, "blur", INFILL_SIGMA, seeds)
+            keep = maps[start : start + batch_size].to(part)
+            chosen = targets[start : start + batch_size, None].to(images.device)
+            for values, kept in zip(probabilities, (keep, 1 - keep)):
+                logits = model(blend(part, kept, infill))
+                values.append(logits.float().softmax(dim=1).gather(1, chosen)[:, 0])
+    ones = torch.ones(len(images), dtype=torch.int64, device=images.device)
+    return Masks(
+        sufficient=maps,
+        destroying=maps,
+        joint=maps,
+        ssr_probability=torch.cat(probabilities[0]),
+        sdr_probability=torch.cat(probabilities[1]),
+        area=maps.mean(dim=(1, 2)),
+        iterations=0 * ones,
+        converged=ones.bool(),
+        evaluations=(evaluations + 2) * ones,
+        seeds=0 * ones,
+    )

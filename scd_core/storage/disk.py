@@ -1,0 +1,194 @@
+"""Files of a local disk: listed through links, read as they stand, and written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import random
+import secrets
+import stat
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from scd_core.errors import InputError
+from scd_core.storage.entry import Entry, ObjectChangedError
+
+__all__ = ["create_file", "entries_below", "entry_at", "read_file", "replace_file", "sweep_temporary"]
+
+TEMPORARY = ".tmp"
+"""Folder below a storage's root in which files are collected until they are whole."""
+
+_TRIES = 100
+
+_PAUSE_SECONDS = 0.01
+"""Longest pause before a folder is made again; its length is drawn, so that two runs do not keep step."""
+
+
+def entries_below(folder: str) -> Iterator[Entry]:
+    """All files below a folder, those behind links included; a link that leads nowhere is an entry without an ETag.
+
+    A link to a folder that it lies in is not followed.
+
+    Args:
+        folder: absolute path; one that is not there holds nothing.
+
+    Raises:
+        OSError: a folder may not be read.
+    """
+    pending: list[tuple[str, frozenset[tuple[int, int]]]] = [(folder, frozenset())]
+    while pending:
+        path, above = pending.pop()
+        try:
+            place = os.stat(path)  # noqa: PTH116 - os.stat takes the undecodable names that os.scandir gives
+            found = list(os.scandir(path))
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        if (place.st_dev, place.st_ino) in above:
+            continue
+        inside = above | {(place.st_dev, place.st_ino)}
+        for item in found:
+            if _is_folder(item):
+                pending.append((item.path, inside))
+            elif (entry := entry_at(item.path)) is not None:
+                yield entry
+            elif item.is_symlink() and not Path(item.path).exists():
+                written = item.stat(follow_symlinks=False).st_mtime
+                yield Entry(item.path, 0, "", None, datetime.fromtimestamp(written, UTC))
+
+
+def _is_folder(item: os.DirEntry[str]) -> bool:
+    try:
+        return item.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def entry_at(path: str) -> Entry | None:
+    """What a listing says of one file; None where there is none."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - as above
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return None
+        raise
+    if not stat.S_ISREG(found.st_mode):
+        return None
+    return Entry(path, found.st_size, str(found.st_mtime_ns), None, datetime.fromtimestamp(found.st_mtime, UTC))
+
+
+def read_file(path: str) -> tuple[bytes, str]:
+    """Content of a file, and what stands in for its ETag.
+
+    Raises:
+        ObjectChangedError: it was written to meanwhile.
+        OSError: it cannot be read.
+    """
+    with Path(path).open("rb") as handle:
+        before = os.fstat(handle.fileno())
+        data = handle.read()
+        after = os.fstat(handle.fileno())
+    if before.st_mtime_ns != after.st_mtime_ns:
+        raise ObjectChangedError("changed while it was read")
+    return data, str(after.st_mtime_ns)
+
+
+def create_file(root: Path, path: Path, data: bytes) -> bool:
+    """Write a new file whole; False where there is one already, which is left as it is.
+
+    Args:
+        root: folder below which unfinished files are collected; on the same disk.
+        path: where the file is to be.
+        data: content.
+
+    Raises:
+        InputError: the disk has no hard links.
+        OSError: it cannot be written.
+    """
+    if path.exists():
+        return False
+    temporary = _write_temporary(root, data)
+    try:
+        # A link appears with its whole content or not at all, and never replaces a file that is there.
+        _in_its_folder(path, lambda: os.link(temporary, path))
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
+            raise InputError(
+                f"{root}: this disk has no hard links, which keep two runs from writing one file; "
+                "use another disk or a bucket"
+            ) from error
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+    _keep_name(path)
+    return True
+
+
+def replace_file(root: Path, path: Path, data: bytes) -> None:
+    """Write a file whole; readers see the old one or the new one. Args and errors as for :func:`create_file`."""
+    temporary = _write_temporary(root, data)
+    try:
+        _in_its_folder(path, lambda: temporary.replace(path))
+    finally:
+        temporary.unlink(missing_ok=True)
+    _keep_name(path)
+
+
+def _in_its_folder(path: Path, call: Callable[[], object]) -> None:
+    """Make the folder of a file and do something in it, again where another run took the folder for empty meanwhile."""
+    for attempt in range(_TRIES):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            call()
+            return
+        except FileNotFoundError:
+            if attempt == _TRIES - 1:
+                raise
+            time.sleep(random.uniform(0, _PAUSE_SECONDS))
+
+
+def _write_temporary(root: Path, data: bytes) -> Path:
+    folder = root / TEMPORARY
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f"{secrets.token_hex(8)}.part"
+    try:
+        with temporary.open("xb") as handle:
+            handle.write(data)
+            handle.flush()
+            os.fsync(handle.fileno())
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return temporary
+
+
+def _keep_name(path: Path) -> None:
+    """Write the folder too: after a loss of power a commit must not be there without the tables that it names."""
+    with contextlib.suppress(OSError):  # some network disks cannot
+        handle = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def sweep_temporary(root: str, older_than_seconds: float = 86_400) -> None:
+    """Remove what runs that were killed left in the folder for unfinished files.
+
+    Args:
+        root: folder of the storage.
+        older_than_seconds: age from which on a file is a leftover (s).
+    """
+    folder = Path(root) / TEMPORARY
+    if not folder.is_dir():
+        return
+    for leftover in folder.glob("*.part"):
+        with contextlib.suppress(OSError):
+            if time.time() - leftover.stat().st_mtime > older_than_seconds:
+                leftover.unlink()

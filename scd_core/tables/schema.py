@@ -1,0 +1,307 @@
+"""The audit tables: one dictionary of fields, from which schemas, validation and docs/tables.md are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+__all__ = ["DERIVED", "FIELDS", "SCHEMA_VERSION", "TABLES", "Field", "empty_table", "table_from_rows", "table_schema"]
+
+SCHEMA_VERSION = 1
+"""Written into each file's Parquet metadata (key ``trapaudit.schema_version``)."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """A column: its Arrow type, what it means, and its unit where it has one."""
+
+    type: pa.DataType
+    description: str
+    unit: str = ""
+
+
+_TIME = pa.timestamp("us", tz="UTC")
+_CANDIDATES = pa.list_(pa.struct([("individual_id", pa.string()), ("probability", pa.float32())]))
+
+FIELDS: dict[str, Field] = {
+    # who, when, from what
+    "run_id": Field(pa.string(), "run that wrote the row"),
+    "batch_key": Field(pa.string(), "hash over the batch's objects, the model's digest and the config's digest"),
+    "model_digest": Field(pa.string(), "sha256 over the model package"),
+    "config_digest": Field(pa.string(), "hash over the settings that can change a row"),
+    "report_id": Field(pa.string(), "report that wrote the row"),
+    # media
+    "media_id": Field(pa.string(), "hash of the object's URI (without credentials) and its version, or ETag and size"),
+    "uri": Field(pa.string(), "where the object is, without credentials"),
+    "file": Field(pa.string(), "path relative to SOURCE"),
+    "version_id": Field(pa.string(), "version of the object, where the bucket keeps versions"),
+    "etag": Field(pa.string(), "ETag; on a disk, the modification time in nanoseconds"),
+    "size_bytes": Field(pa.int64(), "size of the object", "bytes"),
+    "last_modified_at": Field(_TIME, "when the object was last written"),
+    "content_sha256": Field(pa.string(), "sha256 of the object's bytes"),
+    "format": Field(pa.string(), "image format found in the bytes, whatever the name says"),
+    "width": Field(pa.int32(), "width as seen, after EXIF orientation", "pixels"),
+    "height": Field(pa.int32(), "height as seen, after EXIF orientation", "pixels"),
+    "captured_at": Field(pa.timestamp("us"), "when the picture was taken, on the camera's clock; null where unknown"),
+    "captured_at_source": Field(pa.string(), "`exif`, `manifest` or `filename`; null where the time is unknown"),
+    "clock_doubt": Field(
+        pa.string(), "that the camera's clock runs backwards here, in words: the file before has a later time"
+    ),
+    "utc_offset_minutes": Field(pa.int32(), "the camera clock's offset from UTC; null where unknown", "minutes"),
+    "site_id": Field(pa.string(), "site, from the path or the manifest"),
+    "camera_id": Field(pa.string(), "camera, from the path or the manifest"),
+    "deployment_id": Field(pa.string(), "deployment: one camera at one place for one period"),
+    "latitude": Field(pa.float64(), "of the deployment, from the manifest", "degrees"),
+    "longitude": Field(pa.float64(), "of the deployment, from the manifest", "degrees"),
+    "event_id": Field(pa.string(), "burst of frames of one deployment; frames of one event are not independent"),
+    "is_infrared": Field(pa.bool_(), "grey picture of an infrared flash, told from the pixels"),
+    "brightness": Field(pa.float32(), "mean grey value, 0-1"),
+    "sharpness": Field(pa.float32(), "variance of the Laplacian of the grey picture at 256 px"),
+    "status": Field(pa.string(), "`ok`, `corrupt`, `empty`, `unsupported`, `duplicate` or `missing`"),
+    "failure_stage": Field(pa.string(), "`list`, `fetch`, `decode`; null where nothing failed"),
+    "failure_reason": Field(pa.string(), "why the object cannot be used, in words"),
+    "duplicate_of": Field(pa.string(), "media_id of the first object with the same content"),
+    # predictions
+    "target_id": Field(pa.string(), "what was classified: the media_id, or media_id:detection_id"),
+    "detection_id": Field(pa.string(), "detection box within the media; null where the whole frame was classified"),
+    "detection_confidence": Field(pa.float32(), "the detector's confidence, 0-1"),
+    "bbox_x_min": Field(pa.float32(), "left edge of the box as a share of the width, 0-1"),
+    "bbox_y_min": Field(pa.float32(), "top edge of the box as a share of the height, 0-1"),
+    "bbox_width": Field(pa.float32(), "width of the box as a share of the image's, 0-1"),
+    "bbox_height": Field(pa.float32(), "height of the box as a share of the image's, 0-1"),
+    "hidden_boxes": Field(
+        pa.list_(pa.struct([(name, pa.float32()) for name in ("x_min", "y_min", "width", "height")])),
+        "boxes of persons and vehicles, neither classified nor shown, as shares of the image; all of it where the detector "
+        "failed; null without detections",
+    ),
+    "prediction_status": Field(pa.string(), "`ok`, `no_animal` (detections given, none of an animal) or `failed`"),
+    "predicted_id": Field(pa.string(), "individual named by the classifier on the original picture"),
+    "probability": Field(pa.float32(), "calibrated probability of the name, 0-1"),
+    "margin": Field(pa.float32(), "probability of the first candidate less that of the second, 0-1"),
+    "entropy": Field(pa.float32(), "entropy of the probabilities over its maximum, 0-1"),
+    "topk": Field(_CANDIDATES, "most probable candidates, best first"),
+    "embedding": Field(
+        pa.list_(pa.float32()),
+        "the picture as the network sees it, of unit length, to group unknowns by; null for known ones",
+    ),
+    "review_rank": Field(
+        pa.int32(), "place of the candidate in the order in which a label tells most, 1 is first; null for known ones"
+    ),
+    "candidate_id": Field(pa.string(), "group of unknowns that look like one new individual; null for known ones"),
+    "event_predicted_id": Field(pa.string(), "individual named by all frames of the event together"),
+    "is_flagged": Field(pa.bool_(), "deserves a mask, for a reason or as a control"),
+    "flag_reasons": Field(pa.list_(pa.string()), "why it was flagged; empty where it was not"),
+    "is_control": Field(pa.bool_(), "drawn into the random control sample"),
+    "is_selected": Field(pa.bool_(), "flagged and within the batch's budget, so a mask was asked for"),
+    "inclusion_probability": Field(pa.float64(), "probability with which triage selects this row, 0-1; 1 for a reason"),
+    # masks
+    "method": Field(pa.string(), "mask method and setting"),
+    "mask_status": Field(pa.string(), "`ok` or `failed`"),
+    "contrast_id": Field(pa.string(), "rival individual of a pairwise mask; null for a plain one"),
+    "mask_png": Field(pa.binary(), "joint map as an 8-bit grey PNG over the classified picture; 255 = evidence"),
+    "ssr_probability": Field(pa.float32(), "probability of the name with only the sufficient region kept, 0-1"),
+    "sdr_probability": Field(pa.float32(), "probability of the name with the destroying region removed, 0-1"),
+    "area": Field(pa.float32(), "mean of the joint map, 0-1"),
+    "border_mass": Field(pa.float32(), "share of the joint map within 1/8 of the border, 0-1"),
+    "mass_in_box": Field(
+        pa.float32(), "share of the joint map inside the animal's box, 0-1; null where no box is known in the picture"
+    ),
+    "background_reliance": Field(
+        pa.float32(), "share of the joint map outside the animal, 0-1; null where no box is known in the picture"
+    ),
+    "background_log_odds_drop": Field(pa.float32(), "fall of the name's log-odds when the outside is replaced"),
+    "overlay_reliance": Field(pa.float32(), "share of the joint map on burned-in strips, 0-1"),
+    "overlay_log_odds_drop": Field(pa.float32(), "fall of the name's log-odds when the strips are replaced"),
+    "iterations": Field(pa.int32(), "optimiser steps"),
+    "evaluations": Field(pa.int32(), "images put through the model", "images"),
+    "is_converged": Field(pa.bool_(), "stopped because the mask no longer changed"),
+    "seed": Field(pa.int64(), "seed of the mask's noise"),
+    # reclassifications
+    "strategy": Field(
+        pa.string(), "`early_blur`, `mask_crop`, `late`, `box_crop`, `center_crop` (control), `fused` ..."
+    ),
+    "strategy_status": Field(pa.string(), "`ok`, `not_applicable` or `failed`"),
+    "is_flip": Field(pa.bool_(), "the name differs from the one on the original picture"),
+    "crop_x_min": Field(pa.float32(), "left edge of the crop as a share of the image's width, 0-1"),
+    "crop_y_min": Field(pa.float32(), "top edge of the crop as a share of the image's height, 0-1"),
+    "crop_width": Field(pa.float32(), "width of the crop as a share of the image's, 0-1"),
+    "crop_height": Field(pa.float32(), "height of the crop as a share of the image's, 0-1"),
+    "reason": Field(pa.string(), "why this outcome, in words"),
+    # labels
+    "label_id": Field(pa.string(), "hash over the label's content"),
+    "import_id": Field(pa.string(), "hash over the imported file's content"),
+    "individual_id": Field(pa.string(), "individual named by a person; `unknown` where none of the known ones"),
+    "label_source": Field(pa.string(), "`csv`, `camtrap-dp` or `timelapse`"),
+    "flank": Field(pa.string(), "side of the animal in the picture, `left` or `right`; null where nobody told"),
+    "labelled_by": Field(pa.string(), "who named it; null where not told"),
+    "labelled_at": Field(_TIME, "when it was named; the time of import where not told"),
+    "imported_at": Field(_TIME, "when the label was imported"),
+    # errors
+    "true_id": Field(pa.string(), "individual by the newest label; null where there is none"),
+    "final_id": Field(pa.string(), "individual after re-classification; the prediction where nothing was masked"),
+    "final_probability": Field(pa.float32(), "probability of the final name, 0-1"),
+    "error_type": Field(pa.string(), "`shift`, `split`, `combination`, `exclusion` or `correct`; null without a label"),
+    "is_labelled": Field(pa.bool_(), "a person has named it"),
+    "is_suspected": Field(pa.bool_(), "no label, but reason to doubt the name"),
+    "suspicion_reasons": Field(pa.list_(pa.string()), "reasons to doubt; empty where there is none"),
+    "cause": Field(
+        pa.string(),
+        "`background`, `overlay`, `confusable_pair`, `image_quality`, `flank`, `label_suspect` or `unexplained`",
+    ),
+    "cause_evidence": Field(pa.string(), "what the cause was told from, in words"),
+    "is_recovered": Field(pa.bool_(), "wrong before, right after re-classification"),
+    "is_broken": Field(pa.bool_(), "right before, wrong after re-classification"),
+    "is_masked": Field(pa.bool_(), "a mask was made and the target classified again"),
+    "is_current": Field(pa.bool_(), "from the newest run over this target; slices count only such rows"),
+    "quality": Field(pa.string(), "`good`, `blurred` or `dark`, against other pictures of the same camera and light"),
+    "label_probability": Field(pa.float64(), "probability with which the row came to be labelled, 0-1"),
+    "control_probability": Field(
+        pa.float64(),
+        "probability with which triage drew the batch's rows that had no reason, 0-1; null where labels reach beyond triage",
+    ),
+    "event_weight": Field(
+        pa.float64(), "events that the row stands for in rates: 1 / (label_probability * predictions of its event)"
+    ),
+    # error slices
+    "slice_id": Field(pa.string(), "hash over the slice's keys and values"),
+    "slice": Field(pa.map_(pa.string(), pa.string()), "key -> value, for example camera_id -> C07"),
+    "family": Field(pa.string(), "the slice's keys, joined by +"),
+    "n_events": Field(pa.int64(), "labelled events in the slice"),
+    "n_images": Field(pa.int64(), "labelled images in the slice"),
+    "n_errors": Field(pa.int64(), "labelled events in the slice that err"),
+    "n_effective": Field(pa.float64(), "effective number of events under the weights"),
+    "error_rate": Field(pa.float64(), "weighted share of events that err, 0-1"),
+    "ci_low": Field(pa.float64(), "lower end of Wilson's interval of the error rate, 0-1"),
+    "ci_high": Field(pa.float64(), "upper end of Wilson's interval of the error rate, 0-1"),
+    "baseline_rate": Field(pa.float64(), "weighted error rate of all other events, 0-1"),
+    "lift": Field(pa.float64(), "error rate over the baseline rate"),
+    "p_value": Field(pa.float64(), "one-sided p-value of the slice's rate against the baseline"),
+    "q_value": Field(
+        pa.float64(), "Benjamini-Hochberg q-value over all families of the report, each with an equal share"
+    ),
+    "n_tests": Field(
+        pa.int64(),
+        "tests that the p-value is held against: families tested, times the family's slices that have enough events; where "
+        "`tested_within` is set, twice the number of wrong names",
+    ),
+    "tested_within": Field(
+        pa.string(),
+        "slice_id of the systematic slice of the same true individual among whose names this pair was tested, with the larger "
+        "of the two q-values; null for a slice that is tested among all",
+    ),
+    "n_splits": Field(pa.int64(), "events of known individuals called unknown: ghosts in the count of individuals"),
+    "n_combinations": Field(pa.int64(), "events of unknown individuals called known: losses in the count"),
+    "is_systematic": Field(pa.bool_(), "q-value below the configured limit"),
+    "confused_with": Field(pa.string(), "name given most often in the slice's errors"),
+    "recovered_rate": Field(pa.float64(), "share of the slice's masked errors that re-classification corrected, 0-1"),
+    "first_seen": Field(pa.timestamp("us"), "first error of the slice, on the camera's clock"),
+    "last_seen": Field(pa.timestamp("us"), "last error of the slice, on the camera's clock"),
+    "trend": Field(pa.string(), "against the report before: `new`, `growing`, `steady`, `shrinking` or `gone`"),
+    "folded_into": Field(pa.string(), "slice_id of the simpler slice that explains this one; null where none does"),
+    "sentence": Field(pa.string(), "the slice in one plain sentence"),
+    "example_media_ids": Field(pa.list_(pa.string()), "media of example errors, most telling first"),
+    # runs
+    "source": Field(pa.string(), "SOURCE, without credentials"),
+    "started_at": Field(_TIME, "when the run started"),
+    "finished_at": Field(_TIME, "when the run had written its rows"),
+    "config": Field(pa.string(), "the whole configuration, as JSON"),
+    "individuals": Field(pa.list_(pa.string()), "names that the model can give"),
+    "versions": Field(pa.string(), "versions of trapaudit, Python, torch, torchvision, prefect, as JSON"),
+    "device": Field(pa.string(), "device of the model"),
+    "n_media": Field(pa.int64(), "objects in the batch"),
+    "n_ok": Field(pa.int64(), "media that could be used, duplicates included"),
+    "n_quarantined": Field(pa.int64(), "media that could not be used"),
+    "n_predictions": Field(pa.int64(), "predictions with a name"),
+    "n_flagged": Field(pa.int64(), "predictions flagged"),
+    "n_masks": Field(pa.int64(), "masks made"),
+    "n_failed": Field(pa.int64(), "predictions and masks that could not be made; each row has its reason"),
+    "n_flips": Field(pa.int64(), "names changed by the final decision"),
+    "seconds": Field(pa.map_(pa.string(), pa.float64()), "wall time per stage", "seconds"),
+}
+
+_STAMP = ["run_id", "batch_key", "model_digest"]
+_TARGET = ["target_id", "media_id", "detection_id"]
+_BOX = ["bbox_x_min", "bbox_y_min", "bbox_width", "bbox_height"]
+
+TABLES: dict[str, list[str]] = {
+    "media": [
+        *_STAMP, "media_id", "uri", "file", "version_id", "etag", "size_bytes", "last_modified_at", "content_sha256",
+        "format", "width", "height", "captured_at", "captured_at_source", "clock_doubt", "utc_offset_minutes", "site_id",
+        "camera_id", "deployment_id", "latitude", "longitude", "event_id", "is_infrared", "brightness", "sharpness",
+        "status", "failure_stage", "failure_reason", "duplicate_of",
+    ],
+    "predictions": [
+        *_STAMP, *_TARGET, *_BOX, "hidden_boxes", "detection_confidence", "prediction_status", "failure_reason", "predicted_id",
+        "probability", "margin", "entropy", "topk", "embedding", "candidate_id", "review_rank", "event_id",
+        "event_predicted_id", "is_flagged", "flag_reasons", "is_control", "is_selected", "inclusion_probability",
+    ],
+    "masks": [
+        *_STAMP, *_TARGET, "method", "mask_status", "failure_reason", "predicted_id", "contrast_id", "mask_png",
+        "ssr_probability", "sdr_probability", "area", "border_mass", "mass_in_box", "background_reliance",
+        "background_log_odds_drop", "overlay_reliance", "overlay_log_odds_drop", "iterations", "evaluations",
+        "is_converged", "seed",
+    ],
+    "reclassifications": [
+        *_STAMP, *_TARGET, "strategy", "strategy_status", "predicted_id", "probability", "is_flip", "crop_x_min",
+        "crop_y_min", "crop_width", "crop_height", "reason",
+    ],
+    "labels": [
+        "import_id", "label_id", "file", "media_id", "detection_id", "individual_id", "flank", "label_source", "labelled_by",
+        "labelled_at", "imported_at",
+    ],
+    "errors": [
+        "report_id", "batch_key", "model_digest", *_TARGET, "event_id", "camera_id", "deployment_id", "captured_at",
+        "is_infrared", "true_id", "predicted_id", "probability", "final_id", "final_probability", "error_type",
+        "is_labelled", "is_suspected", "suspicion_reasons", "cause", "cause_evidence", "is_masked", "is_recovered",
+        "is_broken", "is_current", "flank", "labelled_by", "quality", "background_reliance", "inclusion_probability",
+        "label_probability", "control_probability", "event_weight",
+    ],
+    "error_slices": [
+        "report_id", "slice_id", "slice", "family", "n_events", "n_images", "n_errors", "n_effective", "error_rate",
+        "ci_low", "ci_high", "baseline_rate", "lift", "p_value", "q_value", "n_tests", "tested_within", "is_systematic",
+        "error_type", "confused_with", "n_splits", "n_combinations", "cause", "background_reliance", "recovered_rate",
+        "first_seen", "last_seen", "trend", "folded_into", "sentence", "example_media_ids",
+    ],
+    "runs": [
+        *_STAMP, "config_digest", "source", "started_at", "finished_at", "config", "versions", "device", "individuals", "n_media",
+        "n_ok", "n_quarantined", "n_predictions", "n_flagged", "n_masks", "n_failed", "n_flips",
+        "seconds",
+    ],
+}  # fmt: skip
+
+DERIVED = ("errors", "error_slices")
+"""Tables written by a report (``report_date=``), not by a batch (``batch_date=``)."""
+
+
+def table_schema(table: str) -> pa.Schema:
+    """Arrow schema of a table, each column with its description and unit as metadata.
+
+    Raises:
+        KeyError: there is no such table.
+    """
+    columns = []
+    for name in TABLES[table]:
+        field = FIELDS[name]
+        metadata = {"description": field.description} | ({"unit": field.unit} if field.unit else {})
+        columns.append(pa.field(name, field.type, metadata=metadata))
+    return pa.schema(columns, metadata={"trapaudit.schema_version": str(SCHEMA_VERSION), "trapaudit.table": table})
+
+
+def empty_table(table: str) -> pa.Table:
+    """The table with no rows."""
+    return table_schema(table).empty_table()
+
+
+def table_from_rows(table: str, rows: list[dict[str, Any]]) -> pa.Table:
+    """Rows as a table of the declared schema; a missing column is null.
+
+    Raises:
+        ValueError: a row has a column that the table does not.
+    """
+    names = set(TABLES[table])
+    for row in rows:
+        if extra := row.keys() - names:
+            raise ValueError(f"table {table} has no column {sorted(extra)[0]}; see scd_core/tables/schema.py")
+    return pa.Table.from_pylist(rows, schema=table_schema(table))
