@@ -49,6 +49,7 @@ demo: setup
 
 docs: setup
 	$(BIN)/python -m scd_core.config_doc
+	$(BIN)/python -m scd_core.tables.rows_source > .rows.py && mv .rows.py scd_core/tables/rows.py
 	$(BIN)/python -m scd_core.tables.doc > docs/tables.md
 
 clean:

@@ -7,7 +7,7 @@ import pyarrow as pa
 from scd_core.audit.errors.causes import RULES
 from scd_core.audit.errors.suspicion import SUSPICION_REASONS
 from scd_core.audit.query.tables import PARTITION
-from scd_core.tables.schema import FIELDS, SCHEMA_VERSION, TABLES
+from scd_core.tables.schema import FIELDS, SCHEMA_VERSION, TABLES, Field
 
 __all__ = ["tables_markdown"]
 
@@ -40,7 +40,7 @@ def tables_markdown() -> str:
         lines += ["| column | type | unit | what it is |", "|---|---|---|---|"]
         for name in columns:
             field = FIELDS[name]
-            lines.append(f"| `{name}` | {_type(field.type)} | {field.unit} | {field.description.replace('|', '/')} |")
+            lines.append(f"| `{name}` | {_type(field.type)} | {field.unit} | {_meaning(field)} |")
         lines.append("")
     lines += ["## Causes", "", "Rules in the order in which they are tried; the numbers are settings of `slices`.", ""]
     lines += [f"- `{rule.cause}`: {rule.rule}" for rule in RULES]
@@ -54,6 +54,11 @@ def tables_markdown() -> str:
     ]
     lines += [f"- `{reason}`: {words}." for reason, words in SUSPICION_REASONS.items()]
     return "\n".join(lines) + "\n"
+
+
+def _meaning(field: Field) -> str:
+    text = field.description.replace("|", "/")
+    return text if field.values is None else f"{text}: {', '.join(f'`{value}`' for value in field.values)}"
 
 
 def _type(kind: pa.DataType) -> str:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import pyarrow as pa
+
+from scd_core import names
 
 __all__ = ["DERIVED", "FIELDS", "SCHEMA_VERSION", "TABLES", "Field", "empty_table", "table_from_rows", "table_schema"]
 
@@ -15,11 +19,13 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class Field:
-    """A column: its Arrow type, what it means, and its unit where it has one."""
+    """A column: its Arrow type, what it means, its unit where it has one, and the values it may have."""
 
     type: pa.DataType
     description: str
     unit: str = ""
+    values: type[StrEnum] | None = None  # the only values allowed, of the column or of the items of a list
+    is_required: bool = False  # never null
 
 
 _TIME = pa.timestamp("us", tz="UTC")
@@ -27,25 +33,33 @@ _CANDIDATES = pa.list_(pa.struct([("individual_id", pa.string()), ("probability"
 
 FIELDS: dict[str, Field] = {
     # who, when, from what
-    "run_id": Field(pa.string(), "run that wrote the row"),
-    "batch_key": Field(pa.string(), "hash over the batch's objects, the model's digest and the config's digest"),
-    "model_digest": Field(pa.string(), "sha256 over the model package"),
+    "run_id": Field(pa.string(), "run that wrote the row", is_required=True),
+    "batch_key": Field(
+        pa.string(), "hash over the batch's objects, the model's digest and the config's digest", is_required=True
+    ),
+    "model_digest": Field(pa.string(), "sha256 over the model package", is_required=True),
     "config_digest": Field(pa.string(), "hash over the settings that can change a row"),
-    "report_id": Field(pa.string(), "report that wrote the row"),
+    "report_id": Field(pa.string(), "report that wrote the row", is_required=True),
     # media
-    "media_id": Field(pa.string(), "hash of the object's URI (without credentials) and its version, or ETag and size"),
-    "uri": Field(pa.string(), "where the object is, without credentials"),
-    "file": Field(pa.string(), "path relative to SOURCE"),
+    "media_id": Field(
+        pa.string(),
+        "hash of the object's URI (without credentials) and its version, or ETag and size",
+        is_required=True,
+    ),
+    "uri": Field(pa.string(), "where the object is, without credentials", is_required=True),
+    "file": Field(pa.string(), "path relative to SOURCE", is_required=True),
     "version_id": Field(pa.string(), "version of the object, where the bucket keeps versions"),
-    "etag": Field(pa.string(), "ETag; on a disk, the modification time in nanoseconds"),
-    "size_bytes": Field(pa.int64(), "size of the object", "bytes"),
-    "last_modified_at": Field(_TIME, "when the object was last written"),
+    "etag": Field(pa.string(), "ETag; on a disk, the modification time in nanoseconds", is_required=True),
+    "size_bytes": Field(pa.int64(), "size of the object", "bytes", is_required=True),
+    "last_modified_at": Field(_TIME, "when the object was last written", is_required=True),
     "content_sha256": Field(pa.string(), "sha256 of the object's bytes"),
     "format": Field(pa.string(), "image format found in the bytes, whatever the name says"),
     "width": Field(pa.int32(), "width as seen, after EXIF orientation", "pixels"),
     "height": Field(pa.int32(), "height as seen, after EXIF orientation", "pixels"),
     "captured_at": Field(pa.timestamp("us"), "when the picture was taken, on the camera's clock; null where unknown"),
-    "captured_at_source": Field(pa.string(), "`exif`, `manifest` or `filename`; null where the time is unknown"),
+    "captured_at_source": Field(
+        pa.string(), "where the time is from; null where the time is unknown", values=names.TimeSource
+    ),
     "clock_doubt": Field(
         pa.string(), "that the camera's clock runs backwards here, in words: the file before has a later time"
     ),
@@ -59,12 +73,12 @@ FIELDS: dict[str, Field] = {
     "is_infrared": Field(pa.bool_(), "grey picture of an infrared flash, told from the pixels"),
     "brightness": Field(pa.float32(), "mean grey value, 0-1"),
     "sharpness": Field(pa.float32(), "variance of the Laplacian of the grey picture at 256 px"),
-    "status": Field(pa.string(), "`ok`, `corrupt`, `empty`, `unsupported`, `duplicate` or `missing`"),
-    "failure_stage": Field(pa.string(), "`list`, `fetch`, `decode`; null where nothing failed"),
+    "status": Field(pa.string(), "whether the object can be used", values=names.MediaStatus, is_required=True),
+    "failure_stage": Field(pa.string(), "where it failed; null where nothing failed", values=names.FailureStage),
     "failure_reason": Field(pa.string(), "why the object cannot be used, in words"),
     "duplicate_of": Field(pa.string(), "media_id of the first object with the same content"),
     # predictions
-    "target_id": Field(pa.string(), "what was classified: the media_id, or media_id:detection_id"),
+    "target_id": Field(pa.string(), "what was classified: the media_id, or media_id:detection_id", is_required=True),
     "detection_id": Field(pa.string(), "detection box within the media; null where the whole frame was classified"),
     "detection_confidence": Field(pa.float32(), "the detector's confidence, 0-1"),
     "bbox_x_min": Field(pa.float32(), "left edge of the box as a share of the width, 0-1"),
@@ -76,7 +90,12 @@ FIELDS: dict[str, Field] = {
         "boxes of persons and vehicles, neither classified nor shown, as shares of the image; all of it where the detector "
         "failed; null without detections",
     ),
-    "prediction_status": Field(pa.string(), "`ok`, `no_animal` (detections given, none of an animal) or `failed`"),
+    "prediction_status": Field(
+        pa.string(),
+        "whether it was named; `no_animal`: detections given, none of an animal",
+        values=names.PredictionStatus,
+        is_required=True,
+    ),
     "predicted_id": Field(pa.string(), "individual named by the classifier on the original picture"),
     "probability": Field(pa.float32(), "calibrated probability of the name, 0-1"),
     "margin": Field(pa.float32(), "probability of the first candidate less that of the second, 0-1"),
@@ -91,14 +110,16 @@ FIELDS: dict[str, Field] = {
     ),
     "candidate_id": Field(pa.string(), "group of unknowns that look like one new individual; null for known ones"),
     "event_predicted_id": Field(pa.string(), "individual named by all frames of the event together"),
-    "is_flagged": Field(pa.bool_(), "deserves a mask, for a reason or as a control"),
-    "flag_reasons": Field(pa.list_(pa.string()), "why it was flagged; empty where it was not"),
-    "is_control": Field(pa.bool_(), "drawn into the random control sample"),
-    "is_selected": Field(pa.bool_(), "flagged and within the batch's budget, so a mask was asked for"),
+    "is_flagged": Field(pa.bool_(), "deserves a mask, for a reason or as a control", is_required=True),
+    "flag_reasons": Field(pa.list_(pa.string()), "why it was flagged; empty where it was not", values=names.FlagReason),
+    "is_control": Field(pa.bool_(), "drawn into the random control sample", is_required=True),
+    "is_selected": Field(
+        pa.bool_(), "flagged and within the batch's budget, so a mask was asked for", is_required=True
+    ),
     "inclusion_probability": Field(pa.float64(), "probability with which triage selects this row, 0-1; 1 for a reason"),
     # masks
-    "method": Field(pa.string(), "mask method and setting"),
-    "mask_status": Field(pa.string(), "`ok` or `failed`"),
+    "method": Field(pa.string(), "mask method", values=names.MaskMethod, is_required=True),
+    "mask_status": Field(pa.string(), "whether the mask could be made", values=names.MaskStatus, is_required=True),
     "contrast_id": Field(pa.string(), "rival individual of a pairwise mask; null for a plain one"),
     "mask_png": Field(pa.binary(), "joint map as an 8-bit grey PNG over the classified picture; 255 = evidence"),
     "ssr_probability": Field(pa.float32(), "probability of the name with only the sufficient region kept, 0-1"),
@@ -120,9 +141,14 @@ FIELDS: dict[str, Field] = {
     "seed": Field(pa.int64(), "seed of the mask's noise"),
     # reclassifications
     "strategy": Field(
-        pa.string(), "`early_blur`, `mask_crop`, `late`, `box_crop`, `center_crop` (control), `fused` ..."
+        pa.string(),
+        "what was classified again; `center_crop` is the control, `fused` the decision",
+        values=names.Strategy,
+        is_required=True,
     ),
-    "strategy_status": Field(pa.string(), "`ok`, `not_applicable` or `failed`"),
+    "strategy_status": Field(
+        pa.string(), "whether the strategy gave a name", values=names.StrategyStatus, is_required=True
+    ),
     "is_flip": Field(pa.bool_(), "the name differs from the one on the original picture"),
     "crop_x_min": Field(pa.float32(), "left edge of the crop as a share of the image's width, 0-1"),
     "crop_y_min": Field(pa.float32(), "top edge of the crop as a share of the image's height, 0-1"),
@@ -130,32 +156,35 @@ FIELDS: dict[str, Field] = {
     "crop_height": Field(pa.float32(), "height of the crop as a share of the image's, 0-1"),
     "reason": Field(pa.string(), "why this outcome, in words"),
     # labels
-    "label_id": Field(pa.string(), "hash over the label's content"),
-    "import_id": Field(pa.string(), "hash over the imported file's content"),
-    "individual_id": Field(pa.string(), "individual named by a person; `unknown` where none of the known ones"),
-    "label_source": Field(pa.string(), "`csv`, `camtrap-dp` or `timelapse`"),
-    "flank": Field(pa.string(), "side of the animal in the picture, `left` or `right`; null where nobody told"),
+    "label_id": Field(pa.string(), "hash over the label's content", is_required=True),
+    "import_id": Field(pa.string(), "hash over the imported file's content", is_required=True),
+    "individual_id": Field(
+        pa.string(), "individual named by a person; `unknown` where none of the known ones", is_required=True
+    ),
+    "label_source": Field(pa.string(), "format of the file it is from", values=names.LabelFormat, is_required=True),
+    "flank": Field(
+        pa.string(), "side of the animal in the picture; null where the label does not say", values=names.Flank
+    ),
     "labelled_by": Field(pa.string(), "who named it; null where not told"),
     "labelled_at": Field(_TIME, "when it was named; the time of import where not told"),
-    "imported_at": Field(_TIME, "when the label was imported"),
+    "imported_at": Field(_TIME, "when the label was imported", is_required=True),
     # errors
     "true_id": Field(pa.string(), "individual by the newest label; null where there is none"),
     "final_id": Field(pa.string(), "individual after re-classification; the prediction where nothing was masked"),
     "final_probability": Field(pa.float32(), "probability of the final name, 0-1"),
-    "error_type": Field(pa.string(), "`shift`, `split`, `combination`, `exclusion` or `correct`; null without a label"),
-    "is_labelled": Field(pa.bool_(), "a person has named it"),
-    "is_suspected": Field(pa.bool_(), "no label, but reason to doubt the name"),
-    "suspicion_reasons": Field(pa.list_(pa.string()), "reasons to doubt; empty where there is none"),
-    "cause": Field(
-        pa.string(),
-        "`background`, `overlay`, `confusable_pair`, `image_quality`, `flank`, `label_suspect` or `unexplained`",
+    "error_type": Field(pa.string(), "kind of error, or `correct`; null without a label", values=names.ErrorType),
+    "is_labelled": Field(pa.bool_(), "a person has named it", is_required=True),
+    "is_suspected": Field(pa.bool_(), "no label, but reason to doubt the name", is_required=True),
+    "suspicion_reasons": Field(
+        pa.list_(pa.string()), "reasons to doubt; empty where there is none", values=names.SuspicionReason
     ),
+    "cause": Field(pa.string(), "what explains the wrong name, by the rules below", values=names.Cause),
     "cause_evidence": Field(pa.string(), "what the cause was told from, in words"),
     "is_recovered": Field(pa.bool_(), "wrong before, right after re-classification"),
     "is_broken": Field(pa.bool_(), "right before, wrong after re-classification"),
     "is_masked": Field(pa.bool_(), "a mask was made and the target classified again"),
     "is_current": Field(pa.bool_(), "from the newest run over this target; slices count only such rows"),
-    "quality": Field(pa.string(), "`good`, `blurred` or `dark`, against other pictures of the same camera and light"),
+    "quality": Field(pa.string(), "against other pictures of the same camera and light", values=names.Quality),
     "label_probability": Field(pa.float64(), "probability with which the row came to be labelled, 0-1"),
     "control_probability": Field(
         pa.float64(),
@@ -165,7 +194,7 @@ FIELDS: dict[str, Field] = {
         pa.float64(), "events that the row stands for in rates: 1 / (label_probability * predictions of its event)"
     ),
     # error slices
-    "slice_id": Field(pa.string(), "hash over the slice's keys and values"),
+    "slice_id": Field(pa.string(), "hash over the slice's keys and values", is_required=True),
     "slice": Field(pa.map_(pa.string(), pa.string()), "key -> value, for example camera_id -> C07"),
     "family": Field(pa.string(), "the slice's keys, joined by +"),
     "n_events": Field(pa.int64(), "labelled events in the slice"),
@@ -198,7 +227,7 @@ FIELDS: dict[str, Field] = {
     "recovered_rate": Field(pa.float64(), "share of the slice's masked errors that re-classification corrected, 0-1"),
     "first_seen": Field(pa.timestamp("us"), "first error of the slice, on the camera's clock"),
     "last_seen": Field(pa.timestamp("us"), "last error of the slice, on the camera's clock"),
-    "trend": Field(pa.string(), "against the report before: `new`, `growing`, `steady`, `shrinking` or `gone`"),
+    "trend": Field(pa.string(), "against the report before", values=names.Trend),
     "folded_into": Field(pa.string(), "slice_id of the simpler slice that explains this one; null where none does"),
     "sentence": Field(pa.string(), "the slice in one plain sentence"),
     "example_media_ids": Field(pa.list_(pa.string()), "media of example errors, most telling first"),
@@ -285,6 +314,8 @@ def table_schema(table: str) -> pa.Schema:
     for name in TABLES[table]:
         field = FIELDS[name]
         metadata = {"description": field.description} | ({"unit": field.unit} if field.unit else {})
+        if field.values is not None:
+            metadata["values"] = ", ".join(field.values)
         columns.append(pa.field(name, field.type, metadata=metadata))
     return pa.schema(columns, metadata={"trapaudit.schema_version": str(SCHEMA_VERSION), "trapaudit.table": table})
 
@@ -294,14 +325,22 @@ def empty_table(table: str) -> pa.Table:
     return table_schema(table).empty_table()
 
 
-def table_from_rows(table: str, rows: list[dict[str, Any]]) -> pa.Table:
+def table_from_rows(table: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     """Rows as a table of the declared schema; a missing column is null.
 
     Raises:
-        ValueError: a row has a column that the table does not.
+        ValueError: a row has a column that the table does not have, or a value that its column does not allow.
     """
-    names = set(TABLES[table])
+    columns = set(TABLES[table])
+    allowed = [(name, set(values)) for name in TABLES[table] if (values := FIELDS[name].values) is not None]
     for row in rows:
-        if extra := row.keys() - names:
+        if extra := row.keys() - columns:
             raise ValueError(f"table {table} has no column {sorted(extra)[0]}; see scd_core/tables/schema.py")
-    return pa.Table.from_pylist(rows, schema=table_schema(table))
+        for name, values in allowed:
+            value = row.get(name)
+            given = value if isinstance(value, list) else [] if value is None else [value]
+            if wrong := set(given) - values:
+                raise ValueError(
+                    f"table {table}, column {name}: {sorted(wrong)[0]!r} is none of {', '.join(sorted(values))}"
+                )
+    return pa.Table.from_pylist([dict(row) for row in rows], schema=table_schema(table))

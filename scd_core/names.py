@@ -1,0 +1,202 @@
+"""The fixed words of the tables, as enums: every status, reason, cause, strategy and kind of error, each written once."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+__all__ = [
+    "UNKNOWN",
+    "Category",
+    "Cause",
+    "ErrorType",
+    "FailureStage",
+    "FlagReason",
+    "Flank",
+    "LabelFormat",
+    "MaskMethod",
+    "MaskStatus",
+    "MediaStatus",
+    "PredictionStatus",
+    "Quality",
+    "Stage",
+    "Strategy",
+    "StrategyStatus",
+    "SuspicionReason",
+    "TimeSource",
+    "Trend",
+]
+
+UNKNOWN = "unknown"
+"""The name of an individual that is none of the known ones, in predictions and in labels."""
+
+
+class MediaStatus(StrEnum):
+    """Whether an object can be used as a picture."""
+
+    OK = "ok"
+    CORRUPT = "corrupt"
+    EMPTY = "empty"
+    UNSUPPORTED = "unsupported"
+    DUPLICATE = "duplicate"
+    MISSING = "missing"
+
+
+class FailureStage(StrEnum):
+    """Where an object turned out to be unusable."""
+
+    LIST = "list"
+    FETCH = "fetch"
+    DECODE = "decode"
+
+
+class TimeSource(StrEnum):
+    """Where the capture time of a picture is from."""
+
+    EXIF = "exif"
+    MANIFEST = "manifest"
+    FILENAME = "filename"
+
+
+class Category(StrEnum):
+    """What a detector says is in a box, as far as the audit treats it differently; other categories exist."""
+
+    ANIMAL = "animal"
+    PERSON = "person"
+    VEHICLE = "vehicle"
+
+
+class PredictionStatus(StrEnum):
+    """Whether a picture or box was given a name."""
+
+    OK = "ok"
+    NO_ANIMAL = "no_animal"
+    FAILED = "failed"
+
+
+class FlagReason(StrEnum):
+    """Why triage flags a prediction; the reasons before `control` in the order in which the budget is spent."""
+
+    HUMAN_FLAG = "human_flag"
+    IMPOSSIBLE_TRAVEL = "impossible_travel"
+    KNOWN_CONFUSION = "known_confusion"
+    EVENT_DISAGREEMENT = "event_disagreement"
+    UNKNOWN = "unknown"
+    LOW_PROBABILITY = "low_probability"
+    SMALL_MARGIN = "small_margin"
+    CONTROL = "control"
+    CUT_BY_BUDGET = "cut_by_budget"
+
+
+class MaskMethod(StrEnum):
+    """How a mask of the table `masks` was made."""
+
+    SCD = "scd"
+
+
+class MaskStatus(StrEnum):
+    """Whether a mask could be made."""
+
+    OK = "ok"
+    FAILED = "failed"
+
+
+class Strategy(StrEnum):
+    """What a masked prediction was classified on again; `fused` is the decision over the others."""
+
+    EARLY_BLUR = "early_blur"
+    EARLY_MEAN = "early_mean"
+    EARLY_BACKGROUND = "early_background"
+    EARLY_INSIDE = "early_inside"
+    EARLY_REMOVED = "early_removed"
+    MASK_CROP = "mask_crop"
+    BOX_CROP = "box_crop"
+    WIDE_CROP = "wide_crop"
+    AWAY_CROP = "away_crop"
+    CENTER_CROP = "center_crop"
+    LATE = "late"
+    FUSED = "fused"
+
+
+class StrategyStatus(StrEnum):
+    """Whether a strategy gave a name."""
+
+    OK = "ok"
+    NOT_APPLICABLE = "not_applicable"
+    FAILED = "failed"
+
+
+class LabelFormat(StrEnum):
+    """The format of a file of human labels."""
+
+    CSV = "csv"
+    CAMTRAP_DP = "camtrap-dp"
+    TIMELAPSE = "timelapse"
+
+
+class Flank(StrEnum):
+    """The side of the animal in the picture."""
+
+    LEFT = "left"
+    RIGHT = "right"
+
+
+class ErrorType(StrEnum):
+    """The kinds of misidentification (Johansson et al. 2020), and `correct`."""
+
+    SHIFT = "shift"
+    SPLIT = "split"
+    COMBINATION = "combination"
+    EXCLUSION = "exclusion"
+    CORRECT = "correct"
+
+
+class SuspicionReason(StrEnum):
+    """Why a name that nobody has checked is in doubt."""
+
+    EVENT_DISAGREEMENT = "event_disagreement"
+    IMPOSSIBLE_TRAVEL = "impossible_travel"
+    FLIP_UNDER_MASK = "flip_under_mask"
+    BACKGROUND_RELIANCE = "background_reliance"
+    OVERLAY_RELIANCE = "overlay_reliance"
+    HUMAN_FLAG = "human_flag"
+    LABEL_CONFLICT = "label_conflict"
+
+
+class Cause(StrEnum):
+    """What explains a wrong name, in the order in which the rules are tried."""
+
+    OVERLAY = "overlay"
+    BACKGROUND = "background"
+    LABEL_SUSPECT = "label_suspect"
+    IMAGE_QUALITY = "image_quality"
+    FLANK = "flank"
+    CONFUSABLE_PAIR = "confusable_pair"
+    UNEXPLAINED = "unexplained"
+
+
+class Quality(StrEnum):
+    """A picture against others of the same camera and light."""
+
+    GOOD = "good"
+    BLURRED = "blurred"
+    DARK = "dark"
+
+
+class Trend(StrEnum):
+    """How a systematic slice changed since the report before."""
+
+    NEW = "new"
+    GROWING = "growing"
+    STEADY = "steady"
+    SHRINKING = "shrinking"
+    GONE = "gone"
+
+
+class Stage(StrEnum):
+    """The stages of an audit, in their order."""
+
+    INGEST = "ingest"
+    CLASSIFY = "classify"
+    TRIAGE = "triage"
+    MASK = "mask"
+    RECLASSIFY = "reclassify"

@@ -1,0 +1,33 @@
+"""The typed rows and the allowed values come from the one schema."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from scd_core.names import MediaStatus
+from scd_core.tables import rows
+from scd_core.tables.doc import tables_markdown
+from scd_core.tables.rows_source import rows_source
+from scd_core.tables.schema import FIELDS, table_from_rows
+
+
+def test_the_typed_rows_are_those_of_the_schema() -> None:
+    assert Path(rows.__file__).read_text() == rows_source(), "run make docs"
+
+
+def test_a_value_that_its_column_does_not_allow_is_refused() -> None:
+    with pytest.raises(ValueError, match="table media, column status: 'fine' is none of"):
+        table_from_rows("media", [{"media_id": "a", "status": "fine"}])
+    with pytest.raises(ValueError, match="column flag_reasons: 'mood' is none of"):
+        table_from_rows("predictions", [{"target_id": "a", "flag_reasons": ["control", "mood"]}])
+    assert len(table_from_rows("media", [{"media_id": "a", "status": MediaStatus.OK}])) == 1
+
+
+def test_the_page_lists_the_allowed_values() -> None:
+    page = tables_markdown()
+    for name, field in FIELDS.items():
+        if field.values is not None:
+            (line,) = {line for line in page.splitlines() if line.startswith(f"| `{name}` |")}
+            assert all(f"`{value}`" in line for value in field.values)
