@@ -1,6 +1,5 @@
 """Media: listing object storage, decoding and describing images, quarantining what cannot be read, planning batches."""
 
-from scd_core.media.batches import plan_batches, split_complete
 from scd_core.media.decode import decode_image
 from scd_core.media.describe import describe_objects
 from scd_core.media.fetch import iter_images
@@ -8,12 +7,13 @@ from scd_core.media.groups import assign_events, mark_clocks, mark_duplicates
 from scd_core.media.listing import list_objects, list_source
 from scd_core.media.manifest import Manifest, find_manifest, read_manifest
 from scd_core.media.metadata import batch_levels
-from scd_core.media.types import Batch, Listing, MediaError, ObjectRef
+from scd_core.media.types import MediaError
+from scd_core.storage.objects import ObjectRef
 from scd_core.storage.storage import Storage, clean_url, open_source
+from scd_core.tables.batches import Batch, plan_batches, split_complete
 
 __all__ = [
     "Batch",
-    "Listing",
     "Manifest",
     "MediaError",
     "ObjectRef",

@@ -13,7 +13,8 @@ from scd_core.media.fetch import _BYTES, fetch_bytes
 from scd_core.media.manifest import Manifest, find_manifest
 from scd_core.media.metadata import exif_time, path_facts
 from scd_core.media.pixels import measure_pixels
-from scd_core.media.types import MediaError, ObjectRef
+from scd_core.media.types import MediaError
+from scd_core.storage.objects import ObjectRef
 from scd_core.storage.storage import Storage, open_source
 from scd_core.storage.threads import COMPUTING, ordered_map
 

@@ -9,8 +9,8 @@ from pathlib import PurePosixPath
 from scd_core.config import MediaConfig
 from scd_core.errors import InputError, TrapauditError
 from scd_core.media.manifest import is_manifest, manifest_objects
-from scd_core.media.types import Listing, ObjectRef
 from scd_core.storage.entry import Entry
+from scd_core.storage.objects import Listing, ObjectRef
 from scd_core.storage.retry import error_code, scrub
 from scd_core.storage.storage import Storage, open_source
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from scd_core.errors import InputError
 from scd_core.media.metadata import PathFacts
-from scd_core.media.types import ObjectRef
 from scd_core.storage.entry import Entry
+from scd_core.storage.objects import ObjectRef
 from scd_core.storage.storage import Storage, clean_url, open_source
 from scd_core.storage.threads import ordered_map
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scd_core.errors import RunError
-from scd_core.media import Batch
+from scd_core.tables.batches import Batch
 from scd_core.tables.schema import table_from_rows, table_schema
 from scd_core.tables.store import AuditStore
 

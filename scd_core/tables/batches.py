@@ -1,4 +1,4 @@
-"""Splitting a listing into batches whose names depend on the work alone, and telling which uploads are complete."""
+"""Batches: a listing split so that their names depend on the work alone, and which uploads are complete."""
 
 from __future__ import annotations
 
@@ -6,12 +6,24 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from itertools import count
 
-from scd_core.media.types import Batch, ObjectRef
+from scd_core.storage.objects import ObjectRef
 
-__all__ = ["plan_batches", "split_complete"]
+__all__ = ["Batch", "plan_batches", "split_complete"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Objects that are audited and committed together."""
+
+    batch_key: str
+    """Hash over the objects, the model's digest and the config's digest: the same work has the same name."""
+    batch_date: date
+    """UTC date of the newest object, so a batch's path does not depend on the day it is run."""
+    objects: Sequence[ObjectRef]
 
 
 def plan_batches(
