@@ -21,9 +21,15 @@ BUILD = ("build", "packaging", "pyproject-hooks", "setuptools")
 
 
 def blocks(text: str) -> dict[str, str]:
-    """Requirements of a lock file by name, each with its hashes."""
-    found = re.findall(r"^[A-Za-z0-9][^\n]*\n(?:[ \t]+[^\n]*\n)*", text, flags=re.MULTILINE)
-    return {block.split("==")[0].strip().lower(): block for block in found}
+    """Requirements of a lock file by name, each with its marker and hashes.
+
+    A package that is locked at several versions, each for some versions of Python, has all its requirements in one text.
+    """
+    found: dict[str, str] = {}
+    for block in re.findall(r"^[A-Za-z0-9][^\n]*\n(?:[ \t]+[^\n]*\n)*", text, flags=re.MULTILINE):
+        name = block.split("==")[0].strip().lower()
+        found[name] = found.get(name, "") + block
+    return found
 
 
 def main() -> int:

@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -121,115 +120,6 @@ def test_links_in_the_image_point_into_the_wheel() -> None:
     assert len(targets) == 2
     for target in targets:
         assert (ROOT / target).exists()
-
-
-# the lock files
-
-
-def lock(name: str) -> dict[str, str]:
-    spec = importlib.util.spec_from_file_location("lock", DOCKER / "lock.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.blocks((ROOT / name).read_text())  # type: ignore[no-any-return]
-
-
-def test_the_images_locks_are_cut_out_of_the_one_lock() -> None:
-    whole = lock("requirements.lock")
-    base, worker, torch, build = (lock(f"docker/{name}.lock") for name in ("base", "worker", "torch", "build"))
-    assert len(whole) > 200 and len(base) > 100 and len(torch) > 10
-    for name, block in {**base, **worker, **torch, **build}.items():
-        assert whole[name] == block, f"{name}: run `python docker/lock.py`"
-        assert "--hash=sha256:" in block
-    assert not base.keys() & torch.keys() and not base.keys() & worker.keys() and not worker.keys() & torch.keys()
-    assert "torch" in torch and "torchvision" in torch
-    assert not {"pytest", "mypy", "moto", "hypothesis", "ruff"} & (base.keys() | torch.keys())
-    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = [
-        *declared["dependencies"],
-        *declared["optional-dependencies"]["relay"],
-        *declared["optional-dependencies"]["postgres"],
-    ]
-    for requirement in wanted:
-        name = re.split(r"[<>=!~\[ ]", requirement)[0].lower()
-        assert name in base or name in torch, f"{name}: run `python docker/lock.py`"
-
-
-LEFT_OUT = ("pandas", "scipy", "sklearn", "pyarrow")
-"""Packages whose own tests are taken out of the image."""
-
-COMPILED = 1.21
-"""Bytes of a compiled module per byte of its source; measured on 500 modules of these packages."""
-
-
-def test_an_image_without_torch_is_below_a_gigabyte() -> None:
-    """The installed size of its packages here, what pip compiles of them, and 150 MB for Debian and Python."""
-    import importlib.metadata
-
-    total, seen = 0.0, 0
-    for name in lock("docker/base.lock"):
-        try:
-            files = importlib.metadata.distribution(name).files or []
-        except importlib.metadata.PackageNotFoundError:
-            continue  # of another platform
-        seen += 1
-        for file in files:
-            if file.suffix == ".pyc" or (file.parts[0] in LEFT_OUT and "tests" in file.parts[:-1]):
-                continue
-            total += (file.size or 0) * (1 + COMPILED * (file.suffix == ".py"))
-    assert seen > 100
-    assert f"find {' '.join(LEFT_OUT)} -type d -name tests" in DOCKERFILE
-    print(f"{total / 1e6:.0f} MB of packages")
-    assert total + 150e6 < 1e9, f"{total / 1e6:.0f} MB of packages"
-
-
-REFUSE = """
-import sys
-class Refuse:
-    def find_spec(self, name, path=None, target=None):
-        parts = name.split(".")
-        if parts[0] in {packages} and (not {only} or {only} & set(parts)):
-            raise ModuleNotFoundError(name + " is not in the image", name=name)
-sys.meta_path.insert(0, Refuse())
-"""
-
-
-def runs_without(packages: set[str], only: set[str], code: str) -> None:
-    text = REFUSE.format(packages=packages, only=only or "set()") + code
-    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, cwd=ROOT, check=False)
-    assert done.returncode == 0, done.stderr[-1500:]
-
-
-def test_nothing_imports_the_tests_that_are_taken_out() -> None:
-    runs_without(
-        set(LEFT_OUT),
-        {"tests"},
-        "import deployments.deploy, deployments.cli.demo, deployments.doctor, flows.audit_uploads\n"
-        "import flows.nightly_audit, deployments.relay.app\n"
-        "import scd_core.audit, scd_core.identify, scd_core.masks, scd_core.reclassify, scd_core.scenes, scd_core.triage\n"
-        "import pandas, pyarrow.parquet, scipy.stats, scipy.ndimage, sklearn.cluster, sklearn.linear_model, duckdb",
-    )
-
-
-def test_what_the_server_image_runs_needs_no_torch() -> None:
-    """`trapaudit deploy` does: it reads the flows, which import it; so compose runs that in the worker's image."""
-    import importlib.metadata
-
-    missing = lock("docker/torch.lock").keys() | lock("docker/worker.lock").keys()
-    modules = {
-        module
-        for module, owners in importlib.metadata.packages_distributions().items()
-        if missing & {owner.lower().replace("_", "-") for owner in owners}
-    }
-    assert {"torch", "torchvision", "timm", "sympy"} <= modules
-    runs_without(
-        modules, set(),
-        "import deployments.relay.app, deployments.relay.events, deployments.health, flows.logs, deployments.cli.main\n"
-        "from prefect.server.api.server import create_app\ncreate_app(ephemeral=True)",
-    )  # fmt: skip
-    for service in SERVICES.values():
-        if service.get("image") == "trapaudit:server":
-            assert service["command"][:2] in (["prefect", "server"], ["python", "-m"])
 
 
 # compose
