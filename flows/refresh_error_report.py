@@ -23,13 +23,14 @@ def refresh_error_report(out: str, config: str | dict[str, Any] | None = None) -
         config: URL of a YAML or JSON file, or the settings themselves.
 
     Returns:
-        Counts of errors and slices, and ``report``, the page's address.
+        ``report_id``, ``report`` (the page's address), and the totals that the page shows
+        (:class:`scd_core.audit.report.totals.Totals`).
     """
     settings = AuditConfig.from_mapping(config, "config") if isinstance(config, dict) else load_config(config)
     state = report_state(out)
-    summary = derive_errors(out, settings)
-    address = draw_report(out, settings)
+    report_id = derive_errors(out, settings)
+    summary = {"report_id": report_id} | draw_report(out, settings)
     mark_report(out, state)
     text = "\n".join(f"- {name}: {value}" for name, value in summary.items())
-    create_markdown_artifact(key="error-report", markdown=f"# Error report\n\n{text}\n\n{address}\n")
-    return summary | {"report": address}
+    create_markdown_artifact(key="error-report", markdown=f"# Error report\n\n{text}\n")
+    return summary

@@ -92,9 +92,9 @@ def say(console: Console, result: dict[str, Any]) -> None:
 
 def _say_report(console: Console, derived: dict[str, Any]) -> None:
     console.print(
-        f"{derived['labelled']} labelled: {derived['errors']} wrong, {derived['recovered']} recovered by masks, "
-        f"{derived['broken']} broken; {derived['suspected']} more suspected; "
-        f"{derived['systematic']} systematic of {derived['slices']} slices",
+        f"{derived['n_labelled']} labelled: {derived['n_errors']} wrong, {derived['n_recovered']} corrected by masks, "
+        f"{derived['n_broken']} made worse; {derived['n_suspected']} more suspected; "
+        f"{derived['n_systematic']} systematic errors",
         highlight=False,
     )
     console.print(f"report: {derived['report']}", highlight=False, soft_wrap=True)

@@ -30,7 +30,7 @@ NOW = datetime(2026, 6, 3, 6, 30, tzinfo=UTC)
 
 
 def written(world: World) -> str:
-    address = write_report(world.out, world.config, NOW)
+    address, _ = write_report(world.out, world.config, NOW)
     assert address == (Path(world.out) / "report" / "index.html").as_uri()
     return (Path(world.out) / "report" / "index.html").read_text("utf-8")
 

@@ -128,7 +128,7 @@ def commit_world(world: World, model: str = "5e1f" * 16, run: str = "run-1", hou
     """Write the tables of one batch with all frames, and commit it."""
     refs = listed(world)
     by_file = {frame.file: frame for frame in world.frames}
-    key = hashlib.sha256(f"{run}{model}".encode()).hexdigest()[:32]
+    key = hashlib.sha256(f"{run}{model}{world.config.digest}".encode()).hexdigest()[:32]
     stamp = {"run_id": run, "batch_key": key, "model_digest": model}
     tables: dict[str, list[dict[str, Any]]] = {"media": [], "predictions": [], "masks": [], "reclassifications": []}
     for file, ref in sorted(refs.items()):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import duckdb
 from markupsafe import Markup
@@ -14,6 +13,7 @@ from scd_core.audit.report import queries
 from scd_core.audit.report.charts import ReliabilityBin, interval_chart, reliability_chart
 from scd_core.audit.report.examples import Example, load_examples, shared_out
 from scd_core.audit.report.queries import Row
+from scd_core.audit.report.totals import Totals, report_totals
 from scd_core.audit.report.wording import slice_title
 from scd_core.audit.slices.statistics import wilson_interval
 from scd_core.config import AuditConfig
@@ -81,7 +81,7 @@ class ReportContent:
     now: datetime
     config: AuditConfig
     snapshots: Snapshots
-    totals: Row
+    totals: Totals
     models: Sequence[Row]
     model_change: Row
     added: Row
@@ -93,7 +93,6 @@ class ReportContent:
     scale: float
     """Right end of the axis of all intervals, 0-1."""
     systematic: Sequence[SliceCard]
-    n_systematic: int
     single_errors: Sequence[Example]
     unproved: Sequence[SliceCard]
     n_unproved: int
@@ -134,7 +133,7 @@ def gather(
         now: time that the page carries.
         limits: how much of each list is shown.
     """
-    totals = queries.totals(connection)
+    totals = report_totals(connection)
     slices = [row for row in queries.slice_rows(connection) if row["error_rate"] is not None]
     gone = [row for row in slices if row["trend"] == "gone"]
     live = [row for row in slices if row["trend"] != "gone"]
@@ -189,7 +188,6 @@ def gather(
         changes=_changes(top, gone, scale),
         scale=scale,
         systematic=cards,
-        n_systematic=len(top),
         single_errors=[by_media[media] for media in singles if media in by_media],
         unproved=[_plain_card(row, scale) for row in unproved[: limits.unproved]],
         n_unproved=len(unproved),
@@ -318,8 +316,8 @@ def _calibration_error(bins: Sequence[ReliabilityBin]) -> float | None:
     return sum(found.n * abs(found.accuracy - found.probability) for found in bins) / n if n else None
 
 
-def _overall(totals: Mapping[str, Any], config: AuditConfig) -> tuple[float | None, float | None]:
-    if totals.get("error_rate") is None or not totals.get("n_effective"):
+def _overall(totals: Totals, config: AuditConfig) -> tuple[float | None, float | None]:
+    if totals.error_rate is None or not totals.n_effective:
         return None, None
-    low, high = wilson_interval(totals["error_rate"], totals["n_effective"], config.slices.confidence)
+    low, high = wilson_interval(totals.error_rate, totals.n_effective, config.slices.confidence)
     return float(low), float(high)

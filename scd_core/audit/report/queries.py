@@ -30,7 +30,6 @@ __all__ = [
     "strategy_rows",
     "suspicion_kinds",
     "suspicion_rows",
-    "totals",
     "type_rows",
 ]
 
@@ -50,72 +49,6 @@ def query(connection: duckdb.DuckDBPyConnection, sql: str, parameters: dict[str,
 def first_row(connection: duckdb.DuckDBPyConnection, sql: str, parameters: dict[str, Any] | None = None) -> Row:
     """The first row of a query; empty where there is none."""
     return next(iter(query(connection, sql, parameters)), {})
-
-
-def totals(connection: duckdb.DuckDBPyConnection) -> Row:
-    """Counts over the whole audit: media and targets once each, whatever the number of models that saw them."""
-    # Grouping by a hash of 64 bits rather than by the id itself takes a third of the memory; at 20 million rows the chance
-    # that two ids share one is 1 in 100 000.
-    media = first_row(
-        connection,
-        """
-        WITH each AS (
-            SELECT hash(media_id) AS id, any_value(status) AS status, min(captured_at) AS captured_at,
-                any_value(camera_id) AS camera_id
-            FROM media GROUP BY id
-        )
-        SELECT count(*) AS n_media, count(*) FILTER (status NOT IN ('ok', 'duplicate')) AS n_quarantined,
-            count(*) FILTER (status = 'duplicate') AS n_duplicates, min(captured_at) AS first_captured_at,
-            max(captured_at) AS last_captured_at, count(DISTINCT camera_id) AS n_cameras
-        FROM each
-        """,
-    )
-    predictions = first_row(
-        connection,
-        """
-        WITH each AS (
-            SELECT hash(target_id) AS id, bool_or(prediction_status = 'ok') AS is_named,
-                bool_or(prediction_status = 'ok' AND is_flagged) AS is_flagged
-            FROM predictions GROUP BY id
-        )
-        SELECT count(*) FILTER (is_named) AS n_predictions, count(*) FILTER (NOT is_named) AS n_unnamed,
-            count(*) FILTER (is_flagged) AS n_flagged,
-            (SELECT count(DISTINCT predicted_id) FROM predictions) AS n_individuals
-        FROM each
-        """,
-    )
-    masks = first_row(connection, "SELECT count(DISTINCT target_id) AS n_masked FROM masks WHERE mask_status = 'ok'")
-    errors = first_row(
-        connection,
-        """
-        SELECT count(*) FILTER (is_labelled) AS n_labelled,
-            count(*) FILTER (is_labelled AND control_probability IS NOT NULL) > 0
-                AND count(*) FILTER (is_labelled AND label_probability < 1) = 0 AS has_no_control,
-            count(DISTINCT event_id) FILTER (is_labelled) AS n_labelled_events,
-            count(*) FILTER (is_labelled AND error_type <> 'correct') AS n_errors,
-            count(DISTINCT event_id) FILTER (is_labelled AND error_type <> 'correct') AS n_error_events,
-            count(*) FILTER (is_labelled AND is_masked AND error_type <> 'correct') AS n_masked_errors,
-            count(*) FILTER (is_recovered) AS n_recovered,
-            count(*) FILTER (is_broken) AS n_broken,
-            count(*) FILTER (is_suspected) AS n_suspected,
-            coalesce(sum(event_weight) FILTER (is_labelled AND error_type <> 'correct'), 0)
-                / nullif(sum(event_weight) FILTER (is_labelled), 0) AS error_rate,
-            coalesce(
-                sum(event_weight) FILTER (is_labelled AND (is_broken OR (error_type <> 'correct' AND NOT is_recovered))), 0
-            ) / nullif(sum(event_weight) FILTER (is_labelled), 0) AS final_error_rate
-        FROM errors WHERE is_current
-        """,
-    )
-    events = first_row(
-        connection,
-        """
-        SELECT sum(weight) ** 2 / nullif(sum(weight ** 2), 0) AS n_effective FROM (
-            SELECT sum(event_weight) AS weight FROM errors WHERE is_current AND is_labelled
-            GROUP BY coalesce(event_id, target_id)
-        )
-        """,
-    )
-    return media | predictions | masks | errors | events
 
 
 def model_rows(connection: duckdb.DuckDBPyConnection) -> list[Row]:

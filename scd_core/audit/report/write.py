@@ -10,6 +10,7 @@ from scd_core.audit.query.connection import open_tables
 from scd_core.audit.query.tables import report_time
 from scd_core.audit.report.content import Snapshots, gather
 from scd_core.audit.report.page import render
+from scd_core.audit.report.totals import Totals
 from scd_core.config import AuditConfig
 from scd_core.tables.store import AuditStore
 
@@ -19,7 +20,7 @@ _PAGE = "report/index.html"
 _MEMORY = "2GB"
 
 
-def write_report(out: str, config: AuditConfig, now: datetime | None = None) -> str:
+def write_report(out: str, config: AuditConfig, now: datetime | None = None) -> tuple[str, Totals]:
     """Draw the page of the newest report: what the classifier keeps getting wrong, with the pictures that show it.
 
     The page is one file that loads nothing. Pictures are read from the media themselves, the shown examples only; where
@@ -31,7 +32,7 @@ def write_report(out: str, config: AuditConfig, now: datetime | None = None) -> 
         now: time that the page carries; None is now.
 
     Returns:
-        Address of the page, without credentials.
+        Address of the page, without credentials, and the totals that it shows.
 
     Raises:
         InputError: OUT holds no audit.
@@ -44,7 +45,7 @@ def write_report(out: str, config: AuditConfig, now: datetime | None = None) -> 
     ):
         content = gather(connection, config, _snapshots(store), now or datetime.now(UTC))
     store.put_file(_PAGE, render(content).encode("utf-8", "replace"))
-    return store.storage.uri_of(store.storage.path(_PAGE))
+    return store.storage.uri_of(store.storage.path(_PAGE)), content.totals
 
 
 def _snapshots(store: AuditStore) -> Snapshots:

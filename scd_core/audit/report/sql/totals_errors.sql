@@ -1,0 +1,21 @@
+-- totals_errors: labelled, wrong, corrected and suspected names by the current prediction of each picture or box.
+WITH events AS (
+    SELECT sum(event_weight) AS weight FROM errors WHERE is_current AND is_labelled GROUP BY coalesce(event_id, target_id)
+)
+SELECT count(*) FILTER (is_labelled) AS n_labelled,
+    count(*) FILTER (is_labelled AND control_probability IS NOT NULL) > 0
+        AND count(*) FILTER (is_labelled AND label_probability < 1) = 0 AS has_no_control,
+    count(DISTINCT event_id) FILTER (is_labelled) AS n_labelled_events,
+    count(*) FILTER (is_labelled AND error_type <> 'correct') AS n_errors,
+    count(DISTINCT event_id) FILTER (is_labelled AND error_type <> 'correct') AS n_error_events,
+    count(*) FILTER (is_labelled AND is_masked AND error_type <> 'correct') AS n_masked_errors,
+    count(*) FILTER (is_recovered) AS n_recovered,
+    count(*) FILTER (is_broken) AS n_broken,
+    count(*) FILTER (is_suspected) AS n_suspected,
+    coalesce(sum(event_weight) FILTER (is_labelled AND error_type <> 'correct'), 0)
+        / nullif(sum(event_weight) FILTER (is_labelled), 0) AS error_rate,
+    coalesce(
+        sum(event_weight) FILTER (is_labelled AND (is_broken OR (error_type <> 'correct' AND NOT is_recovered))), 0
+    ) / nullif(sum(event_weight) FILTER (is_labelled), 0) AS final_error_rate,
+    (SELECT sum(weight) ** 2 / nullif(sum(weight ** 2), 0) FROM events) AS n_effective
+FROM errors WHERE is_current
