@@ -29,8 +29,8 @@ from scd_core.config import AuditConfig
 from scd_core.identify import Classifier, load_model, pack_model
 from scd_core.identify.architectures import build_network, default_input
 from scd_core.identify.classify import classify_media
-from scd_core.identify.package import InputSpec
 from scd_core.identify.preprocess import decode_size, preprocess
+from scd_core.identify.spec import InputSpec
 from scd_core.media import iter_images, list_source
 from scd_core.media.decode import decode_image
 from scd_core.media.fetch import iter_prepared

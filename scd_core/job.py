@@ -14,7 +14,8 @@ import pyarrow as pa
 from scd_core.audit.labels.importing import check_labels
 from scd_core.config import AuditConfig, load_config
 from scd_core.errors import InputError
-from scd_core.identify.package import PackageSpec, read_package
+from scd_core.identify.package import read_package
+from scd_core.identify.spec import PackageSpec
 from scd_core.inputs.detections import Detection, Detections
 from scd_core.inputs.flags import read_flags
 from scd_core.inputs.labels import read_labels

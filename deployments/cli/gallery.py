@@ -40,7 +40,7 @@ def pack_gallery(
     ] = "full",
 ) -> None:
     """Make a package of an embedding network and pictures of known individuals."""
-    from scd_core.identify.gallery import pack_gallery as make
+    from scd_core.identify.packing import pack_gallery as make
 
     package = make(
         folder,
@@ -66,7 +66,7 @@ def add_individual(
     files: Annotated[list[Path], typer.Argument(help="pictures of it", show_default=False)],
 ) -> None:
     """Add pictures of an individual to a gallery, without retraining."""
-    from scd_core.identify.gallery import add_individual as add
+    from scd_core.identify.packing import add_individual as add
 
     package = add(model, name, files)
     console.print(f"{model}: {len(package.spec.labels)} individuals, model_digest {package.digest[:16]}")

@@ -12,8 +12,9 @@ from safetensors.torch import load as load_safetensors
 from torch import nn
 
 from scd_core.errors import InputError
+from scd_core.identify.spec import PackageSpec
 
-__all__ = ["build_network", "default_input", "last_linear", "load_state", "without_head"]
+__all__ = ["build_network", "default_input", "fit_state", "last_linear", "load_state", "without_head"]
 
 
 def build_network(architecture: str, n_classes: int, args: dict[str, Any] | None = None) -> nn.Module:
@@ -103,6 +104,31 @@ def load_state(data: bytes, name: str) -> dict[str, torch.Tensor]:
     if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
         raise InputError(f"weights {name}: expected a state dict (name -> tensor); save model.state_dict()")
     return {key: value.contiguous() for key, value in content.items()}
+
+
+def fit_state(network: nn.Module, state: dict[str, torch.Tensor], spec: PackageSpec, name: str) -> None:
+    """Load a state dict into a network strictly.
+
+    Raises:
+        InputError: a tensor is missing, is too many or has another shape; `name` is the weights' file.
+    """
+    own = network.state_dict()
+    missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+    wrong = [key for key in own.keys() & state.keys() if own[key].shape != state[key].shape]
+    if missing or extra or wrong:
+        parts = []
+        if wrong:
+            key = sorted(wrong)[0]
+            parts.append(f"{key} has shape {tuple(state[key].shape)}, expected {tuple(own[key].shape)}")
+        if missing:
+            parts.append(f"{len(missing)} missing (first {missing[0]})")
+        if extra:
+            parts.append(f"{len(extra)} unexpected (first {extra[0]})")
+        raise InputError(
+            f"weights {name} do not fit {spec.architecture} with {len(spec.labels)} classes: {'; '.join(parts)}; "
+            "check --architecture and the number of labels"
+        )
+    network.load_state_dict(state)
 
 
 def _split(architecture: str) -> tuple[str, str]:

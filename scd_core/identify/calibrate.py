@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
+from scd_core.config import MediaConfig
 from scd_core.errors import InputError
-from scd_core.identify.package import PackageSpec, local_folder, read_package, write_spec
-
-if TYPE_CHECKING:
-    from scd_core.identify.classifier import Classifier
+from scd_core.identify.classifier import Classifier, load_model
+from scd_core.identify.package import local_folder, read_package
+from scd_core.identify.preprocess import decode_size
+from scd_core.identify.spec import PackageSpec, write_spec
+from scd_core.media import MediaError, iter_images, list_source
+from scd_core.names import UNKNOWN
 
 __all__ = [
     "Calibration",
@@ -80,20 +82,17 @@ def calibrate_package(
         InputError: the package cannot be read or changed, a label names an individual that the model does not know, or
             the pictures are too few.
     """
-    from scd_core.identify.classifier import load_model
-
     local_folder(url)
     classifier = load_model(url, device)
     spec = classifier.spec
-    strange = sorted(set(labels.values()) - set(classifier.names) - {"unknown"})
+    strange = sorted(set(labels.values()) - set(classifier.names) - {UNKNOWN})
     if strange:
         raise InputError(
             f"calibrate: the model does not know {strange[0]!r} ({len(strange)} such names); "
             "label them `unknown`, or mend the file"
         )
     logits, names, n_failed = labelled_logits(classifier, source, labels)
-    known = [place for place, name in enumerate(names) if name != "unknown"]
-    strangers = [place for place, name in enumerate(names) if name == "unknown"]
+    known = [place for place, name in enumerate(names) if name != UNKNOWN]
     of_known, truths = logits[known], [names[place] for place in known]
     temperature = fit_temperature(classifier, of_known, truths)
     threshold = spec.unknown_threshold
@@ -107,7 +106,7 @@ def calibrate_package(
         temperature=temperature,
         threshold_before=spec.unknown_threshold,
         unknown_threshold=threshold,
-        n_left_out=len(strangers) + n_failed,
+        n_left_out=len(names) - len(known) + n_failed,
         digest=store_calibration(url, temperature, threshold),
     )
 
@@ -120,7 +119,7 @@ def _confidence_of_strangers(
     Where none are labelled ``unknown``, each known individual is left out of the gallery in turn. A network trained on its
     classes knows them, so this holds for galleries alone.
     """
-    strangers = [place for place, name in enumerate(names) if name == "unknown"]
+    strangers = [place for place, name in enumerate(names) if name == UNKNOWN]
     chosen = logits[strangers]
     if not strangers and classifier.has_gallery and len(classifier.names) > 2:
         own = torch.tensor([[label == name for label in classifier.spec.labels] for name in names])
@@ -169,7 +168,7 @@ def fit_temperature(classifier: Classifier, logits: torch.Tensor, names: Sequenc
     where all are named right the plain loss is least at a temperature of 0, as if no picture could ever be named wrong.
 
     Raises:
-        InputError: fewer than 10 pictures, or all of one name, which no temperature can be told from.
+        InputError: fewer than 10 pictures, or all of one name, to which no temperature can be fitted.
     """
     if len(names) < _FEWEST or len(set(names)) < 2:
         raise InputError(
@@ -214,7 +213,7 @@ def fit_unknown_threshold(confidence: NDArray[np.floating], false_known_rate: fl
     if ordered[allowed] >= 1.0:
         raise InputError(
             f"calibrate: {int((ordered >= 1.0).sum())} of {len(ordered)} pictures of unknown individuals are named with "
-            f"probability 1, so no threshold lets only {false_known_rate:g} of them pass; the model cannot tell unknowns"
+            f"probability 1, so no threshold lets only {false_known_rate:g} of them pass; the model cannot recognise unknowns"
         )
     above = ordered[ordered > ordered[allowed]]
     gap = (above[-1] if len(above) else 1.0) - ordered[allowed]
@@ -238,22 +237,11 @@ def labelled_logits(
     Raises:
         InputError: no labelled file is in SOURCE.
     """
-    from scd_core.config import MediaConfig
-    from scd_core.identify.preprocess import decode_size
-    from scd_core.media import MediaError, iter_images, list_source
-
     settings = MediaConfig()
     listed = list_source(source, settings).objects
+    columns = ("file", "uri", "etag", "version_id", "size_bytes")
     chosen = [
-        {
-            "file": item.file,
-            "uri": item.uri,
-            "etag": item.etag,
-            "version_id": item.version_id,
-            "size_bytes": item.size_bytes,
-        }
-        for item in listed
-        if item.file in names or item.uri in names
+        {name: getattr(item, name) for name in columns} for item in listed if item.file in names or item.uri in names
     ]
     if not chosen:
         raise InputError(

@@ -5,20 +5,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from scd_core.errors import InputError, RunError, first_line
-from scd_core.identify.architectures import build_network, last_linear, load_state, without_head
+from scd_core.identify.architectures import build_network, fit_state, last_linear, load_state, without_head
 from scd_core.identify.fuse import fused_copy
-from scd_core.identify.package import Package, PackageSpec, fit_state, read_package
+from scd_core.identify.gallery import GalleryNetwork, read_gallery
+from scd_core.identify.package import Package, read_package
 from scd_core.identify.preprocess import preprocess
-
-if TYPE_CHECKING:
-    from PIL import Image
+from scd_core.identify.spec import PackageSpec
 
 __all__ = ["Classifier", "load_model", "resolve_device", "shared_model"]
 
@@ -50,8 +50,6 @@ class Classifier:
             network, _ = without_head(network)
         fit_state(network, load_state(package.weights, self.spec.weights), self.spec, self.spec.weights)
         if package.gallery is not None:
-            from scd_core.identify.gallery import GalleryNetwork, read_gallery
-
             embeddings, classes = read_gallery(package.gallery, self.spec)
             network = GalleryNetwork(network, embeddings, classes, self.spec.similarity_scale)
         self.model: nn.Module = network.eval().requires_grad_(False).to(device)
@@ -87,8 +85,6 @@ class Classifier:
             return self.model
         if not self.has_gallery:
             return fused_copy(self.model)
-        from scd_core.identify.gallery import GalleryNetwork
-
         known: Any = self.model
         return GalleryNetwork(fused_copy(known.network), known.embeddings, known.classes, known.scale)
 
@@ -156,12 +152,12 @@ _loading = threading.Lock()
 
 
 def shared_model(url: str, device: str, digest: str) -> Classifier:
-    """The package loaded once per process and device, also where many threads ask at once.
+    """The package loaded once per process and device, also where many threads call at once.
 
     Args:
         url: fsspec URL or path of the package's folder.
         device: as for :func:`load_model`.
-        digest: tells a changed package from the one loaded before.
+        digest: of the package that the run was planned with.
 
     Raises:
         InputError: as :func:`load_model`; also when the package changed since the run was planned.

@@ -9,9 +9,9 @@ from PIL import Image
 
 from scd_core.config import AuditConfig
 from scd_core.identify.classify import crop_to_box
-from scd_core.identify.package import InputSpec
 from scd_core.identify.preprocess import decode_size
 from scd_core.identify.redaction import blank, boxes_from_columns
+from scd_core.identify.spec import InputSpec
 from scd_core.media import MediaError
 from scd_core.media.fetch import iter_prepared
 from scd_core.reclassify.crops import Box

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as F
 
-if TYPE_CHECKING:
-    from scd_core.identify.package import InputSpec
+from scd_core.identify.spec import InputSpec
 
 __all__ = ["OVERSAMPLING", "decode_size", "preprocess"]
 
@@ -58,7 +55,7 @@ def _resized(image: Image.Image, size: tuple[int, int], spec: InputSpec) -> Imag
 def decode_size(spec: InputSpec, crop: tuple[float, float] = (1.0, 1.0)) -> int | None:
     """Shorter side (pixels) to decode a picture at, so that a crop of this relative (width, height) oversamples the input.
 
-    None, the full size, unless the package asks for `decode` ``reduced``: no decode at reduced scale is within 1e-3 in logits.
+    None, the full size, unless the package has `decode` ``reduced``: no decode at reduced scale is within 1e-3 in logits.
     Always for the rule ``crop``, which is the architecture's own transform.
     """
     if spec.resize == "crop" or spec.decode == "full":

@@ -214,7 +214,6 @@ def _package(
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
         "unknown_threshold": None,
         "gallery": None,
-        "relations": None,
         "provenance": {
             "script": "python -m scd_core.scenes.train",
             "preset": preset,

@@ -24,7 +24,7 @@ from scd_core.identify.calibrate import (
     quality,
     store_calibration,
 )
-from scd_core.identify.gallery import pack_gallery
+from scd_core.identify.packing import pack_gallery
 from scd_core.scenes import packaged_model, preset_world, render, sample_specs, write_scenes
 
 

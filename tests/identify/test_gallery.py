@@ -17,7 +17,7 @@ from scd_core.config import SCDConfig
 from scd_core.errors import InputError
 from scd_core.identify import load_model, read_package
 from scd_core.identify.classify import name_from_logits
-from scd_core.identify.gallery import add_individual, pack_gallery
+from scd_core.identify.packing import add_individual, pack_gallery
 from scd_core.identify.unknowns import group_unknowns
 from scd_core.masks import fit_masks
 from scd_core.reclassify import reclassify
@@ -101,7 +101,7 @@ def test_a_package_is_whole_when_adding_fails_half_way(
     package: Path, pictures: dict[str, list[Path]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The new gallery is written, model.json is not: the package is the old one, and the next try mends it."""
-    from scd_core.identify import gallery
+    from scd_core.identify import packing
 
     digest = read_package(str(package)).digest
     name = list(pictures)[4]
@@ -110,7 +110,7 @@ def test_a_package_is_whole_when_adding_fails_half_way(
         raise InputError("no space left")
 
     with monkeypatch.context() as broken:
-        broken.setattr(gallery, "write_spec", refuse)
+        broken.setattr(packing, "write_spec", refuse)
         with pytest.raises(InputError, match="no space"):
             add_individual(str(package), name, pictures[name][:2])
     assert read_package(str(package)).digest == digest

@@ -15,6 +15,7 @@ from PIL import Image
 from scd_core.errors import InputError
 from scd_core.identify import load_model, pack_model, read_package
 from scd_core.identify.architectures import build_network
+from scd_core.scenes import packaged_model
 
 LABELS = ("Luna", "Nyx", "Orion")
 
@@ -53,8 +54,8 @@ def test_a_packed_model_gives_the_networks_own_logits(package: Path, tmp_path: P
 def test_crop_preprocessing_is_torchvisions_own(size: tuple[int, int], tmp_path: Path) -> None:
     from torchvision.models import MobileNet_V2_Weights
 
-    from scd_core.identify.package import InputSpec
     from scd_core.identify.preprocess import preprocess
+    from scd_core.identify.spec import InputSpec
 
     picture = Image.fromarray(np.random.default_rng(3).integers(0, 255, (*size, 3), dtype=np.uint8))
     preset = MobileNet_V2_Weights.IMAGENET1K_V2.transforms()
@@ -69,8 +70,8 @@ def test_crop_preprocessing_is_torchvisions_own(size: tuple[int, int], tmp_path:
 
 
 def test_stretch_and_pad_keep_the_whole_picture(package: Path) -> None:
-    from scd_core.identify.package import InputSpec
     from scd_core.identify.preprocess import preprocess
+    from scd_core.identify.spec import InputSpec
 
     picture = Image.new("RGB", (300, 100), (0, 0, 0))
     picture.paste((255, 255, 255), (0, 0, 10, 100))  # a mark at the left edge, which a centre crop loses
@@ -173,3 +174,13 @@ def test_a_package_is_not_overwritten(package: Path, tmp_path: Path) -> None:
         pack_model(
             package, architecture="torchvision/mobilenet_v3_small", weights=tmp_path / "weights.pth", labels=LABELS
         )
+
+
+def test_a_field_of_older_packages_is_read_and_keeps_its_digest(package: Path) -> None:
+    """`relations` was part of ``model.json`` and of the digest until nothing used it; digests stay comparable."""
+    without = read_package(str(package)).digest
+    changed(package, relations=None)
+    assert read_package(str(package)).digest == without
+    changed(package, relations={"Luna": "jaguar"})
+    assert read_package(str(package)).digest not in ("", without)
+    assert read_package(str(packaged_model("clean"))).digest.startswith("8b93be5c58f0293b")

@@ -11,8 +11,8 @@ from torchvision import models, transforms
 
 from scd_core.identify import load_model
 from scd_core.identify.architectures import build_network, default_input
-from scd_core.identify.package import InputSpec
 from scd_core.identify.preprocess import decode_size, preprocess
+from scd_core.identify.spec import InputSpec
 from scd_core.media.decode import decode_image
 
 FILES = ("southwest/IMAG0004_cougar.JPG", "southwest/2021-07-24_SYFR0655_coyote.JPG", "jaguar")

@@ -1,0 +1,282 @@
+"""Making, extending and checking model packages: from a state dict, or from an embedding network and pictures."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from safetensors.torch import save
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from scd_core.config import MediaConfig
+from scd_core.errors import InputError
+from scd_core.identify.architectures import build_network, default_input, fit_state, load_state, without_head
+from scd_core.identify.classifier import Classifier, load_model
+from scd_core.identify.gallery import EQUAL, GalleryNetwork
+from scd_core.identify.package import Package, local_folder, read_package
+from scd_core.identify.preprocess import decode_size, preprocess
+from scd_core.identify.spec import MODEL_FILE, PackageSpec, validated, write_spec
+from scd_core.media import MediaError
+from scd_core.media.decode import decode_image
+
+__all__ = ["add_individual", "check_package", "pack_gallery", "pack_model"]
+
+
+def pack_model(
+    folder: str | Path,
+    *,
+    architecture: str,
+    weights: str | Path,
+    labels: Sequence[str],
+    size: tuple[int, int] | None = None,
+    mean: tuple[float, float, float] | None = None,
+    std: tuple[float, float, float] | None = None,
+    resize: str | None = None,
+    decode: str | None = None,
+    architecture_args: dict[str, Any] | None = None,
+) -> Package:
+    """Write a model package from a state dict and check that it loads.
+
+    Sizes and normalisation default to the architecture's own transforms; the resize rule defaults to ``stretch``, because
+    in a camera-trap frame the animal is where it is and a centre crop may lose it.
+
+    Args:
+        folder: where the package is written; must not hold a package yet.
+        architecture: ``torchvision/NAME``, ``timm/NAME`` or ``scd_core/small_cnn``.
+        weights: state dict, ``.safetensors`` or ``.pth`` (loaded with ``weights_only=True``).
+        labels: one label per class, in class order.
+
+    Raises:
+        InputError: the folder holds a package, a file cannot be read, or the weights do not fit the architecture.
+    """
+    folder, weights = Path(folder), Path(weights)
+    state = _new_state(folder, weights)
+    stored = save(state)
+    content = {
+        "architecture": architecture,
+        "architecture_args": architecture_args or {},
+        "labels": list(labels),
+        "input": _input_of(architecture, size=size, mean=mean, std=std, resize=resize, decode=decode),
+        "weights_sha256": hashlib.sha256(stored).hexdigest(),
+    }
+    spec = validated(content, "model pack")
+    network = build_network(spec.architecture, len(spec.labels), spec.architecture_args)
+    fit_state(network, state, spec, weights.name)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / spec.weights).write_bytes(stored)
+    # model.json last: a folder without it is no package, so an interrupted pack leaves none.
+    write_spec(folder, spec)
+    return read_package(str(folder))
+
+
+def pack_gallery(
+    folder: str | Path,
+    *,
+    architecture: str,
+    weights: str | Path,
+    pictures: Mapping[str, Sequence[str | Path]],
+    embedding: str = "features",
+    embedding_size: int = 128,
+    scale: float = 16.0,
+    size: tuple[int, int] | None = None,
+    mean: tuple[float, float, float] | None = None,
+    std: tuple[float, float, float] | None = None,
+    resize: str | None = None,
+    decode: str | None = None,
+    architecture_args: dict[str, Any] | None = None,
+) -> Package:
+    """Write a package of an embedding network and pictures of known individuals.
+
+    Args:
+        folder: where the package is written; must not hold a package yet.
+        architecture: ``torchvision/NAME``, ``timm/NAME`` or ``scd_core/small_cnn``.
+        weights: state dict; a classifier's head in it is not used where `embedding` is ``features``.
+        pictures: individual -> files of it; at least 2 individuals.
+        embedding: ``features``: what the network's last layer would read; ``head``: what its last layer gives.
+        embedding_size: D of ``head``.
+        scale: similarities are multiplied by it to make logits; `calibrate` fits the temperature over it.
+
+    Raises:
+        InputError: a file cannot be read, fewer than 2 individuals, or two that are equal to the network.
+    """
+    folder, weights = Path(folder), Path(weights)
+    state = _new_state(folder, weights)
+    if len(pictures) < 2:
+        raise InputError(
+            f"gallery: {len(pictures)} individual; at least 2 are needed, because a name is a choice between individuals"
+        )
+    network = build_network(architecture, embedding_size, architecture_args)
+    if embedding == "features":
+        network, head = without_head(network)
+        state = {key: value for key, value in state.items() if not key.startswith(f"{head}.")}
+    stored = save(state)
+    content = {
+        "architecture": architecture,
+        "architecture_args": architecture_args or {},
+        "labels": list(pictures),
+        "input": _input_of(architecture, size=size, mean=mean, std=std, resize=resize, decode=decode),
+        "weights_sha256": hashlib.sha256(stored).hexdigest(),
+        "embedding": embedding,
+        "similarity_scale": scale,
+        "embedding_size": embedding_size,
+        "gallery": "gallery.safetensors",
+    }
+    spec = validated(content, "model pack-gallery")
+    fit_state(network, state, spec, weights.name)
+    embeddings, classes = _embed_individuals(network.eval().requires_grad_(False), spec, pictures)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / spec.weights).write_bytes(stored)
+    return _write_gallery(folder, spec, embeddings, classes)
+
+
+def add_individual(url: str, name: str, files: Sequence[str | Path]) -> Package:
+    """Add pictures of an individual, new or known, to a package's gallery: no retraining, a new digest.
+
+    The logits of all other individuals stay exactly what they were.
+
+    Args:
+        url: package on a local disk.
+        name: the individual.
+        files: pictures of it.
+
+    Raises:
+        InputError: the package has no gallery, a picture cannot be read, or is equal to one of another individual.
+    """
+    folder = local_folder(url)
+    package = read_package(url)
+    spec = package.spec
+    if package.gallery is None:
+        raise InputError(
+            f"model {url}: has no gallery, so an individual cannot be added without training; see pack-gallery"
+        )
+    if not files:
+        raise InputError(f"gallery: no pictures of {name}; give at least one file")
+    model = Classifier(package, torch.device("cpu")).model
+    assert isinstance(model, GalleryNetwork)
+    found = _embed_files(model.network, spec, files, name)
+    _check_new(found, model.embeddings, model.classes, spec.labels, name)
+    is_held = ((found @ model.embeddings.T) > EQUAL).any(1)
+    found = found[~is_held]
+    if not len(found):
+        raise InputError(f"gallery: all pictures given of {name} are in the gallery already")
+    labels = spec.labels if name in spec.labels else (*spec.labels, name)
+    classes = torch.cat((model.classes, torch.full((len(found),), labels.index(name))))
+    changed = validated(spec.model_dump(mode="json") | {"labels": list(labels)}, "model add-individual")
+    written = _write_gallery(folder, changed, torch.cat((model.embeddings, found)), classes)
+    if spec.gallery is not None and spec.gallery != written.spec.gallery:
+        # Last, when nothing names the old file any more. One that cannot be removed does no harm.
+        with contextlib.suppress(OSError):
+            (folder / spec.gallery).unlink()
+    return written
+
+
+def check_package(url: str) -> dict[str, Any]:
+    """Load a package whole, run one grey picture through it, and return what a person wants to know of it.
+
+    Raises:
+        InputError: whatever :func:`read_package` and :func:`scd_core.identify.load_model` refuse.
+    """
+    classifier = load_model(url)
+    spec = classifier.spec
+    logits = classifier.logits(classifier.preprocess(Image.new("RGB", (640, 480), (128, 128, 128)))[None])
+    return {
+        "architecture": spec.architecture,
+        "classes": len(spec.labels),
+        "input": f"{spec.input.size[0]}x{spec.input.size[1]} {spec.input.resize}",
+        "parameters": sum(parameter.numel() for parameter in classifier.model.parameters()),
+        "temperature": spec.temperature,
+        "unknown_threshold": spec.unknown_threshold,
+        "logits_on_grey": f"{float(logits.min()):.2f}..{float(logits.max()):.2f}",
+        "model_digest": classifier.digest,
+    }
+
+
+def _new_state(folder: Path, weights: Path) -> dict[str, Any]:
+    """State dict of the weights that a new package is made of.
+
+    Raises:
+        InputError: the folder holds a package already, or the weights cannot be read.
+    """
+    if (folder / MODEL_FILE).exists():
+        raise InputError(f"{folder}: holds a model package already; choose another folder")
+    try:
+        data = weights.read_bytes()
+    except OSError as error:
+        raise InputError(f"weights {weights}: cannot be read ({error})") from error
+    return load_state(data, weights.name)
+
+
+def _input_of(architecture: str, **given: Any) -> dict[str, Any]:
+    """Preprocessing of a new package: the architecture's own, but for what is given.
+
+    Raises:
+        InputError: there is no such architecture.
+    """
+    return default_input(architecture) | {key: value for key, value in given.items() if value is not None}
+
+
+def _write_gallery(folder: Path, spec: PackageSpec, embeddings: Tensor, classes: Tensor) -> Package:
+    """Write a gallery's file and the ``model.json`` that names it."""
+    data = save({"embeddings": embeddings.contiguous(), "classes": classes.contiguous()})
+    # Under a name of its own, so that a package that is read meanwhile is the old one or the new one, never half of both.
+    gallery = f"gallery-{hashlib.sha256(data).hexdigest()[:12]}.safetensors"
+    try:
+        (folder / gallery).write_bytes(data)
+    except OSError as error:
+        raise InputError(f"model {folder}: cannot be written ({error})") from error
+    changed = validated(spec.model_dump(mode="json") | {"gallery": gallery}, "gallery")
+    write_spec(folder, changed)
+    return read_package(str(folder))
+
+
+def _embed_individuals(
+    network: nn.Module, spec: PackageSpec, pictures: Mapping[str, Sequence[str | Path]]
+) -> tuple[Tensor, Tensor]:
+    """Embeddings (M, D) of unit length of all pictures, and the class (M,) of each."""
+    rows: list[Tensor] = []
+    classes: list[Tensor] = []
+    for place, (name, files) in enumerate(pictures.items()):
+        found = _embed_files(network, spec, files, name)
+        if rows:
+            _check_new(found, torch.cat(rows), torch.cat(classes), spec.labels, name)
+        rows.append(found)
+        classes.append(torch.full((len(found),), place))
+    return torch.cat(rows), torch.cat(classes)
+
+
+@torch.inference_mode()
+def _embed_files(network: nn.Module, spec: PackageSpec, files: Sequence[str | Path], name: str) -> Tensor:
+    if not files:
+        raise InputError(f"gallery: no pictures of {name}; each individual needs at least one")
+    rows = []
+    for file in files:
+        try:
+            picture: Image.Image = decode_image(
+                Path(file).read_bytes(), target=decode_size(spec.input), max_pixels=MediaConfig().max_pixels
+            )
+        except (OSError, MediaError) as error:
+            raise InputError(f"gallery: picture {file} of {name} cannot be read ({error})") from error
+        rows.append(network(preprocess(picture, spec.input)[None]).flatten(1))
+    embedded = torch.cat(rows).float()
+    if not bool(torch.isfinite(embedded).all()) or bool((embedded.norm(dim=1) == 0).any()):
+        raise InputError(f"gallery: the network's embedding of a picture of {name} is zero or not finite")
+    return F.normalize(embedded, dim=1).clone()
+
+
+def _check_new(found: Tensor, held: Tensor, classes: Tensor, labels: Sequence[str], name: str) -> None:
+    """Refuse a picture that the network takes for one of another individual."""
+    cosines = found @ held.T
+    others = torch.tensor([labels[place] != name for place in classes.tolist()])
+    equal = (cosines > EQUAL) & others[None]
+    if bool(equal.any()):
+        other = labels[int(classes[int(equal.any(0).nonzero()[0])])]
+        raise InputError(
+            f"gallery: a picture of {name} is equal to one of {other}; if they are one animal give both the same name, "
+            "else take the picture out"
+        )

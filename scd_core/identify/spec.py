@@ -1,0 +1,119 @@
+"""``model.json`` of a model package: what a package states of its network, labels and preprocessing, read and checked."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from scd_core.errors import InputError
+from scd_core.names import UNKNOWN
+
+__all__ = ["MODEL_FILE", "InputSpec", "PackageSpec", "validated", "write_spec"]
+
+MODEL_FILE = "model.json"
+_WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt")
+
+
+class InputSpec(BaseModel):
+    """How a picture becomes the network's input; part of the package, because a wrong resize costs most of the accuracy."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    size: tuple[int, int] = Field(description="height and width of the input (pixels)")
+    mean: tuple[float, float, float] = Field(description="mean per channel, of values in [0, 1]")
+    std: tuple[float, float, float] = Field(description="standard deviation per channel, of values in [0, 1]")
+    resize: Literal["stretch", "pad", "crop"] = Field(
+        description="stretch: to size, aspect ignored; pad: fit inside, grey border; crop: shorter side to resize_size, centre"
+    )
+    resize_size: int | None = Field(None, gt=0, description="shorter side before the centre crop of `crop` (pixels)")
+    interpolation: Literal["nearest", "bilinear", "bicubic"] = "bilinear"
+    decode: Literal["full", "reduced"] = Field(
+        "full",
+        description="full: every pixel of a JPEG, the input that training had; reduced: `stretch` and `pad` decode a large "
+        "JPEG at 1/2, 1/4 or 1/8 scale, several times faster, and logits differ by some hundredths",
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if min(self.size) < 8 or max(self.size) > 4096:
+            raise ValueError(f"size must lie in 8..4096 pixels, got {self.size}")
+        if min(self.std) <= 0:
+            raise ValueError(f"std must be positive, got {self.std}")
+        if self.resize == "crop" and (self.resize_size or 0) < max(self.size):
+            raise ValueError(f"resize `crop` needs a resize_size of at least {max(self.size)}, got {self.resize_size}")
+        return self
+
+
+class PackageSpec(BaseModel):
+    """Content of ``model.json``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    architecture: str = Field(description="torchvision/NAME, timm/NAME or scd_core/small_cnn")
+    architecture_args: dict[str, Any] = Field(default_factory=dict, description="keyword arguments of the architecture")
+    labels: tuple[str, ...] = Field(
+        description="name of each class, in class order; classes that share a name (the flanks of one individual) are one"
+    )
+    input: InputSpec
+    temperature: float = Field(1.0, gt=0, description="logits are divided by it before the softmax")
+    weights: str = Field("weights.safetensors", description="file beside model.json")
+    weights_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    unknown_threshold: float | None = Field(None, ge=0, le=1, description="a probability below is called `unknown`")
+    gallery: str | None = Field(None, description="safetensors file beside model.json: embeddings of known individuals")
+    embedding: Literal["features", "head"] = Field(
+        "features", description="with a gallery: embeddings are what the last layer reads, or what it gives"
+    )
+    embedding_size: int = Field(128, ge=2, description="with a gallery and embedding `head`: outputs of the network")
+    similarity_scale: float = Field(16.0, gt=0, description="with a gallery: logits are cosine similarities times this")
+    provenance: dict[str, Any] | None = Field(None, description="where the weights come from; not interpreted")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(self.labels) < 2:
+            raise ValueError(f"labels must name at least 2 classes, got {len(self.labels)}")
+        if UNKNOWN in self.labels:
+            raise ValueError(f"{UNKNOWN!r} is what an unnamed individual is called; no class may have that label")
+        for name in (self.weights, self.gallery):
+            if name is not None and (Path(name).name != name or name in {"", ".", ".."}):
+                raise ValueError(f"{name!r} must be a file beside {MODEL_FILE}, not a path")
+        if not self.weights.endswith(_WEIGHT_SUFFIXES):
+            raise ValueError(f"weights must be one of {', '.join(_WEIGHT_SUFFIXES)}, got {self.weights}")
+        return self
+
+
+def validated(content: Any, where: str) -> PackageSpec:
+    """The description of a package, checked.
+
+    Raises:
+        InputError: a field is wrong; the message begins with `where`.
+    """
+    try:
+        return PackageSpec.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{where}: {field or 'content'}: {first['msg'].removeprefix('Value error, ')}") from error
+
+
+def write_spec(folder: Path, spec: PackageSpec) -> None:
+    """Write ``model.json`` whole or not at all.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    text = json.dumps(spec.model_dump(mode="json", exclude_none=True), indent=2) + "\n"
+    try:
+        handle, temporary = tempfile.mkstemp(dir=folder, prefix=".model-", suffix=".json")
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(folder / MODEL_FILE)
+    except OSError as error:
+        raise InputError(f"model {folder}: cannot be written ({error})") from error
