@@ -1,17 +1,18 @@
-"""Pages with a part that is written from results files: the markers, the rewriting, tables in Markdown."""
+"""Pages with a part that is written from results files: the rewriting between two marker lines, tables in Markdown."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.common import ROOT
 
 __all__ = [
+    "DOCS",
     "NO_RESULT",
     "RESULTS",
     "cell",
@@ -23,46 +24,51 @@ __all__ = [
     "table",
 ]
 
+DOCS = ROOT / "docs"
+"""Folder of the pages."""
+
 RESULTS = ROOT / "benchmarks" / "results"
 """Results that pages quote."""
 
 NO_RESULT = "No results file is kept yet."
 
 
-def page_options(description: str, page: Path) -> argparse.ArgumentParser:
-    """Options that all programs have that write part of a page: ``--check`` and ``--page``."""
+def page_options(description: str) -> argparse.ArgumentParser:
+    """Options that all programs have that write part of a page: ``--check`` and ``--docs``."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where the page is out of date")
-    parser.add_argument("--page", type=Path, default=page, help="page to rewrite")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where a page is out of date")
+    parser.add_argument("--docs", type=Path, default=DOCS, help="folder of the pages")
     return parser
 
 
-def rewrite(page: Path, markers: tuple[str, str], content: str, command: str, *, check: bool) -> int:
-    """Put generated text between two marker lines of a page.
+def rewrite(folder: Path, pages: Mapping[str, str], markers: tuple[str, str], command: str, *, check: bool) -> int:
+    """Put generated text between the two marker lines of each page.
 
     Args:
-        page: the page.
+        folder: where the pages are.
+        pages: path of a page below `folder` -> what goes between its markers.
         markers: first and last line of the generated part.
-        content: what goes between them.
         command: what a reader of a message is to run.
         check: write nothing.
 
     Returns:
-        0; or 1 where the markers are missing, or where `check` found the page out of date.
+        0; or 1 where markers are missing, or where `check` found a page out of date.
     """
-    text = page.read_text()
-    before, begin, rest = text.partition(markers[0])
-    _, end, after = rest.partition(markers[1])
-    if not begin or not end:
-        print(f"{page.name}: expected the two marker lines of the benchmark tables, found none", file=sys.stderr)
-        return 1
-    changed = f"{before}{begin}\n{content}\n{end}{after}"
-    if check:
-        if changed != text:
-            print(f"{page.name}: out of date; run {command}", file=sys.stderr)
-        return int(changed != text)
-    page.write_text(changed)
-    return 0
+    failed = 0
+    for name, content in pages.items():
+        text = (folder / name).read_text()
+        before, begin, rest = text.partition(markers[0])
+        _, end, after = rest.partition(markers[1])
+        changed = f"{before}{begin}\n{content}\n{end}{after}"
+        if not begin or not end:
+            print(f"{name}: expected the two marker lines of the benchmark tables, found none", file=sys.stderr)
+            failed = 1
+        elif not check:
+            (folder / name).write_text(changed)
+        elif changed != text:
+            print(f"{name}: out of date; run {command}", file=sys.stderr)
+            failed = 1
+    return failed
 
 
 def read_result(path: Path) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""The generated part of docs/masks.md: tables from the results files, and pictures from scenes.
+"""The generated parts of docs/masks.md and docs/research/masks.md: tables from the results files, and pictures from scenes.
 
 python -m benchmarks.masks.docs [--pictures] [--check]
 """
@@ -10,7 +10,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.common import ROOT
 from benchmarks.docs_page import (
     NO_RESULT,
     RESULTS,
@@ -25,33 +24,46 @@ from benchmarks.masks import compare as masks
 from benchmarks.masks import gradients as mask_gradients
 from benchmarks.masks import memory as mask_memory
 
-__all__ = ["BEGIN", "END", "main", "tables"]
+__all__ = ["BEGIN", "END", "PAGE", "RESEARCH", "all_tables", "main", "short_tables"]
 
 BEGIN = "<!-- benchmark tables: written by `python -m benchmarks.masks.docs` from benchmarks/results; do not edit -->"
 END = "<!-- end of benchmark tables -->"
-PAGE = ROOT / "docs" / "masks.md"
+PAGE, RESEARCH = "masks.md", "research/masks.md"
+"""Below docs: for users, and with everything that was measured."""
 
 _QUALITY = tuple(column for column in masks.COLUMNS if column != "data")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Rewrite the generated part of the page, or with ``--check`` say whether it is as the results files have it."""
-    parser = page_options("Tables and pictures of docs/masks.md from results and scenes.", PAGE)
+    """Rewrite the generated parts of the pages, or with ``--check`` say whether they are as the results files have them."""
+    parser = page_options("Tables and pictures of docs/masks.md and docs/research/masks.md from results and scenes.")
     parser.add_argument("--pictures", action="store_true", help="draw the pictures again as well (a minute)")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the results files")
     chosen = parser.parse_args(arguments)
-    content, command = tables(chosen.results), "python -m benchmarks.masks.docs"
-    failed = rewrite(chosen.page, (BEGIN, END), content, command, check=chosen.check)
+    pages = {PAGE: short_tables(chosen.results), RESEARCH: all_tables(chosen.results)}
+    failed = rewrite(chosen.docs, pages, (BEGIN, END), "python -m benchmarks.masks.docs", check=chosen.check)
     if chosen.check or failed:
         return failed
     if chosen.pictures:
         from benchmarks.masks.pictures import draw
 
-        draw(chosen.page.parent)
+        draw(chosen.docs)
     return 0
 
 
-def tables(results: Path) -> str:
+def short_tables(results: Path) -> str:
+    """Markdown of ``masks.json`` for users: real animals first, then scenes, the few figures that decide."""
+    found = read_result(results / "masks.json")
+    if not found:
+        return NO_RESULT
+    parts = [source_line(found, "benchmarks.masks")]
+    for name, columns in _SHORT.items():
+        if rows := [row for row in found["rows"] if row["data"] == name]:
+            parts += [f"**{_DATA[name][0]}**", table(columns, rows)]
+    return "\n\n".join(parts)
+
+
+def all_tables(results: Path) -> str:
     """Markdown of all results files of the mask benchmarks that are there.
 
     Args:
@@ -94,6 +106,13 @@ _DATA = {
         ),
     ),
 }
+
+_SHORT = {
+    "jaguar": ("method", "energy_in_box", "right_after", "right_after_center_crop"),
+    "photographs": ("method", "right_after", "right_after_center_crop"),
+    "scenes": ("method", "ap_marks", "deletion", "insertion", "evaluations"),
+}
+"""Part of the rows -> columns of the page for users."""
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Pictures of docs/masks.md, drawn from scenes: what a step shows the network, and what the map's resolution does."""
+"""Pictures of docs/masks.md and docs/research/masks.md, drawn from scenes: what a step shows the network, and what the map's resolution does."""
 
 from __future__ import annotations
 
@@ -31,12 +31,14 @@ def draw(folder: Path) -> list[Path]:
     """Draw both pictures.
 
     Args:
-        folder: where ``masks-method.png`` and ``masks-resolution.png`` are written.
+        folder: where ``masks-method.png`` and ``research/masks-resolution.png`` are written.
     """
     frames = scene_frames(2, SEED, torch.device("cpu"))
     return [
         _save(folder / "masks-method.png", [_method(frames, index) for index in range(len(frames))]),
-        _save(folder / "masks-resolution.png", [_resolutions(frames, index) for index in range(len(frames))]),
+        _save(
+            folder / "research" / "masks-resolution.png", [_resolutions(frames, index) for index in range(len(frames))]
+        ),
     ]
 
 

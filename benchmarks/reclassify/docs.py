@@ -1,4 +1,4 @@
-"""The generated part of docs/reclassify.md: tables from the results files.
+"""The generated parts of docs/reclassify.md and docs/research/reclassify.md: tables from the results files.
 
 python -m benchmarks.reclassify.docs [--check]
 """
@@ -10,17 +10,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import ROOT
 from benchmarks.docs_page import NO_RESULT, RESULTS, cell, page_options, read_result, rewrite, source_line, table
 from benchmarks.reclassify.decide import VIT_COLUMNS
 
-__all__ = ["BEGIN", "END", "main", "tables"]
+__all__ = ["BEGIN", "END", "PAGE", "RESEARCH", "all_tables", "main", "short_tables"]
 
 BEGIN = (
     "<!-- benchmark tables: written by `python -m benchmarks.reclassify.docs` from benchmarks/results; do not edit -->"
 )
 END = "<!-- end of benchmark tables -->"
-PAGE = ROOT / "docs" / "reclassify.md"
+PAGE, RESEARCH = "reclassify.md", "research/reclassify.md"
+"""Below docs: for users, and with everything that was measured."""
 
 _TITLES = {
     "scenes": "Scenes, boxes known: shortcut errors",
@@ -35,16 +35,49 @@ _TITLES = {
 """Pictures of the rows -> heading."""
 
 
+_SHORT = {
+    "jaguar": "jaguars, no boxes",
+    "jaguar, boxes": "jaguars, a detector's boxes",
+    "imagenet animals": "ImageNet's animals, no boxes",
+    "scenes, boxes as pictures, other errors": "scenes, each box a picture of its own",
+    "scenes": "scenes, boxes: shortcut errors",
+    "scenes, no boxes": "scenes, no boxes: shortcut errors",
+    "scenes, other errors": "scenes, boxes: other errors",
+    "scenes, no boxes, other errors": "scenes, no boxes: other errors",
+}
+"""The same for the table for users."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Rewrite the generated part of the page, or with ``--check`` say whether it is as the results files have it."""
-    parser = page_options("Tables of docs/reclassify.md from results.", PAGE)
+    """Rewrite the generated parts of the pages, or with ``--check`` say whether they are as the results files have them."""
+    parser = page_options("Tables of docs/reclassify.md and docs/research/reclassify.md from results.")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the results files")
     chosen = parser.parse_args(arguments)
-    command = "python -m benchmarks.reclassify.docs"
-    return rewrite(chosen.page, (BEGIN, END), tables(chosen.results), command, check=chosen.check)
+    pages = {PAGE: short_tables(chosen.results), RESEARCH: all_tables(chosen.results)}
+    return rewrite(chosen.docs, pages, (BEGIN, END), "python -m benchmarks.reclassify.docs", check=chosen.check)
 
 
-def tables(results: Path) -> str:
+def short_tables(results: Path) -> str:
+    """Markdown of ``reclassify.json`` for users: the decision beside the crop alone and the control, real animals first."""
+    found = read_result(results / "reclassify.json")
+    if not found:
+        return NO_RESULT
+    lines = ["| pictures | decision | `mask_crop` alone | `center_crop`, the control |", "|---|---|---|---|"]
+    for pictures, title in _SHORT.items():
+        rows = {row["strategy"]: row for row in found["rows"] if row.get("pictures") == pictures}
+        if rows:
+            cells = [_recovered_broken(rows.get(strategy)) for strategy in ("fused", "mask_crop", "center_crop")]
+            lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    return "\n\n".join((source_line(found, "benchmarks.reclassify --part scenes photographs"), "\n".join(lines)))
+
+
+def _recovered_broken(row: dict[str, Any] | None) -> str:
+    if row is None:
+        return "-"
+    return f"{row['recovered']} of {row['n_errors']}; {row['broken']} of {row['n_right']}"
+
+
+def all_tables(results: Path) -> str:
     """Markdown of ``reclassify.json`` and ``reclassify_vit.json``, as far as they are there."""
     parts: list[str] = []
     if found := read_result(results / "reclassify.json"):

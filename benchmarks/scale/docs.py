@@ -19,7 +19,8 @@ __all__ = ["BEGIN", "END", "NO_RESULT", "PAGE", "RESULT", "estimate", "main", "t
 BEGIN = "<!-- written by `python -m benchmarks.scale.docs` from benchmarks/results/scale.json; do not edit -->"
 END = "<!-- end of what is written -->"
 RESULT = RESULTS / "scale.json"
-PAGE = ROOT / "docs" / "scaling.md"
+PAGE = "scaling.md"
+"""Below docs."""
 
 IMAGES = 10_000_000
 """Of the night that is estimated."""
@@ -44,12 +45,12 @@ _TITLES = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Rewrite the generated part of the page, or with ``--check`` say whether it is as the result has it."""
-    parser = page_options("Tables and estimate of docs/scaling.md.", PAGE)
+    parser = page_options("Tables and estimate of docs/scaling.md.")
     parser.add_argument("--result", type=Path, default=RESULT, help="result of benchmarks.scale")
     chosen = parser.parse_args(arguments)
     result = read_result(chosen.result)
     content, command = tables(result) if result else NO_RESULT, "python -m benchmarks.scale.docs"
-    return rewrite(chosen.page, (BEGIN, END), content, command, check=chosen.check)
+    return rewrite(chosen.docs, {PAGE: content}, (BEGIN, END), command, check=chosen.check)
 
 
 def tables(result: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""docs/masks.md quotes the results files, and nothing else."""
+"""docs/masks.md and docs/research/masks.md quote the results files, and nothing else."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.common import ROOT
+from benchmarks.docs_page import DOCS
 from benchmarks.masks import docs as mask_docs
 from benchmarks.masks import memory as mask_memory
 from benchmarks.masks.docs import BEGIN, END
@@ -18,33 +18,43 @@ ABOUT = {
 }  # fmt: skip
 
 
-def test_the_page_is_as_the_results_have_it() -> None:
+def test_the_pages_are_as_the_results_have_them() -> None:
     assert mask_docs.main(["--check"]) == 0, "run python -m benchmarks.masks.docs"
 
 
-def test_pictures_are_there_and_small() -> None:
-    page = (ROOT / "docs" / "masks.md").read_text()
-    for name in ("masks-method.png", "masks-resolution.png"):
-        assert f"({name})" in page and 0 < (ROOT / "docs" / name).stat().st_size < 150_000
+@pytest.mark.parametrize(
+    ("page", "name"), [("masks.md", "masks-method.png"), ("research/masks.md", "masks-resolution.png")]
+)
+def test_pictures_are_there_and_small(page: str, name: str) -> None:
+    path = DOCS / page
+    assert f"({name})" in path.read_text() and 0 < (path.parent / name).stat().st_size < 150_000
 
 
-def test_a_changed_result_changes_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    page, results = tmp_path / "page.md", tmp_path / "results"
+def test_a_changed_result_changes_the_pages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results, pages = tmp_path / "results", [tmp_path / mask_docs.PAGE, tmp_path / mask_docs.RESEARCH]
     results.mkdir()
-    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    pages[1].parent.mkdir()
+    for page in pages:
+        page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
     row = {"method": "default", "data": "scenes", "ap_marks": 0.4321, "images": 66, "class_sensitivity": None}
     content = {"about": ABOUT, "summary": {"time_ratio": 12.345}, "rows": [row]}
     (results / "masks.json").write_text(json.dumps(content))
-    arguments = ["--page", str(page), "--results", str(results)]
-    assert mask_docs.main([*arguments, "--check"]) == 1 and "old" in page.read_text()
+    arguments = ["--docs", str(tmp_path), "--results", str(results)]
+    assert mask_docs.main([*arguments, "--check"]) == 1 and all("old" in page.read_text() for page in pages)
     assert mask_docs.main(arguments) == 0
-    text = page.read_text()
-    assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
+    for page in pages:
+        text = page.read_text()
+        assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
+        assert "class sensitivity" not in text
+    assert "| default | 0.432 |" in pages[0].read_text()
+    text = pages[1].read_text()
     assert "| default | 66 | 0.432 |" in text and "| time_ratio | 12.3 | what it is |" in text
-    assert "class sensitivity" not in text
     assert mask_docs.main([*arguments, "--check"]) == 0
-    page.write_text("no markers")
-    assert mask_docs.main(arguments) == 1 and "marker" in capsys.readouterr().err
+    for page in pages:
+        whole = page.read_text()
+        page.write_text("no markers")
+        assert mask_docs.main(arguments) == 1 and "marker" in capsys.readouterr().err
+        page.write_text(whole)
 
 
 def test_memory_beyond_inputs_and_outputs_is_measured() -> None:

@@ -1,4 +1,4 @@
-"""docs/reclassify.md quotes the results files, and nothing else."""
+"""docs/reclassify.md and docs/research/reclassify.md quote the results files, and nothing else."""
 
 from __future__ import annotations
 
@@ -14,23 +14,26 @@ ABOUT = {
 }  # fmt: skip
 
 
-def test_the_page_is_as_the_results_have_it() -> None:
+def test_the_pages_are_as_the_results_have_them() -> None:
     assert reclassify_docs.main(["--check"]) == 0, "run python -m benchmarks.reclassify.docs"
 
 
-def test_a_changed_result_changes_the_page(tmp_path: Path) -> None:
-    page, results = tmp_path / "page.md", tmp_path / "results"
+def test_a_changed_result_changes_the_pages(tmp_path: Path) -> None:
+    results, pages = tmp_path / "results", [tmp_path / reclassify_docs.PAGE, tmp_path / reclassify_docs.RESEARCH]
     results.mkdir()
-    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    pages[1].parent.mkdir()
+    for page in pages:
+        page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
     row = {"pictures": "jaguar", "strategy": "fused", "n_errors": 7, "recovered": 4, "n_right": 3, "broken": 1}
     content = {"about": ABOUT, "summary": {"recovered_rate": 0.8125, "broken_rate": None}, "rows": [row]}
     (results / "reclassify.json").write_text(json.dumps(content))
     row = {"pool": "gap", "trained": "early", "shown": "early", "n": 99, "accuracy_known": 0.9, "accuracy_new": 0.85}
     (results / "reclassify_vit.json").write_text(json.dumps({"about": ABOUT, "summary": {}, "rows": [row]}))
-    arguments = ["--page", str(page), "--results", str(results)]
+    arguments = ["--docs", str(tmp_path), "--results", str(results)]
     assert reclassify_docs.main([*arguments, "--check"]) == 1
     assert reclassify_docs.main(arguments) == 0
-    text = page.read_text()
+    assert "| jaguars, no boxes | 4 of 7; 1 of 3 | - | - |" in pages[0].read_text()
+    text = pages[1].read_text()
     assert "| **decision** | 4 of 7 | 1 of 3 |" in text
     assert "| recovered_rate | 0.812 |" in text and "broken_rate" not in text
     assert "| gap | early | early | 99 | 0.9 | 0.85 |" in text

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.docs_page import DOCS
 from benchmarks.scale import docs as scale_docs
 from benchmarks.scale import machines as scale
 from benchmarks.scale import run as scale_run
@@ -26,7 +27,7 @@ FIGURES = {
 def test_the_page_is_as_the_result_has_it() -> None:
     assert scale_docs.main(["--check"]) == 0, "run python -m benchmarks.scale.docs"
     if not scale_docs.RESULT.is_file():
-        assert scale_docs.NO_RESULT in scale_docs.PAGE.read_text()
+        assert scale_docs.NO_RESULT in (DOCS / scale_docs.PAGE).read_text()
         return
     result = json.loads(scale_docs.RESULT.read_text())
     assert set(result["summary"]) == set(scale.NOTES) and None not in result["summary"].values()
@@ -43,10 +44,10 @@ def test_a_changed_result_changes_the_page(tmp_path: Path, capsys: pytest.Captur
         "summary": FIGURES | {"throughput_4_over_1": None},
         "rows": [{"part": "listing", "objects": 100, "core_seconds": 0.1234, "peak_memory_mib": 321.0}],
     }  # fmt: skip
-    page, file = tmp_path / "page.md", tmp_path / "scale.json"
+    page, file = tmp_path / scale_docs.PAGE, tmp_path / "scale.json"
     file.write_text(json.dumps(result))
     page.write_text(f"before\n{scale_docs.BEGIN}\nold\n{scale_docs.END}\nafter\n")
-    arguments = ["--page", str(page), "--result", str(file)]
+    arguments = ["--docs", str(tmp_path), "--result", str(file)]
     assert scale_docs.main([*arguments, "--check"]) == 1 and "old" in page.read_text()
     assert scale_docs.main(arguments) == 0
     text = page.read_text()

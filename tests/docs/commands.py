@@ -54,7 +54,7 @@ class Shown:
 
 def pages() -> list[Path]:
     """README, CONTRIBUTING and all of docs."""
-    return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+    return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def shown(page: str, text: str) -> list[Shown]:
@@ -168,7 +168,13 @@ def _python(arguments: Sequence[str], is_whole: bool) -> None:
     name, *words = arguments[1:]
     if name in ("venv", "pip"):
         return
-    if importlib.util.find_spec(name) is None or name.split(".")[0] not in ("scd_core", "benchmarks", "deployments"):
+    spec = importlib.util.find_spec(name)
+    main = f"{name}.__main__" if spec is not None and spec.submodule_search_locations else name
+    if (
+        spec is None
+        or importlib.util.find_spec(main) is None
+        or name.split(".")[0] not in ("scd_core", "benchmarks", "deployments")
+    ):
         raise Wrong(f"python -m {name}: no such module")
     if name.split(".")[0] != "benchmarks":
         if any(word.startswith("-") for word in words):
@@ -180,7 +186,7 @@ def _python(arguments: Sequence[str], is_whole: bool) -> None:
         parse(self, given, namespace)
         raise _Parsed
 
-    module = importlib.import_module(name)
+    module = importlib.import_module(main)
     with (
         mock.patch.object(argparse.ArgumentParser, "parse_args", parse_only),
         mock.patch.object(sys, "argv", [name, *words]),

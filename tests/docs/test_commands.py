@@ -20,7 +20,7 @@ NOT_RUN = ("prefect", "make", "export", "python", ".", "kill", "sleep", "wait")
 FAST = "\nmasks: {steps: 1}\ntriage: {budget: 1, control_rate: 0.05}\nreclassify: {strategies: [mask_crop]}\n"
 
 
-@pytest.mark.parametrize("page", pages(), ids=lambda path: path.name)
+@pytest.mark.parametrize("page", pages(), ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_commands_are_as_the_programs_take_them(page: Path) -> None:
     for command in shown(page.name, page.read_text()):
         try:
@@ -136,7 +136,7 @@ def test_a_reader_can_follow_the_page(
     assert (folder / PLACES.get(out, out) / "report" / "index.html").stat().st_size > 1000
 
 
-@pytest.mark.parametrize("page", pages(), ids=lambda path: path.name)
+@pytest.mark.parametrize("page", pages(), ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_python_imports_what_is_there(page: Path) -> None:
     for code in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL):
         for node in ast.walk(ast.parse(code)):
@@ -145,7 +145,7 @@ def test_python_imports_what_is_there(page: Path) -> None:
                 assert all(hasattr(module, name.name) for name in node.names), (page.name, node.module)
 
 
-@pytest.mark.parametrize("page", pages(), ids=lambda path: path.name)
+@pytest.mark.parametrize("page", pages(), ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)", page.read_text()):
         if "://" not in target:
@@ -153,5 +153,8 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_readme_leads_to_every_page() -> None:
+    """To pages of docs itself, and each of those to its page of docs/research."""
     targets = set(re.findall(r"\]\((docs/[\w-]+\.md)\)", (ROOT / "README.md").read_text()))
     assert {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")} <= targets
+    text = "".join(path.read_text() for path in (ROOT / "docs").glob("*.md"))
+    assert all(f"(research/{path.name})" in text for path in (ROOT / "docs" / "research").glob("*.md"))

@@ -52,7 +52,7 @@ def cf_cam(
     for a percent. The map is then the mean of the kept feature maps, whatever class is asked about. The signs are gone
     as well, so channels that speak against the class count for it. ``weighting="linear"`` leaves the softmax out;
     :func:`scd_core.masks.metrics.class_sensitivity` measures the difference; the column of that name in
-    ``docs/masks.md`` has both forms.
+    ``docs/research/masks.md`` has both forms.
 
     Args:
         model: (B, 3, H, W) -> (B, K) logits; comes back as it was given.
