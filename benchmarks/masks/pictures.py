@@ -1,4 +1,4 @@
-"""Pictures of docs/masks.md and docs/research/masks.md, drawn from scenes: what a step shows the network, and what the map's resolution does."""
+"""Pictures of the pages on masks, drawn from scenes: what a step shows the network, and what resolution does."""
 
 from __future__ import annotations
 

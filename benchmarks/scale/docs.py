@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import ROOT
 from benchmarks.docs_page import NO_RESULT, RESULTS, cell, page_options, read_result, rewrite, table
 from benchmarks.scale import machines as scale
 
