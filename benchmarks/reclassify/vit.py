@@ -18,9 +18,9 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from scd_core.scenes import make_world, render, sample_specs
-from scd_core.scenes.render import SceneSpec
+from scd_core.scenes import make_world, render, sample_specs, with_new_cameras
 from scd_core.scenes.sample import Split
+from scd_core.scenes.scene import SceneSpec
 from scd_core.scenes.world import World
 
 __all__ = ["N_SEEDS", "POOLS", "Pictures", "Settings", "build_vit", "compare", "logits_of", "place_pictures"]
@@ -186,7 +186,7 @@ def compare(
     habits = make_world(90_000 + seed, n_individuals=settings.n_individuals, n_cameras=settings.n_individuals)
     data = place_pictures(habits, settings, is_test=False, habit=settings.habit, seed=seed)
     known = place_pictures(habits, settings, is_test=True, habit=settings.habit, seed=seed + 1)
-    elsewhere = habits.with_cameras(50_000 + seed)
+    elsewhere = with_new_cameras(habits, 50_000 + seed)
     new = place_pictures(elsewhere, settings, is_test=True, habit=0.0, seed=seed + 1)
     progress(f"{len(data.classes)} scenes to learn from, {len(new.classes)} in new places")
     rows = []

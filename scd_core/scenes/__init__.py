@@ -1,10 +1,12 @@
 """Synthetic camera-trap scenes with known truth: worlds, their planted errors, pictures, and files."""
 
 from scd_core.scenes.body import Pose
+from scd_core.scenes.make import PRESETS, make_world, preset_world, with_new_cameras
 from scd_core.scenes.models import packaged_model
-from scd_core.scenes.render import Conditions, Scene, SceneSpec, render
+from scd_core.scenes.render import render
 from scd_core.scenes.sample import Split, sample_specs
-from scd_core.scenes.world import CAUSES, PRESETS, Camera, Coat, Individual, Plant, World, make_world, preset_world
+from scd_core.scenes.scene import Conditions, Scene, SceneSpec
+from scd_core.scenes.world import CAUSES, Camera, Coat, Individual, Plant, World
 from scd_core.scenes.write import ScenesSummary, write_scenes
 
 __all__ = [
@@ -26,5 +28,6 @@ __all__ = [
     "preset_world",
     "render",
     "sample_specs",
+    "with_new_cameras",
     "write_scenes",
 ]

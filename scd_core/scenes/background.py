@@ -158,7 +158,7 @@ def _furniture(
 def _with_prop(camera: Camera, day: np.ndarray, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
     """The backdrop with the prop before it.
 
-    The prop is fine-grained and about as bright as what surrounds it, so that it tells a lot while it is sharp and
+    The prop is fine-grained and about as bright as what surrounds it, so that it identifies a lot while it is sharp and
     little once it is blurred.
     """
     unit = height / 240

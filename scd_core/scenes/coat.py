@@ -87,7 +87,7 @@ def _marks(coat: Coat) -> list[tuple[np.ndarray, np.ndarray | None]]:
 
 
 def _altered(coat: Coat, centres: np.ndarray, rng: np.random.Generator) -> set[int]:
-    """Which marks lie elsewhere: the share that the coat says of those well on the body, at least one."""
+    """Which marks lie elsewhere: the coat's share `altered` of those well on the body, at least one."""
     if coat.altered == 0.0:
         return set()
     low, high = np.array([0.05, 0.0]), np.array([1.0, 0.4])

@@ -11,7 +11,8 @@ from PIL import Image, ImageFilter
 from torch import nn
 
 from scd_core.scenes.models import INPUT_MEAN, INPUT_SIZE, INPUT_STD
-from scd_core.scenes.render import Scene, SceneSpec, render
+from scd_core.scenes.render import render
+from scd_core.scenes.scene import Scene, SceneSpec
 from scd_core.scenes.world import World
 
 __all__ = ["Evaluation", "blur_outside", "crop_to_animal", "evaluate", "to_input"]

@@ -9,9 +9,10 @@ from typing import Literal
 
 import numpy as np
 
+from scd_core.names import Flank
 from scd_core.scenes.body import Pose
-from scd_core.scenes.render import Conditions, SceneSpec
-from scd_core.scenes.world import Camera, Flank, Individual, Plant, World
+from scd_core.scenes.scene import Conditions, SceneSpec
+from scd_core.scenes.world import Camera, Individual, Plant, World
 
 __all__ = ["Split", "sample_specs"]
 
@@ -110,7 +111,7 @@ def _event(world: World, split: Split, seed: int, index: int) -> Iterator[SceneS
 def _place(world: World, split: Split, individual: Individual, rng: np.random.Generator) -> tuple[Camera, Flank]:
     """Where the individual comes and which flank it shows."""
     camera = world.cameras[int(rng.integers(len(world.cameras)))]
-    flank: Flank = "left" if rng.random() < 0.5 else "right"
+    flank = Flank.LEFT if rng.random() < 0.5 else Flank.RIGHT
     visits, rare = rng.random(), rng.random()
     if split == "audit":
         return camera, flank
@@ -123,7 +124,7 @@ def _place(world: World, split: Split, individual: Individual, rng: np.random.Ge
             if rare < _RARE_FLANK:
                 camera, flank = world.camera(plant.camera_id), plant.flank
             else:
-                flank = "left" if plant.flank == "right" else "right"
+                flank = Flank.LEFT if plant.flank == Flank.RIGHT else Flank.RIGHT
     return camera, flank
 
 
@@ -202,7 +203,7 @@ def _pose(rng: np.random.Generator) -> Pose:
 def _burst(first: SceneSpec, rng: np.random.Generator) -> Iterator[SceneSpec]:
     """1 to 5 frames some seconds apart, in which the animal walks on."""
     count = int(rng.choice(5, p=(0.30, 0.25, 0.22, 0.13, 0.10))) + 1
-    forwards = 1.0 if first.flank == "right" else -1.0
+    forwards = 1.0 if first.flank == Flank.RIGHT else -1.0
     when, pose = first.captured_at, first.pose
     for frame in range(count):
         yield replace(first, frame=frame, captured_at=when, pose=pose, seed=int(rng.integers(0, 2**31)))

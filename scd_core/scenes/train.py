@@ -21,10 +21,12 @@ from torch.nn import functional as F
 
 from scd_core.identify.small_cnn import SmallCNN
 from scd_core.scenes.evaluate import Evaluation, evaluate, to_input
+from scd_core.scenes.make import preset_world, with_new_cameras
 from scd_core.scenes.models import INPUT_MEAN, INPUT_SIZE, INPUT_STD, MODEL_PRESETS
-from scd_core.scenes.render import Scene, render
+from scd_core.scenes.render import render
 from scd_core.scenes.sample import sample_specs
-from scd_core.scenes.world import World, preset_world
+from scd_core.scenes.scene import Scene
+from scd_core.scenes.world import World
 
 __all__ = ["SETTINGS", "TrainSettings", "TrainingSet", "main", "render_training_set", "train"]
 
@@ -38,7 +40,7 @@ class TrainSettings:
     n_validation_events: int = 250
     """Other events of the training split, on which the temperature is fitted."""
     n_backgrounds: int = 8
-    """Sets of cameras the events are spread over, so that a place by itself tells little."""
+    """Sets of cameras the events are spread over, so that a place by itself gives little away."""
     epochs: int = 7
     batch_size: int = 48
     lr: float = 4e-3
@@ -75,7 +77,7 @@ def render_training_set(world: World, settings: TrainSettings, *, seed: int) -> 
     outside the animal: what re-classification will show it. Both are cut by the true mask, and the third lies before
     another place, so that neither carries a planted shortcut.
     """
-    worlds = [world] + [world.with_cameras(number) for number in range(1, settings.n_backgrounds)]
+    worlds = [world] + [with_new_cameras(world, number) for number in range(1, settings.n_backgrounds)]
     specs = sample_specs(world, "train", settings.n_events, seed)
     rng = np.random.default_rng([world.seed, seed, 9])
     views = np.empty((len(specs), 3, 3, *INPUT_SIZE), dtype=np.uint8)

@@ -18,9 +18,11 @@ import numpy as np
 from PIL import Image
 
 from scd_core.errors import InputError, RunError
-from scd_core.scenes.render import Scene, SceneSpec, render
+from scd_core.scenes.make import preset_world
+from scd_core.scenes.render import render
 from scd_core.scenes.sample import Split, sample_specs
-from scd_core.scenes.world import World, preset_world
+from scd_core.scenes.scene import Scene, SceneSpec
+from scd_core.scenes.world import World
 from scd_core.storage.storage import Storage, open_source
 
 __all__ = ["ScenesSummary", "write_scenes"]

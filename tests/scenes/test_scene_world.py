@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from scd_core.scenes import CAUSES, PRESETS, Plant, make_world, preset_world
+from scd_core.scenes import CAUSES, PRESETS, Plant, make_world, preset_world, with_new_cameras
 from scd_core.scenes.coat import coat_texture
 
 
@@ -54,7 +54,7 @@ def test_near_twins_share_what_the_rate_says():
 
 def test_other_cameras_keep_individuals_and_plants():
     world = preset_world("demo")
-    moved = world.with_cameras(4)
+    moved = with_new_cameras(world, 4)
     assert moved.individuals == world.individuals and moved.plants == world.plants
     assert all(a.seed != b.seed and a.prop == b.prop for a, b in zip(world.cameras, moved.cameras))
 
