@@ -1,4 +1,4 @@
-"""Everything the page says, gathered from the tables of an audit."""
+"""Everything that the page shows, gathered from the tables of an audit."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from datetime import datetime
 import duckdb
 from markupsafe import Markup
 
-from scd_core.audit.report import queries
-from scd_core.audit.report.charts import ReliabilityBin, interval_chart, reliability_chart
+from scd_core.audit.report.charts import interval_chart
 from scd_core.audit.report.examples import Example, load_examples, shared_out
-from scd_core.audit.report.queries import Row
+from scd_core.audit.report.queries import RatedSlice, Row, create_views, first_row, query
+from scd_core.audit.report.sections import Calibration, Cameras, Confusions, calibration, cameras, confusions
 from scd_core.audit.report.totals import Totals, report_totals
 from scd_core.audit.report.wording import slice_title
 from scd_core.audit.slices.statistics import wilson_interval
-from scd_core.config import AuditConfig
+from scd_core.config import AuditConfig, SliceConfig
+from scd_core.names import ErrorType, Trend
 
-__all__ = ["LIMITS", "Limits", "ReportContent", "SliceCard", "Snapshots", "gather"]
+__all__ = ["LIMITS", "Limits", "ReportContent", "Snapshots", "gather"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Limits:
     single_errors: int = 6
     label_next: int = 30
     quarantined: int = 100
+    history: int = 12
     picture_bytes: int = 3_800_000
 
 
@@ -54,24 +56,25 @@ class Snapshots:
 class SliceCard:
     """A slice as the page shows it."""
 
-    row: Row
+    row: RatedSlice
     title: str
     chart: Markup
-    history: tuple[float, ...]
+    history: Sequence[float] = ()
     """Error rates in the reports so far, oldest first; this one's last."""
-    folded: tuple[Row, ...] = ()
-    examples: tuple[Example, ...] = ()
+    folded: Sequence[RatedSlice] = ()
+    examples: Sequence[Example] = ()
 
 
 @dataclass(frozen=True)
-class CameraCell:
-    """Error rate of one camera in one light."""
+class SliceGroups:
+    """Slices of the newest report by their place on the page."""
 
-    n_events: int
-    n_errors: int
-    rate: float
-    level: int
-    """Shade, 0 (no error) to 4 (at least 30 % err, as far as the interval tells)."""
+    systematic: Sequence[RatedSlice]
+    """Systematic errors that no simpler slice explains, the worst first."""
+    folded: Mapping[str, Sequence[RatedSlice]]
+    """slice_id -> slices that it explains."""
+    unproved: Sequence[RatedSlice]
+    gone: Sequence[RatedSlice]
 
 
 @dataclass(frozen=True)
@@ -80,41 +83,33 @@ class ReportContent:
 
     now: datetime
     config: AuditConfig
+    limits: Limits
     snapshots: Snapshots
     totals: Totals
+    interval: tuple[float, float] | None
+    """Interval of the error rate over all; None without labels."""
     models: Sequence[Row]
     model_change: Row
     added: Row
-    overall_low: float | None
-    overall_high: float | None
+    """What the batches since the report before hold."""
     types: Sequence[Row]
     count_effect: Row
-    changes: Mapping[str, Sequence[SliceCard]]
+    changes: Mapping[Trend, Sequence[SliceCard]]
     scale: float
     """Right end of the axis of all intervals, 0-1."""
     systematic: Sequence[SliceCard]
     single_errors: Sequence[Example]
     unproved: Sequence[SliceCard]
     n_unproved: int
-    lights: Sequence[str]
-    cameras: Sequence[tuple[str, Mapping[str, CameraCell], CameraCell]]
-    n_cameras: int
-    pairs: Sequence[Row]
-    n_pairs: int
-    matrix_names: Sequence[str]
-    matrix: Mapping[tuple[str, str], Row]
-    bins: Sequence[ReliabilityBin]
-    calibration_error: float | None
-    reliability: Markup
+    cameras: Cameras
+    confusions: Confusions
+    calibration: Calibration
     suspicion_kinds: Sequence[Row]
     suspected: Sequence[Row]
-    n_suspected_events: int
     suspected_examples: Sequence[Example]
     label_next: Sequence[Row]
-    n_label_next: int
     quarantine_kinds: Sequence[Row]
     quarantined: Sequence[Row]
-    limits: Limits
 
 
 def gather(
@@ -124,7 +119,7 @@ def gather(
     now: datetime,
     limits: Limits = LIMITS,
 ) -> ReportContent:
-    """Ask the audit for everything the page says, and draw its pictures.
+    """Run the report's queries, and draw its pictures and charts.
 
     Args:
         connection: database with the audit's tables (:func:`scd_core.audit.query.connection.open_tables`).
@@ -133,88 +128,77 @@ def gather(
         now: time that the page carries.
         limits: how much of each list is shown.
     """
+    create_views(connection)
     totals = report_totals(connection)
-    slices = [row for row in queries.slice_rows(connection) if row["error_rate"] is not None]
-    gone = [row for row in slices if row["trend"] == "gone"]
-    live = [row for row in slices if row["trend"] != "gone"]
-    top = [row for row in live if row["is_systematic"] and row["folded_into"] is None]
-    unproved = [row for row in live if not row["is_systematic"]]
-    folded: dict[str, list[Row]] = {}
-    for row in live:
-        if row["folded_into"] is not None:
-            folded.setdefault(row["folded_into"], []).append(row)
-    unproved = [row for row in unproved if row["folded_into"] is None]
-    histories: dict[str, list[float]] = {}
-    for row in queries.history_rows(connection, [row["slice_id"] for row in top[: limits.slices]]):
-        histories.setdefault(row["slice_id"], []).append(row["error_rate"])
-
-    shown = top[: limits.slices]
-    suspected = queries.suspicion_rows(connection, limits.suspected)
-    told = [media for row in shown for media in _wanted(row, config)]
-    singles = queries.single_errors(connection, told, limits.single_errors) if config.slices.examples else []
-    doubted = [row["media_id"] for row in suspected[: limits.suspected_pictures]] if config.slices.examples else []
-    groups = [*(_wanted(row, config) for row in shown), singles, doubted]
-    by_media = _examples(connection, config, limits, groups)
-    scale = _scale([*shown, *unproved[: limits.unproved]])
-    cards = [
-        SliceCard(
-            row,
-            slice_title(dict(row["slice"])),
-            _interval(row, scale),
-            tuple(histories.get(row["slice_id"], ())[-12:]),
-            tuple(folded.get(row["slice_id"], ())),
-            tuple(by_media[media] for media in _wanted(row, config) if media in by_media),
-        )
-        for row in shown
-    ]
-    cameras, lights, n_cameras = _cameras(queries.camera_rows(connection), limits.cameras, config)
-    pairs = queries.confusion_rows(connection, limits.pairs)
-    names = _matrix_names(pairs, limits.individuals)
-    bins = _bins(queries.calibration_rows(connection), config)
-    label_next = queries.label_next_rows(connection, limits.label_next)
-    low, high = _overall(totals, config)
+    slices = _group(query(connection, "slices"))
+    shown, unproved = slices.systematic[: limits.slices], slices.unproved[: limits.unproved]
+    suspected: list[Row] = query(connection, "suspected", limit=limits.suspected)
+    singles, doubted = _other_pictures(connection, config, limits, shown, suspected)
+    by_media = _examples(connection, config, limits, [*(_wanted(row, config) for row in shown), singles, doubted])
+    scale = _scale([*shown, *unproved])
+    pairs = query(connection, "confusions", limit=limits.pairs)
     return ReportContent(
         now=now,
         config=config,
+        limits=limits,
         snapshots=snapshots,
         totals=totals,
-        models=queries.model_rows(connection),
-        model_change=queries.model_change(connection),
-        added=queries.new_batches(connection, snapshots.previous_at),
-        overall_low=low,
-        overall_high=high,
-        types=queries.type_rows(connection),
-        count_effect=queries.count_effect(connection),
-        changes=_changes(top, gone, scale),
+        interval=_interval(totals, config.slices),
+        models=query(connection, "models"),
+        model_change=first_row(connection, "model_change"),
+        added=first_row(connection, "new_batches", since=snapshots.previous_at),
+        types=query(connection, "error_types"),
+        count_effect=first_row(connection, "count_effect"),
+        changes=_changes(slices, scale),
         scale=scale,
-        systematic=cards,
+        systematic=_cards(connection, config, limits, slices, scale, by_media),
         single_errors=[by_media[media] for media in singles if media in by_media],
-        unproved=[_plain_card(row, scale) for row in unproved[: limits.unproved]],
-        n_unproved=len(unproved),
-        lights=lights,
-        cameras=cameras,
-        n_cameras=n_cameras,
-        pairs=pairs,
-        n_pairs=pairs[0]["n_pairs"] if pairs else 0,
-        matrix_names=names,
-        matrix={(row["true_id"], row["predicted_id"]): row for row in pairs},
-        bins=bins,
-        calibration_error=_calibration_error(bins),
-        reliability=reliability_chart(bins),
-        suspicion_kinds=queries.suspicion_kinds(connection),
+        unproved=[_card(row, scale) for row in unproved],
+        n_unproved=len(slices.unproved),
+        cameras=cameras(query(connection, "cameras"), limits.cameras, config.slices),
+        confusions=confusions(pairs, limits.individuals),
+        calibration=calibration(query(connection, "calibration"), config.slices),
+        suspicion_kinds=query(connection, "suspicion_kinds"),
         suspected=suspected,
-        n_suspected_events=suspected[0]["n_events"] if suspected else 0,
         suspected_examples=[by_media[media] for media in dict.fromkeys(doubted) if media in by_media],
-        label_next=label_next,
-        n_label_next=label_next[0]["n_waiting"] if label_next else 0,
-        quarantine_kinds=queries.quarantine_kinds(connection),
-        quarantined=queries.quarantined_rows(connection, limits.quarantined),
-        limits=limits,
+        label_next=query(connection, "label_next", limit=limits.label_next),
+        quarantine_kinds=query(connection, "quarantine_kinds"),
+        quarantined=query(connection, "quarantined", limit=limits.quarantined),
     )
 
 
-def _wanted(row: Row, config: AuditConfig) -> list[str]:
+def _group(rows: Sequence[RatedSlice]) -> SliceGroups:
+    live = [row for row in rows if row["trend"] != Trend.GONE]
+    folded: dict[str, list[RatedSlice]] = {}
+    for row in live:
+        if row["folded_into"] is not None:
+            folded.setdefault(row["folded_into"], []).append(row)
+    top = [row for row in live if row["folded_into"] is None]
+    return SliceGroups(
+        systematic=[row for row in top if row["is_systematic"]],
+        folded=folded,
+        unproved=[row for row in top if not row["is_systematic"]],
+        gone=[row for row in rows if row["trend"] == Trend.GONE],
+    )
+
+
+def _wanted(row: RatedSlice, config: AuditConfig) -> list[str]:
     return list(row["example_media_ids"] or ())[: config.slices.examples]
+
+
+def _other_pictures(
+    connection: duckdb.DuckDBPyConnection,
+    config: AuditConfig,
+    limits: Limits,
+    shown: Sequence[RatedSlice],
+    suspected: Sequence[Row],
+) -> tuple[list[str], list[str]]:
+    """Media of wrong names that no shown slice has as an example, and of suspected ones."""
+    if not config.slices.examples:
+        return [], []
+    in_slices = [media for row in shown for media in _wanted(row, config)]
+    singles = query(connection, "single_errors", shown=in_slices, limit=limits.single_errors)
+    return [row["media_id"] for row in singles], [row["media_id"] for row in suspected[: limits.suspected_pictures]]
 
 
 def _examples(
@@ -225,99 +209,75 @@ def _examples(
     if not media:
         return {}
     best: dict[str, Row] = {}
-    for row in queries.example_rows(connection, media):
+    for row in query(connection, "examples", media=media):
         found = best.get(row["media_id"])
-        if found is None or _telling(row) > _telling(found):
+        if found is None or _importance(row) > _importance(found):
             best[row["media_id"]] = row
     rows = [best[name] for name in media if name in best]
-    strategies = queries.strategy_rows(connection, [row["target_id"] for row in rows])
-    sources = queries.query(connection, "SELECT batch_key, any_value(source) AS source FROM runs GROUP BY batch_key")
-    by_batch = {row["batch_key"]: row["source"] for row in sources}
-    examples = load_examples(rows, strategies, by_batch, config.media, limits.picture_bytes)
+    strategies = query(connection, "strategies", targets=[row["target_id"] for row in rows])
+    sources = {row["batch_key"]: row["source"] for row in query(connection, "sources")}
+    examples = load_examples(rows, strategies, sources, config.media, limits.picture_bytes)
     return {example.row["media_id"]: example for example in examples}
 
 
-def _telling(row: Row) -> tuple[bool, bool, bool]:
+def _importance(row: Row) -> tuple[bool, bool, bool]:
     """Of several boxes in one picture: the wrong one, masked, corrected."""
-    return row["error_type"] not in (None, "correct"), row["mask_png"] is not None, bool(row["is_recovered"])
+    return row["error_type"] not in (None, ErrorType.CORRECT), row["mask_png"] is not None, bool(row["is_recovered"])
 
 
-def _scale(rows: Sequence[Row]) -> float:
+def _scale(rows: Sequence[RatedSlice]) -> float:
     """One axis for all intervals, so that lengths can be compared: to the next quarter above the largest upper end."""
     highest = max((row["ci_high"] for row in rows), default=1.0)
     return min(1.0, max(0.25, -(-highest // 0.25) * 0.25))
 
 
-def _interval(row: Row, scale: float) -> Markup:
-    return interval_chart(row["error_rate"], row["ci_low"], row["ci_high"], row["baseline_rate"], scale)
+def _card(
+    row: RatedSlice,
+    scale: float,
+    history: Sequence[float] = (),
+    folded: Sequence[RatedSlice] = (),
+    examples: Sequence[Example] = (),
+) -> SliceCard:
+    chart = interval_chart(row["error_rate"], row["ci_low"], row["ci_high"], row["baseline_rate"], scale)
+    return SliceCard(row, slice_title(dict(row["slice"])), chart, history, folded, examples)
 
 
-def _plain_card(row: Row, scale: float) -> SliceCard:
-    return SliceCard(row, slice_title(dict(row["slice"])), _interval(row, scale), ())
-
-
-def _changes(top: Sequence[Row], gone: Sequence[Row], scale: float) -> dict[str, list[SliceCard]]:
-    """Trend -> slices, for what moved since the report before."""
-    changes = {
-        trend: [_plain_card(row, scale) for row in top if row["trend"] == trend]
-        for trend in ("new", "growing", "shrinking")
-    }
-    return changes | {"gone": [_plain_card(row, scale) for row in gone]}
-
-
-def _cell(rows: Sequence[Row], config: AuditConfig) -> CameraCell:
-    """The shade follows the lower end of the interval, and few events stay pale: one error of one event proves little."""
-    weight = sum(row["weight"] or 0.0 for row in rows)
-    wrong = sum(row["wrong_weight"] or 0.0 for row in rows)
-    n_events, n_errors = sum(row["n_events"] for row in rows), sum(row["n_errors"] for row in rows)
-    rate = wrong / weight if weight else 0.0
-    low, _ = wilson_interval(rate, n_events, config.slices.confidence)
-    level = 0 if not n_errors else 1 + sum(float(low) >= limit for limit in (0.05, 0.15, 0.3))
-    return CameraCell(n_events, n_errors, rate, level if n_events >= config.slices.min_events else min(level, 1))
-
-
-def _cameras(
-    rows: Sequence[Row], limit: int, config: AuditConfig
-) -> tuple[list[tuple[str, dict[str, CameraCell], CameraCell]], list[str], int]:
-    """Cameras with most wrong events first, each light and all together; the lights that occur; number of cameras."""
-    lights = [light for light in ("day", "night", "infrared", "unknown") if any(row["light"] == light for row in rows)]
-    by_camera: dict[str, list[Row]] = {}
-    for row in rows:
-        by_camera.setdefault(row["camera_id"], []).append(row)
-    cameras = [
-        (camera, {row["light"]: _cell([row], config) for row in found}, _cell(found, config))
-        for camera, found in by_camera.items()
+def _cards(
+    connection: duckdb.DuckDBPyConnection,
+    config: AuditConfig,
+    limits: Limits,
+    slices: SliceGroups,
+    scale: float,
+    by_media: Mapping[str, Example],
+) -> list[SliceCard]:
+    """The systematic errors that are shown, with their history, what they explain, and their examples."""
+    shown = slices.systematic[: limits.slices]
+    histories: dict[str, list[float]] = {}
+    for row in query(connection, "slice_history", slices=[row["slice_id"] for row in shown]):
+        histories.setdefault(row["slice_id"], []).append(row["error_rate"])
+    return [
+        _card(
+            row,
+            scale,
+            histories.get(row["slice_id"], [])[-limits.history :],
+            slices.folded.get(row["slice_id"], ()),
+            [by_media[media] for media in _wanted(row, config) if media in by_media],
+        )
+        for row in shown
     ]
-    cameras.sort(key=lambda item: (-item[2].n_errors, -item[2].rate, item[0]))
-    return cameras[:limit], lights, len(cameras)
 
 
-def _matrix_names(pairs: Sequence[Row], limit: int) -> list[str]:
-    """Individuals of the most frequent confusions, in the order in which they come up."""
-    names: dict[str, None] = {}
-    for row in pairs:
-        fresh = {row["true_id"], row["predicted_id"]} - names.keys()
-        if len(names) + len(fresh) <= limit:
-            names |= dict.fromkeys(name for name in (row["true_id"], row["predicted_id"]))
-    return sorted(names)
+def _changes(slices: SliceGroups, scale: float) -> dict[Trend, list[SliceCard]]:
+    """Trend -> slices, for what moved since the report before."""
+    moved: dict[Trend, list[SliceCard]] = {
+        trend: [_card(row, scale) for row in slices.systematic if row["trend"] == trend]
+        for trend in (Trend.NEW, Trend.GROWING, Trend.SHRINKING)
+    }
+    return moved | {Trend.GONE: [_card(row, scale) for row in slices.gone]}
 
 
-def _bins(rows: Sequence[Row], config: AuditConfig) -> list[ReliabilityBin]:
-    bins = []
-    for row in rows:
-        low, high = wilson_interval(row["accuracy"], row["n_effective"], config.slices.confidence)
-        bins.append(ReliabilityBin(row["probability"], row["accuracy"], float(low), float(high), row["n"]))
-    return bins
-
-
-def _calibration_error(bins: Sequence[ReliabilityBin]) -> float | None:
-    """Mean distance between probability and share right, weighted by the predictions of the bin."""
-    n = sum(found.n for found in bins)
-    return sum(found.n * abs(found.accuracy - found.probability) for found in bins) / n if n else None
-
-
-def _overall(totals: Totals, config: AuditConfig) -> tuple[float | None, float | None]:
+def _interval(totals: Totals, config: SliceConfig) -> tuple[float, float] | None:
     if totals.error_rate is None or not totals.n_effective:
-        return None, None
-    low, high = wilson_interval(totals.error_rate, totals.n_effective, config.slices.confidence)
+        return None
+    low, high = wilson_interval(totals.error_rate, totals.n_effective, config.confidence)
     return float(low), float(high)

@@ -83,8 +83,8 @@ def load_examples(
     """Draw the pictures of examples, in their order, until a budget is spent.
 
     Args:
-        rows: rows of :func:`scd_core.audit.report.queries.example_rows`, the most important first.
-        strategies: rows of :func:`~scd_core.audit.report.queries.strategy_rows` for them.
+        rows: rows of the query `examples`, the most important first.
+        strategies: rows of the query `strategies` for them.
         sources: batch_key -> SOURCE.
         config: how pictures are fetched and decoded.
         budget: most bytes of all pictures together, as text in the page.

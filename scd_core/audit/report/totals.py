@@ -9,7 +9,6 @@ from typing import Any
 import duckdb
 
 from scd_core.audit.report.queries import first_row
-from scd_core.audit.sql import load_sql
 
 __all__ = ["Totals", "report_totals"]
 
@@ -60,5 +59,5 @@ def report_totals(connection: duckdb.DuckDBPyConnection) -> Totals:
     """
     values: dict[str, Any] = {}
     for name in ("totals_media", "totals_predictions", "totals_errors", "totals_slices"):
-        values |= first_row(connection, load_sql("scd_core.audit.report", name))
+        values |= first_row(connection, name)
     return Totals(**values)

@@ -1,6 +1,7 @@
 -- totals_errors: labelled, wrong, corrected and suspected names by the current prediction of each picture or box.
 WITH events AS (
-    SELECT sum(event_weight) AS weight FROM errors WHERE is_current AND is_labelled GROUP BY coalesce(event_id, target_id)
+    SELECT sum(event_weight) AS weight FROM errors WHERE is_current AND is_labelled
+    GROUP BY coalesce(event_id, target_id)
 )
 SELECT count(*) FILTER (is_labelled) AS n_labelled,
     count(*) FILTER (is_labelled AND control_probability IS NOT NULL) > 0

@@ -1,4 +1,4 @@
--- totals_predictions: pictures or boxes of the whole audit that have a name, a flag, a mask; each once (see totals_media).
+-- totals_predictions: pictures or boxes that have a name, a flag, a mask; each once (see totals_media for the hash).
 WITH each AS (
     SELECT hash(target_id) AS id, bool_or(prediction_status = 'ok') AS is_named,
         bool_or(prediction_status = 'ok' AND is_flagged) AS is_flagged
