@@ -18,7 +18,7 @@ from prefect.schedules import Schedule
 from deployments.deploy_file import Deployment, packaged_file, render
 from deployments.server import api_url, lost_runs_automation, wait_for_server
 from scd_core.errors import InputError, RunError, first_line
-from scd_core.storage.storage import clean_url
+from scd_core.storage import clean_url
 
 __all__ = ["register"]
 

@@ -15,7 +15,7 @@ from flows.runners import check_machines, model_device, runner_for
 from scd_core.audit.labels.importing import import_labels
 from scd_core.audit.report.state import is_report_current
 from scd_core.job import list_job, plan_job, prepare_job
-from scd_core.storage.storage import clean_url
+from scd_core.storage import clean_url
 
 __all__ = ["audit_batch"]
 

@@ -14,7 +14,7 @@ from prefect.exceptions import ObjectAlreadyExists
 from prefect.logging import get_run_logger
 
 from scd_core import __version__
-from scd_core.storage.storage import clean_url
+from scd_core.storage import clean_url
 
 __all__ = ["alone_on", "limit_of", "warn_of_other_version"]
 

@@ -14,7 +14,7 @@ from scd_core.config import MediaConfig
 from scd_core.errors import TrapauditError
 from scd_core.media.listing import list_objects, media_entries
 from scd_core.media.manifest import is_manifest
-from scd_core.storage.storage import clean_url, open_source
+from scd_core.storage import clean_url, open_source
 
 __all__ = ["Check", "check_device", "check_disk", "check_model", "check_out", "check_software", "check_source"]
 
@@ -82,8 +82,7 @@ def check_out(url: str) -> Check:
                 return Check("out", False, f"{storage.url}: an object just written is not in the listing", rights)
         finally:
             storage.delete(path)
-            if storage.is_local:
-                storage.remove_empty_folders("doctor")
+            storage.remove_empty_folders("doctor")
         return Check("out", True, f"{storage.url}: create-only puts, read, listed, removed")
 
     return _tried("out", url, look, rights)

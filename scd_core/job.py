@@ -21,7 +21,7 @@ from scd_core.inputs.flags import read_flags
 from scd_core.inputs.labels import read_labels
 from scd_core.inputs.megadetector import read_detections
 from scd_core.media import Batch, ObjectRef, batch_levels, list_source, split_complete
-from scd_core.storage.storage import clean_url, has_password, open_source
+from scd_core.storage import clean_url, has_password, open_source
 from scd_core.tables.plans import claim_batches
 from scd_core.tables.store import AuditStore
 

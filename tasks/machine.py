@@ -8,7 +8,7 @@ from scd_core import __version__
 from scd_core.errors import TrapauditError, first_line
 from scd_core.identify.classifier import resolve_device
 from scd_core.identify.package import read_package
-from scd_core.storage.storage import open_source
+from scd_core.storage import open_source, storage_of
 from scd_core.tables.store import AuditStore
 from tasks.gpu import device_here
 
@@ -67,5 +67,5 @@ def look_around(needs: Needs) -> str | None:
 
 def is_seen(source: str, uri: str) -> bool:
     """Whether this machine sees an object of SOURCE; one that it may not read counts as not seen."""
-    storage = open_source(source).for_uri(uri)
+    storage = storage_of(uri, open_source(source))
     return storage.head_or_denied(storage.path_of(uri)) is not None

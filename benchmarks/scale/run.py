@@ -28,7 +28,7 @@ def slow_reads() -> None:
     seconds, place = float(os.environ.get(LATENCY, 0)), os.environ.get(PLACE)
     if not seconds or not place:
         return
-    from scd_core.storage.storage import Storage
+    from scd_core.storage import Storage
 
     read = Storage.read
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from scd_core.errors import InputError
 from scd_core.identify.spec import MODEL_FILE, PackageSpec, validated
-from scd_core.storage.storage import open_source
+from scd_core.storage import open_source
 
 __all__ = ["Package", "local_folder", "read_package"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scd_core.errors import InputError, TrapauditError
-from scd_core.storage.storage import clean_url, open_source
+from scd_core.storage import clean_url, open_source
 
 __all__ = ["read_user_file"]
 

@@ -8,8 +8,8 @@ from scd_core.media.listing import list_objects, list_source
 from scd_core.media.manifest import Manifest, find_manifest, read_manifest
 from scd_core.media.metadata import batch_levels
 from scd_core.media.types import MediaError
+from scd_core.storage import Storage, clean_url, open_source
 from scd_core.storage.objects import ObjectRef
-from scd_core.storage.storage import Storage, clean_url, open_source
 from scd_core.tables.batches import Batch, plan_batches, split_complete
 
 __all__ = [

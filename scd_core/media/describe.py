@@ -14,8 +14,8 @@ from scd_core.media.manifest import Manifest, find_manifest
 from scd_core.media.metadata import exif_time, path_facts
 from scd_core.media.pixels import measure_pixels
 from scd_core.media.types import MediaError
+from scd_core.storage import Storage, open_source, storage_of
 from scd_core.storage.objects import ObjectRef
-from scd_core.storage.storage import Storage, open_source
 from scd_core.storage.threads import COMPUTING, ordered_map
 
 __all__ = ["describe_objects"]
@@ -163,7 +163,7 @@ def _refuse_unread(ref: ObjectRef, storage: Storage, config: MediaConfig) -> Non
     if not is_large and suffix not in _NOT_STILL_SUFFIXES | _RAW_SUFFIXES:
         return
     try:
-        storage = storage.for_uri(ref.uri)
+        storage = storage_of(ref.uri, storage)
         kind = sniff(storage.read_head(storage.path_of(ref.uri), _HEAD))
     except OSError:
         return  # the whole read that follows finds out and says why

@@ -11,9 +11,9 @@ from scd_core.config import MediaConfig
 from scd_core.errors import RunError
 from scd_core.media.decode import decode_image
 from scd_core.media.types import MediaError
+from scd_core.storage import Storage, open_source, storage_of
 from scd_core.storage.entry import ObjectChangedError
 from scd_core.storage.retry import ATTEMPTS, BadBodyError, error_code, scrub
-from scd_core.storage.storage import Storage, open_source
 from scd_core.storage.threads import COMPUTING, Budget, ordered_map
 
 __all__ = ["fetch_bytes", "iter_images", "iter_prepared"]
@@ -36,19 +36,17 @@ def fetch_bytes(storage: Storage, uri: str, *, etag: str, size_bytes: int, versi
     """
     if not etag:
         raise MediaError("missing", "list", "nothing is there under this name, or the name is no UTF-8")
-    storage = storage.for_uri(uri)
+    storage = storage_of(uri, storage)
     path = storage.path_of(uri)
     for _ in range(ATTEMPTS):
         try:
             return _read(storage, path, etag, size_bytes, version_id)
         except PermissionError as error:
-            if not storage.is_s3:
-                raise MediaError("missing", "fetch", _forbidden(storage, path, error)) from error
             if error_code(error) in _BAD_CREDENTIALS:
                 raise RunError(f"{uri}: {error_code(error)}: these credentials no longer hold; renew them") from error
             if error_code(error) == "InvalidObjectState":
                 raise MediaError("missing", "fetch", "archived (InvalidObjectState): restore the object") from error
-            refusal = MediaError("missing", "fetch", _forbidden(storage, path, error))
+            refusal = MediaError("missing", "fetch", storage.explain_denied(path, error))
             if storage.is_denied(path, version_id):
                 raise refusal from error
     raise refusal  # it may be looked at, but was refused each time that it was read
@@ -64,23 +62,9 @@ def _read(storage: Storage, path: str, etag: str, size_bytes: int, version_id: s
     except BadBodyError as error:
         raise MediaError("missing", "fetch", f"its body never arrived whole ({scrub(error.__cause__)})") from error
     except FileNotFoundError as error:
-        raise MediaError("missing", "fetch", _gone(storage, path, error)) from error
+        raise MediaError("missing", "fetch", storage.explain_gone(path, error)) from error
     except OSError as error:
         raise MediaError("missing", "fetch", f"cannot be read ({scrub(error)})") from error
-
-
-def _gone(storage: Storage, path: str, error: FileNotFoundError) -> str:
-    if not storage.is_s3:
-        return "vanished after it was listed"
-    bucket, _, key = path.partition("/")
-    return f"vanished after it was listed ({error_code(error) or 404}): bucket {bucket}, key {key}"
-
-
-def _forbidden(storage: Storage, path: str, error: PermissionError) -> str:
-    if not storage.is_s3:
-        return f"reading is forbidden ({error.strerror or error})"
-    bucket, _, key = path.partition("/")
-    return f"reading is forbidden ({error_code(error) or 403}): bucket {bucket}, key {key}; needs s3:GetObject"
 
 
 def iter_images(

@@ -9,10 +9,10 @@ from pathlib import PurePosixPath
 from scd_core.config import MediaConfig
 from scd_core.errors import InputError, TrapauditError
 from scd_core.media.manifest import is_manifest, manifest_objects
+from scd_core.storage import Storage, open_source, storage_of
 from scd_core.storage.entry import Entry
 from scd_core.storage.objects import Listing, ObjectRef
 from scd_core.storage.retry import error_code, scrub
-from scd_core.storage.storage import Storage, open_source
 
 __all__ = ["MARKERS", "is_sidecar", "list_objects", "list_source", "media_entries"]
 
@@ -100,17 +100,17 @@ def list_source(source: str, config: MediaConfig, without: str | None = None) ->
     try:
         entries = list(storage.entries(versions=True))
         if not entries:
-            entries = _single(storage)
+            storage, entries = _single(storage)
     except FileNotFoundError as error:
         raise InputError(f"SOURCE {storage.url}: does not exist ({error_code(error) or 'not found'})") from error
     except PermissionError as error:
-        raise InputError(_forbidden(storage, error)) from error
+        raise InputError(f"SOURCE {storage.url}: {storage.explain_unlisted(error)}") from error
     except TrapauditError:
         raise
     except Exception as error:  # each file system has errors of its own
         raise InputError(f"SOURCE {storage.url}: cannot be listed ({scrub(error)})") from error
     if not entries:
-        raise InputError(f"SOURCE {storage.url}: {_nothing(storage)}")
+        raise InputError(f"SOURCE {storage.url}: {storage.explain_empty()}")
     left_out = _left_out(without)
     refs = [ref for entry in entries if not (ref := _ref(storage, entry)).uri.startswith(left_out)]
     if not refs:
@@ -125,7 +125,7 @@ def _check(storage: Storage, media: list[ObjectRef], refs: list[ObjectRef] | Non
         others = f" (only {len(refs)} other files, such as {min(r.file for r in refs)})" if refs else ""
         raise InputError(f"SOURCE {storage.url}: holds no images{others}")
     media = sorted(media, key=lambda ref: ref.file)
-    if storage.is_s3:
+    if not storage.listing_is_reading:
         _check_readable(storage, media)
     return media
 
@@ -135,32 +135,23 @@ def _check_readable(storage: Storage, media: list[ObjectRef]) -> None:
     sample = [media[round(n * (len(media) - 1) / _SAMPLE)] for n in range(_SAMPLE + 1)]
     for ref in sample:
         try:
-            home = storage.for_uri(ref.uri)
+            home = storage_of(ref.uri, storage)
             home.head(home.path_of(ref.uri), ref.version_id)
         except PermissionError as error:
             refusal = error
         else:
             return
-    bucket, _, key = storage.path_of(sample[0].uri).partition("/")
-    raise InputError(
-        f"SOURCE {storage.url}: reading is forbidden ({error_code(refusal) or 403}): bucket {bucket}, "
-        f"key {key}; these credentials need s3:GetObject"
-    )
+    raise InputError(f"SOURCE {storage.url}: {storage.explain_denied(storage.path_of(sample[0].uri), refusal)}")
 
 
-def _single(storage: Storage) -> list[Entry]:
+def _single(storage: Storage) -> tuple[Storage, list[Entry]]:
     """SOURCE may name one object; then its folder is the root."""
     folder, _, name = storage.root.rpartition("/")
     if not folder or not name or not storage.exists(storage.root):
-        return []
-    found = [
-        entry
-        for entry in Storage(storage.fs, storage.protocol, folder).entries(versions=True)
-        if entry.path == storage.root
-    ]
-    if found:
-        storage.root = folder
-    return found
+        return storage, []
+    above = storage.at(folder)
+    found = [entry for entry in above.entries(versions=True) if entry.path == storage.root]
+    return (above, found) if found else (storage, [])
 
 
 def _ref(storage: Storage, entry: Entry) -> ObjectRef:
@@ -180,23 +171,3 @@ def _file(storage: Storage, entry: Entry) -> str:
 def _left_out(folder: str | None) -> str | tuple[str, ...]:
     """How the addresses of what is left out begin; for ``str.startswith``."""
     return () if folder is None else open_source(folder).url.rstrip("/") + "/"
-
-
-def _nothing(storage: Storage) -> str:
-    if storage.is_s3:
-        return "no object has this prefix; check the bucket and the prefix"
-    try:
-        is_there = storage.fs.isdir(storage.root)
-    except OSError:
-        is_there = False
-    return "holds no images (the folder is empty)" if is_there else "does not exist; give a folder, a prefix or a URL"
-
-
-def _forbidden(storage: Storage, error: PermissionError) -> str:
-    if not storage.is_s3:
-        return f"SOURCE {storage.url}: {error.filename or storage.url} may not be read ({error.strerror or error})"
-    bucket, _, prefix = storage.root.partition("/")
-    return (
-        f"SOURCE {storage.url}: listing is forbidden ({error_code(error) or error}): "
-        f"bucket {bucket}, prefix {prefix!r}; these credentials need s3:ListBucket"
-    )

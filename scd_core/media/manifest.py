@@ -13,9 +13,9 @@ from typing import Any
 
 from scd_core.errors import InputError
 from scd_core.media.metadata import PathFacts
+from scd_core.storage import Storage, clean_url, open_source, storage_of
 from scd_core.storage.entry import Entry
 from scd_core.storage.objects import ObjectRef
-from scd_core.storage.storage import Storage, clean_url, open_source
 from scd_core.storage.threads import ordered_map
 
 __all__ = ["Manifest", "ManifestFacts", "find_manifest", "is_manifest", "manifest_objects", "read_manifest"]
@@ -78,13 +78,13 @@ def manifest_objects(source: str) -> list[ObjectRef]:
     if not manifest.media:
         raise InputError(f"manifest {manifest.url}: names no media; expected a column filePath or file")
     home = open_source(source)
-    folder = Storage(home.fs, home.protocol, home.root.rpartition("/")[0])
+    folder = home.at(home.root.rpartition("/")[0])
     inside = {folder.uri_of(entry.path): entry for entry in folder.entries(versions=True)}
 
     def ref(uri: str) -> ObjectRef:
         entry = inside.get(uri)
         if entry is None:
-            other = home.for_uri(uri)
+            other = storage_of(uri, home)
             try:
                 entry = other.head(other.path_of(uri))
             except OSError:
@@ -112,7 +112,7 @@ def find_manifest(source: str) -> Manifest | None:
     for folder in (storage.root, above):
         for name in ("datapackage.json", "deployments.csv"):
             path = f"{folder}/{name}"
-            if not folder or (storage.is_s3 and "/" not in path):
+            if not folder:
                 continue
             found = storage.head_or_denied(path)
             if found is not None:

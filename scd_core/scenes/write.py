@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ from scd_core.scenes.render import render
 from scd_core.scenes.sample import Split, sample_specs
 from scd_core.scenes.scene import Scene, SceneSpec
 from scd_core.scenes.world import World
-from scd_core.storage.storage import Storage, open_source
+from scd_core.storage import Storage, open_source
 
 __all__ = ["ScenesSummary", "write_scenes"]
 
@@ -142,12 +141,8 @@ def _write_images(storage: Storage, world: World, specs: Sequence[SceneSpec]) ->
 
 def _create(storage: Storage, relative: str, data: bytes) -> None:
     path = storage.path(relative)
-    if storage.is_local:
-        # Scenes can be drawn again, so they need not wait for the disk as the audit's tables do.
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        with Path(path).open("xb") as handle:
-            handle.write(data)
-    elif not storage.create(path, data):
+    # Scenes can be drawn again, so they need not wait for the disk as the audit's tables do.
+    if not storage.create(path, data, durable=False):
         raise FileExistsError(f"{relative} is there already")
 
 

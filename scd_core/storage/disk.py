@@ -7,6 +7,7 @@ import errno
 import os
 import random
 import secrets
+import shutil
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -14,12 +15,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from scd_core.errors import InputError
-from scd_core.storage.entry import Entry, ObjectChangedError
+from scd_core.storage.base import Storage
+from scd_core.storage.entry import Entry, ObjectChangedError, check_unchanged
 
-__all__ = ["create_file", "entries_below", "entry_at", "read_file", "replace_file", "sweep_temporary"]
+__all__ = ["DiskStorage", "clean_path"]
 
-TEMPORARY = ".tmp"
+_TEMPORARY = ".tmp"
 """Folder below a storage's root in which files are collected until they are whole."""
+
+_LEFT_OVER_SECONDS = 86_400
+"""Age from which on an unfinished file is what a killed run left."""
 
 _TRIES = 100
 
@@ -27,7 +32,67 @@ _PAUSE_SECONDS = 0.01
 """Longest pause before a folder is made again; its length is drawn, so that two runs do not keep step."""
 
 
-def entries_below(folder: str) -> Iterator[Entry]:
+def clean_path(path: str) -> str:
+    """A path without doubled slashes and dots, so that a folder has one name; links are resolved only where `..` needs it."""
+    clean = os.path.realpath(path) if ".." in path.split("/") else os.path.normpath(path)
+    return f"/{clean.lstrip('/')}" if path.startswith("/") else clean
+
+
+class DiskStorage(Storage):
+    """A folder of a disk; the modification time in nanoseconds stands in for the ETag."""
+
+    @property
+    def local_root(self) -> str:
+        return self.root
+
+    def uri_of(self, path: str) -> str:
+        return f"file://{path}"
+
+    def path_of(self, uri: str) -> str:
+        return uri.removeprefix("file://")
+
+    def entries(self, relative: str = "", *, versions: bool = False) -> Iterator[Entry]:
+        return _entries_below(self.path(relative) if relative else self.root)
+
+    def _read(self, path: str, etag: str | None, size: int | None, version_id: str | None) -> bytes:
+        data, found = _read_file(path)
+        check_unchanged(data, found, etag, size)
+        return data
+
+    def _read_head(self, path: str, length: int) -> bytes:
+        with Path(path).open("rb") as handle:
+            return handle.read(length)
+
+    def _head(self, path: str, version_id: str | None) -> Entry | None:
+        return _entry_at(path)
+
+    def _create(self, path: str, data: bytes, durable: bool) -> bool:
+        return (_create_file if durable else _create_quickly)(Path(self.root), Path(path), data)
+
+    def _put(self, path: str, data: bytes) -> None:
+        _replace_file(Path(self.root), Path(path), data)
+
+    def upload(self, file: Path, path: str) -> None:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, path)
+
+    def _delete(self, path: str) -> None:
+        Path(path).unlink()
+
+    def remove_empty_folders(self, relative: str) -> None:
+        for folder, _, _ in os.walk(self.path(relative), topdown=False):
+            with contextlib.suppress(OSError):
+                Path(folder).rmdir()
+
+    def sweep_temporary(self) -> None:
+        folder = Path(self.root) / _TEMPORARY
+        for leftover in folder.glob("*.part") if folder.is_dir() else ():
+            with contextlib.suppress(OSError):
+                if time.time() - leftover.stat().st_mtime > _LEFT_OVER_SECONDS:
+                    leftover.unlink()
+
+
+def _entries_below(folder: str) -> Iterator[Entry]:
     """All files below a folder, those behind links included; a link that leads nowhere is an entry without an ETag.
 
     A link to a folder that it lies in is not followed.
@@ -52,7 +117,7 @@ def entries_below(folder: str) -> Iterator[Entry]:
         for item in found:
             if _is_folder(item):
                 pending.append((item.path, inside))
-            elif (entry := entry_at(item.path)) is not None:
+            elif (entry := _entry_at(item.path)) is not None:
                 yield entry
             elif item.is_symlink() and not Path(item.path).exists():
                 written = item.stat(follow_symlinks=False).st_mtime
@@ -66,8 +131,8 @@ def _is_folder(item: os.DirEntry[str]) -> bool:
         return False
 
 
-def entry_at(path: str) -> Entry | None:
-    """What a listing says of one file; None where there is none."""
+def _entry_at(path: str) -> Entry | None:
+    """What a listing gives for one file; None where there is none."""
     try:
         found = os.stat(path)  # noqa: PTH116 - as above
     except (FileNotFoundError, NotADirectoryError):
@@ -81,7 +146,7 @@ def entry_at(path: str) -> Entry | None:
     return Entry(path, found.st_size, str(found.st_mtime_ns), None, datetime.fromtimestamp(found.st_mtime, UTC))
 
 
-def read_file(path: str) -> tuple[bytes, str]:
+def _read_file(path: str) -> tuple[bytes, str]:
     """Content of a file, and what stands in for its ETag.
 
     Raises:
@@ -97,7 +162,7 @@ def read_file(path: str) -> tuple[bytes, str]:
     return data, str(after.st_mtime_ns)
 
 
-def create_file(root: Path, path: Path, data: bytes) -> bool:
+def _create_file(root: Path, path: Path, data: bytes) -> bool:
     """Write a new file whole; False where there is one already, which is left as it is.
 
     Args:
@@ -130,8 +195,19 @@ def create_file(root: Path, path: Path, data: bytes) -> bool:
     return True
 
 
-def replace_file(root: Path, path: Path, data: bytes) -> None:
-    """Write a file whole; readers see the old one or the new one. Args and errors as for :func:`create_file`."""
+def _create_quickly(root: Path, path: Path, data: bytes) -> bool:
+    """Write a new file without waiting for the disk; False where there is one already. Args as for :func:`_create_file`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with path.open("xb") as handle:
+            handle.write(data)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _replace_file(root: Path, path: Path, data: bytes) -> None:
+    """Write a file whole; readers see the old one or the new one. Args and errors as for :func:`_create_file`."""
     temporary = _write_temporary(root, data)
     try:
         _in_its_folder(path, lambda: temporary.replace(path))
@@ -154,7 +230,7 @@ def _in_its_folder(path: Path, call: Callable[[], object]) -> None:
 
 
 def _write_temporary(root: Path, data: bytes) -> Path:
-    folder = root / TEMPORARY
+    folder = root / _TEMPORARY
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f"{secrets.token_hex(8)}.part"
     try:
@@ -176,19 +252,3 @@ def _keep_name(path: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
-
-
-def sweep_temporary(root: str, older_than_seconds: float = 86_400) -> None:
-    """Remove what runs that were killed left in the folder for unfinished files.
-
-    Args:
-        root: folder of the storage.
-        older_than_seconds: age from which on a file is a leftover (s).
-    """
-    folder = Path(root) / TEMPORARY
-    if not folder.is_dir():
-        return
-    for leftover in folder.glob("*.part"):
-        with contextlib.suppress(OSError):
-            if time.time() - leftover.stat().st_mtime > older_than_seconds:
-                leftover.unlink()

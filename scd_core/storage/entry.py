@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-__all__ = ["Entry", "ObjectChangedError"]
+__all__ = ["Entry", "ObjectChangedError", "check_unchanged"]
 
 
 class ObjectChangedError(OSError):
@@ -22,3 +22,21 @@ class Entry:
     """ETag or what stands in for it; empty for a name behind which there is nothing."""
     version_id: str | None
     modified: datetime
+
+
+def check_unchanged(data: bytes, found: str | None, etag: str | None, size: int | None = None) -> None:
+    """Compare what was read with what was listed.
+
+    Args:
+        data: content that was read.
+        found: its ETag; None where that is not known.
+        etag: ETag in the listing; None takes any.
+        size: length in the listing, in bytes; None takes any.
+
+    Raises:
+        ObjectChangedError: it is another.
+    """
+    if etag is not None and found is not None and found != etag:
+        raise ObjectChangedError(f"changed after it was listed (was {etag}, is {found})")
+    if size is not None and len(data) != size:
+        raise ObjectChangedError(f"changed after it was listed ({size} bytes then, {len(data)} now)")

@@ -13,8 +13,8 @@ from typing import TypeVar
 from scd_core.errors import InputError, RunError
 
 __all__ = [
-    "ATTEMPTS", "BadBodyError", "ForeignAnswerError", "ShortReadError", "error_code", "http_status", "is_transient", "retry",
-    "scrub",
+    "ATTEMPTS", "LOOKS", "BadBodyError", "ForeignAnswerError", "ShortReadError", "error_code", "http_status", "is_created",
+    "is_transient", "look_again", "retry", "scrub",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -22,9 +22,14 @@ T = TypeVar("T")
 ATTEMPTS = 8
 """Tries of one request; the waits below are 10 s together on average, 21 at most."""
 
+LOOKS = 3
+"""Times that a refusal, or a body that does not fit its ETag, must be repeated before it is believed."""
+
+LOOK_SECONDS = 0.1
+
 _BASE_SECONDS = 0.2
 _LONGEST_SECONDS = 8.0
-_LONGEST_ASKED_SECONDS = 60.0
+_LONGEST_RETRY_AFTER_SECONDS = 60.0
 _LONGEST_REASON = 300  # letters; a gateway's page would be repeated whole
 
 _TRANSIENT_STATUS = frozenset({408, 429, 500, 502, 503, 504})
@@ -52,6 +57,7 @@ _TRANSIENT_NAMES = frozenset(
 )  # fmt: skip
 
 
+_UNDECIDED = ("ConditionalRequestConflict", "OperationAborted")
 _NO_CREDENTIALS = frozenset(
     {"CredentialRetrievalError", "NoCredentialsError", "PartialCredentialsError", "ProfileNotFound"}
 )
@@ -75,7 +81,7 @@ class ShortReadError(OSError):
 
 
 class ForeignAnswerError(OSError):
-    """An answer of something else than the server that was asked, such as a gateway's page."""
+    """An answer of something else than the server, such as a gateway's page."""
 
 
 class BadBodyError(RunError):
@@ -118,11 +124,11 @@ def _is_bad_body(error: BaseException) -> bool:
     return not names.isdisjoint({"ShortReadError", "FlexibleChecksumError", "ChecksumError"})
 
 
-def _asked_wait(error: BaseException) -> float:
+def _retry_after(error: BaseException) -> float:
     """Seconds that the server asks to wait (Retry-After), as far as that is sensible; 0 where it asks nothing."""
     headers = _response(error).get("ResponseMetadata", {}).get("HTTPHeaders", {})
     try:
-        return min(_LONGEST_ASKED_SECONDS, max(0.0, float(headers.get("retry-after", 0))))
+        return min(_LONGEST_RETRY_AFTER_SECONDS, max(0.0, float(headers.get("retry-after", 0))))
     except ValueError:  # a date: the waits of our own will do
         return 0.0
 
@@ -186,5 +192,48 @@ def retry(
                     "nothing is lost, run again when the storage answers"
                 ) from error
             # Full jitter: many workers that fail together must not come back together.
-            sleep(_asked_wait(error) + random.uniform(0, min(_LONGEST_SECONDS, _BASE_SECONDS * 2**attempt)))
+            sleep(_retry_after(error) + random.uniform(0, min(_LONGEST_SECONDS, _BASE_SECONDS * 2**attempt)))
     raise AssertionError("unreachable")
+
+
+def look_again(call: Callable[[], T]) -> T:
+    """Call until it is not refused; the last refusal is raised.
+
+    Raises:
+        PermissionError: it was refused each time.
+        Exception: whatever else the call raises, at once.
+    """
+    for _ in range(LOOKS - 1):
+        try:
+            return call()
+        except PermissionError:
+            time.sleep(LOOK_SECONDS)
+    return call()
+
+
+class _ConflictError(ConnectionError):
+    """409: two create-only puts met; the outcome is open, so ask again."""
+
+
+def is_created(put: Callable[[], object], where: str) -> bool:
+    """Do a create-only put; False where it was refused because an object is there.
+
+    AWS, Ceph and moto word that refusal differently.
+
+    Args:
+        put: the request.
+        where: address of the object, for the error message, without credentials.
+
+    Raises:
+        OSError: it was refused for another reason, or is worth another try (:func:`is_transient`).
+    """
+    try:
+        put()
+    except OSError as error:
+        if error_code(error) in _UNDECIDED:
+            raise _ConflictError(f"another writer is at {where}") from error
+        is_refused = http_status(error) in (409, 412) or error_code(error) == "PreconditionFailed"
+        if is_refused or isinstance(error, FileExistsError):
+            return False
+        raise
+    return True

@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import Any
 
 from scd_core.errors import InputError, RunError
+from scd_core.storage import open_source
 from scd_core.storage.objects import ObjectRef
-from scd_core.storage.storage import open_source
 from scd_core.storage.threads import ordered_map
 from scd_core.tables.batches import Batch, plan_batches
 from scd_core.tables.store import AuditStore

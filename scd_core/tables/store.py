@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import io
 import json
@@ -16,10 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scd_core.errors import InputError, RunError, TrapauditError
-from scd_core.storage.disk import sweep_temporary
+from scd_core.storage import Storage, open_source
 from scd_core.storage.entry import Entry
-from scd_core.storage.retry import error_code, scrub
-from scd_core.storage.storage import Storage, open_source
 from scd_core.storage.threads import ordered_map
 from scd_core.tables.schema import DERIVED, TABLES, table_from_rows, table_schema
 
@@ -72,7 +69,7 @@ class AuditStore:
         except TrapauditError:
             raise
         except Exception as error:  # each file system has errors of its own
-            raise InputError(f"OUT {self.url}: cannot be written ({_why(self.storage, error)})") from error
+            raise InputError(f"OUT {self.url}: cannot be written ({self.storage.explain(error)})") from error
         if ignored:
             where, mend = "", "a server that honours create-only puts"
             if self.storage.has_versions():
@@ -80,8 +77,7 @@ class AuditStore:
             raise InputError(
                 f"OUT {self.url}: the server ignores If-None-Match{where}, so two runs could overwrite each other; use {mend}"
             )
-        if self.storage.is_local:
-            sweep_temporary(self.storage.root)
+        self.storage.sweep_temporary()
         self._sweep_work()
 
     def is_begun(self) -> bool:
@@ -141,7 +137,7 @@ class AuditStore:
         try:
             yield from self.storage.entries(relative)
         except OSError as error:
-            raise RunError(f"{self.url}/{relative}: cannot be listed ({_why(self.storage, error)})") from error
+            raise RunError(f"{self.url}/{relative}: cannot be listed ({self.storage.explain(error)})") from error
 
     # batches
 
@@ -346,8 +342,7 @@ class AuditStore:
         """Remove the kept shards of a batch that is committed."""
         for entry in self.entries(f"work/{self._name(batch_key)}"):
             self._write(lambda path=entry.path: self.storage.delete(path), entry.path)  # type: ignore[misc]
-        if self.storage.is_local:
-            self.storage.remove_empty_folders(f"work/{batch_key}")
+        self.storage.remove_empty_folders(f"work/{batch_key}")
 
     # inside
 
@@ -376,7 +371,7 @@ class AuditStore:
             try:
                 found = pq.read_table(io.BytesIO(self.storage.read(path)), partitioning=None)
             except (OSError, pa.ArrowInvalid) as error:
-                raise RunError(f"{self.url}/{relative}: cannot be read ({_why(self.storage, error)})") from error
+                raise RunError(f"{self.url}/{relative}: cannot be read ({self.storage.explain(error)})") from error
             return _conform(found, schema)
 
         parts = list(ordered_map(files, read, _READERS, ahead=2 * _READERS))
@@ -386,7 +381,7 @@ class AuditStore:
         try:
             return json.loads(self.storage.read(path))
         except (OSError, ValueError) as error:
-            raise RunError(f"{self.storage.uri_of(path)}: cannot be read ({_why(self.storage, error)})") from error
+            raise RunError(f"{self.storage.uri_of(path)}: cannot be read ({self.storage.explain(error)})") from error
 
     def _is_there(self, path: str) -> bool:
         return self._ask(lambda: self.storage.exists(path), path)
@@ -398,7 +393,7 @@ class AuditStore:
         except FileNotFoundError:
             raise
         except OSError as error:
-            raise RunError(f"{self.storage.uri_of(path)}: cannot be read ({_why(self.storage, error)})") from error
+            raise RunError(f"{self.storage.uri_of(path)}: cannot be read ({self.storage.explain(error)})") from error
 
     def _write(self, call: Callable[[], T], path: str) -> T:
         try:
@@ -406,7 +401,7 @@ class AuditStore:
         except OSError as error:
             where = self.storage.uri_of(path)
             raise RunError(
-                f"{where}: cannot be written ({_why(self.storage, error)}); nothing is half-written, run again"
+                f"{where}: cannot be written ({self.storage.explain(error)}); nothing is half-written, run again"
             ) from error
 
     def _path(self, *names: str) -> str:
@@ -447,16 +442,3 @@ def _conform(found: pa.Table, schema: pa.Schema) -> pa.Table:
         for field in schema
     ]
     return pa.Table.from_arrays(columns, schema=schema)
-
-
-def _why(storage: Storage, error: BaseException) -> str:
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return "the disk is full"
-    if storage.is_s3 and isinstance(error, PermissionError):
-        bucket = storage.root.partition("/")[0]
-        return f"forbidden, {error_code(error) or 403}: bucket {bucket}; needs s3:PutObject and s3:GetObject"
-    if storage.is_s3 and error_code(error) == "NoSuchBucket":
-        return f"there is no bucket {storage.root.partition('/')[0]}"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return scrub(error) or type(error).__name__

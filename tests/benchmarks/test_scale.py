@@ -109,7 +109,7 @@ def test_the_server_counts_requests_and_messages() -> None:
 
 
 def test_reads_of_pictures_alone_are_slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from scd_core.storage.storage import Storage, open_source
+    from scd_core.storage import Storage, open_source
 
     monkeypatch.setattr(Storage, "read", Storage.read)
     monkeypatch.setenv(scale_run.LATENCY, "0.25")

@@ -21,7 +21,7 @@ from deployments.doctor import check_server, diagnose
 from scd_core import __version__
 from scd_core.doctor import check_device, check_disk, check_model, check_out, check_software, check_source
 from scd_core.scenes import packaged_model
-from scd_core.storage.storage import Storage
+from scd_core.storage import Storage
 from tests.services.servers import S3Server, at, free_port, new_bucket
 
 

@@ -24,7 +24,7 @@ from flows.runners import runner_for
 from scd_core.identify.small_cnn import SmallCNN
 from scd_core.masks import fit_masks  # noqa: F401 - imported before the fork
 from scd_core.media import decode
-from scd_core.storage.storage import Storage
+from scd_core.storage import Storage
 from scd_core.tables.store import AuditStore
 
 HOOKS: dict[str, tuple[Any, str]] = {

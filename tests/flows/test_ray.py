@@ -20,7 +20,7 @@ from flows.runners import runner_for
 from scd_core.audit import read_table
 from scd_core.errors import InputError, RunError
 from scd_core.scenes import packaged_model
-from scd_core.storage.storage import Storage
+from scd_core.storage import Storage
 from tests.conftest import absent
 from tests.services import hang
 

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 from scd_core.errors import RunError
 from scd_core.media import MediaError
 from scd_core.media.fetch import fetch_bytes
-from scd_core.storage.storage import Storage, open_source
+from scd_core.storage import Storage, open_source
 
 
 def refusal(code: str) -> PermissionError:
@@ -21,7 +21,7 @@ def refusal(code: str) -> PermissionError:
 @pytest.fixture
 def fetch(monkeypatch):
     """Fetches an object whose reading and looking at raise what is given; None for what succeeds."""
-    monkeypatch.setattr("scd_core.storage.storage.LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("scd_core.storage.retry.LOOK_SECONDS", 0.0)
 
     def call(reading: PermissionError | None, looking: PermissionError | None) -> bytes:
         def answer(error):

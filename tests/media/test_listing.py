@@ -14,7 +14,7 @@ from scd_core.errors import InputError
 from scd_core.job import list_job, prepare_job
 from scd_core.media import describe_objects, list_objects
 from scd_core.media.listing import is_sidecar
-from scd_core.storage.storage import clean_url, open_source
+from scd_core.storage import clean_url, open_source
 from scd_core.tables.schema import table_from_rows
 from tests.services.pictures import encode, photo
 

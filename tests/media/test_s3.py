@@ -65,7 +65,7 @@ def test_odd_keys_are_listed_and_read_under_their_exact_names(s3_server, bucket)
 
 @pytest.mark.parametrize("versioned", [False, True])
 def test_a_listing_of_many_pages_is_whole(s3_server, bucket, versioned, monkeypatch):
-    monkeypatch.setattr("scd_core.storage.storage.PAGE_KEYS", 25)
+    monkeypatch.setattr("scd_core.storage.s3.PAGE_KEYS", 25)
     client = s3_server.client()
     if versioned:
         client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})

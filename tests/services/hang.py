@@ -20,7 +20,7 @@ def hang_in_the_middle() -> None:
     folder = os.environ.get(FOLDER)
     if not folder:
         return
-    from scd_core.storage.storage import Storage
+    from scd_core.storage import Storage
 
     read = Storage.read
     lock = threading.Lock()

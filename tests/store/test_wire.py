@@ -6,7 +6,7 @@ import pytest
 
 from scd_core.errors import InputError, RunError, TrapauditError
 from scd_core.media import Manifest, describe_objects, list_objects
-from scd_core.storage.storage import open_source
+from scd_core.storage import open_source
 from scd_core.tables.schema import table_from_rows
 from scd_core.tables.store import AuditStore
 from tests.services.pictures import encode, photo
@@ -20,8 +20,8 @@ HARSH = {fault: 2 * share for fault, share in FAULTS.items()}
 @pytest.fixture
 def quick_waits(monkeypatch):
     monkeypatch.setattr("scd_core.storage.retry._BASE_SECONDS", 0.02)
-    monkeypatch.setattr("scd_core.storage.retry._LONGEST_ASKED_SECONDS", 0.05)
-    monkeypatch.setattr("scd_core.storage.storage.LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("scd_core.storage.retry._LONGEST_RETRY_AFTER_SECONDS", 0.05)
+    monkeypatch.setattr("scd_core.storage.retry.LOOK_SECONDS", 0.01)
 
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2, 3))])
@@ -121,8 +121,8 @@ def test_a_body_that_never_arrives_whole_is_a_row_and_what_etags_of_another_kind
 
 
 def test_a_server_that_lets_bytes_drip_is_given_up(s3_server, bucket, quick_waits, planned, monkeypatch):
-    monkeypatch.setattr("scd_core.storage.storage.REQUEST_SECONDS", 0.2)
-    monkeypatch.setattr("scd_core.storage.storage.SLOWEST", 10**9)
+    monkeypatch.setattr("scd_core.storage.s3.REQUEST_SECONDS", 0.2)
+    monkeypatch.setattr("scd_core.storage.s3.SLOWEST", 10**9)
     s3_server.client().put_object(Bucket=bucket, Key="a", Body=bytes(range(200)))
     with through(s3_server, {}) as proxy:
         storage = open_source(f"s3://{bucket}")

@@ -13,7 +13,7 @@ from scd_core.audit.export.megadetector import write_megadetector
 from scd_core.audit.export.newest import create_newest
 from scd_core.audit.query.connection import open_tables
 from scd_core.errors import InputError, RunError
-from scd_core.storage.storage import Storage, open_source
+from scd_core.storage import Storage, open_source
 
 __all__ = ["ExportForm", "export_audit"]
 
@@ -69,9 +69,7 @@ def export_audit(out: str, directory: str, form: ExportForm, now: datetime | Non
 def _send(storage: Storage, local: Path, relative: str) -> None:
     path = storage.path(relative)
     try:
-        if not storage.is_s3:
-            storage.fs.makedirs(path.rpartition("/")[0], exist_ok=True)
-        storage.fs.put_file(str(local), path)
+        storage.upload(local, path)
     except OSError as error:
         where = storage.uri_of(path)
         raise RunError(

@@ -97,10 +97,8 @@ def open_tables(
     settings |= {"temp_directory": scratch} if scratch else {}
     connection = duckdb.connect(config=_QUIET | settings)
     connection.execute("SET enable_progress_bar = false")
-    root = None
-    if store.storage.is_local:
-        root = store.storage.root  # read by DuckDB itself, without Python between
-    else:
+    root = store.storage.local_root  # read by DuckDB itself, without Python between
+    if root is None:
         connection.register_filesystem(AuditFileSystem(store.storage.fs, store.storage.root))
     for name, sql in _base_views(table_files(store, may_be_empty), root).items():
         connection.execute(f'CREATE VIEW "{name}" AS {sql}')
