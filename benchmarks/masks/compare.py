@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from benchmarks.common import Report, options, resolve_device
+from benchmarks.masks.crops import box_of, grow_box
 from benchmarks.masks.data import (
     JAGUAR,
     Frames,
@@ -28,6 +29,7 @@ from benchmarks.masks.data import (
 )
 from benchmarks.masks.methods import EXPENSIVE, METHODS, QUICK, join_masks
 from benchmarks.masks.overhead import measure_overhead
+from scd_core.boxes import Box
 from scd_core.config import ReclassifyConfig
 from scd_core.masks import Masks
 from scd_core.masks.metrics import (
@@ -39,7 +41,7 @@ from scd_core.masks.metrics import (
     road,
     total_variation,
 )
-from scd_core.reclassify.crops import Box, central_box, grow_box
+from scd_core.reclassify.crops import central_box
 from scd_core.reclassify.strategies import mask_crop_box
 
 __all__ = ["main", "run"]
@@ -173,7 +175,7 @@ def _jaguars(report: Report, frames: Frames, names: list[str], quick: bool) -> N
     found = _measure(report, frames, limits)
     whole = frames.targets == JAGUAR
     report.summary |= {"jaguar_frames": len(frames), "jaguar_right_before": int(whole.sum())}
-    box = [_box_of(region) for region in frames.regions["box"]]
+    box = [box_of(region) for region in frames.regions["box"]]
     report.summary["jaguar_right_after_detector"] = _right(
         frames, [grow_box(one, CROP.crop_margin, 1.0) for one in box]
     )
@@ -315,13 +317,6 @@ def _right(frames: Frames, crops: Sequence[Box], accepted: Sequence[Sequence[int
 def _top(model: nn.Module, view: Tensor) -> int:
     with torch.no_grad():
         return int(model(view[None]).argmax())
-
-
-def _box_of(region: Tensor) -> Box:
-    rows, columns = region.any(dim=1).nonzero().flatten(), region.any(dim=0).nonzero().flatten()
-    height, width = region.shape
-    left, top = int(columns[0]) / width, int(rows[0]) / height
-    return left, top, (int(columns[-1]) + 1) / width - left, (int(rows[-1]) + 1) / height - top
 
 
 def _find(report: Report, name: str, data: str) -> dict[str, Any]:

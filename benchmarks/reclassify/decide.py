@@ -27,12 +27,12 @@ from PIL import Image
 
 from benchmarks.common import DATA, Report, options, resolve_device
 from benchmarks.reclassify import vit as reclassify_vit
+from scd_core.boxes import Box
 from scd_core.config import ReclassifyConfig, SCDConfig
 from scd_core.identify import Classifier, load_model, pack_model
-from scd_core.identify.classify import crop_to_box
+from scd_core.identify.pictures import crop_to_box
 from scd_core.masks import fit_masks
 from scd_core.reclassify import Outcome, reclassify
-from scd_core.reclassify.crops import Box
 from scd_core.scenes import packaged_model, preset_world, render, sample_specs
 
 __all__ = ["COLUMNS", "VIT_COLUMNS", "Case", "box_pictures", "joint_maps", "main", "outcomes_of", "scene_cases"]

@@ -10,16 +10,18 @@ from typing import Any
 import torch
 from PIL import Image
 
+from scd_core.boxes import WHOLE, Box
 from scd_core.config import AuditConfig
 from scd_core.errors import RunError
 from scd_core.identify.classifier import Classifier
+from scd_core.identify.pictures import crop_to_box
 from scd_core.identify.preprocess import decode_size
-from scd_core.identify.redaction import WHOLE, blank, hidden_boxes, hidden_columns, hidden_share
-from scd_core.inputs.detections import ANIMAL, Box, Detection
+from scd_core.identify.redaction import blank, hidden_boxes, hidden_columns, hidden_share
+from scd_core.inputs.detections import ANIMAL, Detection
 from scd_core.media import MediaError
 from scd_core.media.fetch import iter_prepared
 
-__all__ = ["UNKNOWN", "Boxes", "classify_media", "crop_to_box", "target_id", "unnamed_row"]
+__all__ = ["UNKNOWN", "Boxes", "classify_media", "target_id", "unnamed_row"]
 
 Boxes = Mapping[str, Sequence[Detection] | str]
 """Media file -> its detections, or why the detector gave none."""
@@ -205,17 +207,6 @@ def name_from_logits(logits: torch.Tensor, classifier: Classifier, topk: int) ->
         "entropy": min(1.0, max(0.0, entropy)),
         "topk": candidates,
     }
-
-
-def crop_to_box(image: Image.Image, box: Box | None) -> Image.Image:
-    """Part of a picture inside a relative box (x_min, y_min, width, height); the whole picture for None."""
-    if box is None:
-        return image
-    x, y, width, height = box
-    left, top = int(x * image.width), int(y * image.height)
-    right = max(left + 1, round((x + width) * image.width))
-    bottom = max(top + 1, round((y + height) * image.height))
-    return image.crop((left, top, min(right, image.width), min(bottom, image.height)))
 
 
 def _around(boxes: Sequence[Box]) -> Box | None:

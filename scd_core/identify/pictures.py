@@ -7,30 +7,30 @@ from typing import Any
 
 from PIL import Image
 
+from scd_core.boxes import WHOLE, Box, box_from_row, crop_box
 from scd_core.config import AuditConfig
-from scd_core.identify.classify import crop_to_box
 from scd_core.identify.preprocess import decode_size
 from scd_core.identify.redaction import blank, boxes_from_columns
 from scd_core.identify.spec import InputSpec
 from scd_core.media import MediaError
 from scd_core.media.fetch import iter_prepared
-from scd_core.reclassify.crops import Box
 
-__all__ = ["classified_box", "iter_pictures", "located_box"]
+__all__ = ["classified_box", "crop_to_box", "iter_pictures", "located_box"]
 
 
 def classified_box(row: Mapping[str, Any]) -> Box | None:
     """The part of the frame that was classified; None for the whole frame."""
-    if row["detection_id"] is None:
-        return None
-    return row["bbox_x_min"], row["bbox_y_min"], row["bbox_width"], row["bbox_height"]
+    return None if row["detection_id"] is None else box_from_row(row)
 
 
 def located_box(row: Mapping[str, Any]) -> Box | None:
-    """Where the animal is in the classified picture; None where nobody told, or where the picture is the box."""
-    if row["detection_id"] is not None or row["bbox_x_min"] is None:
-        return None
-    return row["bbox_x_min"], row["bbox_y_min"], row["bbox_width"], row["bbox_height"]
+    """Where the animal is in the classified picture; None where that is not known, or where the picture is the box."""
+    return box_from_row(row) if row["detection_id"] is None else None
+
+
+def crop_to_box(picture: Image.Image, box: Box | None) -> Image.Image:
+    """The part of a picture inside a box; the whole picture for None."""
+    return picture if box is None else picture.crop(crop_box(box, *picture.size))
 
 
 def iter_pictures(
@@ -56,7 +56,7 @@ def iter_pictures(
     """
     wanted = []
     for row in rows:
-        box = classified_box(row) or (0.0, 0.0, 1.0, 1.0)
+        box = classified_box(row) or WHOLE
         width, height = crop_of(row)
         needed = decode_size(spec, (box[2] * width, box[3] * height))
         wanted.append({**media[row["media_id"]], "prediction": row, "needed": needed})

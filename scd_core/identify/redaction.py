@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from scd_core.inputs.detections import Box, Detection
+from scd_core.boxes import WHOLE, Box, covering_box
+from scd_core.inputs.detections import Detection
 
-__all__ = ["WHOLE", "blank", "boxes_from_columns", "hidden_boxes", "hidden_columns", "hidden_share"]
+__all__ = ["blank", "boxes_from_columns", "hidden_boxes", "hidden_columns", "hidden_share"]
 
-WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
-"""The whole image, where nobody knows who is in it."""
 _GREY = (128, 128, 128)
 _MARGIN = 0.02
 """Share of a box by which it is widened on each side: a detector's box is not exact."""
@@ -68,12 +66,8 @@ def blank(picture: Image.Image, hidden: Sequence[Box]) -> Image.Image:
         return picture
     blanked = picture.convert("RGB") if picture.mode != "RGB" else picture.copy()
     pen = ImageDraw.Draw(blanked)
-    for x, y, width, height in hidden:
-        across, down = _MARGIN * width, _MARGIN * height
-        left = math.floor((x - across) * picture.width) - _BLEED
-        top = math.floor((y - down) * picture.height) - _BLEED
-        right = math.ceil((x + width + across) * picture.width) + _BLEED
-        bottom = math.ceil((y + height + down) * picture.height) + _BLEED
+    for box in hidden:
+        left, top, right, bottom = covering_box(box, picture.width, picture.height, _MARGIN, _BLEED)
         pen.rectangle((left, top, right - 1, bottom - 1), fill=_GREY)
     return blanked
 

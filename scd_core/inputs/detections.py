@@ -10,14 +10,12 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import TypeVar
 
+from scd_core.boxes import Box
 from scd_core.errors import InputError
 
-__all__ = ["ANIMAL", "NOTHING", "Box", "Detection", "Detections"]
+__all__ = ["ANIMAL", "NOTHING", "Detection", "Detections"]
 
 T = TypeVar("T")
-
-Box = tuple[float, float, float, float]
-"""x_min, y_min, width, height as shares of the image."""
 
 ANIMAL = "animal"
 NOTHING = frozenset({"empty", "blank", "none", "nothing"})

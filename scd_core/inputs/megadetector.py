@@ -10,8 +10,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
+from scd_core.boxes import Box
 from scd_core.errors import InputError
-from scd_core.inputs.detections import ANIMAL, NOTHING, Box, Detection, Detections
+from scd_core.inputs.detections import ANIMAL, NOTHING, Detection, Detections
 from scd_core.inputs.text import read_user_file
 
 __all__ = ["read_detections"]

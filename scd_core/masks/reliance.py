@@ -10,16 +10,19 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from scd_core.boxes import Box, pixel_box
 from scd_core.identify.classifier import Classifier
 from scd_core.masks.infill import blend, make_infill
 from scd_core.masks.log_odds import log_odds
 
-__all__ = ["COMPARED_SIZE", "find_strips", "log_odds_drop", "strip_mask"]
+__all__ = ["COMPARED_SIZE", "animal_mask", "find_strips", "log_odds_drop", "strip_mask"]
 
 COMPARED_SIZE = 320, 240
 """Width and height at which rows are compared (pixels)."""
 
 _WIDTH, _HEIGHT = COMPARED_SIZE
+ANIMAL_MARGIN = 0.1
+"""A detector's box cuts tails and ears: the animal is taken to reach this share of the box's sides beyond it."""
 _STILL = 4.0
 """A pixel stands still when it differs by less from its median over the frames (grey levels of 256): JPEG's own noise."""
 _STILL_SHARE = 0.6
@@ -66,10 +69,21 @@ def find_strips(pictures: Sequence[Image.Image]) -> list[tuple[float, float]] | 
 
 def strip_mask(bands: Sequence[tuple[float, float]], shape: tuple[int, ...]) -> Tensor:
     """1 in the bands, 0 elsewhere; (h, w) float32."""
-    height, width = shape[-2:]
-    mask = torch.zeros(height, width)
+    mask = torch.zeros(shape[-2:])
     for top, bottom in bands:
-        mask[round(top * height) : max(round(bottom * height), round(top * height) + 1)] = 1.0
+        _fill(mask, (0.0, top, 1.0, bottom - top))
+    return mask
+
+
+def animal_mask(box: Box, shape: tuple[int, ...]) -> Tensor:
+    """1 inside an animal's box, widened by :data:`ANIMAL_MARGIN`, 0 outside; (h, w) float32.
+
+    Args:
+        box: relative box.
+        shape: ends with h and w of the result; a box thinner than a cell still has one.
+    """
+    mask = torch.zeros(shape[-2:])
+    _fill(mask, box, ANIMAL_MARGIN)
     return mask
 
 
@@ -92,6 +106,12 @@ def log_odds_drop(classifier: Classifier, images: Tensor, targets: Tensor, keep:
     both = torch.cat((images, blend(images, keep, infill)))
     odds = log_odds(classifier.logits(both), targets.repeat(2))
     return odds[: len(images)] - odds[len(images) :]
+
+
+def _fill(mask: Tensor, box: Box, margin: float = 0.0) -> None:
+    height, width = mask.shape
+    left, top, right, bottom = pixel_box(box, width, height, margin)
+    mask[top:bottom, left:right] = 1.0
 
 
 def _grey(picture: Image.Image) -> NDArray[np.float32]:

@@ -13,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from scd_core.boxes import Box, pixel_box
 from scd_core.config import AuditConfig
 from scd_core.identify.classifier import Classifier
 from scd_core.identify.pictures import iter_pictures, located_box
 from scd_core.masks.engine import fit_masks
-from scd_core.masks.reliance import COMPARED_SIZE, find_strips, log_odds_drop, strip_mask
+from scd_core.masks.reliance import COMPARED_SIZE, animal_mask, find_strips, log_odds_drop, strip_mask
 from scd_core.media import MediaError
-from scd_core.reclassify.crops import ANIMAL_MARGIN, inside_box
 
 __all__ = ["decode_mask", "encode_mask", "mask_predictions", "mask_seed"]
 
@@ -87,7 +87,7 @@ def mask_predictions(
         ]
         inside_of = [located_box(row) for row, _ in pending]
         shape = stacked.shape[-2:]
-        without_background = [None if box is None else inside_box(box, ANIMAL_MARGIN, shape) for box in inside_of]
+        without_background = [None if box is None else animal_mask(box, shape) for box in inside_of]
         without_strips = [1 - strip_mask(found, shape) if found else None for found in bands]
         drops = _drops(without_background, stacked, targets, classifier, config)
         overlay_drops = _drops(without_strips, stacked, targets, classifier, config)
@@ -163,11 +163,9 @@ def _mass_on_strips(joint: NDArray[np.floating], bands: Sequence[tuple[float, fl
     return sum(_mass_in(joint, (0.0, top, 1.0, bottom - top)) for top, bottom in bands) if bands else 0.0
 
 
-def _mass_in(joint: NDArray[np.floating], box: tuple[float, float, float, float]) -> float:
+def _mass_in(joint: NDArray[np.floating], box: Box) -> float:
     """Share of a map's mass inside a relative box; 0 for an empty map."""
     height, width = joint.shape
-    left, top = round(box[0] * width), round(box[1] * height)
-    right, bottom = round((box[0] + box[2]) * width), round((box[1] + box[3]) * height)
+    left, top, right, bottom = pixel_box(box, width, height)
     total = float(joint.sum(dtype=np.float64))
-    part = joint[top : max(bottom, top + 1), left : max(right, left + 1)]
-    return float(part.sum(dtype=np.float64)) / total if total > 0 else 0.0
+    return float(joint[top:bottom, left:right].sum(dtype=np.float64)) / total if total > 0 else 0.0

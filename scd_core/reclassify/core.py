@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from scd_core.boxes import Box
 from scd_core.config import ReclassifyConfig
 from scd_core.errors import InputError
 from scd_core.identify.classifier import Classifier
 from scd_core.masks.feature_layer import FeatureLayer
-from scd_core.reclassify.crops import Box
 from scd_core.reclassify.decision import CLOSER, MOST, decide
 from scd_core.reclassify.late import late_logits, pooled_layer
 from scd_core.reclassify.strategies import CONTROLS, STRATEGIES, NotApplicable, Sight, View

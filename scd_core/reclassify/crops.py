@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-__all__ = ["ANIMAL_MARGIN", "Box", "away_box", "central_box", "evidence_box", "fill_box", "grow_box", "inside_box"]
+from scd_core.boxes import WHOLE, Box
 
-Box = tuple[float, float, float, float]
-"""x_min, y_min, width, height as shares of the picture."""
-
-ANIMAL_MARGIN = 0.1
-"""A detector's box cuts tails and ears: the animal is taken to reach this share of the box's sides beyond it."""
+__all__ = ["away_box", "central_box", "evidence_box", "fill_box"]
 
 
 def evidence_box(mask: NDArray[np.floating], mass: float) -> Box:
@@ -33,7 +27,7 @@ def evidence_box(mask: NDArray[np.floating], mass: float) -> Box:
     total = weights.sum()
     height, width = weights.shape
     if not np.isfinite(total) or total <= 0:
-        return 0.0, 0.0, 1.0, 1.0
+        return WHOLE
     # Summed-area table: the mass of any strip in four look-ups.
     table = np.pad(weights.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
 
@@ -83,23 +77,6 @@ def fill_box(box: Box, margin: float, least: tuple[float, float]) -> Box:
     return left, top, width, height
 
 
-def inside_box(box: Box, margin: float, shape: tuple[int, ...]) -> Tensor:
-    """1 inside a relative box that was grown by a margin on every side, 0 outside; (h, w) float32.
-
-    Args:
-        box: relative box.
-        margin: share of each side added on both ends.
-        shape: h and w of the result; a box thinner than a cell still has one.
-    """
-    height, width = shape[-2:]
-    x, y, wide, tall = box
-    left, right = _cells(x - margin * wide, x + wide * (1 + margin), width)
-    top, bottom = _cells(y - margin * tall, y + tall * (1 + margin), height)
-    inside = torch.zeros(height, width)
-    inside[top:bottom, left:right] = 1.0
-    return inside
-
-
 def away_box(mask: NDArray[np.floating], side: float, most: float) -> Box:
     """Crop of a given size that leaves a mask's evidence out, as near to the middle as that allows.
 
@@ -118,30 +95,6 @@ def away_box(mask: NDArray[np.floating], side: float, most: float) -> Box:
     off = ((tops + tall / 2) / height - 0.5) ** 2 + ((lefts + wide / 2) / width - 0.5) ** 2
     nearest = int(off.argmin())
     return lefts[nearest] / width, tops[nearest] / height, wide / width, tall / height
-
-
-def _cells(start: float, stop: float, count: int) -> tuple[int, int]:
-    first = min(max(0, round(start * count)), count - 1)
-    return first, min(count, max(first + 1, round(stop * count)))
-
-
-def grow_box(box: Box, margin: float, aspect: float) -> Box:
-    """Box with a margin on every side, widened to an aspect, moved back inside the picture.
-
-    Args:
-        box: relative box.
-        margin: share of each side added on both ends.
-        aspect: width over height, in shares of the picture, that the result has at least in the shorter direction; the
-            box is widened or heightened, never cut.
-    """
-    x, y, width, height = box
-    center_x, center_y = x + width / 2, y + height / 2
-    width, height = width * (1 + 2 * margin), height * (1 + 2 * margin)
-    width, height = max(width, height * aspect), max(height, width / aspect)
-    width, height = min(1.0, width), min(1.0, height)
-    left = min(max(0.0, center_x - width / 2), 1.0 - width)
-    top = min(max(0.0, center_y - height / 2), 1.0 - height)
-    return left, top, width, height
 
 
 def central_box(box: Box) -> Box:

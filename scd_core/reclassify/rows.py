@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from scd_core.boxes import WHOLE, Box
 from scd_core.config import AuditConfig
 from scd_core.identify.classifier import Classifier
 from scd_core.identify.pictures import classified_box, iter_pictures, located_box
 from scd_core.masks.rows import decode_mask
 from scd_core.media import MediaError
 from scd_core.reclassify.core import FUSED, Outcome, reclassify
-from scd_core.reclassify.crops import Box
 from scd_core.reclassify.strategies import AWAY_SIDE, mask_crop_box
 
 __all__ = ["reclassify_predictions"]
@@ -91,7 +91,7 @@ def reclassify_predictions(
 
 def _taken_size(row: Mapping[str, Any], frame: Mapping[str, Any]) -> tuple[int, int]:
     """Width and height of the classified picture in the frame as it was taken (pixels)."""
-    _, _, width, height = classified_box(row) or (0.0, 0.0, 1.0, 1.0)
+    _, _, width, height = classified_box(row) or WHOLE
     return max(1, round(width * frame["width"])), max(1, round(height * frame["height"]))
 
 

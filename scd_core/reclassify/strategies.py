@@ -12,10 +12,13 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from scd_core.boxes import Box
 from scd_core.config import ReclassifyConfig
 from scd_core.identify.classifier import Classifier
+from scd_core.identify.pictures import crop_to_box
 from scd_core.masks.infill import blend, make_infill
-from scd_core.reclassify.crops import ANIMAL_MARGIN, Box, away_box, central_box, evidence_box, fill_box, inside_box
+from scd_core.masks.reliance import animal_mask
+from scd_core.reclassify.crops import away_box, central_box, evidence_box, fill_box
 from scd_core.reclassify.late import pooled_layer
 
 __all__ = ["AWAY_SIDE", "CONTROLS", "STRATEGIES", "NotApplicable", "Sight", "View", "mask_crop_box"]
@@ -120,7 +123,7 @@ def early_inside(classifier: Classifier, sight: Sight, config: ReclassifyConfig)
     """
     if sight.box is None:
         return _no_box_inside(sight)
-    keep = torch.maximum(inside_box(sight.box, ANIMAL_MARGIN, sight.tensor.shape[-2:]), 1 - _evidence(sight))
+    keep = torch.maximum(animal_mask(sight.box, sight.tensor.shape), 1 - _evidence(sight))
     return View(_replaced(sight.tensor, keep, "blur"))
 
 
@@ -209,7 +212,7 @@ def mask_crop_box(
     """
     weights = np.asarray(mask, dtype=np.float64)
     if box is not None:
-        weights = weights * inside_box(box, ANIMAL_MARGIN, weights.shape).numpy()
+        weights = weights * animal_mask(box, weights.shape).numpy()
     found = box if box is not None and weights.sum() <= 0 else evidence_box(weights, config.crop_mass)
     return _filling(found, size, input_size, config)
 
@@ -237,8 +240,4 @@ def _replaced(tensor: Tensor, keep: Tensor, kind: str) -> Tensor:
 
 
 def _cropped(classifier: Classifier, picture: Image.Image, box: Box) -> View:
-    x, y, width, height = box
-    left, top = int(x * picture.width), int(y * picture.height)
-    right, bottom = round((x + width) * picture.width), round((y + height) * picture.height)
-    part = picture.crop((left, top, max(left + 1, right), max(top + 1, bottom)))
-    return View(classifier.preprocess(part), box)
+    return View(classifier.preprocess(crop_to_box(picture, box)), box)

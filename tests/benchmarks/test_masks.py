@@ -13,6 +13,7 @@ from torch import nn
 from benchmarks.common import DATA, Report, options, resolve_device
 from benchmarks.masks import compare as masks
 from benchmarks.masks import gradients as mask_gradients
+from benchmarks.masks.crops import box_of, grow_box
 from benchmarks.masks.data import Frames, animal_frames, jaguar_frames, load_mobilenet, scene_frames
 from benchmarks.masks.gradients import gradient_statistics
 from benchmarks.masks.methods import METHODS, QUICK, join_masks
@@ -112,7 +113,7 @@ class TestPhotographs:
 
     def test_the_detector_s_crop_is_right_more_often_than_the_frame(self, mobilenet):
         frames = jaguar_frames(mobilenet, CPU)
-        boxes = [masks.grow_box(masks._box_of(region), 0.15, 1.0) for region in frames.regions["box"]]
+        boxes = [grow_box(box_of(region), 0.15, 1.0) for region in frames.regions["box"]]
         assert masks._right(frames, boxes) > int((frames.targets == masks.JAGUAR).sum())
 
     def test_are_left_out_where_they_are_absent(self, mobilenet, tmp_path):
@@ -145,7 +146,7 @@ class TestMeasures:
     def test_right_rectangle_of_a_region(self):
         region = torch.zeros(10, 20, dtype=torch.bool)
         region[2:5, 4:14] = True
-        assert masks._box_of(region) == pytest.approx((0.2, 0.2, 0.5, 0.3))
+        assert box_of(region) == pytest.approx((0.2, 0.2, 0.5, 0.3))
 
 
 class TestGradients:

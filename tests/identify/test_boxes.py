@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from scd_core.boxes import Box
 from scd_core.config import AuditConfig
 from scd_core.identify import Classifier, load_model
 from scd_core.identify.classify import classify_media
 from scd_core.identify.pictures import iter_pictures
 from scd_core.identify.redaction import blank, boxes_from_columns, hidden_share
-from scd_core.inputs.detections import Box, Detection
+from scd_core.inputs.detections import Detection
 from scd_core.media import MediaError, list_source
 from scd_core.scenes import packaged_model
 from scd_core.tables.schema import table_from_rows

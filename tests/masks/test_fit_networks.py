@@ -65,7 +65,8 @@ def test_cells_follow_the_network_s_last_feature_map() -> None:
 
 def test_jaguars_masked_and_cropped_are_named_better_than_whole(photographs: Path, mobilenet: Path) -> None:
     """The night's real case on four frames: whole frames say cheetah or leopard, the mask's crop says jaguar."""
-    from scd_core.reclassify.crops import evidence_box, grow_box
+    from benchmarks.masks.crops import grow_box
+    from scd_core.reclassify.crops import evidence_box
 
     model = load_model(str(mobilenet)).model
     chosen = ["RL 10_20051029_0045.jpg", "RL 5_20051029_0045.jpg", "RL 8_20051009_2329.jpg", "RL 7_20051015_0143.jpg"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scd_core.reclassify.crops import away_box, central_box, evidence_box, grow_box
+from benchmarks.masks.crops import grow_box
+from scd_core.reclassify.crops import away_box, central_box, evidence_box
 
 
 def test_the_box_of_a_blob_is_the_blob() -> None:

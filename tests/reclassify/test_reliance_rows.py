@@ -14,9 +14,9 @@ from scipy.ndimage import gaussian_filter
 
 from scd_core.config import AuditConfig, SCDConfig
 from scd_core.identify import Classifier, load_model
+from scd_core.masks.reliance import ANIMAL_MARGIN
 from scd_core.masks.rows import mask_predictions
 from scd_core.media import list_source
-from scd_core.reclassify.crops import ANIMAL_MARGIN
 from scd_core.scenes import packaged_model, preset_world, render, sample_specs
 from scd_core.scenes.strip import strip_height
 

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
+from scd_core.boxes import WHOLE, Box, crop_box
+
 __all__ = [
-    "Box",
     "blurred_view",
     "cropped_view",
     "draw_box",
@@ -21,9 +22,6 @@ __all__ = [
     "shrink",
     "without_outside",
 ]
-
-Box = tuple[float, float, float, float]
-"""x_min, y_min, width, height as shares of the picture."""
 
 # Dark violet over red and orange to pale yellow: brightness rises with evidence, so the map reads without colour too.
 _HEAT_STOPS = (0.0, 0.35, 0.7, 1.0)
@@ -59,7 +57,7 @@ def mask_over_frame(png: bytes, size: tuple[int, int], box: Box | None = None) -
     with Image.open(io.BytesIO(png)) as stored:
         grey = stored.convert("L")
     width, height = size
-    left, top, right, bottom = _pixels(box or (0.0, 0.0, 1.0, 1.0), size)
+    left, top, right, bottom = crop_box(box or WHOLE, *size)
     part = grey.resize((right - left, bottom - top), Image.Resampling.BILINEAR)
     mask = np.zeros((height, width), np.float32)
     mask[top:bottom, left:right] = np.asarray(part, np.float32)
@@ -94,7 +92,7 @@ def draw_evidence(picture: Image.Image, mask: NDArray[np.floating]) -> Image.Ima
 def draw_box(picture: Image.Image, box: Box) -> Image.Image:
     """The picture with the animal's box as a line with a dark shadow, visible on day and night pictures alike."""
     drawn = picture.convert("RGB")
-    left, top, right, bottom = _pixels(box, drawn.size)
+    left, top, right, bottom = crop_box(box, *drawn.size)
     pen = ImageDraw.Draw(drawn)
     pen.rectangle((left, top, right - 1, bottom - 1), outline=_SHADOW, width=4)
     pen.rectangle((left + 1, top + 1, max(left + 1, right - 2), max(top + 1, bottom - 2)), outline=_BOX_COLOUR, width=2)
@@ -103,7 +101,7 @@ def draw_box(picture: Image.Image, box: Box) -> Image.Image:
 
 def cropped_view(picture: Image.Image, crop: Box) -> Image.Image:
     """The part of the picture that a crop strategy showed to the classifier."""
-    return picture.crop(_pixels(crop, picture.size))
+    return picture.crop(crop_box(crop, *picture.size))
 
 
 def blurred_view(picture: Image.Image, mask: NDArray[np.floating], sigma: float = 10.0) -> Image.Image:
@@ -130,7 +128,7 @@ def without_outside(picture: Image.Image, mask: NDArray[np.floating], box: Box, 
     """
     x, y, width, height = box
     grown = (x - _MARGIN * width, y - _MARGIN * height, (1 + 2 * _MARGIN) * width, (1 + 2 * _MARGIN) * height)
-    left, top, right, bottom = _pixels(grown, picture.size)
+    left, top, right, bottom = crop_box(grown, *picture.size)
     keep = 1 - np.clip(mask, 0, 1)
     keep[top:bottom, left:right] = 1
     return blurred_view(picture, keep, sigma)
@@ -156,15 +154,3 @@ def jpeg_uri(picture: Image.Image, quality: int) -> str:
     buffer = io.BytesIO()
     picture.convert("RGB").save(buffer, "JPEG", quality=quality, optimize=True, progressive=True)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
-
-
-def _pixels(box: Box, size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom of a relative box, inside the picture and at least one pixel wide and high."""
-    width, height = size
-    x, y, w, h = box
-    left, top = min(max(0, int(x * width)), width - 1), min(max(0, int(y * height)), height - 1)
-    right, bottom = (
-        min(width, max(left + 1, round((x + w) * width))),
-        min(height, max(top + 1, round((y + h) * height))),
-    )
-    return left, top, right, bottom

@@ -9,7 +9,6 @@ from itertools import groupby
 from PIL import Image
 
 from scd_core.audit.report.draw import (
-    Box,
     blurred_view,
     cropped_view,
     draw_box,
@@ -22,6 +21,7 @@ from scd_core.audit.report.draw import (
 )
 from scd_core.audit.report.queries import Row
 from scd_core.audit.report.wording import STRATEGY_WORDS, moment
+from scd_core.boxes import box_from_row
 from scd_core.config import MediaConfig
 from scd_core.identify.redaction import blank, boxes_from_columns
 from scd_core.media import MediaError, iter_images
@@ -182,7 +182,7 @@ def _pictures(
     if isinstance(image, MediaError):
         return (Picture(before, "", missing=f"no picture: {image}"),)
     frame = shrink(image, WIDTH, HEIGHT)
-    box = _box(row)
+    box = box_from_row(row)
     pictures = [_picture(before, f"Camera-trap picture {about}", frame)]
     if row["mask_png"] is None:
         return (*pictures, Picture(evidence, "", missing="no mask was made of this picture"))
@@ -230,9 +230,3 @@ def _how(view: Row) -> str:
 
 def _picture(caption: str, alt: str, image: Image.Image) -> Picture:
     return Picture(caption, alt, jpeg_uri(image, _QUALITY), image.width, image.height)
-
-
-def _box(row: Row) -> Box | None:
-    if row["bbox_x_min"] is None:
-        return None
-    return row["bbox_x_min"], row["bbox_y_min"], row["bbox_width"], row["bbox_height"]
