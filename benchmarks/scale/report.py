@@ -181,7 +181,7 @@ _CHILD = """
 import json, resource, sys, time
 started = time.perf_counter()
 from benchmarks.memory import peak_mib
-from scd_core.audit.refresh import refresh_report_tables
+from scd_core.audit.report.refresh import refresh_report_tables
 from scd_core.audit.report import write_report
 from scd_core.config import AuditConfig
 config = AuditConfig()

@@ -148,7 +148,7 @@ def test_calibration_recomputed(world: World, page: Path) -> None:
     assert f"{100 * given:.0f} % {expected} " in said
 
 
-def test_label_next_asks_for_unlabelled_events_only(world: World, page: Path) -> None:
+def test_label_next_lists_unlabelled_events_only(world: World, page: Path) -> None:
     labelled = {frame.file for frame in world.frames if frame.is_labelled}
     files = re.findall(r'<bdi class="file">([^<]+)</bdi>', section(page.read_text("utf-8"), "label"))
     assert files and not labelled.intersection(files)
@@ -188,7 +188,7 @@ def test_no_picture_left_says_why(tmp_path: Path) -> None:
     assert "<article" in content
 
 
-def test_storage_that_does_not_answer_is_asked_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_storage_that_does_not_answer_is_read_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
     def refuse(rows: list[object], source: str, *_: object, **__: object) -> Iterator[object]:
@@ -217,7 +217,7 @@ def test_no_labels_says_so(tmp_path: Path) -> None:
     content = written(world)
     said = text(content)
     assert "this report holds suspicions only" in said
-    assert "A systematic error is proved on pictures that a person has named, and there are none yet" in said
+    assert "Only pictures that a person has named can prove a systematic error, and there are none yet" in said
     assert "<article" not in content and "the name changed under the mask" in said
     assert "Every file could be read." in said
     assert "nan" not in said.lower().split() and "None" not in said.split()
@@ -254,7 +254,7 @@ def test_all_right(tmp_path: Path) -> None:
     for frame in frames:
         frame.called = frame.final = frame.true
     said = text(written(build_world(tmp_path, frames, broken=False, has_pictures=False)))
-    assert "No error at all among" in said and "No labelled individual was given another name." in said
+    assert "No error at all among" in said and "No labelled individual has a wrong name." in said
 
 
 def test_all_wrong(tmp_path: Path) -> None:
@@ -318,11 +318,11 @@ def test_new_batches_are_counted_from_the_report_before(tmp_path: Path) -> None:
     assert f"Since the report of 2026-05-30 02:00 UTC: 1 batch with {len(world.frames)} pictures" in said
     assert "5e1f5e1f5e1f" in said and "cdcdcdcdcdcd" in said
     n_labelled = sum(frame.is_labelled for frame in world.frames)
-    change = "Against model 5e1f5e1f5e1f, model cdcdcdcdcdcd mends"
-    assert f"{change} 0 and spoils 0 of {n_labelled} labelled names that both gave." in said
+    change = "Against model 5e1f5e1f5e1f, model cdcdcdcdcdcd corrects"
+    assert f"{change} 0 and breaks 0 of {n_labelled} labelled names that both gave." in said
 
 
-def test_a_better_model_is_said_to_mend(tmp_path: Path) -> None:
+def test_a_better_model_corrects(tmp_path: Path) -> None:
     frames = planted_frames(n_events=12, label_share=1)
     for frame in frames[:5]:
         frame.called = "Orso" if frame.true != "Orso" else "Tau"
@@ -333,7 +333,7 @@ def test_a_better_model_is_said_to_mend(tmp_path: Path) -> None:
     commit_world(world, model="cd" * 32, run="run-2", hour=3)
     refresh_report_tables(world.out, world.config, now=datetime(2026, 5, 30, 4, tzinfo=UTC))
     said = text(written(world))
-    assert f"mends {wrong} and spoils 0 of {len(frames)} labelled names" in said
+    assert f"corrects {wrong} and breaks 0 of {len(frames)} labelled names" in said
 
 
 HOSTILE = '"><script>alert(1)</script>&amp;{{7*7}}'

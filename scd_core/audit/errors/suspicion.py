@@ -10,7 +10,7 @@ SUSPICION_REASONS = {
     "flip_under_mask": "the name changed under the mask",
     "background_reliance": "most of the evidence lies outside the animal",
     "overlay_reliance": "part of the evidence lies on burned-in strips",
-    "human_flag": "a person asked for a look",
+    "human_flag": "a person flagged it",
     "label_conflict": "labels of one moment name different individuals",
 }
 """Reason -> what it says, in words."""

@@ -1,4 +1,4 @@
-"""The morning's page: one self-contained HTML file that says what the classifier keeps getting wrong, and shows it."""
+"""The morning's page: one self-contained HTML file on what the classifier keeps getting wrong, with pictures."""
 
 from __future__ import annotations
 

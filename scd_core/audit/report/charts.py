@@ -27,8 +27,8 @@ class ReliabilityBin:
 def interval_chart(rate: float, low: float, high: float, baseline: float | None, scale: float = 1.0) -> Markup:
     """A rate as a dot on its interval, and the baseline as a line across, on an axis from 0 to `scale`.
 
-    The drawing stretches with its place and holds no text, so it stays legible at any width; what it shows is said in
-    words beside it, and it is hidden from screen readers.
+    The drawing stretches with its place and holds no text, so it stays legible at any width; what it shows is
+    written beside it, and it is hidden from screen readers.
 
     Args:
         rate: error rate, 0-1.

@@ -44,6 +44,7 @@ def _environment() -> Environment:
         "trends": wording.TREND_WORDS,
         "error_words": wording.ERROR_WORDS,
         "strategies": wording.STRATEGY_WORDS,
+        "status_words": wording.STATUS_WORDS,
         "plural": wording.plural,
         "slice_title": wording.slice_title,
     }

@@ -70,7 +70,7 @@ def create_views(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def query(connection: duckdb.DuckDBPyConnection, name: str, **parameters: Any) -> list[Any]:
-    """Rows of the query ``sql/<name>.sql``, each a dictionary of its columns; the file says what they are.
+    """Rows of the query ``sql/<name>.sql``, each a dictionary of its columns (see the file).
 
     Args:
         connection: database with the audit's tables (:func:`scd_core.audit.query.connection.open_tables`).

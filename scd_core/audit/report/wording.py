@@ -1,4 +1,4 @@
-"""Numbers, times and code names as a reader says them."""
+"""Numbers, times and the fixed words of the tables in plain English."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from datetime import date, datetime
 
 from scd_core.audit.errors.suspicion import SUSPICION_REASONS
+from scd_core.names import Cause, ErrorType, FlagReason, MediaStatus, Strategy, Trend
 
 __all__ = [
     "CAUSE_WORDS",
     "ERROR_WORDS",
-    "FLAG_WORDS",
+    "REASON_WORDS",
+    "STATUS_WORDS",
     "STRATEGY_WORDS",
     "TREND_WORDS",
     "count",
@@ -26,57 +28,69 @@ __all__ = [
 ]
 
 CAUSE_WORDS = {
-    "background": ("background", "the evidence lies outside the animal, and taking it away changes the answer"),
-    "overlay": ("info strip", "the evidence lies on the burned-in strip"),
-    "confusable_pair": ("look-alikes", "two individuals that the model cannot tell apart"),
-    "image_quality": ("picture quality", "the pictures are blurred or dark for their camera"),
-    "flank": ("one flank", "one side of the individual is misread, the other is not"),
-    "label_suspect": ("label in doubt", "the evidence speaks against the label, not against the model"),
-    "unexplained": ("unexplained", "no rule explains these errors"),
+    Cause.BACKGROUND: ("background", "the evidence lies outside the animal, and without it the name changes"),
+    Cause.OVERLAY: ("info strip", "the evidence lies on the burned-in strip"),
+    Cause.CONFUSABLE_PAIR: ("look-alikes", "two individuals that the model confuses with each other"),
+    Cause.IMAGE_QUALITY: ("picture quality", "the pictures are blurred or dark for their camera"),
+    Cause.FLANK: ("one flank", "one side of the individual gets wrong names, the other does not"),
+    Cause.LABEL_SUSPECT: ("label in doubt", "the evidence supports the model's name rather than the label"),
+    Cause.UNEXPLAINED: ("unexplained", "no rule explains these errors"),
 }
 """Cause -> short name, what it means."""
 
 TREND_WORDS = {
-    "new": ("new", "was not in the report before"),
-    "growing": ("growing", "errs more than in the report before"),
-    "steady": ("steady", "as in the report before"),
-    "shrinking": ("shrinking", "errs less than in the report before"),
-    "gone": ("gone", "was systematic in the report before and is no longer"),
+    Trend.NEW: ("new", "was not in the report before"),
+    Trend.GROWING: ("growing", "more errors than in the report before"),
+    Trend.STEADY: ("steady", "as in the report before"),
+    Trend.SHRINKING: ("shrinking", "fewer errors than in the report before"),
+    Trend.GONE: ("gone", "was systematic in the report before and is no longer"),
 }
 """Trend -> short name, what it means."""
 
 ERROR_WORDS = {
-    "shift": ("mix-up", "a known individual given another known name"),
-    "split": ("ghost", "a known individual called unknown, so one animal is counted twice"),
-    "combination": ("lost newcomer", "an unknown individual given a known name, so one animal is not counted"),
-    "exclusion": ("no name", "a usable picture that yielded no name"),
-    "correct": ("right", "the name is the one that a person gave"),
+    ErrorType.SHIFT: ("mix-up", "a known individual with the name of another one"),
+    ErrorType.SPLIT: ("ghost", "a known individual called unknown, so one animal is counted twice"),
+    ErrorType.COMBINATION: ("lost newcomer", "an unknown individual with a known name, so one animal is not counted"),
+    ErrorType.EXCLUSION: ("no name", "a usable picture that got no name"),
+    ErrorType.CORRECT: ("right", "the name is the label's"),
 }
 """Type of error -> short name, what it means."""
 
-FLAG_WORDS = {
-    "low_probability": "the model was not sure",
-    "small_margin": "two names came close",
-    "event_disagreement": "odd one out in its burst",
-    "human_flag": "a person asked for a look",
-    "control": "random control",
+REASON_WORDS: Mapping[str, str] = SUSPICION_REASONS | {
+    FlagReason.KNOWN_CONFUSION: "the name is half of a known mix-up",
+    FlagReason.UNKNOWN: "called unknown",
+    FlagReason.LOW_PROBABILITY: "the model was not sure",
+    FlagReason.SMALL_MARGIN: "two names came close",
+    FlagReason.CONTROL: "random control",
+    FlagReason.CUT_BY_BUDGET: "flagged, but beyond the batch's budget",
 }
-"""Reason of triage -> words."""
+"""Reason of triage or suspicion -> words."""
+
+STATUS_WORDS = {
+    MediaStatus.OK: "usable",
+    MediaStatus.CORRUPT: "the file is damaged",
+    MediaStatus.EMPTY: "the file has no content",
+    MediaStatus.UNSUPPORTED: "not a picture, or not in a format that is read",
+    MediaStatus.DUPLICATE: "the same content as another picture",
+    MediaStatus.MISSING: "listed, but not there when it was read",
+}
+"""Status of a medium -> words."""
 
 STRATEGY_WORDS = {
-    "early_blur": "everything but the evidence blurred",
-    "mask_crop": "cropped to the evidence",
-    "box_crop": "cropped to the animal's box",
-    "center_crop": "cropped to the centre (control)",
-    "early_inside": "evidence outside the animal blurred",
-    "early_removed": "all evidence blurred",
-    "wide_crop": "cropped to more of the evidence",
-    "away_crop": "cropped beside the evidence",
-    "early_mean": "everything but the evidence in one colour",
-    "early_background": "the evidence on an empty view of the place",
-    "late": "only features under the evidence counted",
+    Strategy.EARLY_BLUR: "everything but the evidence blurred",
+    Strategy.EARLY_MEAN: "everything but the evidence in one colour",
+    Strategy.EARLY_BACKGROUND: "the evidence on an empty view of the place",
+    Strategy.EARLY_INSIDE: "evidence outside the animal blurred",
+    Strategy.EARLY_REMOVED: "all evidence blurred",
+    Strategy.MASK_CROP: "cropped to the evidence",
+    Strategy.BOX_CROP: "cropped to the animal's box",
+    Strategy.WIDE_CROP: "cropped to more of the evidence",
+    Strategy.AWAY_CROP: "cropped beside the evidence",
+    Strategy.CENTER_CROP: "cropped to the centre (control)",
+    Strategy.LATE: "only features under the evidence counted",
+    Strategy.FUSED: "all views together",
 }
-"""Strategy -> what it showed the classifier."""
+"""Strategy -> the view that was classified."""
 
 _SLICE_WORDS = {
     "camera_id": "camera {}",
@@ -150,7 +164,7 @@ def day(value: date | datetime | None) -> str:
 
 def reason(name: str) -> str:
     """A reason of triage or suspicion in words."""
-    return SUSPICION_REASONS.get(name) or FLAG_WORDS.get(name) or name.replace("_", " ")
+    return REASON_WORDS.get(name, name.replace("_", " "))
 
 
 def plural(n: int, one: str, many: str) -> str:

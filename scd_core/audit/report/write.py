@@ -23,8 +23,8 @@ _MEMORY = "2GB"
 def write_report(out: str, config: AuditConfig, now: datetime | None = None) -> tuple[str, Totals]:
     """Draw the page of the newest report: what the classifier keeps getting wrong, with the pictures that show it.
 
-    The page is one file that loads nothing. Pictures are read from the media themselves, the shown examples only; where
-    one cannot be had, its place says why. Without labels it holds suspicions, and says so.
+    The page is one file that loads nothing. Only the pictures of the shown examples are read; in place of one that cannot
+    be read stands the reason. Without labels the page lists suspicions only.
 
     Args:
         out: OUT, with at least one committed batch; reads the newest snapshot of `errors` and `error_slices`.
