@@ -13,7 +13,7 @@ from scd_core.audit.report import wording, write_report
 from scd_core.names import Cause, ErrorType, FlagReason, MediaStatus, Strategy, SuspicionReason, Trend
 from tests.report.world import build_world, planted_frames
 
-WORDINGS = [
+WORDINGS: list[tuple[type[StrEnum], Mapping[str, object]]] = [
     (Cause, wording.CAUSE_WORDS),
     (Trend, wording.TREND_WORDS),
     (ErrorType, wording.ERROR_WORDS),
@@ -29,7 +29,7 @@ ODD = re.compile(
 
 
 @pytest.mark.parametrize(("kind", "words"), WORDINGS, ids=lambda value: getattr(value, "__name__", ""))
-def test_each_value_has_words_and_no_word_is_left_over(kind: type[StrEnum], words: Mapping[StrEnum, object]) -> None:
+def test_each_value_has_words_and_no_word_is_left_over(kind: type[StrEnum], words: Mapping[str, object]) -> None:
     assert set(words) == set(kind) and all(words.values())
 
 

@@ -27,7 +27,7 @@ __all__ = [
     "slice_title",
 ]
 
-CAUSE_WORDS = {
+CAUSE_WORDS: Mapping[str, tuple[str, str]] = {
     Cause.BACKGROUND: ("background", "the evidence lies outside the animal, and without it the name changes"),
     Cause.OVERLAY: ("info strip", "the evidence lies on the burned-in strip"),
     Cause.CONFUSABLE_PAIR: ("look-alikes", "two individuals that the model confuses with each other"),
@@ -38,7 +38,7 @@ CAUSE_WORDS = {
 }
 """Cause -> short name, what it means."""
 
-TREND_WORDS = {
+TREND_WORDS: Mapping[str, tuple[str, str]] = {
     Trend.NEW: ("new", "was not in the report before"),
     Trend.GROWING: ("growing", "more errors than in the report before"),
     Trend.STEADY: ("steady", "as in the report before"),
@@ -47,7 +47,7 @@ TREND_WORDS = {
 }
 """Trend -> short name, what it means."""
 
-ERROR_WORDS = {
+ERROR_WORDS: Mapping[str, tuple[str, str]] = {
     ErrorType.SHIFT: ("mix-up", "a known individual with the name of another one"),
     ErrorType.SPLIT: ("ghost", "a known individual called unknown, so one animal is counted twice"),
     ErrorType.COMBINATION: ("lost newcomer", "an unknown individual with a known name, so one animal is not counted"),
@@ -66,7 +66,7 @@ REASON_WORDS: Mapping[str, str] = SUSPICION_REASONS | {
 }
 """Reason of triage or suspicion -> words."""
 
-STATUS_WORDS = {
+STATUS_WORDS: Mapping[str, str] = {
     MediaStatus.OK: "usable",
     MediaStatus.CORRUPT: "the file is damaged",
     MediaStatus.EMPTY: "the file has no content",
@@ -76,7 +76,7 @@ STATUS_WORDS = {
 }
 """Status of a medium -> words."""
 
-STRATEGY_WORDS = {
+STRATEGY_WORDS: Mapping[str, str] = {
     Strategy.EARLY_BLUR: "everything but the evidence blurred",
     Strategy.EARLY_MEAN: "everything but the evidence in one colour",
     Strategy.EARLY_BACKGROUND: "the evidence on an empty view of the place",
