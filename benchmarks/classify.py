@@ -43,7 +43,7 @@ MODELS = (
     "torchvision/resnet50",
     "scd_core/small_cnn",
 )
-"""The first is what the summary tells of: the real classifier that the photographs are tried with."""
+"""The summary is about the first, the real classifier that the photographs are tried with."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -211,7 +211,7 @@ def _rate(work: Callable[[], int]) -> float:
 
 
 def _classifier(architecture: str, decode: str, folder: Path, device: str) -> Classifier:
-    """A package with random weights of 100 classes: speed does not depend on what they say."""
+    """A package with random weights of 100 classes: speed does not depend on the weights."""
     name = f"{architecture.replace('/', '_')}_{decode}"
     torch.manual_seed(0)
     save_file(build_network(architecture, 100).state_dict(), folder / f"{name}.safetensors")

@@ -1,4 +1,4 @@
-"""The form all benchmarks share: their options, what they say about the machine, the table and the JSON they leave."""
+"""The form all benchmarks share: their options, the description of the machine, the table and the JSON they leave."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Report:
     _began: float = field(default_factory=time.perf_counter)
 
     def progress(self, what: str) -> None:
-        """Tell on standard error what was just finished, and after how long."""
+        """Print on standard error what was just finished, and after how long."""
         print(f"[{time.perf_counter() - self._began:6.0f} s] {what}", file=sys.stderr, flush=True)
 
     def as_json(self) -> dict[str, Any]:

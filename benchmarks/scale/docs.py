@@ -43,7 +43,7 @@ _TITLES = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Rewrite the generated part of the page, or with ``--check`` say whether it is as the result has it."""
+    """Rewrite the generated part of the page, or with ``--check`` compare it with the result."""
     parser = page_options("Tables and estimate of docs/scaling.md.")
     parser.add_argument("--result", type=Path, default=RESULT, help="result of benchmarks.scale")
     chosen = parser.parse_args(arguments)
@@ -73,96 +73,95 @@ def tables(result: Mapping[str, Any]) -> str:
 
 def estimate(figures: Mapping[str, float]) -> list[str]:
     """Paragraphs that work out a night of 10 million photographs of 3 megapixels, in 8 hours, each step in sight."""
-    seconds = NIGHT_HOURS * 3600
-    per_second = IMAGES / seconds
-    masks = IMAGES * (MASKED + FLAGGED)
-    naming = IMAGES * figures["core_seconds_per_image"] / 3600
-    masking = masks * figures["core_seconds_per_mask"] / 3600
-    workers = (naming + masking) / NIGHT_HOURS
-    n_batches, n_shards = IMAGES / BATCH, IMAGES / SHARD
-    mask_shards = masks / (SHARD / 8)
-    task_runs = 2 * n_shards + 2 * mask_shards
-    requests = IMAGES / 1000 * figures["requests_per_1000_images"]
-    events = IMAGES / 1000 * figures["events_per_1000_images"]
-    more = task_runs / (2 * n_shards)
-    server = IMAGES / 1000 * figures["server_seconds_per_1000_images"] * more
-    driver = IMAGES / 1000 * figures["driver_seconds_per_1000_images"]
-    shards_of_batch = 2 * BATCH / SHARD
-    memory = (
-        figures["driver_mib_base"]
-        + BATCH / 1000 * figures["driver_mib_per_1000_images"]
-        + shards_of_batch / 100 * figures["driver_mib_per_100_shards"]
-    )
-    listing = IMAGES / 1e6 * figures["listing_seconds_per_million"]
-    listing_gb = IMAGES / 1e6 * figures["listing_mib_per_million"] / 1024
-    drivers = max(1, -(-int(driver + listing) // int(0.5 * seconds)))
-    reads = 2 * IMAGES + 2 * masks
-    rows = [
-        ("images a second", f"{IMAGES:,} / ({NIGHT_HOURS} x 3600 s)", f"{per_second:.0f}"),
-        ("masks", f"{IMAGES:,} x ({MASKED} control + {FLAGGED} flagged)", f"{masks:,.0f}"),
-        (
-            "describing and naming",
-            f"{IMAGES:,} x {figures['core_seconds_per_image']:.3g} s / 3600",
-            f"{naming:,.0f} core hours",
-        ),
-        (
-            "masks and re-classification",
-            f"{masks:,.0f} x {figures['core_seconds_per_mask']:.3g} s / 3600",
-            f"{masking:,.0f} core hours",
-        ),
-        ("cores", f"({naming:,.0f} + {masking:,.0f}) / {NIGHT_HOURS} h", f"{workers:,.0f}"),
+    rows = [*_work(figures), *_prefect(figures), *_driver(figures), *_store(figures)]
+    lines = ["| | from | is |", "|---|---|---|"] + [f"| {what} | {how} | {value} |" for what, how, value in rows]
+    return ["\n".join(lines)]
+
+
+_SECONDS = NIGHT_HOURS * 3600
+_MASKS = IMAGES * (MASKED + FLAGGED)
+_SHARDS = IMAGES / SHARD
+_MASK_SHARDS = _MASKS / (SHARD / 8)
+_TASK_RUNS = 2 * _SHARDS + 2 * _MASK_SHARDS
+
+
+def _work(figures: Mapping[str, float]) -> list[tuple[str, str, str]]:
+    """What the workers do."""
+    per_image, per_mask = figures["core_seconds_per_image"], figures["core_seconds_per_mask"]
+    naming, masking = IMAGES * per_image / 3600, _MASKS * per_mask / 3600
+    n_batches = IMAGES / BATCH
+    return [
+        ("images a second", f"{IMAGES:,} / ({NIGHT_HOURS} x 3600 s)", f"{IMAGES / _SECONDS:.0f}"),
+        ("masks", f"{IMAGES:,} x ({MASKED} control + {FLAGGED} flagged)", f"{_MASKS:,.0f}"),
+        ("describing and naming", f"{IMAGES:,} x {per_image:.3g} s / 3600", f"{naming:,.0f} core hours"),
+        ("masks and re-classification", f"{_MASKS:,.0f} x {per_mask:.3g} s / 3600", f"{masking:,.0f} core hours"),
+        ("cores", f"({naming:,.0f} + {masking:,.0f}) / {NIGHT_HOURS} h", f"{(naming + masking) / NIGHT_HOURS:,.0f}"),
         (
             "batches",
             f"{IMAGES:,} / {BATCH:,}",
-            f"{n_batches:.0f}, one after the other: {seconds / n_batches:.0f} s each",
+            f"{n_batches:.0f}, one after the other: {_SECONDS / n_batches:.0f} s each",
         ),
-        ("task runs", f"2 x {n_shards:,.0f} shards + 2 x {mask_shards:,.0f} mask shards", f"{task_runs:,.0f}"),
-        (
-            "requests to Prefect",
-            f"{IMAGES // 1000:,} x {figures['requests_per_1000_images']:.3g} x {more:.2f} for mask shards",
-            f"{requests * more:,.0f}, {requests * more / seconds:.1f} a second",
-        ),
-        (
-            "events to Prefect",
-            f"{IMAGES // 1000:,} x {figures['events_per_1000_images']:.3g} x {more:.2f}",
-            f"{events * more:,.0f}, {events * more / seconds:.1f} a second",
-        ),
-        (
-            "Prefect's server",
-            f"{IMAGES // 1000:,} x {figures['server_seconds_per_1000_images']:.3g} s x {more:.2f} / {seconds:,} s",
-            f"{server / seconds:.2f} of a core",
-        ),
-        (
-            "driver, its own work",
-            f"{IMAGES // 1000:,} x {figures['driver_seconds_per_1000_images']:.3g} s",
-            f"{driver / 3600:.1f} h of one core",
-        ),
+        ("task runs", f"2 x {_SHARDS:,.0f} shards + 2 x {_MASK_SHARDS:,.0f} mask shards", f"{_TASK_RUNS:,.0f}"),
+    ]
+
+
+def _prefect(figures: Mapping[str, float]) -> list[tuple[str, str, str]]:
+    """What Prefect's server does; it was measured without masks, whose shards are as many task runs more."""
+    thousands, more = IMAGES // 1000, _TASK_RUNS / (2 * _SHARDS)
+    rows = []
+    for what in ("requests", "events"):
+        each = figures[f"{what}_per_1000_images"]
+        count = thousands * each * more
+        of = "for mask shards" if what == "requests" else ""
+        how = f"{thousands:,} x {each:.3g} x {more:.2f} {of}".rstrip()
+        rows.append((f"{what} to Prefect", how, f"{count:,.0f}, {count / _SECONDS:.1f} a second"))
+    seconds = figures["server_seconds_per_1000_images"]
+    how = f"{thousands:,} x {seconds:.3g} s x {more:.2f} / {_SECONDS:,} s"
+    return [*rows, ("Prefect's server", how, f"{thousands * seconds * more / _SECONDS:.2f} of a core")]
+
+
+def _driver(figures: Mapping[str, float]) -> list[tuple[str, str, str]]:
+    """What the process does that plans and commits."""
+    each, base = figures["driver_seconds_per_1000_images"], figures["driver_mib_base"]
+    by_images, by_shards = figures["driver_mib_per_1000_images"], figures["driver_mib_per_100_shards"]
+    driver = IMAGES / 1000 * each
+    shards = 2 * BATCH / SHARD
+    memory = base + BATCH / 1000 * by_images + shards / 100 * by_shards
+    listing_seconds, listing_mib = figures["listing_seconds_per_million"], figures["listing_mib_per_million"]
+    listing, listing_gb = IMAGES / 1e6 * listing_seconds, IMAGES / 1e6 * listing_mib / 1024
+    drivers = max(1, -(-int(driver + listing) // int(0.5 * _SECONDS)))
+    return [
+        ("driver, its own work", f"{IMAGES // 1000:,} x {each:.3g} s", f"{driver / 3600:.1f} h of one core"),
         (
             "driver, memory of a batch",
-            f"{figures['driver_mib_base']:.0f} MiB + {BATCH // 1000} x {figures['driver_mib_per_1000_images']:.3g} "
-            f"+ {shards_of_batch / 100:.1f} x {figures['driver_mib_per_100_shards']:.3g}",
+            f"{base:.0f} MiB + {BATCH // 1000} x {by_images:.3g} + {shards / 100:.1f} x {by_shards:.3g}",
             f"{memory / 1024:.1f} GiB",
         ),
         (
             "driver, listing",
-            f"{IMAGES // 10**6} x {figures['listing_seconds_per_million']:.0f} s and "
-            f"{figures['listing_mib_per_million']:,.0f} MiB",
+            f"{IMAGES // 10**6} x {listing_seconds:.0f} s and {listing_mib:,.0f} MiB",
             f"{listing / 60:.0f} min and {listing_gb:.1f} GiB",
         ),
         ("drivers", f"({driver / 3600:.1f} + {listing / 3600:.1f}) h in half of {NIGHT_HOURS} h", f"{drivers}"),
+    ]
+
+
+def _store(figures: Mapping[str, float]) -> list[tuple[str, str, str]]:
+    """What is read from the store and what is written."""
+    megabytes = (2 * IMAGES + 2 * _MASKS) * MEGABYTES
+    out_bytes = figures["out_bytes_per_image"]
+    return [
         (
             "reads from the store",
-            f"(2 x {IMAGES:,} + 2 x {masks:,.0f}) x {MEGABYTES} MB",
-            f"{reads * MEGABYTES / 1e6:.0f} TB, {reads * MEGABYTES * 8 / seconds / 1000:.1f} Gbit/s",
+            f"(2 x {IMAGES:,} + 2 x {_MASKS:,.0f}) x {MEGABYTES} MB",
+            f"{megabytes / 1e6:.0f} TB, {megabytes * 8 / _SECONDS / 1000:.1f} Gbit/s",
         ),
         (
             "Parquet",
-            f"{IMAGES:,} x {figures['out_bytes_per_image']:.0f} bytes, masks not counted",
-            f"{IMAGES * figures['out_bytes_per_image'] / 1e9:.1f} GB a night",
+            f"{IMAGES:,} x {out_bytes:.0f} bytes, masks not counted",
+            f"{IMAGES * out_bytes / 1e9:.1f} GB a night",
         ),
     ]
-    lines = ["| | from | is |", "|---|---|---|"] + [f"| {what} | {how} | {value} |" for what, how, value in rows]
-    return ["\n".join(lines)]
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from urllib.parse import quote
 
 from benchmarks.common import ROOT, Report, options, resolve_device
 
-__all__ = ["main"]
+__all__ = ["main", "measure"]
 
 COLUMNS = (
     "storage",
@@ -48,31 +48,6 @@ _NOTES = {
     "peak_memory_gb": "largest resident memory of that process, imports included",
     "storage": "ceph: its object gateway on loopback, its work on the same cores; moto: the same; disk: a local folder",
 }
-WORK = """
-import json, sys, time
-from benchmarks.memory import peak_mib
-from scd_core.audit.claims import claim_batches
-from scd_core.audit.store import AuditStore
-from scd_core.config import MediaConfig
-from scd_core.media import batch_levels, list_source
-source, out = sys.argv[1:]
-config = MediaConfig()
-store = AuditStore(out)
-began, busy = time.perf_counter(), time.process_time()
-objects = list_source(source, config).objects
-listed = time.perf_counter()
-batches = claim_batches(
-    store, objects, model_digest="m" * 16, config_digest="c" * 16, batch_size=config.batch_size,
-    batch_levels=batch_levels(config),
-)
-shards = sum(-(-len(batch.objects) // config.shard_size) for batch in batches)
-ended, busy = time.perf_counter(), time.process_time() - busy
-print(json.dumps({
-    "keys": len(objects), "batches": len(batches), "shards": shards, "seconds": ended - began,
-    "list_seconds": listed - began, "plan_seconds": ended - listed, "cpu_seconds": busy,
-    "peak_memory_gb": peak_mib() / 1024,
-}))
-"""
 
 
 def main(arguments: Sequence[str] | None = None) -> Report:
@@ -86,12 +61,12 @@ def main(arguments: Sequence[str] | None = None) -> Report:
         for keys in [10_000] if chosen.quick else chosen.keys:
             _fill(environment, keys)
             report.progress(f"{chosen.server} filled, {keys} keys")
-            found = _measure(f"s3://cards-{keys}", f"s3://out-{keys}", environment)
+            found = measure(f"s3://cards-{keys}", f"s3://out-{keys}", environment)
             report.rows.append({"storage": chosen.server} | found)
             report.progress(f"{chosen.server}, {keys} keys: {found['seconds']:.0f} s")
             with tempfile.TemporaryDirectory() as folder:
                 _files(Path(folder) / "cards", keys)
-                report.rows.append({"storage": "disk"} | _measure(f"{folder}/cards", f"{folder}/out", {}))
+                report.rows.append({"storage": "disk"} | measure(f"{folder}/cards", f"{folder}/out", {}))
             report.progress(f"disk, {keys} keys")
     for row in report.rows:
         report.summary[f"{row['storage']}_seconds_{row['keys']}"] = row["seconds"]
@@ -101,9 +76,10 @@ def main(arguments: Sequence[str] | None = None) -> Report:
     return report
 
 
-def _measure(source: str, out: str, environment: dict[str, str]) -> dict[str, Any]:
+def measure(source: str, out: str, environment: dict[str, str]) -> dict[str, Any]:
+    """List and plan a SOURCE in a process of its own, with these environment variables besides its own."""
     done = subprocess.run(
-        [sys.executable, "-c", WORK, source, out],
+        [sys.executable, "-m", "benchmarks.scale.plan", source, out],
         cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode:

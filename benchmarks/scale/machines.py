@@ -10,28 +10,27 @@ import json
 import os
 import resource
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
-from safetensors.torch import save_file
 
 from benchmarks.common import ROOT, Report, options, resolve_device
-from benchmarks.scale import listing
+from benchmarks.scale.audits import NETWORK, Audits, counted_server
 from scd_core.config import AuditConfig
-from scd_core.identify import pack_model
-from scd_core.identify.architectures import build_network
+from scd_core.identify import load_model
+from scd_core.identify.classify import classify_media
+from scd_core.masks.rows import mask_predictions
+from scd_core.media import describe_objects, list_source
+from scd_core.reclassify.rows import reclassify_predictions
 from scd_core.scenes import packaged_model
+from scd_core.tables.schema import table_from_rows
 
 __all__ = ["COLUMNS", "line_through", "main"]
 
@@ -67,10 +66,8 @@ NOTES = {
     "listing_mib_per_million": "the driver's memory for the listing, slope over objects",
     "out_bytes_per_image": "Parquet of all tables, without masks",
 }
-NETWORK = "torchvision/mobilenet_v2"
 MEGAPIXELS = (2048, 1536)
 LATENCY_SECONDS = 0.5
-_SETTLE_SECONDS = 5.0
 
 
 def main(arguments: Sequence[str] | None = None) -> Report:
@@ -82,8 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> Report:
     chosen = parser.parse_args(arguments)
     report = Report("scale", resolve_device("cpu"), notes=dict(NOTES), summary=dict.fromkeys(NOTES))
     report.notes["cores_allowed"] = len(os.sched_getaffinity(0))
-    with tempfile.TemporaryDirectory() as folder, counted_server(Path(folder) / "server") as server:
-        bench = Bench(Path(folder), chosen.seed[0], chosen.quick, report, server)
+    with tempfile.TemporaryDirectory() as folder, counted_server(Path(folder) / "server") as (url, count):
+        bench = Bench(Audits(Path(folder), chosen.seed[0], url), chosen.quick, report, count)
         for part in chosen.parts or [part for part in PARTS if not (chosen.quick and part == "growth")]:
             getattr(bench, part)()
             rows = [row for row in report.rows if row["part"] == part]
@@ -98,32 +95,24 @@ class Bench:
     """The parts of the benchmark.
 
     Args:
-        folder: for pictures and audits.
-        seed: of pictures and weights.
+        audits: makes pictures and runs audits.
         quick: fewer images.
         report: takes rows and summary.
-        server: address of Prefect's server, and the function that asks it for its counts.
+        count: gives what Prefect's server has counted.
     """
 
-    def __init__(
-        self, folder: Path, seed: int, quick: bool, report: Report, server: tuple[str, Callable[[], dict[str, Any]]]
-    ) -> None:
-        self.folder, self.quick, self.report = folder, quick, report
-        self.url, self.count = server
-        self._random = np.random.default_rng(seed)
-        self._number = 0
-        torch.manual_seed(seed)
-        self.model = str(self._model())
+    def __init__(self, audits: Audits, quick: bool, report: Report, count: Callable[[], dict[str, Any]]) -> None:
+        self.audits, self.quick, self.report, self.count = audits, quick, report, count
 
     def throughput(self) -> None:
         """Images a second by 1, 2 and 4 workers, where a distant store is what they wait for."""
         n_images = 32 if self.quick else 96
-        source = self._pictures(n_images, (320, 240))
+        source = self.audits.pictures(n_images, (320, 240))
         rates: dict[int, float] = {}
         for workers in (1, 4) if self.quick else (1, 2, 4):
-            found = self._audit(
+            found = self.audits.run(
                 source, runner="ray", workers=workers, latency=LATENCY_SECONDS, shard_size=8, model=str(packaged_model("clean")),
-                warm=self._pictures(64, (64, 48)),
+                warm=self.audits.pictures(64, (64, 48)),
             )  # fmt: skip
             stages = found["stages"]
             rates[workers] = n_images / (stages["ingest"] + stages["classify"])
@@ -138,17 +127,10 @@ class Bench:
 
     def cost(self) -> None:
         """Processor seconds per photograph of 3 megapixels, stage by stage, on one thread."""
-        from scd_core.identify import load_model
-        from scd_core.identify.classify import classify_media
-        from scd_core.masks.rows import mask_predictions
-        from scd_core.media import describe_objects, list_source
-        from scd_core.reclassify.rows import reclassify_predictions
-        from scd_core.tables.schema import table_from_rows
-
         n_images, n_masks = (8, 2) if self.quick else (32, 8)
-        source, config = str(self._pictures(n_images, MEGAPIXELS)), AuditConfig()
+        source, config = str(self.audits.pictures(n_images, MEGAPIXELS)), AuditConfig()
         torch.set_num_threads(1)
-        classifier = load_model(self.model)
+        classifier = load_model(self.audits.model)
         seconds: dict[str, float] = {}
 
         def timed(stage: str, table: str, work: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
@@ -185,9 +167,9 @@ class Bench:
         sizes = ((128, 32),) if self.quick else ((256, 256), (256, 4), (2048, 256))
         rows = []
         for n_images, shard_size in sizes:
-            found = self._audit(
-                self._pictures(n_images, (64, 48)), runner="ray", workers=2, shard_size=shard_size,
-                warm=self._pictures(8, (64, 48)),
+            found = self.audits.run(
+                self.audits.pictures(n_images, (64, 48)), runner="ray", workers=2, shard_size=shard_size,
+                warm=self.audits.pictures(8, (64, 48)),
             )  # fmt: skip
             rows.append({
                 "part": "growth", "images": n_images, "shard_size": shard_size, "shards": 2 * -(-n_images // shard_size),
@@ -217,9 +199,9 @@ class Bench:
         """Requests and events that Prefect's server gets, and what they cost it."""
         rows = []
         for n_images in (128,) if self.quick else (512, 2048):
-            source = self._pictures(n_images, (64, 48))
+            source = self.audits.pictures(n_images, (64, 48))
             before = self.count()
-            self._audit(source, runner="threads", shard_size=256)
+            self.audits.run(source, runner="threads", shard_size=256)
             after = self.count()
             requests = {key: value - before["requests"].get(key, 0) for key, value in after["requests"].items()}
             n_requests = sum(requests.values())
@@ -249,7 +231,7 @@ class Bench:
         """Listing and planning, which one process does for all of SOURCE."""
         points = []
         for n_objects in (2_000, 10_000) if self.quick else (50_000, 150_000, 300_000):
-            source = self.folder / f"objects{n_objects}"
+            source = self.audits.folder / f"objects{n_objects}"
             for start in range(0, n_objects, 1000):
                 camera = source / f"C{start // 1000:04}" / "d1"
                 camera.mkdir(parents=True)
@@ -257,7 +239,7 @@ class Bench:
                     (camera / f"IMG_{number:06}.JPG").write_bytes(b"x")
             before = _seconds_of_children()
             done = subprocess.run(
-                [sys.executable, "-c", listing.WORK, str(source), str(self.folder / f"plans{n_objects}")],
+                [sys.executable, "-m", "benchmarks.scale.plan", str(source), str(self.audits.folder / f"plans{n_objects}")],
                 cwd=ROOT, capture_output=True, text=True, check=True,
             )  # fmt: skip
             shutil.rmtree(source)
@@ -271,58 +253,6 @@ class Bench:
         # Below some 100 000 objects the peak is that of the imports.
         large = [(n, row["peak_memory_mib"]) for n, row in points[-2:]]
         summary["listing_mib_per_million"] = 1e6 * line_through(large)[0]
-
-    # inside
-
-    def _model(self) -> Path:
-        """A package with random weights of 100 classes: speed does not depend on what they say."""
-        weights = self.folder / "weights.safetensors"
-        save_file(build_network(NETWORK, 100).state_dict(), weights)
-        labels = [f"individual {number}" for number in range(100)]
-        pack_model(self.folder / "model", architecture=NETWORK, weights=weights, labels=labels)
-        return self.folder / "model"
-
-    def _pictures(self, n_images: int, size: tuple[int, int]) -> Path:
-        """A SOURCE of pictures, no two alike: smooth colours with the grain of a camera."""
-        self._number += 1
-        source = self.folder / f"pictures{self._number}"
-        camera = source / "C01" / "d1"
-        camera.mkdir(parents=True)
-        width, height = size
-        grain = self._random.normal(0, 6, (height, width, 1)).astype(np.float32)
-        for number in range(n_images):
-            colours = Image.fromarray(self._random.integers(0, 255, (12, 16, 3), dtype=np.uint8))
-            smooth = np.asarray(colours.resize(size, Image.Resampling.BICUBIC), dtype=np.float32)
-            shifted = np.roll(grain, int(self._random.integers(0, width)), axis=1)
-            pixels = np.clip(smooth + shifted, 0, 255).astype(np.uint8)
-            Image.fromarray(pixels).save(camera / f"IMG_{number:06}.JPG", quality=88)
-        return source
-
-    def _audit(
-        self, source: Path, *, runner: str, shard_size: int, workers: int = 0, latency: float = 0.0,
-        warm: Path | None = None, model: str | None = None,
-    ) -> dict[str, Any]:  # fmt: skip
-        """One audit in a process of its own, without masks."""
-        self._number += 1
-        order = {
-            "source": str(source), "model": model or self.model, "out": str(self.folder / f"out{self._number}"), "runner": runner,
-            "workers": workers, "latency": latency, "warm": str(warm) if warm else None,
-            "config": {
-                "media": {"shard_size": shard_size}, "classify": {"device": "cpu"},
-                "triage": {"min_probability": 0, "min_margin": 0, "control_rate": 0, "budget": 0},
-            },
-        }  # fmt: skip
-        environment = os.environ | {
-            "DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_LOGGING_LEVEL": "INFO",
-            "PREFECT_API_URL": f"{self.url}/api", "PREFECT_HOME": str(self.folder / "home"),
-        }  # fmt: skip
-        done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.scale.run", json.dumps(order)],
-            cwd=ROOT, capture_output=True, text=True, env=environment, check=False,
-        )  # fmt: skip
-        if done.returncode:
-            raise RuntimeError(f"the audit failed: {done.stderr[-3000:]}")
-        return json.loads(done.stdout.strip().splitlines()[-1])
 
 
 def _seconds_of_children() -> float:
@@ -340,44 +270,3 @@ def line_through(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
     """
     slope, base = np.polyfit([x for x, _ in points], [y for _, y in points], 1)
     return float(slope), float(base)
-
-
-@contextmanager
-def counted_server(home: Path) -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
-    """A Prefect server on SQLite that counts: its address, and the function that asks for the counts."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    environment = os.environ | {
-        "PREFECT_HOME": str(home), "PREFECT_API_URL": f"{url}/api", "DO_NOT_TRACK": "1", "PREFECT_SERVER_UI_ENABLED": "false",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    }  # fmt: skip
-    server = subprocess.Popen([sys.executable, "-m", "benchmarks.scale.server", str(port)], cwd=ROOT, env=environment)
-
-    def ask(path: str) -> Any:
-        with urllib.request.urlopen(f"{url}{path}", timeout=10) as answer:
-            return json.load(answer)
-
-    def count() -> dict[str, Any]:
-        time.sleep(_SETTLE_SECONDS)  # clients send logs and events from queues of their own
-        return ask("/count")
-
-    try:
-        until = time.monotonic() + 180
-        while True:
-            try:
-                ask("/api/health")
-                break
-            except OSError:
-                if server.poll() is not None or time.monotonic() > until:
-                    raise RuntimeError("Prefect's server did not start") from None
-                time.sleep(0.5)
-        yield url, count
-    finally:
-        server.terminate()
-        server.wait(30)
-
-
-if __name__ == "__main__":
-    main()

@@ -177,30 +177,6 @@ def _types(table: str) -> tuple[tuple[str, str], ...]:
         return tuple((name, kind) for name, kind, *_ in connection.execute("DESCRIBE nothing").fetchall())
 
 
-_CHILD = """
-import json, resource, sys, time
-started = time.perf_counter()
-from benchmarks.memory import peak_mib
-from scd_core.audit.report.refresh import refresh_report_tables
-from scd_core.audit.report import write_report
-from scd_core.config import AuditConfig
-config = AuditConfig()
-errors, slices, _ = refresh_report_tables(sys.argv[1], config, threads=2, scratch=sys.argv[2])
-derived = time.perf_counter() - started
-found = [row["sentence"] for row in slices.to_pylist() if row["is_systematic"] and row["folded_into"] is None]
-counts = {"errors": len(errors), "slices": len(slices)}
-del errors, slices
-write_report(sys.argv[1], config)
-print(json.dumps(counts | {
-    "seconds_derive": derived,
-    "seconds": time.perf_counter() - started,
-    "cpu_seconds": sum(resource.getrusage(resource.RUSAGE_SELF)[:2]),
-    "peak_gb": peak_mib() / 1024,
-    "found": found[:3],
-}))
-"""
-
-
 def measure(millions: float, folder: str | None = None) -> dict[str, object]:
     """Write an audit, report on it in a child process, delete it."""
     with tempfile.TemporaryDirectory(prefix="report-scale-", dir=folder) as scratch:
@@ -210,7 +186,7 @@ def measure(millions: float, folder: str | None = None) -> dict[str, object]:
         written = time.perf_counter() - started
         size = sum(path.stat().st_size for path in Path(out).rglob("*") if path.is_file())
         done = subprocess.run(
-            [sys.executable, "-c", _CHILD, out, str(Path(scratch) / "spill")],
+            [sys.executable, "-m", "benchmarks.scale.derive", out, str(Path(scratch) / "spill")],
             cwd=ROOT,
             capture_output=True,
             text=True,
@@ -224,7 +200,7 @@ def measure(millions: float, folder: str | None = None) -> dict[str, object]:
 
 
 def main() -> None:
-    """Run from the command line."""
+    """Parse the command line, measure, print, write."""
     parser: argparse.ArgumentParser = options(__doc__.splitlines()[0])
     parser.add_argument("--millions", type=float, nargs="+", default=[1, 5], help="predictions; 20 needs 6 GB of disk")
     parser.add_argument("--folder", help="where the audit is written; the system's temporary folder otherwise")
@@ -238,7 +214,7 @@ def main() -> None:
         report.summary |= {f"seconds_{name}": row["seconds"], f"peak_memory_gb_{name}": row["peak_gb"]}
         report.summary[f"cpu_seconds_{name}"] = row["cpu_seconds"]
     report.notes["seconds"] = (
-        "wall time of errors, slices and page; cpu_seconds tells how much of it was waiting for others"
+        "wall time of errors, slices and page; cpu_seconds is without the waiting for other programs"
     )
     report.show(
         (

@@ -1,4 +1,4 @@
-"""A Prefect server that counts what it is asked: the real one, behind a count of requests and events.
+"""A Prefect server that counts what it gets: the real one, behind a count of requests and events.
 
 python -m benchmarks.scale.server PORT    (GET /count gives the counts as JSON)
 """

@@ -14,6 +14,7 @@ from benchmarks.docs_page import DOCS
 from benchmarks.scale import docs as scale_docs
 from benchmarks.scale import machines as scale
 from benchmarks.scale import run as scale_run
+from benchmarks.scale.listing import measure
 from benchmarks.scale.server import Counting
 
 FIGURES = {
@@ -124,6 +125,15 @@ def test_reads_of_pictures_alone_are_slow(tmp_path: Path, monkeypatch: pytest.Mo
         assert storage.read(storage.path("a")) == b"x"
         waited.append(time.perf_counter() - began)
     assert waited[0] >= 0.25 and waited[1] < waited[0]
+
+
+def test_listing_and_planning_ismeasured_in_a_process_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "cards" / "C01").mkdir(parents=True)
+    for number in range(3):
+        (tmp_path / "cards" / "C01" / f"{number}.jpg").write_bytes(b"x")
+    found = measure(str(tmp_path / "cards"), str(tmp_path / "out"), {})
+    assert (found["keys"], found["batches"], found["shards"]) == (3, 1, 1)
+    assert found["peak_memory_gb"] > 0
 
 
 def test_a_line_through_points() -> None:
