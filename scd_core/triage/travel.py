@@ -1,37 +1,75 @@
-"""Travel that no animal can do: one individual named at two deployments too far apart for the time between."""
+"""Travel that no animal can do: one individual named at two places that are too far apart for the time between."""
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
-from itertools import pairwise
-from typing import Any
+from datetime import datetime
 
-__all__ = ["distance_km", "impossible_travel"]
+import numpy as np
+from numpy.typing import NDArray
+
+from scd_core.names import UNKNOWN, PredictionStatus
+from scd_core.tables.rows import MediaRow, PredictionRow
+
+__all__ = ["distance_km", "impossible_moves", "impossible_travel"]
+
+Floats = NDArray[np.float64]
 
 _EARTH_KM = 6371.0088
 """Mean radius of the Earth (IUGG)."""
+_NEAR_KM = 0.2
+"""Cameras that are no further apart may see one animal at one moment, and their coordinates are no more exact than that."""
+_EPOCH = datetime(1970, 1, 1)
 
 
-def distance_km(latitude_a: float, longitude_a: float, latitude_b: float, longitude_b: float) -> float:
-    """Great-circle distance of two places in degrees, by the haversine formula (km)."""
-    first, second = math.radians(latitude_a), math.radians(latitude_b)
-    across = math.radians(longitude_b - longitude_a)
-    half = math.sin((second - first) / 2) ** 2 + math.cos(first) * math.cos(second) * math.sin(across / 2) ** 2
-    return 2 * _EARTH_KM * math.asin(min(1.0, math.sqrt(half)))
+def distance_km(latitude_a: Floats, longitude_a: Floats, latitude_b: Floats, longitude_b: Floats) -> Floats:
+    """Great-circle distances of places in degrees, by the haversine formula (km); arrays of one shape, or numbers."""
+    first, second = np.radians(latitude_a), np.radians(latitude_b)
+    across = np.radians(np.subtract(longitude_b, longitude_a))
+    half = np.sin((second - first) / 2) ** 2 + np.cos(first) * np.cos(second) * np.sin(across / 2) ** 2
+    return 2 * _EARTH_KM * np.arcsin(np.minimum(1.0, np.sqrt(half)))
+
+
+def impossible_moves(
+    name: NDArray[np.int64], start: Floats, end: Floats, latitude: Floats, longitude: Floats, max_speed_kmh: float
+) -> NDArray[np.bool_]:
+    """Which stays are an end of a move that no animal can do.
+
+    A stay is one sighting (`start` equals `end`), or all sightings of an individual in one event. The stays of an individual
+    are put in the order of their starts, equal ones as they are given, and each is compared with the next one. A move is
+    impossible where it is longer than 0.2 km and than `max_speed_kmh` allows from the end of the one stay to the start of
+    the next. Which of the two names is wrong is not known, so both stays count. A camera clock that is wrong makes travel
+    look impossible, which is worth a look as well.
+
+    Args:
+        name: (n,) number of the individual.
+        start: (n,) first moment, in UTC (s).
+        end: (n,) last moment, in UTC (s).
+        latitude: (n,) degrees.
+        longitude: (n,) degrees.
+        max_speed_kmh: faster is impossible (km/h).
+
+    Returns:
+        (n,) whether the stay is an end of an impossible move.
+    """
+    order = np.lexsort((start, name))
+    one, two = order[:-1], order[1:]
+    km = distance_km(latitude[one], longitude[one], latitude[two], longitude[two])
+    hours = (start[two] - end[one]) / 3600
+    is_impossible = (name[one] == name[two]) & (km > np.maximum(_NEAR_KM, max_speed_kmh * hours))
+    found = np.zeros(name.size, bool)
+    found[one[is_impossible]] = True
+    found[two[is_impossible]] = True
+    return found
 
 
 def impossible_travel(
-    predictions: Sequence[Mapping[str, Any]], media: Mapping[str, Mapping[str, Any]], max_speed_kmh: float
+    predictions: Sequence[PredictionRow], media: Mapping[str, MediaRow], max_speed_kmh: float
 ) -> set[str]:
-    """Predictions that together have one individual travel faster than it can.
+    """Predictions that together have one individual travel faster than it can (:func:`impossible_moves`).
 
-    Of each individual, sightings are put in order of time, and each is held against the next one at another deployment;
-    which of the two names is wrong cannot be told, so both are given. Rows without time, coordinates or a known name
-    say nothing. Where the cameras tell their offset from UTC, times are compared in UTC; a clock that is wrong makes
-    travel look impossible, which is worth a look as well.
+    Rows without time, coordinates or a known name are left out. Times are compared in UTC; a camera whose offset from UTC
+    is not known counts as one on UTC.
 
     Args:
         predictions: prediction rows.
@@ -41,21 +79,21 @@ def impossible_travel(
     Returns:
         Their target_ids.
     """
-    seen: dict[str, list[tuple[datetime, float, float, str, str]]] = defaultdict(list)
-    for row in predictions:
-        frame = media[row["media_id"]]
-        latitude, longitude = frame.get("latitude"), frame.get("longitude")
-        if row["prediction_status"] != "ok" or row["predicted_id"] == "unknown" or frame.get("captured_at") is None:
-            continue
-        if latitude is None or longitude is None or not math.isfinite(latitude + longitude):
-            continue
-        when = frame["captured_at"] - timedelta(minutes=frame.get("utc_offset_minutes") or 0)
-        seen[row["predicted_id"]].append((when, latitude, longitude, str(frame.get("deployment_id")), row["target_id"]))
-    found: set[str] = set()
-    for sightings in seen.values():
-        sightings.sort(key=lambda one: (one[0], one[4]))
-        for (t0, lat0, lon0, where0, id0), (t1, lat1, lon1, where1, id1) in pairwise(sightings):
-            hours = (t1 - t0).total_seconds() / 3600
-            if where0 != where1 and distance_km(lat0, lon0, lat1, lon1) > max_speed_kmh * hours:
-                found |= {id0, id1}
-    return found
+    named = [
+        row for row in predictions if row["prediction_status"] == PredictionStatus.OK and row["predicted_id"] != UNKNOWN
+    ]
+    sightings = [(row, *place) for row in named if (place := _place(media[row["media_id"]])) is not None]
+    sightings.sort(key=lambda sighting: sighting[0]["target_id"])
+    _, name = np.unique([str(row["predicted_id"]) for row, *_ in sightings], return_inverse=True)
+    moment, latitude, longitude = np.array([place for _, *place in sightings], float).reshape(-1, 3).T
+    found = impossible_moves(name, moment, moment, latitude, longitude, max_speed_kmh)
+    return {row["target_id"] for (row, *_), is_found in zip(sightings, found, strict=True) if is_found}
+
+
+def _place(frame: MediaRow) -> tuple[float, float, float] | None:
+    """Moment (seconds in UTC), latitude and longitude of a picture; None where one of them is not known."""
+    captured_at, latitude, longitude = frame.get("captured_at"), frame.get("latitude"), frame.get("longitude")
+    if captured_at is None or latitude is None or longitude is None or not np.isfinite(latitude + longitude):
+        return None
+    offset = frame.get("utc_offset_minutes") or 0
+    return (captured_at - _EPOCH).total_seconds() - 60 * offset, latitude, longitude

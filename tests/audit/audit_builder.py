@@ -56,13 +56,14 @@ class AuditBuilder:
             "sharpness",
             "latitude",
             "longitude",
+            "utc_offset_minutes",
             "uri",
             "deployment_id",
         )
-        told = {key: more.pop(key) for key in media_keys if key in more}
+        described = {key: more.pop(key) for key in media_keys if key in more}
         media_id = f"id-{file}"
         if new_media:
-            self.media(file, **told)
+            self.media(file, **described)
         target = f"{media_id}:{detection}" if detection is not None else media_id
         topk = [] if name is None else [{"individual_id": name, "probability": probability}]
         if runner_up:
@@ -76,7 +77,7 @@ class AuditBuilder:
             "predicted_id": name,
             "probability": probability if name else None,
             "topk": topk,
-            "event_id": told.get("event") or f"e-{file}",
+            "event_id": described.get("event") or f"e-{file}",
             "event_predicted_id": name,
             "flag_reasons": [],
             "is_flagged": False,

@@ -6,6 +6,7 @@ import pytest
 
 from scd_core.audit.errors.derive import derive_errors
 from scd_core.config import AuditConfig
+from scd_core.triage.travel import impossible_travel
 from tests.audit.audit_builder import AuditBuilder, label, minutes
 
 KNOWN = ["Luna", "Nyx", "Tom"]
@@ -207,6 +208,41 @@ def test_suspicions_of_unlabelled_rows(builder, tmp_path):
         "there": ["impossible_travel"],
     }
     assert found["known"]["suspicion_reasons"] == []
+
+
+@pytest.mark.parametrize(
+    ("minutes_later", "offset", "longitude", "is_impossible"),
+    [
+        (60, 0, 0.5, False),  # 56 km in an hour
+        (60, 60, 0.5, True),  # the second clock is an hour ahead: both pictures are of one moment
+        (10, -60, 0.5, False),  # the second clock is an hour behind: 70 minutes
+        (0, 0, 0.001, False),  # 110 m: two cameras may see one animal
+        (0, 0, 0.003, True),
+    ],
+)
+def test_triage_and_audit_agree_on_impossible_travel(builder, minutes_later, offset, longitude, is_impossible):
+    """Travel was once compared in UTC by triage, and on the cameras' clocks, with another floor, by the audit."""
+    here = {"latitude": 0.0, "longitude": 0.0, "camera": "C01", "utc_offset_minutes": 0}
+    there = {"latitude": 0.0, "longitude": longitude, "camera": "C02", "utc_offset_minutes": offset}
+    targets = {
+        builder.predict("here.jpg", "Tom", at=minutes(0), **here),
+        builder.predict("there.jpg", "Tom", at=minutes(minutes_later), **there),
+    }
+    media = {row["media_id"]: row for row in builder.tables["media"]}
+    config = AuditConfig()
+    flagged = impossible_travel(builder.tables["predictions"], media, config.triage.max_speed_kmh)
+    suspected = derive_errors(builder.write(), config).to_pylist()
+    assert flagged == {row["target_id"] for row in suspected} == (targets if is_impossible else set())
+
+
+def test_every_frame_of_an_event_that_travelled_is_suspected(builder):
+    """The time between counts from the last frame: 40 km in 28 minutes are too fast, in the 33 since the first one not."""
+    for n, minute in enumerate((0, 5, 10)):
+        at = {"at": minutes(minute), "event": "e1", "latitude": 0.0, "longitude": 0.0}
+        builder.predict(f"a{n}.jpg", "Tom" if n < 2 else "Nyx", event_predicted_id="Tom" if n < 2 else "Nyx", **at)
+    at = {"at": minutes(33), "latitude": 0.0, "longitude": 0.36, "camera": "C02"}
+    builder.predict("b.jpg", "Tom", **at)
+    assert set(errors(builder.write())) == {"a0", "a1", "b"}
 
 
 def test_weights_where_triage_chose_what_is_labelled(builder, tmp_path):

@@ -6,7 +6,7 @@ import duckdb
 import pyarrow as pa
 
 from scd_core.audit.errors.causes import cause_sql, evidence_sql
-from scd_core.audit.errors.suspicion import SUSPICION_SQL
+from scd_core.audit.errors.suspicion import create_suspected
 from scd_core.audit.labels.truth import create_truth
 from scd_core.audit.query.connection import open_tables
 from scd_core.config import AuditConfig
@@ -55,7 +55,8 @@ def derive_errors(
             return derive_errors(connection, config, report_id)
     config = config or AuditConfig()
     create_truth(out)
-    for sql in (_LABELLED, SUSPICION_SQL, _CHOSEN, _WEIGHTS, _ORDINARY, _QUALITY, _EVIDENCE):
+    create_suspected(out, config)
+    for sql in (_LABELLED, _CHOSEN, _WEIGHTS, _ORDINARY, _QUALITY, _EVIDENCE):
         out.execute(sql, _named(sql, config))
     out.execute(_SCORED)
     out.execute(_REPEATED)
@@ -130,10 +131,7 @@ def assumed_right(
 def _named(sql: str, config: AuditConfig) -> dict[str, float]:
     """The settings that a statement names."""
     values = {
-        "min_background_reliance": config.slices.min_background_reliance,
-        "min_overlay_reliance": config.slices.min_overlay_reliance,
         "low_quality_ratio": config.slices.low_quality_ratio,
-        "max_speed_kmh": config.triage.max_speed_kmh,
     }
     return {name: value for name, value in values.items() if f"${name}" in sql}
 
