@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from typing import Any
+
+from pythonjsonlogger.json import JsonFormatter
 
 __all__ = ["JsonLines", "in_batch"]
 
@@ -26,8 +27,6 @@ _RUN_FIELDS = (
 )
 """What Prefect's loggers add to a record; empty ones are left out."""
 
-_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
-
 
 @contextmanager
 def in_batch(batch_key: str) -> Iterator[None]:
@@ -39,27 +38,27 @@ def in_batch(batch_key: str) -> Iterator[None]:
         _batch_key.reset(token)
 
 
-class JsonLines(logging.Formatter):
+class JsonLines(JsonFormatter):
     """A record as one line of JSON: ``time`` (UTC, ISO 8601), ``level``, ``logger``, ``message``, the ids of the run, task
     and batch, ``exception`` with its traceback, and under ``extra`` whatever else a caller attached.
     """
 
-    def format(self, record: logging.LogRecord) -> str:
-        """The line, without its end; a value that JSON does not know is written as text."""
-        line: dict[str, object] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname,
-            "logger": record.name,
-            "message": record.getMessage(),
+    def __init__(self) -> None:
+        super().__init__(["created", "levelname", "name", "message"], json_ensure_ascii=False)
+
+    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+        """The fields of a line, by their names and in their order."""
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(log_data.pop("created"), UTC).isoformat(timespec="milliseconds"),
+            "level": log_data.pop("levelname"),
+            "logger": log_data.pop("name"),
+            "message": log_data.pop("message"),
         }
         for name in _RUN_FIELDS:
-            if (value := getattr(record, name, None)) not in (None, "", "<unknown>"):
+            if (value := log_data.pop(name, None)) not in (None, "", "<unknown>"):
                 line[name] = str(value)
-        if batch := getattr(record, "batch_key", None) or _batch_key.get():
+        if batch := log_data.pop("batch_key", None) or _batch_key.get():
             line["batch_key"] = batch
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        known = _STANDARD | {*_RUN_FIELDS, "batch_key"}
-        if extra := {name: value for name, value in record.__dict__.items() if name not in known}:
-            line["extra"] = extra
-        return json.dumps(line, default=str, ensure_ascii=False)
+        if exception := log_data.pop("exc_info", None):
+            line["exception"] = exception
+        return line | {"extra": log_data} if log_data else line

@@ -1,1 +1,1 @@
-"""The upload relay: bucket notifications in, one Prefect event per upload out."""
+"""The upload relay: it receives bucket notifications and emits one Prefect event per upload."""

@@ -1,4 +1,4 @@
-"""`python -m deployments.relay`: the webhook on uvicorn, and the queue where one is named."""
+"""`python -m deployments.relay`: the webhook on uvicorn, and the queue where the settings have one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["main"]
 
 
 def main() -> int:
-    """Run until told to stop; 2 where the settings cannot be used, said in one line."""
+    """Run until stopped; exit code 2, and one line, where the settings cannot be used."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.WARNING, handlers=[handler])

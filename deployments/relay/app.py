@@ -15,7 +15,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
-from deployments.relay.core import Relay
+from deployments.relay.core import Count, Relay
 from deployments.relay.events import Emit, emit_to_prefect
 from deployments.relay.limits import TokenBucket
 from deployments.relay.notifications import NotificationError, read_notification
@@ -44,75 +44,87 @@ def create_app(
 
     Args:
         settings: sources, secret and limits.
-        emit: hands an event to Prefect.
+        emit: sends an event to Prefect.
         clock: seconds, never going back.
 
     Returns:
         The application; its ``state.relay`` is the :class:`Relay`.
     """
     relay = Relay(settings, emit, clock)
-    accepted = TokenBucket(settings.rate, settings.burst)
-    refused = TokenBucket(_REFUSALS_PER_SECOND, _REFUSALS_AT_ONCE)
-    jobs: list[asyncio.Task[None]] = []
+    webhook = _Webhook(settings, relay, clock)
+    app = FastAPI(title="trapaudit relay", docs_url=None, redoc_url=None, openapi_url=None, lifespan=webhook.lifespan)
+    app.state.relay = relay
+    for address in ("/notifications", "/notifications/{secret}"):
+        app.add_api_route(address, webhook.notify, methods=["POST"])
+    app.add_api_route("/health", webhook.health, methods=["GET"])
+    return app
+
+
+class _Webhook:
+    """The handlers of the relay's addresses, and the tasks that run beside them."""
+
+    def __init__(self, settings: RelaySettings, relay: Relay, clock: Callable[[], float]) -> None:
+        self._settings = settings
+        self._relay = relay
+        self._clock = clock
+        self._accepted = TokenBucket(settings.rate, settings.burst)
+        self._refused = TokenBucket(_REFUSALS_PER_SECOND, _REFUSALS_AT_ONCE)
+        self._jobs: list[asyncio.Task[None]] = []
 
     @contextlib.asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        consumer = SqsConsumer(settings.queue_url, relay) if settings.queue_url else None
-        if consumer is not None:
-            jobs.append(asyncio.create_task(consumer.run(), name="queue"))
-        jobs.append(asyncio.create_task(relay.run(), name="relay"))
-        for job in jobs:
+    async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+        """Run the relay, and the queue's consumer where there is a queue, as long as the application."""
+        if self._settings.queue_url:
+            consumer = SqsConsumer(self._settings.queue_url, self._relay)
+            self._jobs.append(asyncio.create_task(consumer.run(), name="queue"))
+        self._jobs.append(asyncio.create_task(self._relay.run(), name="relay"))
+        for job in self._jobs:
             job.add_done_callback(_note_end)
         try:
             yield
         finally:
             # The queue's consumer last: it deletes what the relay emits at its end.
-            for job in reversed(jobs):
+            for job in reversed(self._jobs):
                 job.cancel()
                 with contextlib.suppress(asyncio.CancelledError, Exception):
                     await job
                 if job.get_name() == "relay":
-                    await relay.emit_due(everything=True)
+                    await self._relay.emit_due(everything=True)
 
-    app = FastAPI(title="trapaudit relay", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
-    app.state.relay = relay
-
-    @app.post("/notifications")
-    @app.post("/notifications/{secret}")
-    async def notify(request: Request, secret: str | None = None) -> JSONResponse:
-        now = clock()
-        if not _knows_secret(settings, request, secret):
-            if not refused.take(now):
+    async def notify(self, request: Request, secret: str | None = None) -> JSONResponse:
+        """Take a notification; `secret` is the one in the address."""
+        now = self._clock()
+        if not _has_secret(self._settings, request, secret):
+            if not self._refused.take(now):
                 return _refusal(429, "too many requests", {"Retry-After": "10"})
             logger.warning("a notification without the right secret was refused")
             return _refusal(401, "wrong or missing secret", {"WWW-Authenticate": "Bearer"})
-        if not accepted.take(now):
-            relay.counts["refused_rate"] += 1
+        if not self._accepted.take(now):
+            self._relay.counts[Count.REFUSED_RATE] += 1
             return _refusal(429, "too many notifications", {"Retry-After": "1"})
         try:
-            body = await _read(request, settings.max_body_bytes)
+            body = await _read(request, self._settings.max_body_bytes)
         except ClientDisconnect:
             return _refusal(400, "the body ended before its end")
         if body is None:
-            relay.counts["refused_size"] += 1
-            return _refusal(413, f"a notification may have {settings.max_body_bytes} bytes")
+            self._relay.counts[Count.REFUSED_SIZE] += 1
+            return _refusal(413, f"a notification may have {self._settings.max_body_bytes} bytes")
         try:
             notification = read_notification(body)
         except NotificationError as error:
-            relay.counts["malformed"] += 1
+            self._relay.counts[Count.MALFORMED] += 1
             logger.warning("a notification could not be read: %s", error)
             return _refusal(400, str(error))
-        wanted = relay.take(notification)
-        told = {"accepted": wanted, "elsewhere": len(notification.uploads) - wanted, "other": notification.n_other}
-        return JSONResponse(told, status_code=202)
+        wanted = self._relay.take(notification)
+        elsewhere = len(notification.uploads) - wanted
+        counts = {"accepted": wanted, Count.ELSEWHERE: elsewhere, Count.OTHER: notification.n_other}
+        return JSONResponse(counts, status_code=202)
 
-    @app.get("/health")
-    async def health() -> JSONResponse:
-        stopped = [job.get_name() for job in jobs if job.done()]
+    async def health(self) -> JSONResponse:
+        """Whether the tasks run, and the relay's counts."""
+        stopped = any(job.done() for job in self._jobs)
         status = "stopped" if stopped else "ok"
-        return JSONResponse({"status": status, **relay.health()}, status_code=503 if stopped else 200)
-
-    return app
+        return JSONResponse({"status": status, **self._relay.health()}, status_code=503 if stopped else 200)
 
 
 def _note_end(job: asyncio.Task[None]) -> None:
@@ -124,11 +136,11 @@ def _refusal(status: int, reason: str, headers: dict[str, str] | None = None) ->
     return JSONResponse({"detail": reason}, status_code=status, headers=headers)
 
 
-def _knows_secret(settings: RelaySettings, request: Request, in_path: str | None) -> bool:
+def _has_secret(settings: RelaySettings, request: Request, in_path: str | None) -> bool:
     if settings.secret is None:
         return False
     secret = settings.secret.get_secret_value().encode()
-    # Every offer is compared, and none with ==, so the time tells nothing.
+    # Every offer is compared, and none with ==, so the time reveals nothing.
     right = False
     for offer in (request.headers.get("x-trapaudit-secret"), _authorization(request), in_path):
         right |= hmac.compare_digest((offer or "").encode("utf-8", "replace"), secret)

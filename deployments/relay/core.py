@@ -1,4 +1,4 @@
-"""The relay itself: counts notifications, lets uploads come to rest, and sees their events out."""
+"""The relay itself: it counts notifications, waits until uploads are quiet, and emits their events."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 from deployments.relay.debounce import Burst, Debouncer, Receipt
@@ -16,7 +17,7 @@ from deployments.relay.notifications import Notification
 from deployments.relay.settings import RelaySettings
 from scd_core.errors import first_line
 
-__all__ = ["Relay"]
+__all__ = ["Count", "Relay"]
 
 logger = logging.getLogger("trapaudit.relay")
 
@@ -26,18 +27,33 @@ _BUCKETS_NAMED = 50
 """Foreign buckets that get a log line; afterwards they are only counted, so a stranger cannot fill the log."""
 
 
+class Count(StrEnum):
+    """What the relay counts; `GET /health` shows it."""
+
+    NOTIFICATIONS = "notifications"
+    UPLOADS = "uploads"
+    ELSEWHERE = "elsewhere"
+    OTHER = "other"
+    TESTS = "tests"
+    MALFORMED = "malformed"
+    EVENTS = "events"
+    EMIT_FAILURES = "emit_failures"
+    QUEUE_FAILURES = "queue_failures"
+    REFUSED_RATE = "refused_rate"
+    REFUSED_SIZE = "refused_size"
+
+
 class Relay:
     """Takes notifications from webhook and queue, and emits one event per upload.
 
     Args:
         settings: sources, limits and times.
-        emit: hands an event to Prefect.
+        emit: sends an event to Prefect.
         clock: seconds, never going back.
-        now: the time of day (UTC), for people.
+        now: the time of day (UTC), for the event.
 
     Attributes:
-        counts: ``notifications``, ``uploads``, ``elsewhere``, ``other``, ``tests``, ``malformed``, ``events``,
-            ``emit_failures``.
+        counts: how often each thing happened.
         failing_since: clock time since when events cannot be emitted; None while they can.
     """
 
@@ -50,7 +66,7 @@ class Relay:
     ) -> None:
         self.settings = settings
         self.clock = clock
-        self.counts: Counter[str] = Counter()
+        self.counts: Counter[Count] = Counter()
         self.failing_since: float | None = None
         self._failures = 0  # in a row
         self._emit = emit
@@ -59,28 +75,28 @@ class Relay:
         self._debouncer = Debouncer(settings.quiet_seconds, settings.max_wait_seconds, settings.max_prefixes)
 
     def take(self, notification: Notification, receipt: Receipt | None = None) -> int:
-        """Take what a sender told; returns how many of its uploads lie in a watched source."""
-        self.counts["notifications"] += 1
-        self.counts["tests"] += notification.n_tests
-        self.counts["other"] += notification.n_other
-        self.counts["malformed"] += notification.n_malformed
+        """Take a notification; returns how many of its uploads lie in a watched source."""
+        self.counts[Count.NOTIFICATIONS] += 1
+        self.counts[Count.TESTS] += notification.n_tests
+        self.counts[Count.OTHER] += notification.n_other
+        self.counts[Count.MALFORMED] += notification.n_malformed
         wanted = 0
         for upload in notification.uploads:
             place = self.settings.place_of(upload)
             if place is None:
-                self.counts["elsewhere"] += 1
+                self.counts[Count.ELSEWHERE] += 1
                 self._name(upload.bucket)
                 continue
             wanted += 1
             self._debouncer.add(place, self.clock(), receipt)
-        self.counts["uploads"] += wanted
+        self.counts[Count.UPLOADS] += wanted
         return wanted
 
     async def emit_due(self, everything: bool = False) -> int:
         """Emit the events of all uploads that are due; returns how many are out.
 
-        Where the server does not take one, it and those after it wait, longer each time; nothing is dropped. One that was
-        refused is tried after those that were not, so that an event the server will never take holds up no other.
+        Where the server does not take one, it and those after it wait, longer each time; nothing is dropped. A refused
+        event is tried after the others, so one that the server never takes delays no other.
         """
         due = self._debouncer.take_due(self.clock(), everything)
         done = 0
@@ -102,7 +118,7 @@ class Relay:
         return done
 
     async def run(self) -> None:
-        """Emit what is due, for ever."""
+        """Emit what is due, until cancelled."""
         while True:
             await asyncio.sleep(min(_TICK_SECONDS, max(0.01, self.settings.quiet_seconds / 4)))
             await self.emit_due()
@@ -117,7 +133,7 @@ class Relay:
         first, last = (now - timedelta(seconds=clock - moment) for moment in (burst.first, burst.last))
         event = upload_event(burst.source, burst.batch, burst.n, first, last)
         await asyncio.wait_for(self._emit(event), self.settings.emit_timeout_seconds)
-        self.counts["events"] += 1
+        self.counts[Count.EVENTS] += 1
         self._failures = 0
         if self.failing_since is not None:
             logger.info("Prefect takes events again after %.0f s", clock - self.failing_since)
@@ -125,7 +141,7 @@ class Relay:
         logger.info("upload s3://%s: %d notifications, event out", burst.batch, burst.n)
 
     def _note_failure(self, error: Exception, n_waiting: int) -> None:
-        self.counts["emit_failures"] += 1
+        self.counts[Count.EMIT_FAILURES] += 1
         self._failures += 1
         if self.failing_since is None:
             self.failing_since = self.clock()

@@ -1,4 +1,4 @@
-"""Many notifications to one burst: each upload is told of once it is quiet, or has waited long enough."""
+"""Many notifications become one burst, which is due once it is quiet or has waited long enough."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Burst", "Debouncer", "Receipt"]
 
 
 class Receipt(Protocol):
-    """What a sender wants back: told once for each upload it took part in, after that upload's event is out."""
+    """A sender's message: held once for each upload in it, and settled once that upload's event is out."""
 
     def hold(self) -> None:
         """One more upload waits."""

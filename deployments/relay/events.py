@@ -1,14 +1,14 @@
-"""The event that tells Prefect of an upload, and the way it gets there."""
+"""The Prefect event of an upload, and how it is sent."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any
+from typing import TypedDict
 
 from deployments.relay.settings import Place
 
-__all__ = ["EVENT", "RESOURCE", "Emit", "emit_to_prefect", "upload_event"]
+__all__ = ["EVENT", "RESOURCE", "Emit", "UploadEvent", "emit_to_prefect", "upload_event"]
 
 EVENT = "trapaudit.upload.arrived"
 """Name of the event; `prefect.yaml` expects it."""
@@ -16,11 +16,31 @@ EVENT = "trapaudit.upload.arrived"
 RESOURCE = "trapaudit.upload"
 """Start of its resource id, which goes on with ``.BUCKET/PREFIX``."""
 
-Emit = Callable[[dict[str, Any]], Awaitable[None]]
-"""Hands an event over, and returns once Prefect's server has taken it; raises where it has not."""
+
+class UploadPayload(TypedDict):
+    """What the event of an upload carries; times are UTC in ISO 8601."""
+
+    source: str
+    prefix: str
+    n_notifications: int
+    first_at: str
+    last_at: str
 
 
-def upload_event(source: Place, batch: Place, n: int, first: datetime, last: datetime) -> dict[str, Any]:
+class UploadEvent(TypedDict):
+    """An event as :class:`prefect.events.Event` takes it."""
+
+    event: str
+    occurred: datetime
+    resource: dict[str, str]
+    payload: UploadPayload
+
+
+Emit = Callable[[UploadEvent], Awaitable[None]]
+"""Sends an event, and returns once Prefect's server has taken it; raises where it has not."""
+
+
+def upload_event(source: Place, batch: Place, n: int, first: datetime, last: datetime) -> UploadEvent:
     """An upload as a Prefect event: small, whatever the number of objects.
 
     Args:
@@ -29,9 +49,6 @@ def upload_event(source: Place, batch: Place, n: int, first: datetime, last: dat
         n: notifications that came.
         first: when the first one came (UTC).
         last: when the latest one came (UTC).
-
-    Returns:
-        ``event``, ``resource``, ``payload`` and ``occurred``, as :class:`prefect.events.Event` takes them.
     """
     return {
         "event": EVENT,
@@ -51,8 +68,8 @@ def upload_event(source: Place, batch: Place, n: int, first: datetime, last: dat
     }
 
 
-async def emit_to_prefect(event: dict[str, Any]) -> None:
-    """Post an event to Prefect's server, the one PREFECT_API_URL names.
+async def emit_to_prefect(event: UploadEvent) -> None:
+    """Post an event to Prefect's server at PREFECT_API_URL.
 
     `prefect.events.emit_event` only queues it for a background thread, and would lose it unseen where the server is away;
     a posted event is answered, so a queue's message is deleted only after its event is out.

@@ -1,4 +1,4 @@
-"""Bucket notifications read: Ceph, MinIO, AWS and their relatives, single, batched, wrapped, encoded or not."""
+"""Reads bucket notifications of Ceph, MinIO, AWS and their relatives: single, batched, wrapped, encoded or not."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -28,8 +29,15 @@ _PLAIN_KEYS = ("ceph:", "aws.s3")
 """Event sources whose keys are as they are; AWS, MinIO and what imitates them percent-encode, with + for a space."""
 
 
+class RecordKind(StrEnum):
+    """Records that are no upload."""
+
+    TEST = "test"
+    OTHER = "other"
+
+
 class NotificationError(ValueError):
-    """A body that is no bucket notification; the message says in one line what is wrong."""
+    """A body that is no bucket notification; the message is one line on what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +57,11 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """What a body told.
+    """What a body holds.
 
     Attributes:
         uploads: objects that arrived.
-        n_tests: test events and confirmations, which only want an answer.
+        n_tests: test events and confirmations, which need an answer only.
         n_other: records of other events, such as removals.
         n_malformed: records that could not be read, among others that could.
     """
@@ -77,7 +85,7 @@ def read_notification(body: bytes | str) -> Notification:
     if not body.strip():
         return Notification((), n_tests=1)
     uploads: list[Upload] = []
-    counts = {"test": 0, "other": 0}
+    counts = dict.fromkeys(RecordKind, 0)
     problems: list[str] = []
     for item in _open(_json(body), 0):
         if isinstance(item, Upload):
@@ -88,7 +96,7 @@ def read_notification(body: bytes | str) -> Notification:
             counts[item] += 1
     if problems and not uploads and not any(counts.values()):
         raise NotificationError(problems[0])
-    return Notification(tuple(uploads), counts["test"], counts["other"], len(problems))
+    return Notification(tuple(uploads), counts[RecordKind.TEST], counts[RecordKind.OTHER], len(problems))
 
 
 def _json(text: bytes | str) -> Any:
@@ -98,8 +106,8 @@ def _json(text: bytes | str) -> Any:
         raise NotificationError(f"not JSON ({first_line(error)})") from error
 
 
-def _open(content: Any, depth: int) -> Iterator[Upload | str | NotificationError]:
-    """Everything a content holds: uploads, ``test``, ``other``, and errors, each by itself."""
+def _open(content: Any, depth: int) -> Iterator[Upload | RecordKind | NotificationError]:
+    """Everything a content holds: uploads, other records by their kind, and errors, each by itself."""
     if depth > _DEPTH:
         yield NotificationError(f"wrapped more than {_DEPTH} times")
     elif isinstance(content, list):
@@ -116,7 +124,7 @@ def _open(content: Any, depth: int) -> Iterator[Upload | str | NotificationError
         "SubscriptionConfirmation",
         "UnsubscribeConfirmation",
     ):
-        yield "test"
+        yield RecordKind.TEST
     else:
         try:
             yield _record(content)
@@ -139,7 +147,7 @@ def _inside(content: dict[str, Any]) -> Any:
     return None
 
 
-def _record(content: dict[str, Any]) -> Upload | str:
+def _record(content: dict[str, Any]) -> Upload | RecordKind:
     if isinstance(content.get("s3"), dict):
         name, source = content.get("eventName"), content.get("eventSource")
         bucket, key = _at(content["s3"], "bucket", "name"), _at(content["s3"], "object", "key")
@@ -154,15 +162,15 @@ def _record(content: dict[str, Any]) -> Upload | str:
     if not isinstance(name, str):
         raise NotificationError(f"a record without eventName, got {_names(content)}")
     if not name.removeprefix("s3:").startswith(_ARRIVALS):
-        return "other"
+        return RecordKind.OTHER
     if not isinstance(bucket, str) or not bucket or not isinstance(key, str) or not key:
-        raise NotificationError(f"{_said(name)}: a record without bucket name or object key")
+        raise NotificationError(f"{_quoted(name)}: a record without bucket name or object key")
     if len(key) > _MAX_KEY:
-        raise NotificationError(f"{_said(name)}: a key of {len(key)} characters; S3 allows 1024 bytes")
+        raise NotificationError(f"{_quoted(name)}: a key of {len(key)} characters; S3 allows 1024 bytes")
     if len(bucket) > _MAX_BUCKET:
-        raise NotificationError(f"{_said(name)}: a bucket name of {len(bucket)} characters; S3 allows 63")
+        raise NotificationError(f"{_quoted(name)}: a bucket name of {len(bucket)} characters; S3 allows 63")
     if any(_SURROGATE.search(text) for text in (bucket, key)):
-        raise NotificationError(f"{_said(name)}: a name that is not Unicode text")
+        raise NotificationError(f"{_quoted(name)}: a name that is not Unicode text")
     decoded = unquote_plus(key)
     if isinstance(source, str) and source.startswith(_PLAIN_KEYS):
         return Upload(bucket, key, decoded)
@@ -175,9 +183,9 @@ def _at(content: dict[str, Any], outer: str, inner: str) -> Any:
 
 
 def _names(content: dict[str, Any]) -> str:
-    return ", ".join(_said(name) for name in sorted(content)[:6]) or "an empty object"
+    return ", ".join(_quoted(name) for name in sorted(content)[:6]) or "an empty object"
 
 
-def _said(text: str) -> str:
+def _quoted(text: str) -> str:
     """A sender's text as it may stand in a message: short, on one line, plain characters."""
     return ascii(text[:40])[1:-1]

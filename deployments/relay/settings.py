@@ -1,4 +1,4 @@
-"""What the relay is told: its secret, the sources it watches, and its limits."""
+"""Settings of the relay: its secret, the sources it watches, and its limits."""
 
 from __future__ import annotations
 
@@ -63,13 +63,13 @@ class RelaySettings(BaseModel):
     ignore: tuple[str, ...] = Field((), description="s3:// URLs below them to leave out; or TRAPAUDIT_OUT")
     levels: int = Field(1, ge=0, le=8, description="leading folders below a source that are one upload")
     quiet_seconds: float = Field(
-        60.0, ge=0, le=3600, description="an upload is told of when nothing came for so long (s)"
+        60.0, ge=0, le=3600, description="an upload's event is due when no notification came for so long (s)"
     )
     max_wait_seconds: float = Field(
-        900.0, gt=0, le=3600, description="or when it has been waiting for so long, however much still comes (s)"
+        900.0, gt=0, le=3600, description="or when its first notification is so old, however many still come (s)"
     )
     max_prefixes: int = Field(
-        2_000, gt=0, description="uploads waiting at once; further ones are told of as their whole source"
+        2_000, gt=0, description="uploads waiting at once; further ones count as one upload of their whole source"
     )
     max_body_bytes: int = Field(1_000_000, gt=0, description="largest notification (bytes); larger ones get 413")
     rate: float = Field(500.0, gt=0, description="notifications a second; more get 429")
@@ -119,7 +119,7 @@ class RelaySettings(BaseModel):
         }
         for name, instead in (("sources", "TRAPAUDIT_SOURCE"), ("ignore", "TRAPAUDIT_OUT")):
             own = values.get(name)
-            # OUT may be a local disk, whose files no bucket tells of.
+            # OUT may be a local disk, whose files are in no bucket.
             urls = (own or environment.get(instead, "")).replace(",", " ").split()
             values[name] = tuple(url for url in urls if own or url.startswith(("s3://", "s3a://")))
         if file := environment.get(f"{_ENVIRONMENT}SECRET_FILE", "").strip():
@@ -136,9 +136,9 @@ class RelaySettings(BaseModel):
             raise InputError(f"relay: {named}{first['msg'].removeprefix('Value error, ')}") from error
 
     def place_of(self, upload: Upload) -> Wanted | None:
-        """The watched source and the batch prefix of an upload; None where it is not to be told of.
+        """The watched source and the batch prefix of an upload; None where it needs no event.
 
-        A key counts as soon as either reading of it lies below a source: a wake-up too many does nothing.
+        A key counts as soon as either reading of it lies below a source: an audit too many finds nothing new.
         """
         for key in dict.fromkeys((upload.key, upload.other_key)):
             if any(place.holds(upload.bucket, key) for place in map(Place.of, self.ignore)):

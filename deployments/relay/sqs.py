@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from deployments.relay.core import Relay
+from deployments.relay.core import Count, Relay
 from deployments.relay.notifications import NotificationError, read_notification
 from scd_core.errors import first_line
 
@@ -44,8 +44,8 @@ class _Message:
 class SqsConsumer:
     """Reads a queue by long polls into the relay.
 
-    A message is hidden from others as long as its event waits, and deleted once that is out. What the relay loses by dying
-    comes again by itself; twice or in another order does no harm. A message that is no notification is left to the queue's
+    A message is hidden from others as long as its event waits, and deleted once that is out. Messages that a relay held when
+    it died come again; twice or in another order does no harm. A message that is no notification is left to the queue's
     redrive policy.
 
     Args:
@@ -66,13 +66,13 @@ class SqsConsumer:
         self._max_held = relay.settings.max_held
 
     async def run(self) -> None:
-        """Receive, extend and delete, for ever; when cancelled, delete what is done and end."""
+        """Receive, extend and delete until cancelled; then delete what is done and end."""
         async with self._client() as client:
             try:
                 async with asyncio.TaskGroup() as group:
-                    group.create_task(self._for_ever(client, self.receive, 0.0))
-                    group.create_task(self._for_ever(client, self.extend, self._visibility / 3))
-                    group.create_task(self._for_ever(client, self.delete_done, _PAUSE_SECONDS))
+                    group.create_task(self._repeat(client, self.receive, 0.0))
+                    group.create_task(self._repeat(client, self.extend, self._visibility / 3))
+                    group.create_task(self._repeat(client, self.delete_done, _PAUSE_SECONDS))
             finally:
                 await self.delete_done(client)
 
@@ -126,7 +126,7 @@ class SqsConsumer:
         try:
             notification = read_notification(content["Body"])
         except NotificationError as error:
-            self.relay.counts["malformed"] += 1
+            self.relay.counts[Count.MALFORMED] += 1
             logger.warning("message %s could not be read: %s; left to the queue", content.get("MessageId"), error)
             return
         self.held[message.handle] = message
@@ -137,12 +137,12 @@ class SqsConsumer:
         self.held.pop(message.handle, None)
         self._done.put_nowait(message)
 
-    async def _for_ever(self, client: Any, step: Callable[[Any], Any], pause: float) -> None:
+    async def _repeat(self, client: Any, step: Callable[[Any], Any], pause: float) -> None:
         while True:
             try:
                 await step(client)
-            except Exception as error:  # noqa: BLE001 - the queue may be away for any reason; it is asked again
-                self.relay.counts["queue_failures"] += 1
+            except Exception as error:  # noqa: BLE001 - the queue may be away for any reason; it is read again
+                self.relay.counts[Count.QUEUE_FAILURES] += 1
                 logger.warning("queue: %s", first_line(error))
                 await asyncio.sleep(_RETRY_SECONDS)
             await asyncio.sleep(pause)

@@ -1,4 +1,4 @@
-"""When an upload is told of, with a clock that stands still."""
+"""When the event of an upload is due, with a clock that stands still."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_burst_waits_until_it_is_quiet() -> None:
     assert len(debouncer) == 0
 
 
-def test_a_burst_that_never_rests_is_told_of_all_the_same() -> None:
+def test_a_burst_that_never_rests_is_due_all_the_same() -> None:
     debouncer = Debouncer(60, 300, 10)
     for second in range(0, 300, 10):
         debouncer.add(wanted("a"), second)
@@ -54,7 +54,7 @@ def test_memory_is_bounded_by_prefixes() -> None:
     assert sum(burst.n for burst in bursts) == 1000
 
 
-def test_what_could_not_be_told_waits_with_what_came_meanwhile() -> None:
+def test_what_could_not_be_emitted_waits_with_what_came_meanwhile() -> None:
     debouncer = Debouncer(60, 300, 5)
     debouncer.add(wanted("a"), 0)
     (burst,) = debouncer.take_due(60)

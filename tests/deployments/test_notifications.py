@@ -349,7 +349,7 @@ def test_what_is_no_arrival_wakes_nobody(name: str) -> None:
         (json.dumps({"Records": [None] * 1000}).encode(), "NoneType"),
     ],
 )
-def test_what_is_no_notification_is_told_in_one_line(text: bytes, word: str) -> None:
+def test_what_is_no_notification_is_refused_in_one_line(text: bytes, word: str) -> None:
     with pytest.raises(NotificationError, match=word) as caught:
         read_notification(text)
     assert str(caught.value).isprintable()
@@ -382,10 +382,10 @@ JSON = st.recursive(
 def test_any_json_is_read_or_refused(content: Any) -> None:
     """Nothing a sender can write ends in another exception, or in an upload without bucket or key."""
     uploads: tuple[Upload, ...] = ()
-    told = ""
+    message = ""
     try:
         uploads = read_notification(json.dumps(content)).uploads
     except NotificationError as error:
-        told = str(error)
+        message = str(error)
     assert all(upload.bucket and upload.key for upload in uploads)
-    assert "".join([told, *(upload.bucket + upload.key + upload.other_key for upload in uploads)]).encode() is not None
+    assert "".join([message, *(upload.bucket + upload.key + upload.other_key for upload in uploads)]).encode() is not None

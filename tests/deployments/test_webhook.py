@@ -32,8 +32,8 @@ Make = Callable[..., FastAPI]
     ids=["header", "minio", "basic", "ceph"],
 )
 def test_the_secret_opens(make_app: Make, path: str, headers: dict[str, str]) -> None:
-    status, told = asyncio.run(post(make_app(), body("cam1/a.jpg"), path, headers))
-    assert (status, told) == (202, {"accepted": 1, "elsewhere": 0, "other": 0})
+    status, answer = asyncio.run(post(make_app(), body("cam1/a.jpg"), path, headers))
+    assert (status, answer) == (202, {"accepted": 1, "elsewhere": 0, "other": 0})
 
 
 @pytest.mark.parametrize(
@@ -50,8 +50,8 @@ def test_the_secret_opens(make_app: Make, path: str, headers: dict[str, str]) ->
 )
 def test_without_the_secret_nothing_is_read(make_app: Make, path: str, headers: dict[str, str]) -> None:
     app = make_app()
-    status, told = asyncio.run(post(app, b"{ not even JSON", path, headers))
-    assert (status, told) == (401, {"detail": "wrong or missing secret"})
+    status, answer = asyncio.run(post(app, b"{ not even JSON", path, headers))
+    assert (status, answer) == (401, {"detail": "wrong or missing secret"})
     assert app.state.relay.counts["notifications"] == 0
 
 
@@ -86,13 +86,13 @@ def test_a_relay_without_a_secret_takes_nothing_by_http(clock: Clock, prefect: P
 def test_a_body_that_is_too_large_is_not_kept(make_app: Make, chunked: bool) -> None:
     app = make_app(max_body_bytes=1000)
     large = b"x" * 400
-    status, told = asyncio.run(post(app, [large] * 1000 if chunked else large * 1000))
-    assert (status, told["detail"]) == (413, "a notification may have 1000 bytes")
+    status, answer = asyncio.run(post(app, [large] * 1000 if chunked else large * 1000))
+    assert (status, answer["detail"]) == (413, "a notification may have 1000 bytes")
     assert app.state.relay.counts["refused_size"] == 1
     assert asyncio.run(post(app, [body("a.jpg")]))[0] == 202
 
 
-def test_more_than_the_rate_is_told_to_come_later(make_app: Make, clock: Clock) -> None:
+def test_more_than_the_rate_is_refused_for_now(make_app: Make, clock: Clock) -> None:
     app = make_app(rate=2, burst=3)
 
     async def several(n: int) -> list[int]:
@@ -113,9 +113,9 @@ def test_more_than_the_rate_is_told_to_come_later(make_app: Make, clock: Clock) 
 )  # fmt: skip
 def test_malformed_bodies_are_refused_in_words(make_app: Make, content: bytes) -> None:
     app = make_app()
-    status, told = asyncio.run(post(app, content))
+    status, answer = asyncio.run(post(app, content))
     assert status == 400
-    assert told["detail"]
+    assert answer["detail"]
     assert app.state.relay.counts["malformed"] == 1
 
 
@@ -147,10 +147,10 @@ def test_an_upload_that_prefect_refuses_holds_up_no_other(make_app: Make, prefec
     assert relay.counts["emit_failures"] >= 2
 
 
-def test_a_name_that_no_database_keeps_is_told_of_as_its_source(make_app: Make, prefect: Prefect) -> None:
+def test_a_name_that_no_database_keeps_counts_as_its_source(make_app: Make, prefect: Prefect) -> None:
     app = make_app()
-    status, told = asyncio.run(post(app, body("card%00/a.jpg")))
-    assert (status, told["accepted"]) == (202, 1)
+    status, answer = asyncio.run(post(app, body("card%00/a.jpg")))
+    assert (status, answer["accepted"]) == (202, 1)
     asyncio.run(app.state.relay.emit_due(everything=True))
     assert prefect.prefixes() == ["s3://cards"]
 
@@ -282,7 +282,7 @@ def test_ten_thousand_uploads_become_one_of_their_source(make_app: Make, prefect
 
 
 def test_health_and_life_over_http(prefect: Prefect) -> None:
-    """Through httpx, with the application's own start and end: what waits when it is told to stop is emitted."""
+    """Through httpx, with the application's own start and end: what waits when it stops is emitted."""
 
     async def go() -> None:
         app = create_app(settings(), emit=prefect)
