@@ -382,10 +382,10 @@ JSON = st.recursive(
 def test_any_json_is_read_or_refused(content: Any) -> None:
     """Nothing a sender can write ends in another exception, or in an upload without bucket or key."""
     uploads: tuple[Upload, ...] = ()
-    message = ""
+    text = ""
     try:
         uploads = read_notification(json.dumps(content)).uploads
     except NotificationError as error:
-        message = str(error)
+        text = str(error)
     assert all(upload.bucket and upload.key for upload in uploads)
-    assert "".join([message, *(upload.bucket + upload.key + upload.other_key for upload in uploads)]).encode() is not None
+    assert "".join([text, *(upload.bucket + upload.key + upload.other_key for upload in uploads)]).encode() is not None
