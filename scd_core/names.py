@@ -105,7 +105,6 @@ class Strategy(StrEnum):
 
     EARLY_BLUR = "early_blur"
     EARLY_MEAN = "early_mean"
-    EARLY_BACKGROUND = "early_background"
     EARLY_INSIDE = "early_inside"
     EARLY_REMOVED = "early_removed"
     MASK_CROP = "mask_crop"

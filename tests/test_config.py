@@ -25,7 +25,9 @@ def test_every_setting_is_described() -> None:
 def test_speed_settings_do_not_make_new_work() -> None:
     base = AuditConfig().digest
     assert AuditConfig.model_validate({"media": {"shard_size": 7}, "classify": {"device": "cpu"}}).digest == base
+    assert AuditConfig.model_validate({"masks": {"compile": "never", "max_samples_per_forward": 4}}).digest == base
     assert AuditConfig.model_validate({"triage": {"min_margin": 0.3}}).digest != base
+    assert AuditConfig.model_validate({"masks": {"preset": "published"}}).digest != base
     assert AuditConfig.model_validate({"media": {"event_gap_seconds": 30}}).digest != base
 
 
@@ -37,6 +39,16 @@ def test_speed_settings_do_not_make_new_work() -> None:
         ("- a\n- b", "mapping"),
         ("a: [", "not YAML"),
         ("masks: {steps: many}", "masks.steps"),
+        ("masks: {infill: background}", "masks.infill: Input should be 'blur', 'mean', 'noise' or 'local_mean'"),
+        ("masks: {seed: 5}", "masks.seed: no such field; triage.seed is the seed of the masks"),
+        (
+            "masks: {temperature: 0.1}",
+            "masks.temperature: no such field; there are preset, .* scd_core.masks.fit_masks",
+        ),
+        (
+            "reclassify: {strategies: [early_background]}",
+            "strategies: no strategy 'early_background'; there are early_blur",
+        ),
     ],
 )
 def test_a_bad_file_is_refused_in_one_line(tmp_path: Path, text: str, words: str) -> None:

@@ -11,7 +11,6 @@ from torch import Tensor
 from benchmarks.common import Report, options, resolve_device
 from benchmarks.masks.data import Frames, scene_frames
 from benchmarks.masks.methods import join_masks
-from scd_core.config import SCDConfig
 from scd_core.masks import fit_masks
 from scd_core.masks.comparators.single_map import INFILL_SIGMA
 from scd_core.masks.concrete import original_concrete, simplified_concrete
@@ -21,6 +20,7 @@ from scd_core.masks.metrics import average_precision, deletion_insertion
 from scd_core.masks.noise import paired_uniform
 from scd_core.masks.preserve import borrowed
 from scd_core.masks.resample import bilinear_matrix, resample
+from scd_core.masks.settings import SCDConfig
 
 __all__ = ["gradient_statistics", "main"]
 

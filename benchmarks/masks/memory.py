@@ -14,9 +14,9 @@ import torch
 
 from benchmarks.common import ROOT, Report, options
 from benchmarks.memory import forget_peak, peak_mib
-from scd_core.config import SCDConfig
 from scd_core.identify import load_model
 from scd_core.masks import fit_masks
+from scd_core.masks.settings import SCDConfig
 from scd_core.scenes import packaged_model
 
 __all__ = ["main", "peak_of"]

@@ -12,12 +12,12 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from benchmarks.masks.data import Frames, scene_frames
-from scd_core.config import SCDConfig
 from scd_core.masks import fit_masks
 from scd_core.masks.concrete import simplified_concrete
 from scd_core.masks.infill import blend, blur
 from scd_core.masks.noise import paired_uniform
 from scd_core.masks.resample import bilinear_matrix, resample
+from scd_core.masks.settings import SCDConfig
 
 __all__ = ["draw"]
 

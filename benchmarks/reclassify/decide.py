@@ -15,7 +15,7 @@ import importlib.util
 import json
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -28,19 +28,18 @@ from PIL import Image
 from benchmarks.common import DATA, Report, options, resolve_device
 from benchmarks.reclassify import vit as reclassify_vit
 from scd_core.boxes import Box
-from scd_core.config import ReclassifyConfig, SCDConfig
+from scd_core.config import ReclassifyConfig
 from scd_core.identify import Classifier, load_model, pack_model
 from scd_core.identify.pictures import crop_to_box
 from scd_core.masks import fit_masks
+from scd_core.masks.settings import SCDConfig
+from scd_core.names import Strategy
 from scd_core.reclassify import Outcome, reclassify
 from scd_core.scenes import packaged_model, preset_world, render, sample_specs
 
 __all__ = ["COLUMNS", "VIT_COLUMNS", "Case", "box_pictures", "joint_maps", "main", "outcomes_of", "scene_cases"]
 
-STRATEGIES = (
-    "early_blur", "early_mean", "early_background", "early_inside", "early_removed", "late",
-    "mask_crop", "box_crop", "wide_crop", "away_crop", "center_crop",
-)  # fmt: skip
+STRATEGIES = tuple(strategy for strategy in Strategy if strategy != Strategy.FUSED)
 PARTS = "scenes", "photographs", "vit"
 FUSED, CONTROL = "fused", "center_crop"
 COLUMNS = ("pictures", "strategy", "n_errors", "recovered", "n_right", "broken")
@@ -58,8 +57,6 @@ class Case:
     box: Box | None
     kind: str
     """``shortcut`` for an error that a planted object or strip lures to, ``right``, or ``other`` error."""
-    background: Image.Image | None = None
-    """The same view without the animal."""
     lure: str | None = None
     """Whom a planted object or strip in the frame lures to."""
     is_box: bool = False
@@ -67,7 +64,7 @@ class Case:
 
 
 def scene_cases(classifier: Classifier, n_events: int, seed: int) -> list[Case]:
-    """All frames of audit bursts of the demo world, with the animal's true box and the view without it."""
+    """All frames of audit bursts of the demo world, with the animal's true box."""
     world = preset_world("demo")
     cases = []
     for spec in sample_specs(world, "audit", n_events, seed):
@@ -76,10 +73,7 @@ def scene_cases(classifier: Classifier, n_events: int, seed: int) -> list[Case]:
         name = _name(classifier, picture)
         lure = spec.plant.individual_id if spec.plant and spec.plant.kind in ("object", "overlay") else None
         kind = _kind(name, spec.individual_id or "", lure)
-        # An empty view is one of another time: nothing stands there, and the strip is the usual one.
-        empty = render(world, replace(spec, individual_id=None, has_prop=False, has_alternate_strip=False))
-        background = Image.fromarray(empty.image)
-        cases.append(Case(picture, spec.individual_id or "", name, scene.bbox, kind, background, lure))
+        cases.append(Case(picture, spec.individual_id or "", name, scene.bbox, kind, lure))
     return cases
 
 
@@ -120,7 +114,6 @@ def outcomes_of(
         ReclassifyConfig(strategies=STRATEGIES),
         boxes=[case.box if use_boxes else None for case in cases],
         is_box=[case.is_box for case in cases],
-        backgrounds=[case.background for case in cases],
     )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from scd_core.config import SCDConfig
 from scd_core.masks.engine import fit_masks
 from scd_core.masks.result import Masks
+from scd_core.masks.settings import SCDConfig
 
 if TYPE_CHECKING:
     from scd_core.masks.comparators.cf_cam import cf_cam

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from scd_core.config import SCDConfig
+from scd_core.masks.settings import SCDConfig
 
 __all__ = ["RowAdamW"]
 

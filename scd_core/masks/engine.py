@@ -8,7 +8,6 @@ from typing import Literal
 
 import torch
 
-from scd_core.config import SCDConfig
 from scd_core.masks.adamw import RowAdamW
 from scd_core.masks.checks import bad_images, check_request
 from scd_core.masks.concrete import keep_probability, original_concrete, simplified_concrete
@@ -20,6 +19,7 @@ from scd_core.masks.noise import paired_uniform
 from scd_core.masks.preserve import Model, borrowed, model_device, model_dtype
 from scd_core.masks.resample import total_variation
 from scd_core.masks.result import Masks
+from scd_core.masks.settings import SCDConfig
 from scd_core.masks.working_set import WorkingSet
 
 __all__ = ["fit_masks"]

@@ -9,10 +9,10 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from scd_core.config import SCDConfig
 from scd_core.masks.checks import check_logits
 from scd_core.masks.log_odds import target_score
 from scd_core.masks.preserve import Model
+from scd_core.masks.settings import SCDConfig
 
 _T = TypeVar("_T")
 

@@ -7,12 +7,12 @@ from contextlib import suppress
 import torch
 from torch import nn
 
-from scd_core.config import SCDConfig
 from scd_core.masks.concrete import keep_probability
 from scd_core.masks.feature_layer import find_feature_layer
 from scd_core.masks.noise import uniform_field
 from scd_core.masks.preserve import Model
 from scd_core.masks.resample import bilinear_matrix, gaussian_matrix, resample
+from scd_core.masks.settings import SCDConfig
 
 __all__ = ["Grid", "cells_for"]
 

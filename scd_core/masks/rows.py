@@ -19,6 +19,7 @@ from scd_core.identify.classifier import Classifier
 from scd_core.identify.pictures import iter_pictures, located_box
 from scd_core.masks.engine import fit_masks
 from scd_core.masks.reliance import COMPARED_SIZE, animal_mask, find_strips, log_odds_drop, strip_mask
+from scd_core.masks.settings import mask_settings
 from scd_core.media import MediaError
 
 __all__ = ["decode_mask", "encode_mask", "mask_predictions", "mask_seed"]
@@ -48,6 +49,7 @@ def mask_predictions(
     Returns:
         One mask row per prediction row, in order; `mask_status` `failed` with a reason where there is no mask.
     """
+    settings = mask_settings(config.masks)
     results: dict[str, dict[str, Any]] = {}
     pending: list[tuple[Mapping[str, Any], torch.Tensor]] = []
     for row, picture in iter_pictures(rows, media, source, config, classifier.spec.input):
@@ -73,7 +75,7 @@ def mask_predictions(
         targets = classifier.best_class(logits, [results[row["target_id"]]["predicted_id"] for row, _ in pending])
         with classifier.lock:
             masks = fit_masks(
-                classifier.model, stacked.to(classifier.device), targets, config.masks, seeds, on_error="record"
+                classifier.model, stacked.to(classifier.device), targets, settings, seeds, on_error="record"
             )
         frames: dict[str, list[Image.Image]] = defaultdict(list)
         for witness, picture in iter_pictures(witnesses, media, source, config, classifier.spec.input):
@@ -151,7 +153,9 @@ def _drops(
         some = asked[start : start + size]
         chosen = [place for place, _ in some]
         keep = torch.stack([one for _, one in some])
-        found = log_odds_drop(classifier, images[chosen], targets[chosen], keep, config.masks.infill_sigma)
+        found = log_odds_drop(
+            classifier, images[chosen], targets[chosen], keep, mask_settings(config.masks).infill_sigma
+        )
         drops |= zip(chosen, found.tolist())
     return drops
 

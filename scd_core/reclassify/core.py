@@ -13,7 +13,6 @@ from torch import Tensor
 
 from scd_core.boxes import Box
 from scd_core.config import ReclassifyConfig
-from scd_core.errors import InputError
 from scd_core.identify.classifier import Classifier
 from scd_core.masks.feature_layer import FeatureLayer
 from scd_core.reclassify.decision import CLOSER, MOST, decide
@@ -53,7 +52,6 @@ def reclassify(
     boxes: Sequence[Box | None] | None = None,
     is_box: Sequence[bool] | None = None,
     sizes: Sequence[tuple[int, int]] | None = None,
-    backgrounds: Sequence[Image.Image | None] | None = None,
 ) -> list[list[Outcome]]:
     """Classify pictures again under their masks.
 
@@ -68,19 +66,15 @@ def reclassify(
         is_box: N times whether the picture is the animal's box; then nothing in it is taken for background, and only the
             closer look may change its name.
         sizes: N widths and heights at which the pictures were taken (pixels), where they were decoded smaller.
-        backgrounds: N empty views of the same camera in the same light, None where there is none.
 
     Returns:
         For each picture one outcome per strategy, in the order of the config, and the fused decision last.
 
     Raises:
-        InputError: the config names a strategy that does not exist.
-        ValueError: masks, boxes, is_box, sizes or backgrounds are not as many as pictures, or a mask is not two-dimensional.
+        ValueError: masks, boxes, is_box or sizes are not as many as pictures, or a mask is not two-dimensional.
     """
     config = config or ReclassifyConfig()
-    if unknown := [name for name in config.strategies if name not in STRATEGIES]:
-        raise InputError(f"config reclassify.strategies: no strategy {unknown[0]!r}; there are {', '.join(STRATEGIES)}")
-    lists = {"masks": masks, "boxes": boxes, "is_box": is_box, "sizes": sizes, "backgrounds": backgrounds}
+    lists = {"masks": masks, "boxes": boxes, "is_box": is_box, "sizes": sizes}
     for name, given in lists.items():
         if given is not None and len(given) != len(pictures):
             raise ValueError(f"expected as many {name} as pictures, got {len(given)} and {len(pictures)}")
@@ -98,7 +92,6 @@ def reclassify(
                 mask=masks[i],
                 size=pictures[i].size if sizes is None else sizes[i],
                 box=None if boxes is None else boxes[i],
-                background=None if backgrounds is None else backgrounds[i],
                 is_box=is_box is not None and is_box[i],
             )
             for i in some

@@ -53,8 +53,6 @@ class Sight:
     """Width and height at which the picture was taken (pixels); `picture` may have been decoded smaller."""
     box: Box | None = None
     """Where the animal is in the picture; None where nobody told, or where the picture is the box."""
-    background: Image.Image | None = None
-    """The same view without the animal."""
     is_box: bool = False
     """The picture is the animal's box, so evidence anywhere in it counts as evidence on the animal."""
 
@@ -105,14 +103,6 @@ def early_blur(classifier: Classifier, sight: Sight, config: ReclassifyConfig) -
 def early_mean(classifier: Classifier, sight: Sight, config: ReclassifyConfig) -> View | NotApplicable:
     """The picture with everything but the mask's evidence in the picture's mean colour."""
     return View(_replaced(sight.tensor, _evidence(sight), "mean"))
-
-
-def early_background(classifier: Classifier, sight: Sight, config: ReclassifyConfig) -> View | NotApplicable:
-    """The mask's evidence pasted into the same view without an animal."""
-    if sight.background is None:
-        return NotApplicable("no empty view of this deployment in this light is known")
-    infill = classifier.preprocess(sight.background)
-    return View(blend(sight.tensor[None], _evidence(sight)[None], infill[None])[0])
 
 
 def early_inside(classifier: Classifier, sight: Sight, config: ReclassifyConfig) -> View | NotApplicable:
@@ -179,7 +169,6 @@ def center_crop(classifier: Classifier, sight: Sight, config: ReclassifyConfig) 
 STRATEGIES: dict[str, Strategy] = {
     "early_blur": early_blur,
     "early_mean": early_mean,
-    "early_background": early_background,
     "early_inside": early_inside,
     "early_removed": early_removed,
     "late": late,

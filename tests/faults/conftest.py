@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MODEL = ROOT / "scd_core" / "scenes" / "models" / "shortcut"
 FAST = {
     "media": {"shard_size": 6, "fetch_workers": 4},
-    "masks": {"steps": 3, "mask_size": 8},
+    "masks": {"steps": 3},
     "triage": {"control_rate": 0.5},
 }
 """Settings of a run that is small and still has several shards of every stage."""

@@ -19,7 +19,7 @@ from tests.services.servers import at, new_bucket
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
-LONG = {**FAST, "masks": {"steps": 100, "mask_size": 8}}
+LONG = {**FAST, "masks": {"steps": 100}}
 """A run of many seconds, so that the second one begins in its midst however busy the machine is."""
 
 HOST = """

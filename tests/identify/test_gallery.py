@@ -13,13 +13,13 @@ from torch.nn import functional as F
 from typer.testing import CliRunner
 
 from deployments.cli.model import model_app
-from scd_core.config import SCDConfig
 from scd_core.errors import InputError
 from scd_core.identify import load_model, read_package
 from scd_core.identify.classify import name_from_logits
 from scd_core.identify.packing import add_individual, pack_gallery
 from scd_core.identify.unknowns import group_unknowns
 from scd_core.masks import fit_masks
+from scd_core.masks.settings import SCDConfig
 from scd_core.reclassify import reclassify
 from scd_core.scenes import packaged_model, preset_world, render, sample_specs
 

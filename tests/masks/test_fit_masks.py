@@ -7,11 +7,11 @@ import torch
 import torchvision
 from torch import nn
 
-from scd_core.config import SCDConfig
 from scd_core.masks import Masks, fit_masks
 from scd_core.masks.forward import Forward, activation_bytes
 from scd_core.masks.infill import blur
 from scd_core.masks.noise import uniform_field
+from scd_core.masks.settings import SCDConfig
 
 QUICK = SCDConfig(steps=6, mask_size=8, tolerance=0.0)
 

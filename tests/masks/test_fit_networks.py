@@ -12,10 +12,10 @@ import torchvision
 from PIL import Image
 from torch import nn
 
-from scd_core.config import SCDConfig
 from scd_core.identify import load_model
 from scd_core.masks import fit_masks
 from scd_core.masks.grid import cells_for
+from scd_core.masks.settings import SCDConfig
 
 JAGUAR = 290
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from scd_core.config import SCDConfig
 from scd_core.masks.grid import Grid
+from scd_core.masks.settings import SCDConfig
 
 LOGITS = torch.linspace(-30, 30, 2 * 4 * 5).view(2, 4, 5)[:, :, [3, 0, 4, 1, 2]].contiguous()
 

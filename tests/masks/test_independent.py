@@ -7,10 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from scd_core.config import SCDConfig
 from scd_core.masks import fit_masks
 from scd_core.masks.infill import blur
 from scd_core.masks.noise import uniform_field
+from scd_core.masks.settings import SCDConfig
 
 
 def _network(kind: str) -> nn.Module:

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from scd_core.config import AuditConfig, SCDConfig
+from scd_core.config import AuditConfig, MaskConfig
 from scd_core.identify import Classifier, load_model
 from scd_core.masks.reliance import ANIMAL_MARGIN
 from scd_core.masks.rows import mask_predictions
@@ -43,7 +43,7 @@ def found(tmp_path_factory: pytest.TempPathFactory, shortcut: Classifier) -> lis
         Image.fromarray(scene.image).save(folder / name)
         frames[name] = {"image": scene.image, "box": scene.bbox, "event": spec.event_id, "plant": spec.plant}
     assert len(frames) == 8
-    config = AuditConfig(masks=SCDConfig(steps=8))
+    config = AuditConfig(masks=MaskConfig(steps=8))
     media, rows = {}, []
     for item in list_source(str(folder), config.media).objects:
         frame = frames[item.file]

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.reclassify.decide import Case, box_pictures, joint_maps, outcomes_of, scene_cases
-from scd_core.config import ReclassifyConfig
+from scd_core.config import AuditConfig, ReclassifyConfig
 from scd_core.errors import InputError
 from scd_core.identify import Classifier, load_model
 from scd_core.reclassify import STRATEGIES, reclassify
@@ -98,7 +98,7 @@ def test_a_crop_never_shows_fewer_pixels_than_the_input_has(shortcut: Classifier
     assert (width * 320, height * 240) == pytest.approx((160, 120))
 
 
-@pytest.mark.parametrize("name", ["early_inside", "box_crop", "early_background"])
+@pytest.mark.parametrize("name", ["early_inside", "box_crop"])
 def test_what_does_not_apply_says_why_and_loses_no_row(shortcut: Classifier, name: str) -> None:
     picture = Image.new("RGB", (320, 240), (90, 110, 80))
     config = ReclassifyConfig(strategies=(name, "mask_crop"))
@@ -109,10 +109,21 @@ def test_what_does_not_apply_says_why_and_loses_no_row(shortcut: Classifier, nam
     assert row[2].index is not None
 
 
-def test_an_unknown_strategy_and_uneven_lists_are_refused(shortcut: Classifier) -> None:
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["zoom"], "no strategy 'zoom'; there are early_blur"),
+        (["fused"], "no strategy 'fused'"),
+        (["late", "late"], "twice"),
+    ],
+)
+def test_a_strategy_that_cannot_be_used_is_refused_at_the_start(names: list[str], words: str) -> None:
+    with pytest.raises(InputError, match=f"^config: reclassify.strategies: .*{words}"):
+        AuditConfig.from_mapping({"reclassify": {"strategies": names}}, "config")
+
+
+def test_uneven_lists_are_refused(shortcut: Classifier) -> None:
     picture, mask = Image.new("RGB", (320, 240)), patch(slice(5, 9), slice(5, 9))
-    with pytest.raises(InputError, match="no strategy 'zoom'"):
-        reclassify(shortcut, [picture], [mask], ReclassifyConfig(strategies=("zoom",)))
     with pytest.raises(ValueError, match="as many boxes as pictures"):
         reclassify(shortcut, [picture], [mask], boxes=[])
 

@@ -79,7 +79,6 @@ STATUS_WORDS: Mapping[str, str] = {
 STRATEGY_WORDS: Mapping[str, str] = {
     Strategy.EARLY_BLUR: "everything but the evidence blurred",
     Strategy.EARLY_MEAN: "everything but the evidence in one colour",
-    Strategy.EARLY_BACKGROUND: "the evidence on an empty view of the place",
     Strategy.EARLY_INSIDE: "evidence outside the animal blurred",
     Strategy.EARLY_REMOVED: "all evidence blurred",
     Strategy.MASK_CROP: "cropped to the evidence",
