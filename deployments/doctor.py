@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from scd_core import __version__
-from scd_core.config import load_config
 from scd_core.doctor import (
     Check,
     check_device,
@@ -20,6 +19,7 @@ from scd_core.doctor import (
     check_source,
 )
 from scd_core.errors import InputError, first_line
+from scd_core.inputs.config import load_config
 from tasks.gpu import LIMIT_VARIABLE
 
 if TYPE_CHECKING:

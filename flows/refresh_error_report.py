@@ -8,7 +8,8 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
 from scd_core.audit.report.state import mark_report, report_state
-from scd_core.config import AuditConfig, load_config
+from scd_core.config import AuditConfig
+from scd_core.inputs.config import load_config
 from tasks.report import derive_errors, draw_report
 
 __all__ = ["refresh_error_report"]

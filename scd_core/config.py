@@ -7,7 +7,6 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from scd_core.errors import InputError
@@ -22,7 +21,6 @@ __all__ = [
     "Settings",
     "SliceConfig",
     "TriageConfig",
-    "load_config",
 ]
 
 SliceKey = Literal[
@@ -272,23 +270,3 @@ _NOT_IN_DIGEST: dict[str, Any] = {
     "masks": {"compile", "max_samples_per_forward"},
     "slices": True,
 }
-
-
-def load_config(url: str | None) -> AuditConfig:
-    """Read an :class:`AuditConfig` from a YAML or JSON file.
-
-    Args:
-        url: fsspec URL or path; None gives the defaults.
-
-    Raises:
-        InputError: the file cannot be read or parsed, or has a field or value that the settings do not allow.
-    """
-    if url is None:
-        return AuditConfig()
-    from scd_core.inputs.text import read_user_file
-
-    try:
-        content = yaml.safe_load(read_user_file(url, "config"))
-    except yaml.YAMLError as error:
-        raise InputError(f"config {url}: not YAML or JSON ({error})") from error
-    return AuditConfig.from_mapping(content, f"config {url}")

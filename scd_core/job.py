@@ -9,17 +9,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import pyarrow as pa
-
 from scd_core.audit.labels.importing import check_labels
-from scd_core.config import AuditConfig, load_config
+from scd_core.config import AuditConfig
 from scd_core.errors import InputError
 from scd_core.identify.package import read_package
 from scd_core.identify.spec import PackageSpec
-from scd_core.inputs.detections import Detection, Detections
+from scd_core.inputs.config import load_config
+from scd_core.inputs.detections import Detection, Detections, read_detections
 from scd_core.inputs.flags import read_flags
-from scd_core.inputs.labels import read_labels
-from scd_core.inputs.megadetector import read_detections
+from scd_core.inputs.joining import PathIndex
+from scd_core.inputs.labels import Label, read_labels
 from scd_core.media import Batch, ObjectRef, batch_levels, list_source, split_complete
 from scd_core.storage import clean_url, has_password, open_source
 from scd_core.tables.plans import claim_batches
@@ -40,7 +39,7 @@ class Job:
     model_digest: str
     detections: Detections | None = None
     labels_url: str | None = None
-    labels: pa.Table | None = None
+    labels: Sequence[Label] | None = None
     flags: Mapping[str, str] = field(default_factory=dict)
     allow_unknown_labels: bool = False
 
@@ -103,7 +102,7 @@ def prepare_job(
         model_digest=package.digest,
         detections=read_detections(detections) if detections else None,
         labels_url=labels,
-        labels=read_labels(labels) if labels else None,
+        labels=read_labels(labels).labels if labels else None,
         flags=read_flags(flags) if flags else {},
         allow_unknown_labels=allow_unknown_labels,
     )
@@ -186,7 +185,7 @@ def boxes_of(job: Job, files: Collection[str]) -> dict[str, tuple[Detection, ...
 
 
 def _check_flags(flags: Mapping[str, str], known: Collection[str]) -> None:
-    missing = [file for file in flags if file not in known]
+    missing = PathIndex(known).absent(flags)
     if missing:
         raise InputError(
             f"flags: {len(missing)} of {len(flags)} files are not in SOURCE, first {missing[0]!r}; "

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from scd_core.config import AuditConfig, load_config
+from scd_core.config import AuditConfig
 from scd_core.config_doc import render_config_doc
 from scd_core.errors import InputError
+from scd_core.inputs.config import load_config
 
 
 def test_the_page_of_settings_is_up_to_date() -> None:

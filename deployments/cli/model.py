@@ -83,10 +83,8 @@ def calibrate(
     from scd_core.identify.calibrate import calibrate_package
     from scd_core.inputs.labels import read_labels
 
-    rows = read_labels(labels).to_pylist()
-    done = calibrate_package(
-        model, source, {row["file"]: row["individual_id"] for row in rows}, unknown_rate=unknown_rate, device=device
-    )
+    names = {label.file: label.individual_id for label in read_labels(labels).labels}
+    done = calibrate_package(model, source, names, unknown_rate=unknown_rate, device=device)
     table = Table("on labelled pictures", "before", "after", box=None)
     for name in ("accuracy", "log_loss", "ece"):
         table.add_row(name, f"{getattr(done.before, name):.4f}", f"{getattr(done.after, name):.4f}")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from scd_core.errors import InputError
+from scd_core.inputs.text import read_text
 
 __all__ = ["Triple", "lines_of", "size_of", "triple_of"]
 
@@ -20,10 +21,7 @@ def lines_of(path: Path) -> list[str]:
     Raises:
         InputError: it cannot be read, or a line in between is empty.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"labels {path}: cannot be read ({error})") from error
+    lines = read_text(str(path), "labels").splitlines()
     while lines and not lines[-1].strip():
         lines.pop()
     if blank := [number for number, line in enumerate(lines, 1) if not line.strip()]:

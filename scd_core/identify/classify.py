@@ -17,9 +17,10 @@ from scd_core.identify.classifier import Classifier
 from scd_core.identify.pictures import crop_to_box
 from scd_core.identify.preprocess import decode_size
 from scd_core.identify.redaction import blank, hidden_boxes, hidden_columns, hidden_share
-from scd_core.inputs.detections import ANIMAL, Detection
+from scd_core.inputs.detections import Detection
 from scd_core.media import MediaError
 from scd_core.media.fetch import iter_prepared
+from scd_core.names import Category
 
 __all__ = ["UNKNOWN", "Boxes", "classify_media", "target_id", "unnamed_row"]
 
@@ -159,7 +160,7 @@ def _plan(found: Sequence[Detection] | str | None, config: AuditConfig) -> _Plan
     least = config.classify.min_detection_confidence
     hidden = hidden_boxes(found, least)
     # A confidence that is no number is not below the least: it becomes a failed row.
-    animals = [box for box in found if box.category == ANIMAL and not box.confidence < least]
+    animals = [box for box in found if box.category == Category.ANIMAL and not box.confidence < least]
     if not animals and (hidden or config.classify.box_use == "classify"):
         kinds = sorted({box.category for box in found if box.is_hidden and not box.confidence < least})
         only = f", only {', '.join(kinds)}" if kinds else ""

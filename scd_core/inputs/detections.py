@@ -1,9 +1,8 @@
-"""Detection boxes of a detector, and how its results find their image in SOURCE."""
+"""Boxes of a detector: MegaDetector's JSON, a CSV file or a Camtrap DP package, by image of SOURCE."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,14 +11,29 @@ from typing import TypeVar
 
 from scd_core.boxes import Box
 from scd_core.errors import InputError
+from scd_core.inputs.camtrap_dp import DATAPACKAGE, observation_tables
+from scd_core.inputs.csv import has_column, read_csv
+from scd_core.inputs.joining import PathIndex, check_join, path_as_joined
+from scd_core.inputs.megadetector import box_of, number_of, parse_megadetector
+from scd_core.inputs.text import decode_text, read_file
+from scd_core.names import Category
+from scd_core.storage import clean_url
 
-__all__ = ["ANIMAL", "NOTHING", "Detection", "Detections"]
+__all__ = ["Detection", "Detections", "read_detections"]
 
 T = TypeVar("T")
 
-ANIMAL = "animal"
-NOTHING = frozenset({"empty", "blank", "none", "nothing"})
+_NOTHING = frozenset({"empty", "blank", "none", "nothing"})
 """Categories of a box that holds nothing."""
+
+_COLUMNS = ("file", "category", "confidence", "x_min", "y_min", "width", "height")
+_CAMTRAP_BOX = ("bboxX", "bboxY", "bboxWidth", "bboxHeight")
+_SYNONYMS = {
+    "animals": Category.ANIMAL, "wildlife": Category.ANIMAL, "human": Category.PERSON, "humans": Category.PERSON,
+    "people": Category.PERSON, "persons": Category.PERSON, "vehicles": Category.VEHICLE,
+}  # fmt: skip
+_NUMBERS = {"1": Category.ANIMAL, "2": Category.PERSON, "3": Category.VEHICLE}
+"""What MegaDetector's numbers mean in a CSV, which has no table of categories."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +52,7 @@ class Detection:
     @property
     def is_hidden(self) -> bool:
         """Of a person, a vehicle or anything else but an animal: neither classified nor shown."""
-        return self.category != ANIMAL and self.category not in NOTHING
+        return self.category != Category.ANIMAL and self.category not in _NOTHING
 
     def problem(self) -> str | None:
         """Why the box cannot be used, in words; None where it can."""
@@ -73,12 +87,12 @@ class Detections:
     failures: Mapping[str, str] = field(default_factory=dict)
     """File -> why the detector gave no result."""
 
-    def match(self, files: Iterable[str], strict: bool = True, source: str = "") -> dict[str, tuple[Detection, ...]]:
-        """Boxes by media file.
+    @cached_property
+    def _index(self) -> PathIndex:
+        return PathIndex((*self.boxes, *self.failures))
 
-        A file is matched by its path; else by the results' path that agrees with it in most folders, counted from the
-        end, where the shorter of the two agrees whole (results made one folder higher or lower, absolute paths). A bare
-        file name never decides between two folders.
+    def match(self, files: Iterable[str], strict: bool = True, source: str = "") -> dict[str, tuple[Detection, ...]]:
+        """Boxes by media file, joined as :meth:`scd_core.inputs.joining.PathIndex.best_for` does.
 
         Args:
             files: paths relative to SOURCE.
@@ -86,81 +100,121 @@ class Detections:
             source: SOURCE, whose own folders count as well.
 
         Raises:
-            InputError: `strict`, and the results cannot be told to belong to the files; both names are said.
+            InputError: `strict`, and the results and the files do not fit one to one; the message names both.
         """
         files = list(files)
-        found = self._places(files, source)
+        found = self._index.best_for(files, source)
         if strict:
-            self._check(files, found)
-        return self._of(found, self.boxes)
+            check_join(f"detections {self.name}", self._index.paths, files, found)
+        return _values(found, self.boxes)
 
     def failed(self, files: Iterable[str], source: str = "") -> dict[str, str]:
         """Why the detector gave no result, by media file, for those it failed on; matched as in :meth:`match`."""
-        return self._of(self._places(list(files), source), self.failures)
-
-    @cached_property
-    def _by_name(self) -> dict[str, list[tuple[str, tuple[str, ...]]]]:
-        """Last part of a path -> the results' paths that end so, in parts."""
-        found: dict[str, list[tuple[str, tuple[str, ...]]]] = defaultdict(list)
-        for known in dict.fromkeys((*self.boxes, *self.failures)):
-            found[PurePosixPath(known).name].append((known, _parts(known)))
-        return dict(found)
-
-    def _places(self, files: Sequence[str], source: str) -> dict[str, list[str]]:
-        """Media file -> the results' paths that fit it best; one, where it is clear."""
-        above = _parts(source.replace("\\", "/"))
-        known_files = self.boxes.keys() | self.failures.keys()
-        found: dict[str, list[str]] = {}
-        for file in files:
-            if file in known_files:
-                found[file] = [file]
-                continue
-            own = _parts(file)
-            agreeing: dict[int, list[str]] = defaultdict(list)
-            for known, parts in self._by_name.get(PurePosixPath(file).name, ()):
-                n = _agreement((*above, *own), parts)
-                if n >= min(len(own), len(parts)):
-                    agreeing[n].append(known)
-            if agreeing:
-                found[file] = agreeing[max(agreeing)]
-        return found
-
-    @staticmethod
-    def _of(found: Mapping[str, Sequence[str]], values: Mapping[str, T]) -> dict[str, T]:
-        return {file: values[known[0]] for file, known in found.items() if len(known) == 1 and known[0] in values}
-
-    def _check(self, files: Sequence[str], found: Mapping[str, Sequence[str]]) -> None:
-        if files and not found:
-            first = next(iter((*self.boxes, *self.failures)), "nothing")
-            raise InputError(
-                f"detections {self.name}: match no image of SOURCE (the file names {first!r}, SOURCE holds {files[0]!r}); "
-                "paths must be relative to SOURCE"
-            )
-        for file, known in found.items():
-            if len(known) > 1:
-                raise InputError(
-                    f"detections {self.name}: {known[0]!r} and {known[1]!r} both fit {file!r} of SOURCE; "
-                    "paths must be relative to SOURCE"
-                )
-        taken = Counter(known[0] for known in found.values())
-        doubtful = next((known for known, n in taken.items() if n > 1), None)
-        if doubtful is not None:
-            rivals = [file for file, known in found.items() if known[0] == doubtful][:2]
-            raise InputError(
-                f"detections {self.name}: {doubtful!r} fits both {rivals[0]!r} and {rivals[1]!r} of SOURCE; "
-                "paths must be relative to SOURCE"
-            )
+        return _values(self._index.best_for(list(files), source), self.failures)
 
 
-def _parts(path: str) -> tuple[str, ...]:
-    return tuple(part for part in path.split("/") if part not in ("", "."))
+def _values(found: Mapping[str, Sequence[str]], values: Mapping[str, T]) -> dict[str, T]:
+    return {file: values[paths[0]] for file, paths in found.items() if len(paths) == 1 and paths[0] in values}
 
 
-def _agreement(first: Sequence[str], second: Sequence[str]) -> int:
-    """How many parts agree, counted from the end."""
-    n = 0
-    for one, other in zip(reversed(first), reversed(second)):
-        if one != other:
-            break
-        n += 1
-    return n
+def read_detections(url: str) -> Detections:
+    """Read MegaDetector JSON (1.x), CSV (`file, category, confidence, x_min, y_min, width, height`, relative), or the boxes
+    of a Camtrap DP (its ``datapackage.json``, or its ``observations.csv`` with ``media.csv`` beside it).
+
+    Raises:
+        InputError: the file cannot be read, or is none of them.
+    """
+    name, where = PurePosixPath(url).name, f"detections {clean_url(url)}"
+    content = read_file(url, "detections")
+    text = decode_text(content, where)
+    if name != DATAPACKAGE and text.lstrip().startswith("{"):
+        boxes, failures = _from_megadetector(text, where)
+    elif name == DATAPACKAGE or has_column(text, "bboxX"):
+        boxes, failures = _from_camtrap(url, content), {}
+    else:
+        boxes, failures = _from_csv(text, where), {}
+    _check_categories(boxes, where)
+    return Detections(name, boxes, failures)
+
+
+_Boxes = dict[str, tuple[Detection, ...]]
+
+
+def _check_categories(found: _Boxes, where: str) -> None:
+    """Refuse boxes under names such as species, of which none would be taken for an animal."""
+    categories = {box.category for boxes in found.values() for box in boxes}
+    if Category.ANIMAL not in categories and (strange := sorted(categories - set(Category) - _NOTHING)):
+        raise InputError(
+            f"{where}: no box is an animal, and {strange[0]!r} is not known; name categories animal, person and vehicle"
+        )
+
+
+def _from_megadetector(text: str, where: str) -> tuple[_Boxes, dict[str, str]]:
+    results = parse_megadetector(text, where)
+    categories = results.detection_categories
+    if categories is None:
+        raise InputError(f"{where}: no table `detection_categories`; expected a MegaDetector results file")
+    boxes: _Boxes = {}
+    failures: dict[str, str] = {}
+    for image in results.images():
+        if image.failure is not None:
+            failures[image.file] = image.failure
+            continue
+        found = []
+        for place, box in enumerate(image.boxes or ()):
+            if box.category is None:
+                raise InputError(f"{where}: {image.where}: detection {place} has no category")
+            category = _category(categories.get(box.category, box.category))
+            found.append(Detection(str(place), category, box.confidence, box.bbox))
+        # Compared as text, in which NaN equals NaN.
+        if image.file in boxes and str(boxes[image.file]) != str(tuple(found)):
+            raise InputError(f"{where}: names {image.file!r} twice, with other boxes; leave one of the two out")
+        boxes[image.file] = tuple(found)
+    return boxes, {file: why for file, why in failures.items() if file not in boxes}
+
+
+def _from_csv(text: str, where: str) -> _Boxes:
+    boxes: _Boxes = {}
+    for line in read_csv(text, where, _COLUMNS):
+        file, coordinates = path_as_joined(line["file"]), [line[column] for column in _COLUMNS[3:]]
+        category = _category(line["category"])
+        if not file:
+            continue
+        if not any(coordinates) and category in {"", *_NOTHING}:
+            # A line without a box means that nothing was found.
+            boxes.setdefault(file, ())
+            continue
+        _add(boxes, file, str(_NUMBERS.get(category, category)), number_of(line["confidence"]), coordinates)
+    return boxes
+
+
+def _from_camtrap(url: str, content: bytes) -> _Boxes:
+    """Boxes of observations of single media (Camtrap DP 1.0): a person without a box may be anywhere in the picture."""
+    observations, media = observation_tables(url, content, "detections")
+    path_of = {line["mediaID"]: path_as_joined(line["filePath"]) for line in media.lines(("mediaID", "filePath"))}
+    boxes: _Boxes = {}
+    for line in observations.lines(("mediaID", "observationType", *_CAMTRAP_BOX)):
+        if not line["mediaID"]:
+            continue
+        if line["mediaID"] not in path_of:
+            raise InputError(f"{line.where}: mediaID {line['mediaID']} is not in media.csv")
+        file, coordinates = path_of[line["mediaID"]], [line[column] for column in _CAMTRAP_BOX]
+        category = _category(line["observationType"])
+        if category == "blank":
+            boxes.setdefault(file, ())
+        elif any(coordinates) or category in (Category.PERSON, Category.VEHICLE):
+            probability = line["classificationProbability"]
+            # A person who looked gives no probability.
+            _add(boxes, file, category, number_of(probability) if probability else 1.0, coordinates)
+    return boxes
+
+
+def _add(boxes: _Boxes, file: str, category: str, confidence: float, coordinates: Sequence[str]) -> None:
+    """One more box of a file, known by its place among them."""
+    before = boxes.get(file, ())
+    boxes[file] = (*before, Detection(str(len(before)), category, confidence, box_of(coordinates)))
+
+
+def _category(text: str) -> str:
+    name = text.strip().lower()
+    return str(_SYNONYMS.get(name, name))

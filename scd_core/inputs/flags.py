@@ -1,13 +1,10 @@
-"""Flags set by people: a CSV of files to look at, with a reason."""
+"""Flags set by people: a CSV file of files to look at, with a reason."""
 
 from __future__ import annotations
 
-import csv
-import io
-from pathlib import PurePosixPath
-
-from scd_core.errors import InputError
-from scd_core.inputs.text import read_user_file
+from scd_core.inputs.csv import read_csv
+from scd_core.inputs.text import read_text
+from scd_core.storage import clean_url
 
 __all__ = ["read_flags"]
 
@@ -18,7 +15,5 @@ def read_flags(url: str) -> dict[str, str]:
     Raises:
         InputError: the file cannot be read or has no column `file`.
     """
-    reader = csv.DictReader(io.StringIO(read_user_file(url, "flags")))
-    if "file" not in (reader.fieldnames or ()):
-        raise InputError(f"flags {PurePosixPath(url).name}: no column 'file'; it needs file and optionally reason")
-    return {row["file"]: (row.get("reason") or "").strip() for row in reader if row["file"]}
+    lines = read_csv(read_text(url, "flags"), f"flags {clean_url(url)}", ("file",))
+    return {line["file"]: line["reason"] for line in lines if line["file"]}

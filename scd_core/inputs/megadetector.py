@@ -1,182 +1,151 @@
-"""Reading detection boxes from the files that detectors leave: MegaDetector JSON, CSV, Camtrap DP."""
+"""Results files of MegaDetector and Timelapse (JSON): images, their boxes and the names given to these."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
-from collections.abc import Iterable, Sequence
-from pathlib import PurePosixPath
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from scd_core.boxes import Box
 from scd_core.errors import InputError
-from scd_core.inputs.detections import ANIMAL, NOTHING, Detection, Detections
-from scd_core.inputs.text import read_user_file
+from scd_core.inputs.joining import path_as_joined
 
-__all__ = ["read_detections"]
-
-_COLUMNS = ("file", "category", "confidence", "x_min", "y_min", "width", "height")
-_CAMTRAP_BOX = ("bboxX", "bboxY", "bboxWidth", "bboxHeight")
-_SYNONYMS = {
-    "animals": ANIMAL, "wildlife": ANIMAL, "human": "person", "humans": "person", "people": "person", "persons": "person",
-    "vehicles": "vehicle",
-}  # fmt: skip
-_MEGADETECTOR = {"1": ANIMAL, "2": "person", "3": "vehicle"}
-"""What MegaDetector's numbers mean in a CSV, which has no table of categories."""
-_KNOWN = frozenset({ANIMAL, "person", "vehicle"}) | NOTHING
+__all__ = ["MegaDetectorFile", "ResultBox", "ResultImage", "box_of", "number_of", "parse_megadetector"]
 
 
-def read_detections(url: str) -> Detections:
-    """Read MegaDetector JSON (1.x), CSV (`file, category, confidence, x_min, y_min, width, height`, relative), or the boxes
-    of a Camtrap DP (its ``observations.csv`` or ``datapackage.json``, with ``media.csv`` beside it).
+@dataclass(frozen=True, slots=True)
+class ResultBox:
+    """A box of an image."""
+
+    category: str | None
+    """Key in the file's detection categories; None where the box has none."""
+    confidence: float
+    """0-1; NaN where the file holds no number."""
+    bbox: Box
+    """As written; NaN where the file holds no four numbers."""
+    classification: str | None
+    """Key of the first classification in the file's classification categories; None where the box has no classification."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResultImage:
+    """An image of a results file."""
+
+    where: str
+    """Its place in the file, for messages: ``images[3]``."""
+    file: str
+    boxes: tuple[ResultBox, ...] | None
+    """None where the file has no list of them."""
+    failure: str | None
+    """Why the detector gave no result; None where it gave one."""
+
+
+@dataclass(frozen=True)
+class MegaDetectorFile:
+    """A results file that was read."""
+
+    name: str
+    """Its name in messages."""
+    content: Mapping[str, Any]
+
+    @property
+    def detection_categories(self) -> dict[str, str] | None:
+        """Category's key -> name; None where the file has no table of them."""
+        return self._table("detection_categories")
+
+    @property
+    def classification_categories(self) -> dict[str, str]:
+        """Classification's key -> name."""
+        return self._table("classification_categories") or {}
+
+    @property
+    def info(self) -> Mapping[str, Any]:
+        """What the file holds about the tools that made it."""
+        info = self.content.get("info")
+        return info if isinstance(info, Mapping) else {}
+
+    def images(self) -> Iterator[ResultImage]:
+        """Images in the order of the file.
+
+        Raises:
+            InputError: one of them does not have the form of the format; the message gives its place.
+        """
+        for number, entry in enumerate(self.content["images"]):
+            where = f"images[{number}]"
+            if not isinstance(entry, Mapping) or not entry.get("file"):
+                raise InputError(f"{self.name}: {where}: no file")
+            try:
+                yield _image(where, entry)
+            except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+                raise InputError(
+                    f"{self.name}: not a MegaDetector results file at {where} ({type(error).__name__}: {error})"
+                ) from error
+
+    def _table(self, key: str) -> dict[str, str] | None:
+        table = self.content.get(key)
+        if table is None:
+            return None
+        if not isinstance(table, Mapping):
+            raise InputError(f"{self.name}: `{key}` is no table of names")
+        return {str(code): str(name) for code, name in table.items()}
+
+
+def parse_megadetector(text: str, name: str) -> MegaDetectorFile:
+    """Read the JSON of MegaDetector's batch output, any version of format 1, or of Timelapse.
+
+    Args:
+        text: the whole file.
+        name: its name in messages.
 
     Raises:
-        InputError: the file cannot be read, or is none of them.
+        InputError: it is not JSON, or has no list of images.
     """
-    name = PurePosixPath(url).name
-    folder = url[: len(url) - len(name)]
-    if name == "datapackage.json":
-        url, name = f"{folder}observations.csv", "observations.csv"
-    text = read_user_file(url, "detections")
-    if text.lstrip().startswith("{"):
-        found = _from_megadetector(text, name)
-    elif "bboxX" in text.partition("\n")[0]:
-        found = _from_camtrap(text, read_user_file(f"{folder}media.csv", "detections: media.csv beside it,"), name)
-    else:
-        found = _from_csv(text, name)
-    _check_categories(found)
-    return found
-
-
-def _check_categories(found: Detections) -> None:
-    """Refuse boxes under names such as species, of which none would be taken for an animal."""
-    categories = {box.category for boxes in found.boxes.values() for box in boxes}
-    if ANIMAL not in categories and (strange := sorted(categories - _KNOWN)):
-        raise InputError(
-            f"detections {found.name}: no box is an animal, and {strange[0]!r} is not known; "
-            "name categories animal, person and vehicle"
-        )
-
-
-def _from_megadetector(text: str, name: str) -> Detections:
-    where = ""
-    boxes: dict[str, tuple[Detection, ...]] = {}
-    failures: dict[str, str] = {}
     try:
         content = json.loads(text)
-        categories = {str(key): str(value) for key, value in content["detection_categories"].items()}
-        for number, entry in enumerate(content["images"]):
-            where = f" at images[{number}]"
-            file = _path(entry["file"])
-            detections = entry.get("detections")
-            if entry.get("failure") or detections is None:
-                # Format 1.5 on: a file that was processed has a list of detections, if an empty one.
-                failures[file] = str(entry.get("failure") or "no detections and no reason")
-                continue
-            found = tuple(
-                Detection(
-                    detection_id=str(place),
-                    category=_category(categories.get(str(one["category"]), str(one["category"]))),
-                    confidence=_number(one.get("conf")),
-                    bbox=_box(one.get("bbox")),
-                )
-                for place, one in enumerate(detections)
-            )
-            # Compared as text, in which NaN equals NaN.
-            if file in boxes and str(boxes[file]) != str(found):
-                raise InputError(f"detections {name}: names {file!r} twice, with other boxes; leave one of the two out")
-            boxes[file] = found
-    except InputError:
-        raise
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"detections {name}: not a MegaDetector results file{where} ({type(error).__name__}: {error}); "
-            "it needs `images` and `detection_categories`"
-        ) from error
-    return Detections(name, boxes, {file: why for file, why in failures.items() if file not in boxes})
+    except json.JSONDecodeError as error:
+        raise InputError(f"{name}: line {error.lineno}: not JSON ({error})") from error
+    if not isinstance(content, dict) or not isinstance(content.get("images"), list):
+        raise InputError(f"{name}: no list `images`; expected a MegaDetector or Timelapse results file")
+    return MegaDetectorFile(name, content)
 
 
-def _from_csv(text: str, name: str) -> Detections:
-    boxes: dict[str, tuple[Detection, ...]] = {}
-    for row in _records(text, name, _COLUMNS):
-        file, coordinates = _path(row["file"]), [row[column] for column in _COLUMNS[3:]]
-        category = _category(row["category"])
-        if not file:
-            continue
-        if not any(coordinates) and category in {"", *NOTHING}:
-            # A line without a box says that nothing was found.
-            boxes.setdefault(file, ())
-            continue
-        _add(boxes, file, _MEGADETECTOR.get(category, category), _number(row["confidence"]), coordinates)
-    return Detections(name, boxes)
-
-
-def _from_camtrap(observations: str, media: str, name: str) -> Detections:
-    """Boxes of observations of single media (Camtrap DP 1.0): a person without a box may be anywhere in the picture."""
-    path_of = {row["mediaID"]: _path(row["filePath"]) for row in _records(media, "media.csv", ("mediaID", "filePath"))}
-    boxes: dict[str, tuple[Detection, ...]] = {}
-    for row in _records(observations, name, ("mediaID", "observationType", *_CAMTRAP_BOX)):
-        if not row["mediaID"]:
-            continue
-        if row["mediaID"] not in path_of:
-            raise InputError(f"detections {name}: mediaID {row['mediaID']} is not in media.csv")
-        file, coordinates = path_of[row["mediaID"]], [row[column] for column in _CAMTRAP_BOX]
-        category = _category(row["observationType"])
-        if category == "blank":
-            boxes.setdefault(file, ())
-        elif any(coordinates) or category in ("person", "vehicle"):
-            probability = row.get("classificationProbability")
-            # A person who looked gives no probability.
-            _add(boxes, file, category, _number(probability) if probability else 1.0, coordinates)
-    return Detections(name, boxes)
-
-
-def _add(
-    boxes: dict[str, tuple[Detection, ...]], file: str, category: str, confidence: float, coordinates: Sequence[str]
-) -> None:
-    """One more box of a file, known by its place among them."""
-    before = boxes.get(file, ())
-    boxes[file] = (*before, Detection(str(len(before)), category, confidence, _box(coordinates)))
-
-
-def _records(text: str, name: str, required: Sequence[str]) -> Iterable[dict[str, str]]:
-    """Lines of a CSV, column -> stripped text.
-
-    Raises:
-        InputError: a column is missing.
-    """
-    reader = csv.DictReader(io.StringIO(text), restval="")
-    columns = reader.fieldnames or ()
-    missing = [column for column in required if column not in columns]
-    if missing:
-        raise InputError(f"detections {name}: no column {missing[0]!r}; it needs {', '.join(required)}")
-    return ({key: (row[key] or "").strip() for key in columns} for row in reader)
-
-
-def _path(text: Any) -> str:
-    path = str(text).strip().replace("\\", "/")
-    while path.startswith("./"):
-        path = path[2:]
-    return path
-
-
-def _category(text: str) -> str:
-    name = text.strip().lower()
-    return _SYNONYMS.get(name, name)
-
-
-def _number(value: Any) -> float:
+def number_of(value: Any) -> float:
+    """A number; NaN where the value is none."""
     try:
         return float(value)
     except (TypeError, ValueError):
         return math.nan
 
 
-def _box(values: Any) -> Box:
+def box_of(values: Any) -> Box:
     """Four numbers; NaN where there are none, which makes a row with that reason rather than none at all."""
     if not isinstance(values, Sequence) or isinstance(values, str) or len(values) != 4:
         return (math.nan,) * 4
-    x, y, width, height = (_number(value) for value in values)
+    x, y, width, height = (number_of(value) for value in values)
     return x, y, width, height
+
+
+def _image(where: str, entry: Mapping[str, Any]) -> ResultImage:
+    boxes = entry.get("detections")
+    failure = entry.get("failure")
+    if not failure and boxes is None:
+        # Format 1.5 on: a file that was processed has a list of detections, if an empty one.
+        failure = "no detections and no reason"
+    return ResultImage(
+        where,
+        path_as_joined(str(entry["file"])),
+        None if boxes is None else tuple(_box(box) for box in boxes),
+        str(failure) if failure else None,
+    )
+
+
+def _box(entry: Mapping[str, Any]) -> ResultBox:
+    classifications = entry.get("classifications")
+    return ResultBox(
+        str(entry["category"]) if "category" in entry else None,
+        number_of(entry.get("conf")),
+        box_of(entry.get("bbox")),
+        str(classifications[0][0]) if classifications else None,
+    )

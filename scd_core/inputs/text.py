@@ -1,31 +1,72 @@
-"""Files that a user hands over: read whole, from any URL, with one line where that fails."""
+"""Files that a user hands over, read whole from any URL; what fails is said in one line."""
 
 from __future__ import annotations
 
 from scd_core.errors import InputError, TrapauditError
-from scd_core.storage import clean_url, open_source
+from scd_core.storage import Storage, clean_url, open_source
 
-__all__ = ["read_user_file"]
+__all__ = ["decode_text", "read_file", "read_object", "read_text"]
+
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
-def read_user_file(url: str, what: str) -> str:
-    """Text of a file (UTF-8, with or without a byte-order mark).
+def read_text(url: str, what: str) -> str:
+    """Text of a file; arguments and errors as for :func:`read_file` and :func:`decode_text`."""
+    return decode_text(read_file(url, what), f"{what} {clean_url(url)}")
+
+
+def read_file(url: str, what: str) -> bytes:
+    """Bytes of a file that the user names.
 
     Args:
         url: fsspec URL or path.
         what: what the file is to the user, for the message: ``labels``, ``detections``, ``flags``, ``config``.
 
     Raises:
-        InputError: it is not there, cannot be read, or is not text.
+        InputError: it is not there, or cannot be read.
     """
     storage = open_source(url)
+    where = f"{what} {clean_url(url)}"
     try:
-        return storage.read(storage.root).decode("utf-8-sig")
+        return read_object(storage, storage.root, where)
+    except InputError:
+        raise
+    except TrapauditError as error:
+        raise InputError(f"{where}: cannot be read ({error})") from error
+
+
+def read_object(storage: Storage, path: str, where: str) -> bytes:
+    """Bytes of an object of a storage.
+
+    Args:
+        storage: the storage that holds it.
+        path: path in the storage's file system.
+        where: name of the object in messages.
+
+    Raises:
+        InputError: it is not there, or cannot be read.
+        RunError: the storage did not answer.
+    """
+    try:
+        return storage.read(path)
     except FileNotFoundError as error:
-        raise InputError(f"{what} {clean_url(url)}: no such file") from error
+        raise InputError(f"{where}: no such file") from error
+    except OSError as error:
+        raise InputError(f"{where}: cannot be read ({error})") from error
+
+
+def decode_text(content: bytes, where: str) -> str:
+    """Text of UTF-8 bytes, with or without a byte-order mark, or of UTF-16 bytes with one.
+
+    Args:
+        content: the whole file.
+        where: name of the file in messages.
+
+    Raises:
+        InputError: the bytes are no such text; the message gives the line.
+    """
+    try:
+        return content.decode("utf-16" if content.startswith(_UTF16_MARKS) else "utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(
-            f"{what} {clean_url(url)}: not a UTF-8 text file ({error.reason} at byte {error.start})"
-        ) from error
-    except (OSError, TrapauditError) as error:
-        raise InputError(f"{what} {clean_url(url)}: cannot be read ({error})") from error
+        line = content[: error.start].count(b"\n") + 1
+        raise InputError(f"{where}: line {line}: not UTF-8; save the file as UTF-8") from error

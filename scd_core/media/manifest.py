@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
 
 from scd_core.errors import InputError
+from scd_core.inputs.camtrap_dp import package_tables
+from scd_core.inputs.csv import Line, has_column, read_csv
+from scd_core.inputs.text import decode_text, read_object
 from scd_core.media.metadata import PathFacts
 from scd_core.storage import Storage, clean_url, open_source, storage_of
 from scd_core.storage.entry import Entry
@@ -153,92 +152,58 @@ def read_manifest(url: str) -> Manifest:
 
 
 def _read(storage: Storage, path: str) -> Manifest:
-    uri = storage.uri_of(path)
+    where = f"manifest {storage.uri_of(path)}"
     folder = path.rpartition("/")[0]
-    if not path.lower().endswith(".json"):
-        rows = _table(storage, path)
-        if rows and ("filePath" in rows[0] or "file" in rows[0]):
-            return Manifest(uri, {}, _media(rows, {}, storage, folder, uri))
-        return Manifest(uri, _deployments(rows, uri))
-    try:
-        package = json.loads(storage.read(path))
-        resources = {item["name"]: item for item in package["resources"]}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"manifest {uri}: is no data package ({error}); expected JSON with a list of resources"
-        ) from error
-    tables: dict[str, list[dict[str, str]]] = {}
-    for name in ("deployments", "media"):
-        if name in resources:
-            tables[name] = [row for part in _parts(resources[name]) for row in _part(storage, folder, part, uri)]
-    if "deployments" not in tables:
-        raise InputError(f"manifest {uri}: has no resource 'deployments'; expected a Camtrap DP package")
-    deployments = _deployments(tables["deployments"], uri)
-    return Manifest(uri, deployments, _media(tables.get("media", []), deployments, storage, folder, uri))
+    content = read_object(storage, path, where)
+    if path.lower().endswith(".json"):
+        tables = package_tables(storage, folder, content, where, ("deployments", "media"))
+        if "deployments" not in tables:
+            raise InputError(f"{where}: has no resource 'deployments'; expected a Camtrap DP package")
+        deployments = _deployments(tables["deployments"].lines())
+        media = tables["media"].lines() if "media" in tables else ()
+    else:
+        text = decode_text(content, where)
+        is_media = has_column(text, "filePath", "file")
+        deployments = {} if is_media else _deployments(read_csv(text, where))
+        media = read_csv(text, where) if is_media else ()
+    return Manifest(storage.uri_of(path), deployments, _media(media, deployments, storage, folder))
 
 
-def _parts(resource: Mapping[str, Any]) -> list[Any]:
-    if isinstance(resource.get("data"), list):
-        return [resource["data"]]
-    path = resource.get("path", [])
-    return path if isinstance(path, list) else [path]
-
-
-def _part(storage: Storage, folder: str, part: Any, uri: str) -> list[dict[str, str]]:
-    if isinstance(part, list):
-        return [{str(k): "" if v is None else str(v) for k, v in row.items()} for row in part]
-    if "://" in str(part):
-        remote = open_source(str(part))
-        return _table(remote, remote.root)
-    if ".." in str(part).split("/") or str(part).startswith("/"):
-        raise InputError(f"manifest {uri}: path {part!r} leads outside the package")
-    return _table(storage, f"{folder}/{part}")
-
-
-def _table(storage: Storage, path: str) -> list[dict[str, str]]:
-    uri = storage.uri_of(path)
-    try:
-        text = storage.read(path).decode("utf-8-sig")
-        return [{k: v or "" for k, v in row.items() if k is not None} for row in csv.DictReader(io.StringIO(text))]
-    except (OSError, ValueError, csv.Error) as error:
-        raise InputError(f"manifest {uri}: cannot be read ({error}); expected a UTF-8 CSV file") from error
-
-
-def _deployments(rows: Iterable[Mapping[str, str]], uri: str) -> dict[str, ManifestFacts]:
+def _deployments(lines: Iterable[Line]) -> dict[str, ManifestFacts]:
     found: dict[str, ManifestFacts] = {}
-    for number, row in enumerate(rows, start=2):
-        name = row.get("deploymentID") or row.get("deployment_id")
-        if not name:
-            raise InputError(f"manifest {uri}: line {number} has no deploymentID")
-        found[name] = _facts(row, name, f"{uri}: line {number}")
+    for line in lines:
+        name = line.first("deploymentID", "deployment_id")
+        if name is None:
+            raise InputError(f"{line.where} has no deploymentID")
+        found[name] = _facts(line)
     return found
 
 
-def _facts(row: Mapping[str, str], deployment_id: str | None, where: str) -> ManifestFacts:
+def _facts(line: Line) -> ManifestFacts:
     return ManifestFacts(
-        site_id=row.get("locationName") or row.get("locationID") or row.get("site_id") or None,
-        camera_id=row.get("cameraID") or row.get("camera_id") or None,
-        deployment_id=deployment_id,
-        latitude=_degrees(row.get("latitude", ""), 90, f"{where}: latitude"),
-        longitude=_degrees(row.get("longitude", ""), 180, f"{where}: longitude"),
-        utc_offset_minutes=_offset(_time(row.get("deploymentStart", ""))),
+        site_id=line.first("locationName", "locationID", "site_id"),
+        camera_id=line.first("cameraID", "camera_id"),
+        deployment_id=line.first("deploymentID", "deployment_id"),
+        latitude=_degrees(line, "latitude", 90),
+        longitude=_degrees(line, "longitude", 180),
+        utc_offset_minutes=_offset(_time(line["deploymentStart"])),
     )
 
 
 def _media(
-    rows: Iterable[Mapping[str, str]], deployments: Mapping[str, ManifestFacts], storage: Storage, folder: str, uri: str
+    lines: Iterable[Line], deployments: Mapping[str, ManifestFacts], storage: Storage, folder: str
 ) -> dict[str, ManifestFacts]:
     found = {}
-    for number, row in enumerate(rows, start=2):
-        path = row.get("filePath") or row.get("file")
-        if not path:
-            raise InputError(f"manifest {uri}: media line {number} has no filePath")
+    for line in lines:
+        path = line.first("filePath", "file")
+        if path is None:
+            raise InputError(f"{line.where} has no filePath")
         if "://" not in path and (path.startswith("/") or ".." in path.split("/")):
-            raise InputError(f"manifest {uri}: media line {number}: {path!r} leads outside the manifest's folder")
+            raise InputError(f"{line.where}: {path!r} leads outside the manifest's folder")
         address = clean_url(path) if "://" in path else storage.uri_of(f"{folder}/{path.removeprefix('./')}")
-        name = row.get("deploymentID") or row.get("deployment_id") or None
-        base = deployments.get(name or "") or _facts(row, name, f"{uri}: line {number}")
-        moment = _time(row.get("timestamp") or row.get("captured_at") or "")
+        name = line.first("deploymentID", "deployment_id")
+        base = deployments.get(name or "") or _facts(line)
+        moment = _time(line.first("timestamp", "captured_at") or "")
         offset = _offset(moment)
         found[address] = replace(
             base,
@@ -250,7 +215,7 @@ def _media(
 
 def _time(text: str) -> datetime | None:
     try:
-        return datetime.fromisoformat(text.strip())
+        return datetime.fromisoformat(text)
     except ValueError:
         return None
 
@@ -260,13 +225,14 @@ def _offset(moment: datetime | None) -> int | None:
     return None if delta is None else round(delta.total_seconds() / 60)
 
 
-def _degrees(text: str, limit: int, where: str) -> float | None:
-    if not text.strip():
+def _degrees(line: Line, column: str, limit: int) -> float | None:
+    text = line[column]
+    if not text:
         return None
     try:
         value = float(text)
     except ValueError as error:
-        raise InputError(f"manifest {where} {text!r} is no number") from error
+        raise InputError(f"{line.where}: {column} {text!r} is no number") from error
     if not -limit <= value <= limit:
-        raise InputError(f"manifest {where} {text!r} is outside -{limit} to {limit}")
+        raise InputError(f"{line.where}: {column} {text!r} is outside -{limit} to {limit}")
     return value

@@ -186,9 +186,9 @@ def test_no_time_at_all_is_refused(tmp_path: Path, folder: Path) -> None:
 
 def test_human_observations_come_back_as_the_labels_they_were(placed: World, folder: Path) -> None:
     export_audit(placed.out, str(folder), "camtrap-dp")
-    labels = read_labels(str(folder / "observations.csv")).to_pylist()
+    labels = read_labels(str(folder / "observations.csv")).labels
     truth = {frame.file: frame.true for frame in placed.frames if frame.is_labelled}
-    assert {label["file"].split("/cards/")[1]: label["individual_id"] for label in labels} == truth
+    assert {label.file.split("/cards/")[1]: label.individual_id for label in labels} == truth
 
 
 def test_hostile_names_survive(tmp_path: Path, folder: Path) -> None:
@@ -340,8 +340,8 @@ def test_labels_of_a_real_package_with_individuals(tmp_path: Path) -> None:
         writer = csv.DictWriter(file, list(content[0]))
         writer.writeheader()
         writer.writerows(content)
-    labels = read_labels(str(tmp_path / "observations.csv")).to_pylist()
+    labels = read_labels(str(tmp_path / "observations.csv")).labels
     path = {row["mediaID"]: row["filePath"] for row in rows(tmp_path, "media")}
-    assert sorted((row["file"], row["individual_id"]) for row in labels) == sorted(
+    assert sorted((label.file, label.individual_id) for label in labels) == sorted(
         (path[row["mediaID"]], row["individualID"]) for row in content if row["mediaID"]
     )

@@ -56,7 +56,7 @@ def test_required_by_the_format(placed: World, folder: Path) -> None:
 
 def test_our_own_reader_takes_it(placed: World, folder: Path) -> None:
     exported(placed, folder)
-    labels = read_labels(str(folder / "megadetector.json"), "timelapse").to_pylist()
+    labels = read_labels(str(folder / "megadetector.json"), "timelapse").labels
     assert len(labels) == len(placed.frames)
 
 

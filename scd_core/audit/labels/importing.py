@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+import hashlib
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 
@@ -13,14 +15,14 @@ import pyarrow as pa
 from scd_core.audit.labels.truth import LABEL_MEDIA_SQL, create_truth
 from scd_core.audit.query.connection import open_tables
 from scd_core.errors import InputError
-from scd_core.inputs.labels import read_source, source_rows
-from scd_core.tables.schema import table_schema
+from scd_core.inputs.joining import PathIndex
+from scd_core.inputs.labels import Label, LabelFile, read_labels
+from scd_core.names import UNKNOWN, LabelFormat
+from scd_core.tables.rows import LabelRow
+from scd_core.tables.schema import table_from_rows, table_schema
 from scd_core.tables.store import AuditStore
 
-__all__ = ["ImportResult", "check_labels", "import_labels"]
-
-UNKNOWN = "unknown"
-"""The name of an individual that is none of the known ones."""
+__all__ = ["ImportResult", "check_labels", "import_labels", "label_rows"]
 
 
 @dataclass(frozen=True)
@@ -53,12 +55,12 @@ def import_labels(out: str, file_url: str, fmt: str | None = None, *, now: datet
         InputError: the file cannot be used; the message gives the line.
         RunError: OUT cannot be written.
     """
-    source = read_source(file_url, fmt)
+    source = read_labels(file_url, fmt)
     now = now or datetime.now(UTC)
-    rows = source_rows(source, now)
     store = AuditStore(out)
     if any(PurePosixPath(file).stem == source.import_id for file in store.committed_files("labels")):
-        return ImportResult(source.import_id, 0, len(rows), 0, 0)
+        return ImportResult(source.import_id, 0, len(source.labels), 0, 0)
+    rows = table_from_rows("labels", label_rows(source, now))
     with open_tables(out, may_be_empty=True) as connection:
         new = _without_repeats(connection, rows)
         new, ambiguous = _with_media(connection, new)
@@ -70,11 +72,43 @@ def import_labels(out: str, file_url: str, fmt: str | None = None, *, now: datet
     return ImportResult(source.import_id, len(new), len(rows) - len(new), n_known, n_waiting, conflicts, ambiguous)
 
 
-def check_labels(labels: pa.Table, files: Collection[str], individuals: Collection[str]) -> list[str]:
-    """Hold labels against what a run is about to audit.
+def label_rows(source: LabelFile, imported_at: datetime) -> list[LabelRow]:
+    """Rows of the table ``labels``; ``media_id`` stays null until an import finds it.
 
     Args:
-        labels: rows of the table ``labels``.
+        source: a file of labels that was read.
+        imported_at: time of the import, which also stands in for a time of labelling that is not known.
+    """
+    return [
+        {
+            "import_id": source.import_id,
+            "label_id": _label_id(label, source.format),
+            "file": label.file,
+            "detection_id": label.detection_id,
+            "individual_id": label.individual_id,
+            "flank": label.flank,
+            "label_source": source.format,
+            "labelled_by": label.labelled_by,
+            "labelled_at": label.labelled_at or imported_at,
+            "imported_at": imported_at,
+        }
+        for label in source.labels
+    ]
+
+
+def _label_id(label: Label, source_format: LabelFormat) -> str:
+    """First 16 hex digits of the sha256 over what the file holds; only a CSV file can hold a flank."""
+    content = asdict(label)
+    if source_format is not LabelFormat.CSV:
+        del content["flank"]
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def check_labels(labels: Sequence[Label], files: Collection[str], individuals: Collection[str]) -> list[str]:
+    """Compare labels with what a run is about to audit.
+
+    Args:
+        labels: labels of a file.
         files: the run's media, as paths relative to SOURCE, URIs, or both.
         individuals: names that the model knows.
 
@@ -85,19 +119,15 @@ def check_labels(labels: pa.Table, files: Collection[str], individuals: Collecti
     Raises:
         InputError: no label names one of the media, or none names an individual that the model knows.
     """
-    endings: dict[str, list[str]] = {PurePosixPath(file).name: [] for file in files}
-    for file in files:
-        endings[PurePosixPath(file).name].append(file)
-    exact = set(files)
-    named = list(dict.fromkeys(labels.column("file").to_pylist()))
-    strange = [file for file in named if file not in exact and not _ends_one(file, endings)]
+    named = list(dict.fromkeys(label.file for label in labels))
+    strange = PathIndex(files).absent(named, by_ending=True)
     if len(strange) == len(named):
         raise InputError(
             f"labels: none of {len(named)} files is among the images of SOURCE (the first is {named[0]}); "
             "give `file` relative to SOURCE, or as a full URI"
         )
     known = {*individuals, UNKNOWN}
-    people = list(dict.fromkeys(labels.column("individual_id").to_pylist()))
+    people = list(dict.fromkeys(label.individual_id for label in labels))
     new = [name for name in people if name not in known]
     if len(new) == len(people):
         raise InputError(
@@ -113,11 +143,6 @@ def check_labels(labels: pa.Table, files: Collection[str], individuals: Collecti
             f"labels: the model does not know {len(new)} individuals, they count as unknown ones: {_some(new)}"
         )
     return warnings
-
-
-def _ends_one(file: str, by_name: Mapping[str, Collection[str]]) -> bool:
-    ending = "/" + file.partition("://")[2].lstrip("/") if "://" in file else "/" + file.lstrip("/")
-    return any(("/" + media).endswith(ending) for media in by_name.get(PurePosixPath(file).name, ()))
 
 
 def _some(names: Collection[str], n: int = 5) -> str:

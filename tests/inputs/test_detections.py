@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from scd_core.errors import InputError
-from scd_core.inputs.detections import Detection, Detections
-from scd_core.inputs.megadetector import read_detections
+from scd_core.inputs.detections import Detection, Detections, read_detections
 
 BOX = [0.1, 0.2, 0.3, 0.4]
 CATEGORIES = {"1": "animal", "2": "person", "3": "vehicle"}

@@ -1,0 +1,133 @@
+"""Tables of a Camtrap DP package, wherever its ``datapackage.json`` has them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from scd_core.errors import InputError
+from scd_core.inputs.csv import Line, read_csv
+from scd_core.inputs.text import decode_text, read_file, read_object
+from scd_core.storage import Storage, clean_url, open_source
+
+__all__ = ["DATAPACKAGE", "Table", "observation_tables", "package_tables"]
+
+DATAPACKAGE = "datapackage.json"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a package: its parts one after the other, each a CSV file's name and bytes, or rows in the JSON itself."""
+
+    parts: tuple[tuple[str, bytes | list[Any]], ...]
+
+    @property
+    def content(self) -> bytes:
+        """Everything that was read, for a digest."""
+        return b"".join(part if isinstance(part, bytes) else json.dumps(part).encode() for _, part in self.parts)
+
+    def lines(self, required: Sequence[str] = (), *, is_strict: bool = False) -> Iterator[Line]:
+        """Lines of all parts; arguments and errors as for :func:`scd_core.inputs.csv.read_csv`."""
+        for file, part in self.parts:
+            if isinstance(part, bytes):
+                yield from read_csv(decode_text(part, file), file, required, is_strict=is_strict)
+            else:
+                yield from (_inline(file, number, row) for number, row in enumerate(part, start=1))
+
+
+def package_tables(
+    storage: Storage, folder: str, content: bytes, where: str, names: Collection[str]
+) -> dict[str, Table]:
+    """Some tables of a package; those that it does not have are left out.
+
+    Args:
+        storage: the storage that holds the package.
+        folder: path of its folder in the storage's file system.
+        content: of its ``datapackage.json``.
+        where: name of that file in messages.
+        names: ``deployments``, ``media``, ``observations``.
+
+    Raises:
+        InputError: the content is no data package, a path leads outside its folder, or a table cannot be read.
+        RunError: the storage did not answer.
+    """
+    try:
+        resources = {item["name"]: item for item in json.loads(content)["resources"]}
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{where}: is no data package ({error}); expected JSON with a list of resources") from error
+    what = where.partition(" ")[0]
+    return {
+        name: Table(tuple(_part(storage, folder, part, where, what) for part in _parts(resources[name])))
+        for name in names
+        if name in resources
+    }
+
+
+def observation_tables(url: str, content: bytes, what: str) -> tuple[Table, Table]:
+    """Observations and media of a package.
+
+    Args:
+        url: of its ``datapackage.json``; or of its table of observations, with ``media.csv`` or ``datapackage.json`` beside
+            it.
+        content: of the file at `url`.
+        what: what the file is to the user, for messages: ``labels``, ``detections``.
+
+    Raises:
+        InputError: a table is not there, or cannot be read.
+    """
+    name = PurePosixPath(url).name
+    folder = url[: len(url) - len(name)]
+    where = f"{what} {clean_url(url)}"
+    if name == DATAPACKAGE:
+        tables = _beside(url, content, where, ("observations", "media"))
+        return tables["observations"], tables["media"]
+    observations = Table(((where, content),))
+    try:
+        media = read_file(f"{folder}media.csv", f"{what}: media.csv beside it,")
+    except InputError as missing:
+        try:
+            package = read_file(f"{folder}{DATAPACKAGE}", what)
+        except InputError:
+            raise missing from None
+        return observations, _beside(f"{folder}{DATAPACKAGE}", package, where, ("media",))["media"]
+    return observations, Table(((f"{what} {clean_url(folder)}media.csv", media),))
+
+
+def _beside(url: str, content: bytes, where: str, names: Collection[str]) -> dict[str, Table]:
+    """Tables that a ``datapackage.json`` must have."""
+    storage = open_source(url)
+    tables = package_tables(storage, storage.root.rpartition("/")[0], content, where, names)
+    for name in names:
+        if name not in tables:
+            raise InputError(f"{where}: has no resource {name!r}; expected a Camtrap DP package")
+    return tables
+
+
+def _parts(resource: Mapping[str, Any]) -> list[Any]:
+    if isinstance(resource.get("data"), list):
+        return [resource["data"]]
+    path = resource.get("path", [])
+    return path if isinstance(path, list) else [path]
+
+
+def _part(storage: Storage, folder: str, part: Any, where: str, what: str) -> tuple[str, bytes | list[Any]]:
+    if isinstance(part, list):
+        return where, part
+    if "://" in str(part):
+        storage = open_source(str(part))
+        path = storage.root
+    elif ".." in str(part).split("/") or str(part).startswith("/"):
+        raise InputError(f"{where}: path {part!r} leads outside the package")
+    else:
+        path = f"{folder}/{part}"
+    file = f"{what} {storage.uri_of(path)}"
+    return file, read_object(storage, path, file)
+
+
+def _inline(file: str, number: int, row: Any) -> Line:
+    if not isinstance(row, Mapping):
+        raise InputError(f"{file}: data row {number} is no object of column and value")
+    return Line(file, number, {str(k).lower(): "" if v is None else str(v).strip() for k, v in row.items()})

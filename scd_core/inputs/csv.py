@@ -1,0 +1,92 @@
+"""CSV files that a user hands over: one reader, whatever their separator, byte-order mark and spelling of columns."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+
+from scd_core.errors import InputError
+
+__all__ = ["Line", "has_column", "read_csv"]
+
+_SEPARATORS = ",;\t"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a table: text by column, whatever the case of the column's name."""
+
+    file: str
+    """Name of the file in messages."""
+    number: int
+    """In the file, counted from 1; the last one, where a quoted value has line breaks."""
+    values: Mapping[str, str]
+    """Column in lower case -> text without blanks around it."""
+
+    def __getitem__(self, column: str) -> str:
+        """Text of a column; empty where the line or the table lacks it."""
+        return self.values.get(column.lower(), "")
+
+    def first(self, *columns: str) -> str | None:
+        """Text of the first of some columns that holds any."""
+        return next((text for column in columns if (text := self[column])), None)
+
+    @property
+    def where(self) -> str:
+        """File and line, for messages."""
+        return f"{self.file}: line {self.number}"
+
+
+def read_csv(text: str, file: str, required: Sequence[str] = (), *, is_strict: bool = False) -> Iterator[Line]:
+    """Lines of a CSV file, empty ones left out.
+
+    The separator is the most frequent of comma, semicolon and tab in the first line. Case of column names and blanks around
+    names and values are ignored; a short line has empty columns.
+
+    Args:
+        text: the whole file.
+        file: its name in messages, such as ``labels cards/labels.csv``.
+        required: columns that must be there.
+        is_strict: refuse a value without a column, and a misplaced quote, instead of passing over them.
+
+    Raises:
+        InputError: a column is missing, or a line cannot be read; the message gives the line.
+
+    >>> [line["file"] for line in read_csv("File ; x\\na.jpg;1\\n", "flags f.csv", ["file"])]
+    ['a.jpg']
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_separator(text), strict=is_strict)
+    try:
+        names = [name.strip() for name in next(reader, [])]
+        columns = [name.lower() for name in names]
+        for column in required:
+            if column.lower() not in columns:
+                raise InputError(
+                    f"{file}: line 1: no column {column}; expected {', '.join(required)}, "
+                    f"got {', '.join(names) or 'an empty file'}"
+                )
+        for values in reader:
+            if not values:
+                continue
+            pairs = [(column, text.strip()) for column, text in zip_longest(columns, values, fillvalue="")]
+            if is_strict and any(text and not column for column, text in pairs):
+                raise InputError(
+                    f"{file}: line {reader.line_num}: more values than the {len(columns)} columns; "
+                    "quote values that hold the separator"
+                )
+            yield Line(file, reader.line_num, {column: text for column, text in pairs if column})
+    except csv.Error as error:
+        raise InputError(f"{file}: line {reader.line_num}: {error}") from error
+
+
+def has_column(text: str, *columns: str) -> bool:
+    """Whether the first line of a CSV file names one of some columns."""
+    names = next(csv.reader([text.partition("\n")[0]], delimiter=_separator(text)), [])
+    return not {column.lower() for column in columns}.isdisjoint(name.strip().lower() for name in names)
+
+
+def _separator(text: str) -> str:
+    return max(_SEPARATORS, key=text.partition("\n")[0].count)
