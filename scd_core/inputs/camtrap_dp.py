@@ -130,4 +130,4 @@ def _part(storage: Storage, folder: str, part: Any, where: str, what: str) -> tu
 def _inline(file: str, number: int, row: Any) -> Line:
     if not isinstance(row, Mapping):
         raise InputError(f"{file}: data row {number} is no object of column and value")
-    return Line(file, number, {str(k).lower(): "" if v is None else str(v).strip() for k, v in row.items()})
+    return Line(file, number, {str(k).strip().lower(): "" if v is None else str(v).strip() for k, v in row.items()})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -13,6 +14,7 @@ from scd_core.errors import InputError
 __all__ = ["Line", "has_column", "read_csv"]
 
 _SEPARATORS = ",;\t"
+_FIRST_LINE = re.compile(r"[^\r\n]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +86,13 @@ def read_csv(text: str, file: str, required: Sequence[str] = (), *, is_strict: b
 
 def has_column(text: str, *columns: str) -> bool:
     """Whether the first line of a CSV file names one of some columns."""
-    names = next(csv.reader([text.partition("\n")[0]], delimiter=_separator(text)), [])
+    names = next(csv.reader([_first_line(text)], delimiter=_separator(text)), [])
     return not {column.lower() for column in columns}.isdisjoint(name.strip().lower() for name in names)
 
 
 def _separator(text: str) -> str:
-    return max(_SEPARATORS, key=text.partition("\n")[0].count)
+    return max(_SEPARATORS, key=_first_line(text).count)
+
+
+def _first_line(text: str) -> str:
+    return _FIRST_LINE.match(text)[0]  # type: ignore[index]  # it matches anything

@@ -65,8 +65,9 @@ def decode_text(content: bytes, where: str) -> str:
     Raises:
         InputError: the bytes are no such text; the message gives the line.
     """
+    is_utf16 = content.startswith(_UTF16_MARKS) and content[2:4] != b"\0\0"
     try:
-        return content.decode("utf-16" if content.startswith(_UTF16_MARKS) else "utf-8-sig")
+        return content.decode("utf-16" if is_utf16 else "utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise InputError(f"{where}: line {line}: not UTF-8; save the file as UTF-8") from error

@@ -14,14 +14,14 @@ from tests.audit.audit_builder import AuditBuilder, label, write_csv
 
 def test_rows_have_ids_that_stay():
     """The ids that earlier versions wrote: a label imported again is known by its id."""
-    moment = datetime(2026, 2, 1, 5, 30, tzinfo=UTC)
-    labels = (Label("C01/a.jpg", "0", "Luna", Flank.LEFT, "ana", moment), Label("b.jpg", None, "Nyx", None, None, None))
-    now = datetime(2026, 3, 1, tzinfo=UTC)
-    first, second = label_rows(LabelFile("l.csv", LabelFormat.CSV, "0", labels), now)
-    assert (first["label_id"], second["label_id"]) == ("?", "?")
+    moment, now = datetime(2026, 2, 1, 5, 30, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC)
+    csv = (Label("C01/a.jpg", "0", "Luna", Flank.LEFT, "ana", moment), Label("a.jpg", None, "Luna", None, None, None))
+    first, second = label_rows(LabelFile("l.csv", LabelFormat.CSV, "0", csv), now)
+    assert (first["label_id"], second["label_id"]) == ("0913b2d113669c66", "776bb052d651a34d")
     assert (first["labelled_at"], second["labelled_at"]) == (moment, now)
-    (package,) = label_rows(LabelFile("observations.csv", LabelFormat.CAMTRAP_DP, "0", labels[1:]), now)
-    assert package["label_id"] == "?"
+    package = (Label("C01/a.jpg", None, "Luna", None, "Ana", datetime(2026, 3, 2, tzinfo=UTC)),)
+    (row,) = label_rows(LabelFile("observations.csv", LabelFormat.CAMTRAP_DP, "0", package), now)
+    assert row["label_id"] == "c6790b2c18291416"
 
 
 def test_import_is_idempotent_and_waits_for_media(tmp_path):

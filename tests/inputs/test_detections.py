@@ -52,7 +52,7 @@ def test_the_real_camtrap_dp(photographs: Path) -> None:
     matched = found.match(sorted(path.name for path in folder.glob("*.jpg")))
     assert matched["small_cat.jpg"][0] == Detection("0", "animal", 1.0, (0.1, 0.2, 0.3, 0.4))
     assert matched["wild_dog_jackal.jpg"][0].bbox == (0.05, 0.15, 0.25, 0.35)
-    assert found == read_detections(str(folder / "datapackage.json"))
+    assert found.boxes == read_detections(str(folder / "datapackage.json")).boxes
 
 
 @pytest.mark.parametrize("version", ["1.4", "1.5", "1.6"])

@@ -151,5 +151,3 @@ def test_real_megadetector_file():
         pytest.skip("../shared/data is not here")
     names = {row.file: row.individual_id for row in rows(file)}
     assert names["2480.jpg"] == "virginia_opossum"
-
-

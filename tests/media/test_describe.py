@@ -244,7 +244,7 @@ def test_a_camtrap_dp_package_fills_deployment_place_and_time(card, jpeg, below)
         ("deployments.csv", b"deploymentID,latitude\nd1,north\n", "line 2: latitude 'north' is no number"),
         ("deployments.csv", b"deploymentID,latitude\nd1,95\n", "outside -90 to 90"),
         ("deployments.csv", b"name\nd1\n", "line 2 has no deploymentID"),
-        ("deployments.csv", b"\xff\xfe\0\0", "cannot be read"),
+        ("deployments.csv", b"\xff\xfe\0\0", "line 1: not UTF-8"),
     ],
 )
 def test_a_broken_manifest_is_one_clear_line(card, jpeg, name, content, words):
