@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import torch
 from PIL import Image, ImageOps
@@ -34,6 +34,7 @@ from scd_core.identify.spec import InputSpec
 from scd_core.media import iter_images, list_source
 from scd_core.media.decode import decode_image
 from scd_core.media.fetch import iter_prepared
+from scd_core.tables.rows import MediaRow
 
 __all__ = ["main"]
 
@@ -77,7 +78,7 @@ def _measure(report: Report, files: Sequence[Path], args: argparse.Namespace) ->
                 shutil.copyfile(path, source / f"camera{copy}" / "d1" / path.name)
         columns = ("media_id", "file", "uri", "etag", "version_id", "size_bytes")
         objects = list_source(str(source), AuditConfig().media).objects
-        rows: list[dict[str, Any]] = [{name: getattr(item, name) for name in columns} for item in objects]
+        rows = [cast(MediaRow, {name: getattr(item, name) for name in columns}) for item in objects]
         for architecture in MODELS[:1] if args.quick else MODELS:
             for decode in ("reduced", "full"):
                 classifier = _classifier(architecture, decode, Path(folder), str(report.device))
@@ -104,7 +105,7 @@ def _measure(report: Report, files: Sequence[Path], args: argparse.Namespace) ->
     report.notes["peak_memory_gb"] = "resident memory of the whole process, libraries and all models included"
 
 
-def _rates(classifier: Classifier, rows: list[dict[str, Any]], source: Path, rounds: int) -> dict[str, float]:
+def _rates(classifier: Classifier, rows: list[MediaRow], source: Path, rounds: int) -> dict[str, float]:
     config = AuditConfig()
     size = config.classify.batch_size
     # In smaller batches, so that there are enough of them for the first and the last not to count.

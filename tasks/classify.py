@@ -7,7 +7,8 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from scd_core.identify.classifier import shared_model
-from scd_core.identify.classify import Boxes, classify_media
+from scd_core.identify.classify import classify_media
+from scd_core.identify.targets import Boxes
 from scd_core.job import Shard
 from scd_core.tables.schema import table_from_rows
 from tasks.gpu import device_here, gpu_slot

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +133,7 @@ class Bench:
         classifier = load_model(self.audits.model)
         seconds: dict[str, float] = {}
 
-        def timed(stage: str, table: str, work: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+        def timed(stage: str, table: str, work: Callable[[], Sequence[Mapping[str, Any]]]) -> list[Any]:
             began = time.process_time()
             rows = table_from_rows(table, work()).to_pylist()
             seconds[stage] = (time.process_time() - began) / len({row["media_id"] for row in rows})

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from scd_core.boxes import WHOLE, Box, covering_box
 from scd_core.inputs.detections import Detection
+from scd_core.tables.rows import HiddenBox
 
 __all__ = ["blank", "boxes_from_columns", "hidden_boxes", "hidden_columns", "hidden_share"]
 
@@ -72,11 +72,11 @@ def blank(picture: Image.Image, hidden: Sequence[Box]) -> Image.Image:
     return blanked
 
 
-def hidden_columns(hidden: Sequence[Box]) -> list[dict[str, float]]:
+def hidden_columns(hidden: Sequence[Box]) -> list[HiddenBox]:
     """Boxes as the column `hidden_boxes` holds them."""
-    return [dict(zip(("x_min", "y_min", "width", "height"), box)) for box in hidden]
+    return [{"x_min": x, "y_min": y, "width": width, "height": height} for x, y, width, height in hidden]
 
 
-def boxes_from_columns(column: Iterable[Mapping[str, Any]] | None) -> list[Box]:
-    """The column `hidden_boxes` as boxes; none where nobody told."""
+def boxes_from_columns(column: Iterable[HiddenBox] | None) -> list[Box]:
+    """The column `hidden_boxes` as boxes; none where no detections were given."""
     return [(box["x_min"], box["y_min"], box["width"], box["height"]) for box in column or ()]

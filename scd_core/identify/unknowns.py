@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from sklearn.cluster import HDBSCAN
+
+from scd_core.names import UNKNOWN
+from scd_core.tables.rows import PredictionRow
 
 __all__ = ["group_unknowns"]
 
@@ -16,7 +18,7 @@ _SMALLEST = 2
 """Pictures that make a group: an individual is seen rarely."""
 
 
-def group_unknowns(rows: Sequence[Mapping[str, Any]], unknown: str = "unknown") -> list[dict[str, Any]]:
+def group_unknowns(rows: Sequence[PredictionRow]) -> list[PredictionRow]:
     """Give each unknown of a batch its `candidate_id` and `review_rank`.
 
     HDBSCAN (Campello, Moulavi, Sander 2013) on embeddings of unit length, where Euclidean distance orders as cosine
@@ -27,32 +29,28 @@ def group_unknowns(rows: Sequence[Mapping[str, Any]], unknown: str = "unknown") 
     the events' mean entropy, largest first. Frames of one event are one encounter and count once.
 
     Args:
-        rows: prediction rows of a batch; those named `unknown` with an `embedding` are grouped.
-        unknown: name of an unknown.
+        rows: prediction rows of a batch; those named ``unknown`` with an `embedding` are grouped.
 
     Returns:
         The rows in order, with both columns; None for known ones.
     """
-    chosen = sorted((row for row in rows if row.get("predicted_id") == unknown), key=lambda row: row["target_id"])
-    groups: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    chosen = sorted((row for row in rows if row.get("predicted_id") == UNKNOWN), key=lambda row: row["target_id"])
+    groups: dict[str, list[PredictionRow]] = defaultdict(list)
     for row, label in zip(chosen, _labels(chosen), strict=True):
         groups[label].append(row)
     candidates = {_candidate_id(group[0]["target_id"]): group for group in groups.values()}
-    order = sorted(candidates, key=lambda candidate: (-_told(candidates[candidate]), candidate))
-    found = {
+    order = sorted(candidates, key=lambda candidate: (-_uncertainty(candidates[candidate]), candidate))
+    found: dict[str, tuple[str | None, int | None]] = {
         row["target_id"]: (candidate, rank) for rank, candidate in enumerate(order, 1) for row in candidates[candidate]
     }
-    return [
-        {
-            **row,
-            "candidate_id": found.get(row["target_id"], (None,))[0],
-            "review_rank": found.get(row["target_id"], (0, None))[1],
-        }
-        for row in rows
-    ]
+    ranked: list[PredictionRow] = []
+    for row in rows:
+        candidate, rank = found.get(row["target_id"], (None, None))
+        ranked.append({**row, "candidate_id": candidate, "review_rank": rank})
+    return ranked
 
 
-def _labels(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+def _labels(rows: Sequence[PredictionRow]) -> list[str]:
     """Group of each row; a row that is like no other has a group of its own."""
     labels = [f"alone {row['target_id']}" for row in rows]
     places = [place for place, row in enumerate(rows) if row.get("embedding") is not None]
@@ -71,7 +69,8 @@ def _candidate_id(target_id: str) -> str:
     return "candidate-" + hashlib.sha256(target_id.encode()).hexdigest()[:12]
 
 
-def _told(group: Sequence[Mapping[str, Any]]) -> float:
+def _uncertainty(group: Sequence[PredictionRow]) -> float:
+    """Sum over a candidate's events of their mean entropy."""
     events: dict[str, list[float]] = defaultdict(list)
     for row in group:
         events[row.get("event_id") or row["target_id"]].append(float(row.get("entropy") or 0.0))
