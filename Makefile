@@ -50,7 +50,7 @@ demo: setup
 docs: setup
 	$(BIN)/python -m scd_core.config_doc
 	$(BIN)/python -m scd_core.tables.rows_source > .rows.py && mv .rows.py scd_core/tables/rows.py
-	$(BIN)/python -m scd_core.tables.doc > docs/tables.md
+	$(BIN)/python -m scd_core.audit.tables_page > docs/tables.md
 
 clean:
 	rm -rf $(VENV) demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

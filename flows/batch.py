@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +15,7 @@ from scd_core.masks.overlay_frames import of_deployments, strip_witnesses
 from scd_core.media import Batch
 from scd_core.storage import clean_url
 from scd_core.tables.commit import adopt_commit
+from scd_core.tables.rows import RunRow
 from scd_core.tables.schema import empty_table
 from tasks.classify import classify_shard
 from tasks.commit import commit_tables
@@ -101,7 +101,7 @@ def run_batch(job: Job, batch: Batch, run_id: str, device: str) -> dict[str, Any
         "masks": _together("masks", masks),
         "reclassifications": _together("reclassifications", outcomes),
     }
-    run: Mapping[str, Any] = {
+    run: RunRow = {
         "run_id": run_id,
         "model_digest": job.model_digest,
         "config_digest": job.config_digest,

@@ -20,8 +20,9 @@ from scd_core.inputs.flags import read_flags
 from scd_core.inputs.joining import PathIndex
 from scd_core.inputs.labels import Label, read_labels
 from scd_core.media import Batch, ObjectRef, batch_levels, list_source, split_complete
+from scd_core.names import MediaStatus
 from scd_core.storage import clean_url, has_password, open_source
-from scd_core.tables.plans import claim_batches
+from scd_core.tables.plans import plan_batches
 from scd_core.tables.store import AuditStore
 
 __all__ = ["Job", "Shard", "boxes_of", "count_new", "list_job", "plan_job", "prepare_job"]
@@ -155,7 +156,7 @@ def list_job(job: Job, *, only_complete: bool = False) -> tuple[list[ObjectRef],
 def count_new(job: Job, objects: Sequence[ObjectRef]) -> int:
     """How many objects are not committed for this model and these settings; reads only."""
     done = AuditStore(job.out).media_statuses(job.model_digest, job.config_digest)
-    return sum(1 for item in objects if done.get(item.media_id, "missing") == "missing")
+    return sum(1 for item in objects if done.get(item.media_id, MediaStatus.MISSING) == MediaStatus.MISSING)
 
 
 def plan_job(job: Job, objects: Sequence[ObjectRef]) -> list[Batch]:
@@ -165,7 +166,7 @@ def plan_job(job: Job, objects: Sequence[ObjectRef]) -> list[Batch]:
         RunError: OUT could not be read or written.
     """
     settings = job.config.media
-    return claim_batches(
+    return plan_batches(
         AuditStore(job.out),
         objects,
         model_digest=job.model_digest,

@@ -12,6 +12,7 @@ from prefect.cache_policies import NO_CACHE
 from scd_core.job import Shard
 from scd_core.media import Batch
 from scd_core.tables.commit import commit_batch
+from scd_core.tables.rows import RunRow
 
 __all__ = ["commit_tables"]
 
@@ -25,6 +26,6 @@ __all__ = ["commit_tables"]
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def commit_tables(tables: Mapping[str, pa.Table], batch: Batch, shard: Shard, run: Mapping[str, Any]) -> dict[str, Any]:
+def commit_tables(tables: Mapping[str, pa.Table], batch: Batch, shard: Shard, run: RunRow) -> dict[str, Any]:
     """Check that nothing was lost, write every table, commit; the commit's content, and whether another run had won."""
     return commit_batch(shard.out, tables, batch, run)

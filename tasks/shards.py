@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 import pyarrow as pa
 
 from scd_core.job import Shard
-from scd_core.tables.store import AuditStore
+from scd_core.tables.folder import OutFolder
+from scd_core.tables.shards import load_shard, save_shard
 
 __all__ = ["cut", "kept", "shard_key"]
 
@@ -26,8 +27,8 @@ def shard_key(rows: pa.Table, column: str) -> str:
 
 def kept(shard: Shard, stage: str, key: str, compute: Callable[[], pa.Table]) -> pa.Table:
     """The result that any run kept of the same shard first, or a new one, which is then kept."""
-    store = AuditStore(shard.out)
-    found = store.load_shard(shard.batch_key, stage, key)
+    store = OutFolder(shard.out)
+    found = load_shard(store, shard.batch_key, stage, key)
     if found is None:
-        found = store.save_shard(shard.batch_key, stage, key, compute())
+        found = save_shard(store, shard.batch_key, stage, key, compute())
     return found

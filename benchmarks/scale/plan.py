@@ -12,7 +12,7 @@ import time
 from benchmarks.memory import peak_mib
 from scd_core.config import MediaConfig
 from scd_core.media import batch_levels, list_source
-from scd_core.tables.plans import claim_batches
+from scd_core.tables.plans import plan_batches
 from scd_core.tables.store import AuditStore
 
 
@@ -24,7 +24,7 @@ def main() -> None:
     began, busy = time.perf_counter(), time.process_time()
     objects = list_source(source, config).objects
     listed = time.perf_counter()
-    batches = claim_batches(
+    batches = plan_batches(
         store, objects, model_digest="m" * 16, config_digest="c" * 16, batch_size=config.batch_size,
         batch_levels=batch_levels(config),
     )  # fmt: skip

@@ -10,7 +10,7 @@ from scd_core.media.metadata import batch_levels
 from scd_core.media.types import MediaError
 from scd_core.storage import Storage, clean_url, open_source
 from scd_core.storage.objects import ObjectRef
-from scd_core.tables.batches import Batch, plan_batches, split_complete
+from scd_core.tables.batches import Batch, split_complete
 
 __all__ = [
     "Batch",
@@ -30,7 +30,6 @@ __all__ = [
     "mark_clocks",
     "mark_duplicates",
     "open_source",
-    "plan_batches",
     "read_manifest",
     "split_complete",
 ]

@@ -12,7 +12,7 @@ from itertools import count
 
 from scd_core.storage.objects import ObjectRef
 
-__all__ = ["Batch", "plan_batches", "split_complete"]
+__all__ = ["Batch", "cut_batches", "split_complete"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Batch:
     objects: Sequence[ObjectRef]
 
 
-def plan_batches(
+def cut_batches(
     objects: Iterable[ObjectRef],
     *,
     model_digest: str,
@@ -36,7 +36,7 @@ def plan_batches(
     batch_levels: int = 0,
     taken_keys: AbstractSet[str] = frozenset(),
 ) -> list[Batch]:
-    """Split what is not done yet into batches, in file order.
+    """Cut what is not done yet into batches, in file order.
 
     Args:
         objects: a listing, in any order.
@@ -85,7 +85,7 @@ def split_complete(
     quiet_seconds: float,
     now: datetime,
 ) -> tuple[list[ObjectRef], list[ObjectRef]]:
-    """Tell uploads that are complete from those still under way.
+    """Part uploads that are complete from those still under way.
 
     A folder (the leading ``batch_levels`` folders of ``file``) is complete when it holds a marker file, or when nothing
     in it was written for the quiet period. A marker covers what was written before it; an object that comes after it
@@ -107,7 +107,7 @@ def split_complete(
         newest[prefix] = max(newest.get(prefix, ref.last_modified_at), ref.last_modified_at)
     marked: dict[str, datetime] = {}
     for file, moment in markers.items():
-        if file.count("/") <= batch_levels:  # a marker deeper down speaks of a part of the folder alone
+        if file.count("/") <= batch_levels:  # a marker deeper down covers a part of the folder alone
             prefix = _prefix(file, batch_levels)
             marked[prefix] = max(marked.get(prefix, moment), moment)
     quiet = timedelta(seconds=quiet_seconds)

@@ -6,7 +6,7 @@ import json
 import platform
 from collections import Counter
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from importlib import metadata
 from typing import Any
 
@@ -14,57 +14,86 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scd_core.errors import RunError
+from scd_core.names import MaskStatus, MediaStatus, PredictionStatus, Strategy
 from scd_core.tables.batches import Batch
-from scd_core.tables.schema import table_from_rows, table_schema
+from scd_core.tables.fields import FIELDS
+from scd_core.tables.rows import RunRow
+from scd_core.tables.schema import (
+    SCHEMA_VERSION,
+    TABLES,
+    check_values,
+    conform,
+    empty_table,
+    table_from_rows,
+    table_schema,
+)
+from scd_core.tables.shards import drop_work
 from scd_core.tables.store import AuditStore
 
-__all__ = ["account_for", "adopt_commit", "batch_counts", "commit_batch", "software_versions"]
+__all__ = ["adopt_commit", "commit_batch", "write_batch"]
 
-BATCH_TABLES = ("media", "predictions", "masks", "reclassifications")
-_OK = ("ok", "duplicate")
+_TABLES = ("media", "predictions", "masks", "reclassifications")
+_USABLE = (MediaStatus.OK, MediaStatus.DUPLICATE)
 
 
-def commit_batch(out: str, tables: Mapping[str, pa.Table], batch: Batch, run: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the tables of a batch and its commit object.
+def write_batch(
+    out: str, tables: Mapping[str, pa.Table], batch_date: date, batch_key: str, run: RunRow
+) -> dict[str, Any]:
+    """Check, write and commit a finished batch.
 
     The rows carry the run_id of the run that opened the batch, so that two runs of one batch, or a run that takes over
     from one that died, write the same rows.
 
     Args:
-        out: OUT.
-        tables: `media`, `predictions`, `masks`, `reclassifications` of the whole batch, without stamps.
-        batch: the batch.
-        run: columns of its row in `runs` that are known before the commit.
+        out: OUT, an fsspec URL or path.
+        tables: ``media``, ``predictions``, ``masks`` and ``reclassifications`` of the whole batch, with columns of
+            the schema; a table that is left out has no rows, a column that is left out is null. The columns ``run_id``,
+            ``batch_key`` and ``model_digest`` are set here.
+        batch_date: date of the newest object (UTC).
+        batch_key: name of the batch: letters, digits and ``_ . = -``.
+        run: columns of its row in ``runs`` that are known before the commit; at least ``run_id``, ``model_digest`` and
+            ``config_digest``.
 
     Returns:
-        The commit object's content; where another run had committed the batch before, its content, with ``is_ours`` False.
+        The commit's content; ``is_ours`` is False where another run had committed the batch, whose content it then is.
 
     Raises:
-        RunError: an object of the batch is not in `media` exactly once, or rows refer to media that are not there.
+        ValueError: a table has a column or a value that the schema does not allow.
+        RunError: rows are double, or lack rows of another table that belong to them; or OUT could not be written.
     """
-    account_for(batch, tables)
+    if unknown := tables.keys() - set(_TABLES):
+        raise ValueError(f"table {min(unknown)}: not one of a batch; expected {', '.join(_TABLES)}")
     store = AuditStore(out)
-    run_id = store.open_batch(batch.batch_key, run["run_id"])
-    stamp = {"run_id": run_id, "batch_key": batch.batch_key, "model_digest": run["model_digest"]}
-    counts = batch_counts(tables)
-    files = {}
-    for table in BATCH_TABLES:
-        files[table] = store.write_table(
-            table, _stamped(table, tables[table], stamp), batch.batch_date, batch.batch_key
-        )
-    row = {**run, **stamp, **counts, "finished_at": datetime.now(UTC), "versions": json.dumps(software_versions())}
-    files["runs"] = store.write_table("runs", table_from_rows("runs", [row]), batch.batch_date, batch.batch_key)
+    run_id = store.open_batch(batch_key, run["run_id"])
+    stamp = {"run_id": run_id, "batch_key": batch_key, "model_digest": run["model_digest"]}
+    whole = {table: _stamped(table, tables.get(table, empty_table(table)), stamp) for table in _TABLES}
+    _check_sums(batch_key, whole)
+    counts = _batch_counts(whole)
+    files = {table: store.write_table(table, rows, batch_date, batch_key) for table, rows in whole.items()}
+    row = {**run, **stamp, **counts, "finished_at": datetime.now(UTC), "versions": json.dumps(_software_versions())}
+    files["runs"] = store.write_table("runs", table_from_rows("runs", [row]), batch_date, batch_key)
     content = {
         **stamp,
+        "schema_version": SCHEMA_VERSION,
         "config_digest": run["config_digest"],
-        "batch_date": batch.batch_date.isoformat(),
+        "batch_date": batch_date.isoformat(),
         "committed_at": datetime.now(UTC).isoformat(),
         "files": files,
         "counts": counts,
     }
-    is_ours = store.commit(batch.batch_key, content)
-    store.drop_work(batch.batch_key)
-    return content | {"is_ours": True} if is_ours else adopt_commit(out, batch.batch_key) or content
+    is_ours = store.commit(batch_key, content)
+    drop_work(store, batch_key)
+    return content | {"is_ours": True} if is_ours else adopt_commit(out, batch_key) or content
+
+
+def commit_batch(out: str, tables: Mapping[str, pa.Table], batch: Batch, run: RunRow) -> dict[str, Any]:
+    """Commit a planned batch; args, result and errors as for :func:`write_batch`.
+
+    Raises:
+        RunError: an object of the batch is not in ``media`` exactly once.
+    """
+    _account_for(batch, tables["media"])
+    return write_batch(out, tables, batch.batch_date, batch.batch_key, run)
 
 
 def adopt_commit(out: str, batch_key: str) -> dict[str, Any] | None:
@@ -77,53 +106,58 @@ def adopt_commit(out: str, batch_key: str) -> dict[str, Any] | None:
     return None if content is None else content | {"is_ours": False}
 
 
-def account_for(batch: Batch, tables: Mapping[str, pa.Table]) -> None:
-    """Check that every object of the batch is in `media` exactly once and every usable one has a prediction row.
-
-    Raises:
-        RunError: the sum does not come out.
-    """
+def _account_for(batch: Batch, media: pa.Table) -> None:
+    """Check that every object of the batch is in `media` exactly once."""
     listed = [item.media_id for item in batch.objects]
-    media = tables["media"].column("media_id").to_pylist()
-    if sorted(listed) != sorted(media):
-        counts = Counter(media)
+    rows = media.column("media_id").to_pylist()
+    if sorted(listed) != sorted(rows):
+        counts = Counter(rows)
         lost = sum(1 for name in listed if not counts[name])
         doubled = sum(1 for name in counts if counts[name] > 1)
         raise RunError(
-            f"batch {batch.batch_key}: {len(listed)} objects in, {len(media)} rows out ({lost} lost, {doubled} doubled)"
+            f"batch {batch.batch_key}: {len(listed)} objects in, {len(rows)} rows out ({lost} lost, {doubled} doubled)"
         )
-    usable = tables["media"].filter(pc.equal(tables["media"].column("status"), "ok"))
-    predicted = set(tables["predictions"].column("media_id").to_pylist())
-    missing = [name for name in usable.column("media_id").to_pylist() if name not in predicted]
-    if missing:
+
+
+def _check_sums(batch_key: str, tables: Mapping[str, pa.Table]) -> None:
+    """Check that no medium is double, every usable one has a prediction row, and every selected one a mask row."""
+    media, predictions = tables["media"], tables["predictions"]
+    known = Counter(media.column("media_id").to_pylist())
+    if doubled := [name for name, times in known.items() if times > 1]:
+        raise RunError(f"batch {batch_key}: {len(doubled)} media are there twice, first {doubled[0]}")
+    usable = media.filter(pc.equal(media.column("status"), MediaStatus.OK)).column("media_id").to_pylist()
+    predicted = set(predictions.column("media_id").to_pylist())
+    if missing := [name for name in usable if name not in predicted]:
+        raise RunError(f"batch {batch_key}: {len(missing)} usable images have no prediction row, first {missing[0]}")
+    if foreign := predicted - known.keys():
         raise RunError(
-            f"batch {batch.batch_key}: {len(missing)} usable images have no prediction row, first {missing[0]}"
+            f"batch {batch_key}: predictions of {len(foreign)} media that are not in it, first {min(foreign)}"
         )
-    selected = tables["predictions"].filter(tables["predictions"].column("is_selected")).column("target_id").to_pylist()
+    selected = predictions.filter(predictions.column("is_selected")).column("target_id").to_pylist()
     masked = tables["masks"].column("target_id").to_pylist()
     if sorted(selected) != sorted(masked):
-        raise RunError(f"batch {batch.batch_key}: {len(selected)} predictions selected, {len(masked)} mask rows")
+        raise RunError(f"batch {batch_key}: {len(selected)} predictions selected, {len(masked)} mask rows")
 
 
-def batch_counts(tables: Mapping[str, pa.Table]) -> dict[str, int]:
+def _batch_counts(tables: Mapping[str, pa.Table]) -> dict[str, int]:
     """The counters of a batch's row in `runs`."""
     status = Counter(tables["media"].column("status").to_pylist())
-    usable = sum(status[name] for name in _OK)
-    fused = tables["reclassifications"].filter(pc.equal(tables["reclassifications"].column("strategy"), "fused"))
+    usable = sum(status[name] for name in _USABLE)
+    fused = tables["reclassifications"].filter(pc.equal(tables["reclassifications"].column("strategy"), Strategy.FUSED))
     return {
         "n_media": len(tables["media"]),
         "n_ok": usable,
         "n_quarantined": len(tables["media"]) - usable,
-        "n_predictions": _true(tables["predictions"], "prediction_status", "ok"),
+        "n_predictions": _count(tables["predictions"], "prediction_status", PredictionStatus.OK),
         "n_flagged": sum(tables["predictions"].column("is_flagged").to_pylist()),
-        "n_masks": _true(tables["masks"], "mask_status", "ok"),
-        "n_failed": _true(tables["predictions"], "prediction_status", "failed")
-        + _true(tables["masks"], "mask_status", "failed"),
+        "n_masks": _count(tables["masks"], "mask_status", MaskStatus.OK),
+        "n_failed": _count(tables["predictions"], "prediction_status", PredictionStatus.FAILED)
+        + _count(tables["masks"], "mask_status", MaskStatus.FAILED),
         "n_flips": sum(fused.column("is_flip").to_pylist()),
     }
 
 
-def software_versions() -> dict[str, str]:
+def _software_versions() -> dict[str, str]:
     """Versions of what the rows depend on."""
     found = {"python": platform.python_version()}
     for name in ("trapaudit", "torch", "torchvision", "pillow", "pyarrow", "prefect"):
@@ -134,13 +168,20 @@ def software_versions() -> dict[str, str]:
     return found
 
 
-def _true(table: pa.Table, column: str, value: str) -> int:
+def _count(table: pa.Table, column: str, value: str) -> int:
     return int(pc.sum(pc.equal(table.column(column), value)).as_py() or 0)
 
 
 def _stamped(table: str, rows: pa.Table, stamp: Mapping[str, str]) -> pa.Table:
-    schema = table_schema(table)
+    """Rows with all columns of the schema, those of the stamp set; checked."""
+    if foreign := set(rows.column_names) - set(TABLES[table]):
+        raise ValueError(f"table {table} has no column {min(foreign)}; see scd_core/tables/schema.py")
+    rows = rows.drop_columns([name for name in stamp if name in rows.column_names])
     for name, value in stamp.items():
-        place = schema.get_field_index(name)
-        rows = rows.set_column(place, schema.field(place), pa.array([value] * len(rows), pa.string()))
-    return rows.cast(schema)
+        rows = rows.append_column(name, pa.array([value] * len(rows), pa.string()))
+    rows = conform(rows, table_schema(table))
+    check_values(table, rows)
+    for name in TABLES[table]:
+        if FIELDS[name].is_required and rows.column(name).null_count:
+            raise ValueError(f"table {table}: column {name} must not be null")
+    return rows

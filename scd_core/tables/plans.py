@@ -11,20 +11,21 @@ from datetime import datetime
 from typing import Any
 
 from scd_core.errors import InputError, RunError
+from scd_core.names import MediaStatus
 from scd_core.storage import open_source
 from scd_core.storage.objects import ObjectRef
 from scd_core.storage.threads import ordered_map
-from scd_core.tables.batches import Batch, plan_batches
+from scd_core.tables.batches import Batch, cut_batches
+from scd_core.tables.folder import READERS
 from scd_core.tables.store import AuditStore
 
-__all__ = ["claim_batches"]
+__all__ = ["plan_batches"]
 
-_READERS = 16
 _ROUNDS = 100
 _FIELDS = tuple(field.name for field in fields(ObjectRef))
 
 
-def claim_batches(
+def plan_batches(
     store: AuditStore,
     objects: Sequence[ObjectRef],
     *,
@@ -63,15 +64,15 @@ def claim_batches(
         entries = log.entries()
         committed = store.committed_keys()
         unfinished = [batch for key in entries.keys() - committed if (batch := log.batch(key)) is not None]
-        claimed = {ref.media_id for batch in unfinished for ref in batch.objects}
+        planned = {ref.media_id for batch in unfinished for ref in batch.objects}
         done = store.media_statuses(model_digest, config_digest)
-        again = _readable_now([ref for ref in objects if done.get(ref.media_id) == "missing"])
-        new = plan_batches(
+        again = _readable_now([ref for ref in objects if done.get(ref.media_id) == MediaStatus.MISSING])
+        new = cut_batches(
             objects,
             model_digest=model_digest,
             config_digest=config_digest,
             batch_size=batch_size,
-            done_media=(done.keys() - again) | claimed,
+            done_media=(done.keys() - again) | planned,
             batch_levels=batch_levels,
             taken_keys=entries.keys() | committed,
         )
@@ -89,10 +90,9 @@ class _Log:
 
     def entries(self) -> dict[str, int]:
         """Batch keys of all plans so far, with the number of their plan."""
-        start = len(self._store.storage.path(""))
-        paths = sorted(e.path[start:] for e in self._store.entries(self._folder) if e.path.endswith(".json"))
+        paths = [file for file in self._store.files(self._folder) if file.endswith(".json")]
         found: dict[str, int] = {}
-        contents = ordered_map(paths, self._read, _READERS, ahead=4 * _READERS)
+        contents = ordered_map(paths, self._read, READERS, ahead=4 * READERS)
         for number, content in enumerate(contents):
             found |= dict.fromkeys(json.loads(content)["batch_keys"], number)
         self._next = len(paths)
@@ -120,9 +120,9 @@ class _Log:
             content = {"batch_date": batch.batch_date.isoformat(), "objects": objects}
             # mtime=0: equal batches make equal bytes, so whoever writes them writes the same.
             data = gzip.compress(json.dumps(content).encode("utf-8", "surrogatepass"), mtime=0)
-            self._store.put_file(f"plans/objects/{batch.batch_key}.json.gz", data, overwrite=False)
+            self._store.create_file(f"plans/objects/{batch.batch_key}.json.gz", data)
         entry = {"batch_keys": [batch.batch_key for batch in batches]}
-        return self._store.put_file(f"{self._folder}/{self._next:06}.json", json.dumps(entry).encode(), overwrite=False)
+        return self._store.create_file(f"{self._folder}/{self._next:06}.json", json.dumps(entry).encode())
 
 
 def _plain(ref: ObjectRef) -> dict[str, Any]:
@@ -145,4 +145,4 @@ def _readable_now(refs: Sequence[ObjectRef]) -> AbstractSet[str]:
             return False
         return found is not None and (found.etag, found.size) == (ref.etag, ref.size_bytes)
 
-    return {ref.media_id for ref, ok in zip(refs, ordered_map(refs, look, _READERS, ahead=4 * _READERS)) if ok}
+    return {ref.media_id for ref, ok in zip(refs, ordered_map(refs, look, READERS, ahead=4 * READERS)) if ok}

@@ -1,4 +1,4 @@
-"""A row of each table as a typed dictionary, for mypy; written by `make docs` from ``schema.py``, not by hand.
+"""A row of each table as a typed dictionary, for mypy; `make docs` writes it from ``fields.py`` and ``schema.py``.
 
 Rows are built in steps, so no key is required; a value may be null unless the schema says that its column never is.
 """

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from scd_core.tables.schema import FIELDS, TABLES, Field
+from scd_core.tables.fields import FIELDS, Field
+from scd_core.tables.schema import TABLES
 
 __all__ = ["rows_source"]
 
@@ -19,7 +20,7 @@ _NAMES = {
     "runs": "RunRow",
 }
 
-_HEAD = '''"""A row of each table as a typed dictionary, for mypy; written by `make docs` from ``schema.py``, not by hand.
+_HEAD = '''"""A row of each table as a typed dictionary, for mypy; `make docs` writes it from ``fields.py`` and ``schema.py``.
 
 Rows are built in steps, so no key is required; a value may be null unless the schema says that its column never is.
 """

@@ -1,254 +1,22 @@
-"""The audit tables: one dictionary of fields, from which schemas, validation and docs/tables.md are made."""
+"""The audit tables: their columns in order, their Arrow schemas, and rows made and checked by them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from scd_core import names
+from scd_core.tables.fields import FIELDS
 
-__all__ = ["DERIVED", "FIELDS", "SCHEMA_VERSION", "TABLES", "Field", "empty_table", "table_from_rows", "table_schema"]
+__all__ = [
+    "DERIVED", "PARTITION", "SCHEMA_VERSION", "TABLES", "check_values", "conform", "empty_table", "table_from_rows",
+    "table_schema",
+]  # fmt: skip
 
 SCHEMA_VERSION = 1
 """Written into each file's Parquet metadata (key ``trapaudit.schema_version``)."""
-
-
-@dataclass(frozen=True)
-class Field:
-    """A column: its Arrow type, what it means, its unit where it has one, and the values it may have."""
-
-    type: pa.DataType
-    description: str
-    unit: str = ""
-    values: type[StrEnum] | None = None  # the only values allowed, of the column or of the items of a list
-    is_required: bool = False  # never null
-
-
-_TIME = pa.timestamp("us", tz="UTC")
-_CANDIDATES = pa.list_(pa.struct([("individual_id", pa.string()), ("probability", pa.float32())]))
-
-FIELDS: dict[str, Field] = {
-    # who, when, from what
-    "run_id": Field(pa.string(), "run that wrote the row", is_required=True),
-    "batch_key": Field(
-        pa.string(), "hash over the batch's objects, the model's digest and the config's digest", is_required=True
-    ),
-    "model_digest": Field(pa.string(), "sha256 over the model package", is_required=True),
-    "config_digest": Field(pa.string(), "hash over the settings that can change a row"),
-    "report_id": Field(pa.string(), "report that wrote the row", is_required=True),
-    # media
-    "media_id": Field(
-        pa.string(),
-        "hash of the object's URI (without credentials) and its version, or ETag and size",
-        is_required=True,
-    ),
-    "uri": Field(pa.string(), "where the object is, without credentials", is_required=True),
-    "file": Field(pa.string(), "path relative to SOURCE", is_required=True),
-    "version_id": Field(pa.string(), "version of the object, where the bucket keeps versions"),
-    "etag": Field(pa.string(), "ETag; on a disk, the modification time in nanoseconds", is_required=True),
-    "size_bytes": Field(pa.int64(), "size of the object", "bytes", is_required=True),
-    "last_modified_at": Field(_TIME, "when the object was last written", is_required=True),
-    "content_sha256": Field(pa.string(), "sha256 of the object's bytes"),
-    "format": Field(pa.string(), "image format found in the bytes, whatever the name says"),
-    "width": Field(pa.int32(), "width as seen, after EXIF orientation", "pixels"),
-    "height": Field(pa.int32(), "height as seen, after EXIF orientation", "pixels"),
-    "captured_at": Field(pa.timestamp("us"), "when the picture was taken, on the camera's clock; null where unknown"),
-    "captured_at_source": Field(
-        pa.string(), "where the time is from; null where the time is unknown", values=names.TimeSource
-    ),
-    "clock_doubt": Field(
-        pa.string(), "that the camera's clock runs backwards here, in words: the file before has a later time"
-    ),
-    "utc_offset_minutes": Field(pa.int32(), "the camera clock's offset from UTC; null where unknown", "minutes"),
-    "site_id": Field(pa.string(), "site, from the path or the manifest"),
-    "camera_id": Field(pa.string(), "camera, from the path or the manifest"),
-    "deployment_id": Field(pa.string(), "deployment: one camera at one place for one period"),
-    "latitude": Field(pa.float64(), "of the deployment, from the manifest", "degrees"),
-    "longitude": Field(pa.float64(), "of the deployment, from the manifest", "degrees"),
-    "event_id": Field(pa.string(), "burst of frames of one deployment; frames of one event are not independent"),
-    "is_infrared": Field(pa.bool_(), "grey picture of an infrared flash, told from the pixels"),
-    "brightness": Field(pa.float32(), "mean grey value, 0-1"),
-    "sharpness": Field(pa.float32(), "variance of the Laplacian of the grey picture at 256 px"),
-    "status": Field(pa.string(), "whether the object can be used", values=names.MediaStatus, is_required=True),
-    "failure_stage": Field(pa.string(), "where it failed; null where nothing failed", values=names.FailureStage),
-    "failure_reason": Field(pa.string(), "why the object cannot be used, in words"),
-    "duplicate_of": Field(pa.string(), "media_id of the first object with the same content"),
-    # predictions
-    "target_id": Field(pa.string(), "what was classified: the media_id, or media_id:detection_id", is_required=True),
-    "detection_id": Field(pa.string(), "detection box within the media; null where the whole frame was classified"),
-    "detection_confidence": Field(pa.float32(), "the detector's confidence, 0-1"),
-    "bbox_x_min": Field(pa.float32(), "left edge of the box as a share of the width, 0-1"),
-    "bbox_y_min": Field(pa.float32(), "top edge of the box as a share of the height, 0-1"),
-    "bbox_width": Field(pa.float32(), "width of the box as a share of the image's, 0-1"),
-    "bbox_height": Field(pa.float32(), "height of the box as a share of the image's, 0-1"),
-    "hidden_boxes": Field(
-        pa.list_(pa.struct([(name, pa.float32()) for name in ("x_min", "y_min", "width", "height")])),
-        "boxes of persons and vehicles, neither classified nor shown, as shares of the image; all of it where the detector "
-        "failed; null without detections",
-    ),
-    "prediction_status": Field(
-        pa.string(),
-        "whether it was named; `no_animal`: detections given, none of an animal",
-        values=names.PredictionStatus,
-        is_required=True,
-    ),
-    "predicted_id": Field(pa.string(), "individual named by the classifier on the original picture"),
-    "probability": Field(pa.float32(), "calibrated probability of the name, 0-1"),
-    "margin": Field(pa.float32(), "probability of the first candidate less that of the second, 0-1"),
-    "entropy": Field(pa.float32(), "entropy of the probabilities over its maximum, 0-1"),
-    "topk": Field(_CANDIDATES, "most probable candidates, best first"),
-    "embedding": Field(
-        pa.list_(pa.float32()),
-        "the picture as the network sees it, of unit length, to group unknowns by; null for known ones",
-    ),
-    "review_rank": Field(
-        pa.int32(), "place of the candidate in the order in which a label tells most, 1 is first; null for known ones"
-    ),
-    "candidate_id": Field(pa.string(), "group of unknowns that look like one new individual; null for known ones"),
-    "event_predicted_id": Field(pa.string(), "individual named by all frames of the event together"),
-    "is_flagged": Field(pa.bool_(), "deserves a mask, for a reason or as a control", is_required=True),
-    "flag_reasons": Field(pa.list_(pa.string()), "why it was flagged; empty where it was not", values=names.FlagReason),
-    "is_control": Field(pa.bool_(), "drawn into the random control sample", is_required=True),
-    "is_selected": Field(
-        pa.bool_(), "flagged and within the batch's budget, so a mask was asked for", is_required=True
-    ),
-    "inclusion_probability": Field(pa.float64(), "probability with which triage selects this row, 0-1; 1 for a reason"),
-    # masks
-    "method": Field(pa.string(), "mask method", values=names.MaskMethod, is_required=True),
-    "mask_status": Field(pa.string(), "whether the mask could be made", values=names.MaskStatus, is_required=True),
-    "contrast_id": Field(pa.string(), "rival individual of a pairwise mask; null for a plain one"),
-    "mask_png": Field(pa.binary(), "joint map as an 8-bit grey PNG over the classified picture; 255 = evidence"),
-    "ssr_probability": Field(pa.float32(), "probability of the name with only the sufficient region kept, 0-1"),
-    "sdr_probability": Field(pa.float32(), "probability of the name with the destroying region removed, 0-1"),
-    "area": Field(pa.float32(), "mean of the joint map, 0-1"),
-    "border_mass": Field(pa.float32(), "share of the joint map within 1/8 of the border, 0-1"),
-    "mass_in_box": Field(
-        pa.float32(), "share of the joint map inside the animal's box, 0-1; null where no box is known in the picture"
-    ),
-    "background_reliance": Field(
-        pa.float32(), "share of the joint map outside the animal, 0-1; null where no box is known in the picture"
-    ),
-    "background_log_odds_drop": Field(pa.float32(), "fall of the name's log-odds when the outside is replaced"),
-    "overlay_reliance": Field(pa.float32(), "share of the joint map on burned-in strips, 0-1"),
-    "overlay_log_odds_drop": Field(pa.float32(), "fall of the name's log-odds when the strips are replaced"),
-    "iterations": Field(pa.int32(), "optimiser steps"),
-    "evaluations": Field(pa.int32(), "images put through the model", "images"),
-    "is_converged": Field(pa.bool_(), "stopped because the mask no longer changed"),
-    "seed": Field(pa.int64(), "seed of the mask's noise"),
-    # reclassifications
-    "strategy": Field(
-        pa.string(),
-        "what was classified again; `center_crop` is the control, `fused` the decision",
-        values=names.Strategy,
-        is_required=True,
-    ),
-    "strategy_status": Field(
-        pa.string(), "whether the strategy gave a name", values=names.StrategyStatus, is_required=True
-    ),
-    "is_flip": Field(pa.bool_(), "the name differs from the one on the original picture"),
-    "crop_x_min": Field(pa.float32(), "left edge of the crop as a share of the image's width, 0-1"),
-    "crop_y_min": Field(pa.float32(), "top edge of the crop as a share of the image's height, 0-1"),
-    "crop_width": Field(pa.float32(), "width of the crop as a share of the image's, 0-1"),
-    "crop_height": Field(pa.float32(), "height of the crop as a share of the image's, 0-1"),
-    "reason": Field(pa.string(), "why this outcome, in words"),
-    # labels
-    "label_id": Field(pa.string(), "hash over the label's content", is_required=True),
-    "import_id": Field(pa.string(), "hash over the imported file's content", is_required=True),
-    "individual_id": Field(
-        pa.string(), "individual named by a person; `unknown` where none of the known ones", is_required=True
-    ),
-    "label_source": Field(pa.string(), "format of the file it is from", values=names.LabelFormat, is_required=True),
-    "flank": Field(
-        pa.string(), "side of the animal in the picture; null where the label does not say", values=names.Flank
-    ),
-    "labelled_by": Field(pa.string(), "who named it; null where not told"),
-    "labelled_at": Field(_TIME, "when it was named; the time of import where not told"),
-    "imported_at": Field(_TIME, "when the label was imported", is_required=True),
-    # errors
-    "true_id": Field(pa.string(), "individual by the newest label; null where there is none"),
-    "final_id": Field(pa.string(), "individual after re-classification; the prediction where nothing was masked"),
-    "final_probability": Field(pa.float32(), "probability of the final name, 0-1"),
-    "error_type": Field(pa.string(), "kind of error, or `correct`; null without a label", values=names.ErrorType),
-    "is_labelled": Field(pa.bool_(), "a person has named it", is_required=True),
-    "is_suspected": Field(pa.bool_(), "no label, but reason to doubt the name", is_required=True),
-    "suspicion_reasons": Field(
-        pa.list_(pa.string()), "reasons to doubt; empty where there is none", values=names.SuspicionReason
-    ),
-    "cause": Field(pa.string(), "what explains the wrong name, by the rules below", values=names.Cause),
-    "cause_evidence": Field(pa.string(), "what the cause was told from, in words"),
-    "is_recovered": Field(pa.bool_(), "wrong before, right after re-classification"),
-    "is_broken": Field(pa.bool_(), "right before, wrong after re-classification"),
-    "is_masked": Field(pa.bool_(), "a mask was made and the target classified again"),
-    "is_current": Field(pa.bool_(), "from the newest run over this target; slices count only such rows"),
-    "quality": Field(pa.string(), "against other pictures of the same camera and light", values=names.Quality),
-    "label_probability": Field(pa.float64(), "probability with which the row came to be labelled, 0-1"),
-    "control_probability": Field(
-        pa.float64(),
-        "probability with which triage drew the batch's rows that had no reason, 0-1; null where labels reach beyond triage",
-    ),
-    "event_weight": Field(
-        pa.float64(), "events that the row stands for in rates: 1 / (label_probability * predictions of its event)"
-    ),
-    # error slices
-    "slice_id": Field(pa.string(), "hash over the slice's keys and values", is_required=True),
-    "slice": Field(pa.map_(pa.string(), pa.string()), "key -> value, for example camera_id -> C07"),
-    "family": Field(pa.string(), "the slice's keys, joined by +"),
-    "n_events": Field(pa.int64(), "labelled events in the slice"),
-    "n_images": Field(pa.int64(), "labelled images in the slice"),
-    "n_errors": Field(pa.int64(), "labelled events in the slice that err"),
-    "n_effective": Field(pa.float64(), "effective number of events under the weights"),
-    "error_rate": Field(pa.float64(), "weighted share of events that err, 0-1"),
-    "ci_low": Field(pa.float64(), "lower end of Wilson's interval of the error rate, 0-1"),
-    "ci_high": Field(pa.float64(), "upper end of Wilson's interval of the error rate, 0-1"),
-    "baseline_rate": Field(pa.float64(), "weighted error rate of all other events, 0-1"),
-    "lift": Field(pa.float64(), "error rate over the baseline rate"),
-    "p_value": Field(pa.float64(), "one-sided p-value of the slice's rate against the baseline"),
-    "q_value": Field(
-        pa.float64(), "Benjamini-Hochberg q-value over all families of the report, each with an equal share"
-    ),
-    "n_tests": Field(
-        pa.int64(),
-        "tests that the p-value is held against: families tested, times the family's slices that have enough events; where "
-        "`tested_within` is set, twice the number of wrong names",
-    ),
-    "tested_within": Field(
-        pa.string(),
-        "slice_id of the systematic slice of the same true individual among whose names this pair was tested, with the larger "
-        "of the two q-values; null for a slice that is tested among all",
-    ),
-    "n_splits": Field(pa.int64(), "events of known individuals called unknown: ghosts in the count of individuals"),
-    "n_combinations": Field(pa.int64(), "events of unknown individuals called known: losses in the count"),
-    "is_systematic": Field(pa.bool_(), "q-value below the configured limit"),
-    "confused_with": Field(pa.string(), "name given most often in the slice's errors"),
-    "recovered_rate": Field(pa.float64(), "share of the slice's masked errors that re-classification corrected, 0-1"),
-    "first_seen": Field(pa.timestamp("us"), "first error of the slice, on the camera's clock"),
-    "last_seen": Field(pa.timestamp("us"), "last error of the slice, on the camera's clock"),
-    "trend": Field(pa.string(), "against the report before", values=names.Trend),
-    "folded_into": Field(pa.string(), "slice_id of the simpler slice that explains this one; null where none does"),
-    "sentence": Field(pa.string(), "the slice in one plain sentence"),
-    "example_media_ids": Field(pa.list_(pa.string()), "media of example errors, most telling first"),
-    # runs
-    "source": Field(pa.string(), "SOURCE, without credentials"),
-    "started_at": Field(_TIME, "when the run started"),
-    "finished_at": Field(_TIME, "when the run had written its rows"),
-    "config": Field(pa.string(), "the whole configuration, as JSON"),
-    "individuals": Field(pa.list_(pa.string()), "names that the model can give"),
-    "versions": Field(pa.string(), "versions of trapaudit, Python, torch, torchvision, prefect, as JSON"),
-    "device": Field(pa.string(), "device of the model"),
-    "n_media": Field(pa.int64(), "objects in the batch"),
-    "n_ok": Field(pa.int64(), "media that could be used, duplicates included"),
-    "n_quarantined": Field(pa.int64(), "media that could not be used"),
-    "n_predictions": Field(pa.int64(), "predictions with a name"),
-    "n_flagged": Field(pa.int64(), "predictions flagged"),
-    "n_masks": Field(pa.int64(), "masks made"),
-    "n_failed": Field(pa.int64(), "predictions and masks that could not be made; each row has its reason"),
-    "n_flips": Field(pa.int64(), "names changed by the final decision"),
-    "seconds": Field(pa.map_(pa.string(), pa.float64()), "wall time per stage", "seconds"),
-}
 
 _STAMP = ["run_id", "batch_key", "model_digest"]
 _TARGET = ["target_id", "media_id", "detection_id"]
@@ -301,7 +69,13 @@ TABLES: dict[str, list[str]] = {
 }  # fmt: skip
 
 DERIVED = ("errors", "error_slices")
-"""Tables written by a report (``report_date=``), not by a batch (``batch_date=``)."""
+"""Tables written by a report, not by a batch."""
+
+PARTITION = {
+    table: "report_date" if table in DERIVED else "import_date" if table == "labels" else "batch_date"
+    for table in TABLES
+}
+"""Table -> the column by which its files are parted into folders (``batch_date=2026-03-01``)."""
 
 
 def table_schema(table: str) -> pa.Schema:
@@ -332,15 +106,34 @@ def table_from_rows(table: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
         ValueError: a row has a column that the table does not have, or a value that its column does not allow.
     """
     columns = set(TABLES[table])
-    allowed = [(name, set(values)) for name in TABLES[table] if (values := FIELDS[name].values) is not None]
     for row in rows:
         if extra := row.keys() - columns:
             raise ValueError(f"table {table} has no column {sorted(extra)[0]}; see scd_core/tables/schema.py")
-        for name, values in allowed:
-            value = row.get(name)
-            given = value if isinstance(value, list) else [] if value is None else [value]
-            if wrong := set(given) - values:
-                raise ValueError(
-                    f"table {table}, column {name}: {sorted(wrong)[0]!r} is none of {', '.join(sorted(values))}"
-                )
-    return pa.Table.from_pylist([dict(row) for row in rows], schema=table_schema(table))
+    made = pa.Table.from_pylist([dict(row) for row in rows], schema=table_schema(table))
+    check_values(table, made)
+    return made
+
+
+def conform(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The columns of a schema from rows that may be of an older one; a column that they lack is null."""
+    columns = [
+        rows[field.name].cast(field.type) if field.name in rows.schema.names else pa.nulls(len(rows), field.type)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def check_values(table: str, rows: pa.Table) -> None:
+    """Check that columns hold only the values that the schema allows.
+
+    Raises:
+        ValueError: a value is none of them.
+    """
+    for name in TABLES[table]:
+        allowed = FIELDS[name].values
+        if allowed is None or name not in rows.column_names:
+            continue
+        column = rows.column(name)
+        items = pc.list_flatten(column) if pa.types.is_list(column.type) else column
+        if wrong := set(pc.unique(items).to_pylist()) - {None, *allowed}:
+            raise ValueError(f"table {table}, column {name}: {min(wrong)!r} is none of {', '.join(sorted(allowed))}")

@@ -9,7 +9,7 @@ import pytest
 from scd_core.audit import connect
 from scd_core.audit.query.views import VIEWS
 from scd_core.audit.report.refresh import refresh_report_tables
-from scd_core.tables.doc import tables_markdown
+from scd_core.audit.tables_page import tables_markdown
 from tests.audit.audit_builder import AuditBuilder, label, minutes
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -105,4 +105,6 @@ def test_the_recomputed_numbers_are_the_reports(out):
 
 
 def test_the_tables_page_is_up_to_date():
-    assert (DOCS / "tables.md").read_text() == tables_markdown(), "run python -m scd_core.tables.doc > docs/tables.md"
+    assert (DOCS / "tables.md").read_text() == tables_markdown(), (
+        "run python -m scd_core.audit.tables_page > docs/tables.md"
+    )

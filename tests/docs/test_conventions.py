@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from scd_core.tables.schema import FIELDS
+from scd_core.tables.fields import FIELDS
 
 MOMENTS = ("first_seen", "last_seen")
 """Of slices; older than the rule, and columns are never renamed."""

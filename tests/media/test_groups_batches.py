@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scd_core.media import ObjectRef, assign_events, mark_duplicates, plan_batches
+from scd_core.media import ObjectRef, assign_events, mark_duplicates
+from scd_core.tables.batches import cut_batches
 
 NOON = datetime(2024, 5, 3, 12, tzinfo=UTC)
 
@@ -72,7 +73,7 @@ def test_events_do_not_depend_on_the_order_of_rows(order):
 def plan(
     objects: list[ObjectRef], size: int = 10, done: frozenset[str] = frozenset(), model: str = "m", config: str = "c"
 ):
-    return plan_batches(objects, model_digest=model, config_digest=config, batch_size=size, done_media=done)
+    return cut_batches(objects, model_digest=model, config_digest=config, batch_size=size, done_media=done)
 
 
 def test_batches_hold_every_object_once_and_no_more_than_allowed():

@@ -22,6 +22,7 @@ from scd_core.audit.report.refresh import refresh_report_tables
 from scd_core.audit.report.wording import slice_title
 from scd_core.config import AuditConfig
 from scd_core.errors import InputError, RunError
+from scd_core.tables.schema import table_from_rows
 from scd_core.tables.store import AuditStore
 from tests.audit.audit_builder import AuditBuilder, label
 from tests.report.world import World, build_world, commit_world, label_world, planted_frames
@@ -98,7 +99,7 @@ def snapshot(world: World, slices: list[dict[str, object]], number: int = 1) -> 
     store = AuditStore(world.out)
     day = datetime(2026, 6, number, 6, tzinfo=UTC)
     for table, rows in (("errors", []), ("error_slices", slices)):
-        store.write_snapshot(table, rows, day.date(), f"{day:%Y%m%dT%H%M%S}-0000")
+        store.write_table(table, table_from_rows(table, rows), day.date(), f"{day:%Y%m%dT%H%M%S}-0000")
 
 
 def test_totals_are_those_of_the_tables(world: World, page: Path) -> None:
@@ -368,10 +369,12 @@ def test_ten_thousand_individuals_and_many_of_everything(tmp_path: Path) -> None
     store = AuditStore(world.out)
     from scd_core.audit.errors.derive import derive_errors
 
-    store.write_snapshot(
+    store.write_table(
         "errors", derive_errors(world.out, world.config, "r2"), datetime(2026, 6, 2).date(), "20260602T060000-1"
     )
-    store.write_snapshot("error_slices", refresh, datetime(2026, 6, 2).date(), "20260602T060000-1")
+    store.write_table(
+        "error_slices", table_from_rows("error_slices", refresh), datetime(2026, 6, 2).date(), "20260602T060000-1"
+    )
     content = written(world)
     limits = Limits()
     assert len(content) < 1_000_000
@@ -401,8 +404,10 @@ def test_page_stays_below_five_megabytes(tmp_path: Path) -> None:
     rows = [made_slice(f"s{n}", 10, 3.0) | {"example_media_ids": suspects[n : n + 3]} for n in range(12)]
     store = AuditStore(world.out)
     errors = store.read("errors")
-    store.write_snapshot("errors", errors, datetime(2026, 6, 2).date(), "20260602T060000-1")
-    store.write_snapshot("error_slices", rows, datetime(2026, 6, 2).date(), "20260602T060000-1")
+    store.write_table("errors", errors, datetime(2026, 6, 2).date(), "20260602T060000-1")
+    store.write_table(
+        "error_slices", table_from_rows("error_slices", rows), datetime(2026, 6, 2).date(), "20260602T060000-1"
+    )
     content = written(world)
     assert len(content.encode()) < 5_000_000
     assert content.count("<img") >= 12

@@ -235,7 +235,7 @@ def label_world(world: World) -> None:
         for frame in world.frames
         if frame.is_labelled
     ]  # fmt: skip
-    AuditStore(world.out).write_import(rows, moment.date(), "import1")
+    AuditStore(world.out).write_table("labels", table_from_rows("labels", rows), moment.date(), "import1")
 
 
 def draw(frame: Frame) -> bytes:

@@ -10,7 +10,7 @@ import pytest
 
 from scd_core.config import MediaConfig
 from scd_core.media import Batch, ObjectRef, describe_objects, list_objects
-from scd_core.tables.plans import claim_batches
+from scd_core.tables.plans import plan_batches
 from scd_core.tables.schema import table_from_rows
 from scd_core.tables.store import AuditStore
 
@@ -21,10 +21,10 @@ def ref(file: str, root: str = "/nowhere", etag: str = "e") -> ObjectRef:
     return ObjectRef(f"file://{root}/{file}", file, 1, etag, None, NOON)
 
 
-def claim(
+def plan(
     store: AuditStore, objects: list[ObjectRef], size: int = 100, levels: int = 0, model: str = "m"
 ) -> list[Batch]:
-    return claim_batches(store, objects, model_digest=model, config_digest="c", batch_size=size, batch_levels=levels)
+    return plan_batches(store, objects, model_digest=model, config_digest="c", batch_size=size, batch_levels=levels)
 
 
 def commit(store: AuditStore, batch: Batch, status: str = "ok") -> None:
@@ -41,32 +41,32 @@ def store(tmp_path) -> AuditStore:
 
 def test_what_is_committed_is_not_planned_again_and_a_late_file_makes_a_small_batch(store):
     objects = [ref(f"{n}.jpg") for n in range(5)]
-    (batch,) = claim(store, objects)
+    (batch,) = plan(store, objects)
     commit(store, batch)
-    assert claim(store, objects) == []
-    (late,) = claim(store, [*objects, ref("late.jpg")])
+    assert plan(store, objects) == []
+    (late,) = plan(store, [*objects, ref("late.jpg")])
     assert [r.file for r in late.objects] == ["late.jpg"]
-    assert len(claim(store, objects, model="another")) == 1
+    assert len(plan(store, objects, model="another")) == 1
 
 
 def test_an_unfinished_batch_is_finished_as_planned_and_the_late_file_goes_elsewhere(store):
     objects = [ref(f"{n}.jpg") for n in range(5)]
-    (first,) = claim(store, objects)
-    again = claim(store, [*objects, ref("0_late.jpg")])
+    (first,) = plan(store, objects)
+    again = plan(store, [*objects, ref("0_late.jpg")])
     assert {b.batch_key for b in again} > {first.batch_key}
     assert next(b for b in again if b.batch_key == first.batch_key) == first
     assert [[r.file for r in b.objects] for b in again if b != first] == [["0_late.jpg"]]
 
 
-def test_an_object_that_vanished_after_it_was_claimed_stays_in_its_batch(store):
+def test_an_object_that_vanished_after_it_was_planned_stays_in_its_batch(store):
     objects = [ref(f"{n}.jpg") for n in range(3)]
-    (first,) = claim(store, objects)
-    assert claim(store, objects[:2]) == [first]
+    (first,) = plan(store, objects)
+    assert plan(store, objects[:2]) == [first]
 
 
 def test_an_unfinished_batch_of_another_source_is_left_to_it(store):
-    claim(store, [ref("a.jpg", "/one")])
-    (mine,) = claim(store, [ref("a.jpg", "/two")])
+    plan(store, [ref("a.jpg", "/one")])
+    (mine,) = plan(store, [ref("a.jpg", "/two")])
     assert mine.objects[0].uri == "file:///two/a.jpg"
 
 
@@ -75,17 +75,17 @@ def test_runs_that_list_at_different_moments_never_overlap(tmp_path):
     objects = [ref(f"{n:03}.jpg") for n in range(40)]
     listings = [objects[: 5 * (n + 1)] for n in range(8)]
     with ThreadPoolExecutor(8) as pool:
-        plans = list(pool.map(lambda listing: claim(AuditStore(out), listing, size=7), listings))
-    batches = {b.batch_key: b for plan in plans for b in plan}
+        plans = list(pool.map(lambda listing: plan(AuditStore(out), listing, size=7), listings))
+    batches = {b.batch_key: b for found in plans for b in found}
     media = [r.media_id for b in batches.values() for r in b.objects]
     assert len(media) == len(set(media)) == 40
-    for listing, plan in zip(listings, plans):
-        assert {r.media_id for r in listing} <= {r.media_id for b in plan for r in b.objects}
+    for listing, found in zip(listings, plans):
+        assert {r.media_id for r in listing} <= {r.media_id for b in found for r in b.objects}
 
 
 def test_folders_of_the_batch_template_keep_batches_apart(store):
     objects = [ref(f"s{n % 2}/d{n % 3}/{n}.jpg") for n in range(12)]
-    batches = claim(store, objects, levels=2)
+    batches = plan(store, objects, levels=2)
     assert len(batches) == 6
     assert all(len({r.file.rsplit("/", 1)[0] for r in b.objects}) == 1 for b in batches)
 
@@ -95,14 +95,14 @@ def test_missing_media_are_planned_again_once_they_can_be_read(tmp_path, store):
     card.mkdir()
     (card / "a.jpg").write_bytes(b"1")
     objects = list_objects(str(card), MediaConfig())
-    (first,) = claim(store, objects)
+    (first,) = plan(store, objects)
     (card / "a.jpg").rename(tmp_path / "away")
     assert describe_objects(first.objects, str(card), MediaConfig())[0]["status"] == "missing"
     commit(store, first, status="missing")
-    assert claim(store, objects) == [], "it still cannot be read"
+    assert plan(store, objects) == [], "it still cannot be read"
     Path(tmp_path / "away").rename(card / "a.jpg")
-    (second,) = claim(store, objects)
+    (second,) = plan(store, objects)
     assert second.objects == first.objects and second.batch_key != first.batch_key
     commit(store, second)
-    assert claim(store, objects) == []
+    assert plan(store, objects) == []
     assert store.media_statuses("m", "c") == {objects[0].media_id: "ok"}

@@ -18,6 +18,7 @@ import pytest
 
 from scd_core.errors import InputError, RunError
 from scd_core.tables.schema import TABLES, table_from_rows, table_schema
+from scd_core.tables.shards import drop_work, load_shard, save_shard
 from scd_core.tables.store import AuditStore
 from tests.services.servers import at, new_bucket
 
@@ -50,16 +51,16 @@ def store(request, tmp_path):
 def test_a_batch_from_opening_to_commit(store):
     store.check_writable()
     assert store.open_batch("k1", "run-a") == "run-a"
-    assert not store.is_committed("k1") and store.committed() == {}
+    assert store.commit_of("k1") is None and store.committed() == {}
     path = store.write_table("media", media("a", "b"), DAY, "k1")
     assert path == "media/batch_date=2024-05-03/k1.parquet"
     assert store.committed_files("media") == [] and store.read("media").num_rows == 0, "rows count before the commit"
     assert finish(store, "k1", "a", "b")
-    assert store.is_committed("k1") and list(store.committed()) == ["k1"]
+    assert store.committed_keys() == {"k1"} and list(store.committed()) == ["k1"]
     assert store.committed_files("media") == [path]
     assert store.read("media", ["media_id"])["media_id"].to_pylist() == ["a", "b"]
     assert store.media_statuses("m", "c") == {"a": "ok", "b": "ok"}
-    assert store.committed_media("other", "c") == store.committed_media("m", "other") == set()
+    assert store.media_statuses("other", "c") == store.media_statuses("m", "other") == {}
 
 
 def test_the_first_writer_stands_and_the_second_adopts(store):
@@ -73,22 +74,22 @@ def test_the_first_writer_stands_and_the_second_adopts(store):
 
 def test_kept_shards_come_back_equal_and_go_with_the_commit(store):
     rows = media("a", "b")
-    assert store.load_shard("k1", "classify", "s1") is None
-    store.save_shard("k1", "classify", "s1", rows)
-    store.save_shard("k2", "classify", "s1", media("z"))
-    assert store.load_shard("k1", "classify", "s1").equals(rows)
-    assert store.load_shard("k1", "mask", "s1") is None
-    store.drop_work("k1")
-    assert store.load_shard("k1", "classify", "s1") is None
-    assert store.load_shard("k2", "classify", "s1").num_rows == 1
+    assert load_shard(store, "k1", "classify", "s1") is None
+    save_shard(store, "k1", "classify", "s1", rows)
+    save_shard(store, "k2", "classify", "s1", media("z"))
+    assert load_shard(store, "k1", "classify", "s1").equals(rows)
+    assert load_shard(store, "k1", "mask", "s1") is None
+    drop_work(store, "k1")
+    assert load_shard(store, "k1", "classify", "s1") is None
+    assert load_shard(store, "k2", "classify", "s1").num_rows == 1
 
 
 def test_of_two_runs_that_saw_other_things_the_first_ones_shard_is_what_both_go_on_with(store):
     mine, theirs = media("a"), media("b")
-    assert store.save_shard("k1", "media", "s1", theirs).equals(theirs)
-    assert store.save_shard("k1", "media", "s1", mine).equals(theirs)
-    assert store.save_shard("k1", "media", "s1", theirs).equals(theirs)
-    assert store.load_shard("k1", "media", "s1").equals(theirs)
+    assert save_shard(store, "k1", "media", "s1", theirs).equals(theirs)
+    assert save_shard(store, "k1", "media", "s1", mine).equals(theirs)
+    assert save_shard(store, "k1", "media", "s1", theirs).equals(theirs)
+    assert load_shard(store, "k1", "media", "s1").equals(theirs)
 
 
 def test_the_commit_of_another_run_can_be_told(store):
@@ -101,22 +102,23 @@ def test_the_commit_of_another_run_can_be_told(store):
     "damage", [lambda d: d[:-7], lambda d: d[:60], lambda d: b"", lambda d: d[:-9] + b"x" + d[-8:]]
 )
 def test_a_damaged_shard_is_made_anew(store, damage):
-    store.save_shard("k1", "mask", "s1", media("a"))
+    save_shard(store, "k1", "mask", "s1", media("a"))
     path = store.storage.path("work/k1/mask/s1.shard")
     store.storage.put(path, damage(store.storage.read(path)))
-    assert store.load_shard("k1", "mask", "s1") is None
-    store.save_shard("k1", "mask", "s1", media("a"))
-    assert store.load_shard("k1", "mask", "s1").num_rows == 1
+    assert load_shard(store, "k1", "mask", "s1") is None
+    save_shard(store, "k1", "mask", "s1", media("a"))
+    assert load_shard(store, "k1", "mask", "s1").num_rows == 1
 
 
 def test_snapshots_imports_and_the_report(store):
-    store.write_snapshot("errors", table_from_rows("errors", []), DAY, "r1")
-    store.write_import([{"import_id": "i1", "individual_id": "Ada"}], DAY, "i1")
+    store.write_table("errors", table_from_rows("errors", []), DAY, "r1")
+    store.write_table("labels", table_from_rows("labels", [{"import_id": "i1", "individual_id": "Ada"}]), DAY, "i1")
     assert store.committed_files("errors") == ["errors/report_date=2024-05-03/r1.parquet"]
     assert store.read("labels")["individual_id"].to_pylist() == ["Ada"]
-    assert store.put_file("report/index.html", b"one") and store.put_file("report/index.html", b"two")
+    store.put_file("report/index.html", b"one")
+    store.put_file("report/index.html", b"two")
     assert store.storage.read(store.storage.path("report/index.html")) == b"two"
-    assert not store.put_file("report/index.html", b"three", overwrite=False)
+    assert not store.create_file("report/index.html", b"three")
 
 
 def test_equal_rows_make_equal_bytes(tmp_path):
@@ -165,7 +167,7 @@ def test_a_commit_names_only_files_that_are_there(tmp_path):
         store.commit("k", content)
     with pytest.raises(ValueError, match="content lacks files"):
         store.commit("k", {name: "" for name in content if name != "files"})
-    assert not store.is_committed("k")
+    assert store.commit_of("k") is None
 
 
 @pytest.mark.parametrize("name", ["../k", "a/b", "/etc", "", "..", "a\0b", "x" * 200, "~", "k\n"])
@@ -173,11 +175,11 @@ def test_no_key_leads_outside_out(tmp_path, name):
     store = AuditStore(str(tmp_path / "out"))
     for write in (
         lambda: store.write_table("media", media("a"), DAY, name),
-        lambda: store.save_shard(name, "mask", "s", media("a")),
-        lambda: store.save_shard("k", "mask", name, media("a")),
+        lambda: save_shard(store, name, "mask", "s", media("a")),
+        lambda: save_shard(store, "k", "mask", name, media("a")),
         lambda: store.open_batch(name, "r"),
         lambda: store.commit(name, {"model_digest": "", "config_digest": "", "batch_date": "", "files": {}}),
-        lambda: store.drop_work(name),
+        lambda: drop_work(store, name),
         lambda: store.put_file(f"report/{name.replace('a/b', '../b')}", b"x"),
     ):
         with pytest.raises(ValueError, match="no plain file name"):
@@ -188,7 +190,7 @@ def test_no_key_leads_outside_out(tmp_path, name):
 def test_a_plain_glob_reads_with_duckdb_and_never_sees_work_or_temporary_files(tmp_path):
     store = AuditStore(str(tmp_path))
     finish(store, "k1", "a", "b")
-    store.save_shard("k2", "media", "s", media("c"))
+    save_shard(store, "k2", "media", "s", media("c"))
     found = duckdb.sql(f"select count(*) from read_parquet('{tmp_path}/**/*.parquet')").fetchall()
     assert found == [(2,)]
     names = {path.name for path in tmp_path.rglob("*") if path.is_file()}
@@ -234,13 +236,13 @@ def test_a_shard_is_kept_while_another_run_tidies_its_folder(tmp_path):
 
     def tidy():
         while not done.is_set():
-            theirs.drop_work("k1")
+            drop_work(theirs, "k1")
 
     other = threading.Thread(target=tidy)
     other.start()
     try:
         for number in range(300):
-            mine.save_shard("k1", "mask", f"s{number % 3}", media("a"))
+            save_shard(mine, "k1", "mask", f"s{number % 3}", media("a"))
     finally:
         done.set()
         other.join()

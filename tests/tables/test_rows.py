@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from scd_core.audit.tables_page import tables_markdown
 from scd_core.names import MediaStatus
 from scd_core.tables import rows
-from scd_core.tables.doc import tables_markdown
+from scd_core.tables.fields import FIELDS
 from scd_core.tables.rows_source import rows_source
-from scd_core.tables.schema import FIELDS, table_from_rows
+from scd_core.tables.schema import table_from_rows
 
 
 def test_the_typed_rows_are_those_of_the_schema() -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from scd_core.tables.schema import FIELDS, TABLES
+from scd_core.tables.fields import FIELDS
+from scd_core.tables.schema import TABLES
 
 __all__ = ["write_audit_tables"]
 

@@ -66,7 +66,7 @@ def import_labels(out: str, file_url: str, fmt: str | None = None, *, now: datet
         new, ambiguous = _with_media(connection, new)
         conflicts = _conflicts(connection, new)
     if len(new):
-        store.write_import(new, now.date(), source.import_id)
+        store.write_table("labels", new, now.date(), source.import_id)
     n_waiting = new.column("media_id").null_count
     n_known = len(new) - n_waiting
     return ImportResult(source.import_id, len(new), len(rows) - len(new), n_known, n_waiting, conflicts, ambiguous)

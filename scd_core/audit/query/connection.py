@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from scd_core.audit.query.files import PROTOCOL, AuditFileSystem
-from scd_core.audit.query.tables import PARTITION, TableFiles, newest_report, table_files, table_sql
+from scd_core.audit.query.tables import TableFiles, newest_report, table_files, table_sql
 from scd_core.audit.query.views import READY_VIEWS
 from scd_core.errors import InputError
-from scd_core.tables.schema import DERIVED, TABLES
+from scd_core.tables.schema import DERIVED, PARTITION, TABLES
 from scd_core.tables.store import AuditStore
 
 if TYPE_CHECKING:

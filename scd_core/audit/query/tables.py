@@ -12,16 +12,10 @@ import duckdb
 
 from scd_core.audit.query.files import PROTOCOL
 from scd_core.errors import InputError
-from scd_core.tables.schema import DERIVED, SCHEMA_VERSION, TABLES, empty_table
+from scd_core.tables.schema import DERIVED, PARTITION, SCHEMA_VERSION, TABLES, empty_table
 from scd_core.tables.store import AuditStore
 
-__all__ = ["PARTITION", "TableFiles", "newest_report", "report_time", "table_files", "table_sql"]
-
-PARTITION = {
-    table: "report_date" if table in DERIVED else "import_date" if table == "labels" else "batch_date"
-    for table in TABLES
-}
-"""Table -> its partition column."""
+__all__ = ["TableFiles", "newest_report", "report_time", "table_files", "table_sql"]
 
 
 @dataclass(frozen=True)
@@ -42,19 +36,14 @@ def table_files(store: AuditStore, may_be_empty: bool = False) -> TableFiles:
     Raises:
         InputError: OUT holds no audit, or one whose schema is newer than this software.
     """
-    commits = list(store.committed().values())
-    versions = {int(content.get("schema_version", 1)) for content in commits}
+    commits = store.committed()
+    versions = {int(content.get("schema_version", 1)) for content in commits.values()}
     if newer := [version for version in versions if version > SCHEMA_VERSION]:
         raise InputError(
             f"OUT {store.url}: written with schema version {max(newer)}, this trapaudit reads up to {SCHEMA_VERSION}; "
             "upgrade it (pip install --upgrade trapaudit)"
         )
-    files = {}
-    for table in TABLES:
-        if table in DERIVED or table == "labels":
-            files[table] = store.committed_files(table)
-        else:
-            files[table] = sorted(content["files"][table] for content in commits if table in content["files"])
+    files = {table: store.committed_files(table, commits) for table in TABLES}
     if not may_be_empty and not any(files.values()):
         raise InputError(f"OUT {store.url}: holds no audit; write one with `trapaudit run`")
     return TableFiles(files, any(version < SCHEMA_VERSION for version in versions))

@@ -53,8 +53,8 @@ def refresh_report_tables(
         assumed = assumed_right(connection, errors, config)
         previous = connection.sql("SELECT * EXCLUDE (report_date) FROM error_slices").to_arrow_table()
     slices = find_slices(errors, config.slices, previous if reports else None, report_id, assumed)
-    store.write_snapshot("errors", errors, now.date(), report_id)
-    store.write_snapshot("error_slices", slices, now.date(), report_id)
+    store.write_table("errors", errors, now.date(), report_id)
+    store.write_table("error_slices", slices, now.date(), report_id)
     return errors, slices, report_id
 
 

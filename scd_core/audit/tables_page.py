@@ -1,4 +1,4 @@
-"""Writes ``docs/tables.md`` from the schema: ``python -m scd_core.tables.doc > docs/tables.md``."""
+"""Writes ``docs/tables.md`` from the schema: ``python -m scd_core.audit.tables_page > docs/tables.md``."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import pyarrow as pa
 
 from scd_core.audit.errors.causes import RULES
 from scd_core.audit.errors.suspicion import SUSPICION_REASONS
-from scd_core.audit.query.tables import PARTITION
-from scd_core.tables.schema import FIELDS, SCHEMA_VERSION, TABLES, Field
+from scd_core.tables.fields import FIELDS, Field
+from scd_core.tables.schema import PARTITION, SCHEMA_VERSION, TABLES
 
 __all__ = ["tables_markdown"]
 
@@ -28,7 +28,7 @@ def tables_markdown() -> str:
     lines = [
         "# Tables",
         "",
-        "Generated from `scd_core/tables/schema.py` by `python -m scd_core.tables.doc`; do not edit.",
+        "Generated from `scd_core/tables/fields.py` and `schema.py` by `python -m scd_core.audit.tables_page`; do not edit.",
         "",
         f"Schema version {SCHEMA_VERSION}, written into each file (`trapaudit.schema_version`). Files lie under "
         "`OUT/<table>/<partition>=YYYY-MM-DD/`; the partition is a column of each view. A batch's files count once",

@@ -1,0 +1,131 @@
+"""The folder OUT: files with plain names, written whole, with one line of error where that fails."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from scd_core.errors import RunError
+from scd_core.storage import Storage, open_source
+
+__all__ = ["READERS", "OutFolder", "plain_name"]
+
+READERS = 16
+"""Threads that read small files of OUT at once."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.=-]{0,127}")
+
+
+def plain_name(name: str) -> str:
+    """The name itself, where no key made of it can lead outside OUT.
+
+    >>> plain_name("batch_date=2026-03-01")
+    'batch_date=2026-03-01'
+
+    Raises:
+        ValueError: it is no plain file name.
+    """
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no plain file name; expected letters, digits and _ . = -")
+    return name
+
+
+class OutFolder:
+    """The folder OUT of an audit, on any fsspec file system.
+
+    Paths are relative to OUT; where a file is written or read by its name, the parts of its path are plain names.
+
+    Args:
+        url: fsspec URL or local path of OUT.
+
+    Raises:
+        InputError: no file system can be made for the URL.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.storage: Storage = open_source(url)
+
+    @property
+    def url(self) -> str:
+        """Address of OUT, without credentials."""
+        return self.storage.url
+
+    def files(self, folder: str = "") -> list[str]:
+        """Paths of all files below a folder of OUT, sorted.
+
+        Raises:
+            RunError: the storage did not answer, or refused.
+        """
+        start = len(self.storage.path(""))
+        try:
+            return sorted(entry.path[start:] for entry in self.storage.entries(folder))
+        except OSError as error:
+            raise RunError(f"{self.url}/{folder}: cannot be listed ({self.storage.explain(error)})") from error
+
+    def get_file(self, relative: str) -> bytes | None:
+        """Content of a file; None where there is none.
+
+        Raises:
+            ValueError: the path would lead outside OUT.
+            RunError: it could not be read.
+        """
+        path = self._path(relative)
+        with self._one_line(path, "cannot be read ({why})"):
+            try:
+                return self.storage.read(path)
+            except FileNotFoundError:
+                return None
+
+    def has_file(self, relative: str) -> bool:
+        """Whether there is a file; raises as :meth:`get_file` does."""
+        path = self._path(relative)
+        with self._one_line(path, "cannot be read ({why})"):
+            return self.storage.exists(path)
+
+    def put_file(self, relative: str, data: bytes) -> None:
+        """Write a file such as the report, whole, in place of one that is there.
+
+        Raises:
+            ValueError: the path would lead outside OUT.
+            RunError: it could not be written.
+        """
+        path = self._path(relative)
+        with self._one_line(path, _UNWRITTEN):
+            self.storage.put(path, data)
+
+    def create_file(self, relative: str, data: bytes) -> bool:
+        """Write a file whole, or leave the one that is there; True where it now has this content.
+
+        Raises:
+            ValueError: the path would lead outside OUT.
+            RunError: it could not be written.
+        """
+        path = self._path(relative)
+        with self._one_line(path, _UNWRITTEN):
+            return self.storage.create(path, data)
+
+    def delete_file(self, relative: str) -> None:
+        """Remove a file that :meth:`files` gave; one that is not there is no error.
+
+        Raises:
+            RunError: it could not be removed.
+        """
+        path = self.storage.path(relative)
+        with self._one_line(path, _UNWRITTEN):
+            self.storage.delete(path)
+
+    def _path(self, relative: str) -> str:
+        return self.storage.path("/".join(plain_name(name) for name in relative.split("/")))
+
+    @contextmanager
+    def _one_line(self, path: str, wording: str) -> Iterator[None]:
+        """Make a refusal, which may be of the moment, an error of the run."""
+        try:
+            yield
+        except OSError as error:
+            why = self.storage.explain(error)
+            raise RunError(f"{self.storage.uri_of(path)}: {wording.format(why=why)}") from error
+
+
+_UNWRITTEN = "cannot be written ({why}); nothing is half-written, run again"
