@@ -22,10 +22,12 @@ from PIL import (
 
 from scd_core.media.jpeg_scan import check_scan
 from scd_core.media.metadata import read_exif
+from scd_core.media.sniff import sniff
 from scd_core.media.types import MediaError
+from scd_core.names import FailureStage, MediaStatus
 from scd_core.storage.threads import Budget
 
-__all__ = ["decode_image", "load_image", "open_image", "sniff", "upright_size"]
+__all__ = ["decode_image", "load_image", "open_image", "upright_size"]
 
 _FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF")
 # Importing a plugin registers it; left to Pillow, threads that open their first file together race for it.
@@ -51,71 +53,6 @@ _ORIENTATION = 0x0112
 _DNG_VERSION = 0xC612
 _JPEG_MODES = {"JPEG", "MPO"}
 
-_VIDEO_BRANDS = (
-    b"isom",
-    b"iso2",
-    b"mp41",
-    b"mp42",
-    b"qt  ",
-    b"M4V ",
-    b"avc1",
-    b"3gp",
-    b"MSNV",
-    b"dash",
-    b"iso4",
-    b"iso5",
-)
-
-
-def sniff(head: bytes) -> str:
-    """Name the type of a file by its first bytes, whatever its name says.
-
-    Args:
-        head: the first 64 bytes or more.
-
-    Returns:
-        A Pillow format name for images that are read (``JPEG``, ``PNG``, ``TIFF``, ``WEBP``, ``BMP``, ``GIF``), else
-        ``video``, ``RAW``, ``HEIF``, ``HTML``, ``XML``, ``PDF``, ``archive`` or ``unknown``.
-
-    >>> sniff(b"<!DOCTYPE html><html>")
-    'HTML'
-    """
-    if head[:3] == b"\xff\xd8\xff":
-        return "JPEG"
-    if head[:8] == b"\x89PNG\r\n\x1a\n":
-        return "PNG"
-    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        return "RAW" if head[8:10] == b"CR" else "TIFF"
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "WEBP"
-    if head[:6] in (b"GIF87a", b"GIF89a"):
-        return "GIF"
-    if head[:2] == b"BM":
-        return "BMP"
-    if head[4:8] == b"ftyp":
-        brand = head[8:12]
-        if brand in (b"heic", b"heix", b"mif1", b"msf1", b"avif", b"avis", b"hevc"):
-            return "HEIF"
-        return "RAW" if brand == b"crx " else "video"
-    if (
-        head[4:8] in (b"moov", b"mdat", b"wide", b"free", b"skip")
-        or (head[:4] == b"RIFF" and head[8:11] == b"AVI")
-        or head[:4] in (b"\x1aE\xdf\xa3", b"\0\0\1\xba", b"\0\0\1\xb3", b"FLV\1", b"0&\xb2u")
-    ):
-        return "video"
-    if head[:4] in (b"IIRO", b"IIU\0", b"FOVb") or head[:8] == b"FUJIFILM" or head[:4] == b"\0MRM":
-        return "RAW"
-    text = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:64].lower()
-    if text.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
-        return "HTML"
-    if text.startswith((b"<?xml", b"<error", b"<svg")):
-        return "XML"
-    if text.startswith(b"%pdf"):
-        return "PDF"
-    if head[:4] in (b"PK\3\4", b"Rar!", b"7z\xbc\xaf") or head[:2] == b"\x1f\x8b":
-        return "archive"
-    return "unknown"
-
 
 def open_image(data: bytes, *, max_pixels: int) -> Image.Image:
     """Read the header of an image; no pixel is decoded yet.
@@ -128,34 +65,30 @@ def open_image(data: bytes, *, max_pixels: int) -> Image.Image:
         MediaError: ``empty``, ``unsupported`` (not a still image, or too large) or ``corrupt`` (a broken header).
     """
     if not data:
-        raise MediaError("empty", "decode", "the file has no bytes")
+        raise MediaError(MediaStatus.EMPTY, FailureStage.DECODE, "the file has no bytes")
     kind = sniff(data[:64])
     if kind not in _FORMATS:
         if not any(data[:4096]):
-            raise MediaError("corrupt", "decode", "the file begins with nothing but zero bytes")
-        raise MediaError(
-            "unsupported", "decode", _UNSUPPORTED.get(kind, "not an image: its first bytes fit no known type")
-        )
+            raise _corrupt("the file begins with nothing but zero bytes")
+        raise _unsupported(_UNSUPPORTED.get(kind, "not an image: its first bytes fit no known type"))
     data, damage = check_scan(data) if kind == "JPEG" else (data, None)
     try:
         image = Image.open(io.BytesIO(data), formats=(kind,))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise MediaError("unsupported", "decode", f"decompression bomb: {error}") from error
+        raise _unsupported(f"decompression bomb: {error}") from error
     except UnidentifiedImageError as error:
-        raise MediaError("corrupt", "decode", f"the header of this {kind} file cannot be read") from error
+        raise _corrupt(f"the header of this {kind} file cannot be read") from error
     except Exception as error:  # a broken file may raise anything from Pillow's parsers
-        raise MediaError("corrupt", "decode", f"the header of this {kind} file is broken ({_say(error)})") from error
+        raise _corrupt(f"the header of this {kind} file is broken ({_say(error)})") from error
     pixels = image.width * image.height
     if pixels > max_pixels:
-        raise MediaError(
-            "unsupported", "decode", f"decompression bomb: {image.width} x {image.height} is over {max_pixels} pixels"
-        )
+        raise _unsupported(f"decompression bomb: {image.width} x {image.height} is over {max_pixels} pixels")
     if pixels == 0:
-        raise MediaError("corrupt", "decode", f"the picture has no pixels ({image.width} x {image.height})")
+        raise _corrupt(f"the picture has no pixels ({image.width} x {image.height})")
     if damage is not None:
-        raise MediaError("corrupt", "decode", f"damaged JPEG data ({damage})")
+        raise _corrupt(f"damaged JPEG data ({damage})")
     if image.format == "TIFF" and _DNG_VERSION in getattr(image, "tag_v2", {}):
-        raise MediaError("unsupported", "decode", _UNSUPPORTED["RAW"])
+        raise _unsupported(_UNSUPPORTED["RAW"])
     if image.format in ("GIF", "WEBP", "PNG"):
         _refuse_animation(image)
     return image
@@ -176,13 +109,9 @@ def _refuse_animation(image: Image.Image) -> None:
     try:
         animated = bool(getattr(image, "is_animated", False))
     except Exception as error:
-        raise MediaError(
-            "corrupt", "decode", f"the frames of this {image.format} file cannot be read ({_say(error)})"
-        ) from error
+        raise _corrupt(f"the frames of this {image.format} file cannot be read ({_say(error)})") from error
     if animated:
-        raise MediaError(
-            "unsupported", "decode", "an animation; like a video it is not read, save its frames as stills"
-        )
+        raise _unsupported("an animation; like a video it is not read, save its frames as stills")
 
 
 def orientation(image: Image.Image) -> int:
@@ -234,11 +163,11 @@ def load_image(image: Image.Image, *, target: int | None = None) -> Image.Image:
             with _PIXELS.hold(pixels):
                 rgb = _load_rgb(image, target)
     except Image.DecompressionBombError as error:
-        raise MediaError("unsupported", "decode", f"decompression bomb: {error}") from error
+        raise _unsupported(f"decompression bomb: {error}") from error
     except MemoryError as error:
-        raise MediaError("unsupported", "decode", "too large to decode in memory") from error
+        raise _unsupported("too large to decode in memory") from error
     except Exception as error:  # a broken file may raise anything from Pillow's decoders
-        raise MediaError("corrupt", "decode", f"damaged {image.format} data ({_say(error)})") from error
+        raise _corrupt(f"damaged {image.format} data ({_say(error)})") from error
     if turn != 1:
         rgb.getexif()[_ORIENTATION] = turn
         rgb = ImageOps.exif_transpose(rgb)
@@ -294,3 +223,11 @@ def _say(error: BaseException) -> str:
     with contextlib.suppress(IndexError):
         text = text.split(" <_io")[0]
     return text[:200]
+
+
+def _corrupt(reason: str) -> MediaError:
+    return MediaError(MediaStatus.CORRUPT, FailureStage.DECODE, reason)
+
+
+def _unsupported(reason: str) -> MediaError:
+    return MediaError(MediaStatus.UNSUPPORTED, FailureStage.DECODE, reason)

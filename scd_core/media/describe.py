@@ -5,25 +5,23 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import PurePosixPath
-from typing import Any
 
 from scd_core.config import MediaConfig
-from scd_core.media.decode import load_image, open_image, sniff, upright_size
-from scd_core.media.fetch import _BYTES, fetch_bytes
-from scd_core.media.manifest import Manifest, find_manifest
+from scd_core.media.decode import load_image, open_image, upright_size
+from scd_core.media.fetch import UNDECODED_BYTES, fetch_bytes
+from scd_core.media.manifest import Manifest, ManifestFacts, find_manifest
 from scd_core.media.metadata import exif_time, path_facts
 from scd_core.media.pixels import measure_pixels
+from scd_core.media.sniff import sniff
 from scd_core.media.types import MediaError
+from scd_core.names import FailureStage, MediaStatus, TimeSource
 from scd_core.storage import Storage, open_source, storage_of
 from scd_core.storage.objects import ObjectRef
 from scd_core.storage.threads import COMPUTING, ordered_map
+from scd_core.tables.rows import MediaRow
 
 __all__ = ["describe_objects"]
 
-_FROM_BYTES = (
-    "content_sha256", "format", "width", "height", "is_infrared", "brightness", "sharpness", "failure_stage",
-    "failure_reason", "duplicate_of",
-)  # fmt: skip
 _MEASURE_SIDE = 256
 _HEAD = 4096
 _NOT_STILL_SUFFIXES = frozenset(
@@ -34,28 +32,16 @@ _NOT_STILL_SUFFIXES = frozenset(
 )  # fmt: skip
 _RAW_SUFFIXES = frozenset(
     {
-        ".dng",
-        ".nef",
-        ".nrw",
-        ".cr2",
-        ".cr3",
-        ".crw",
-        ".arw",
-        ".sr2",
-        ".srf",
-        ".orf",
-        ".rw2",
-        ".pef",
-        ".srw",
-        ".raf",
+        ".dng", ".nef", ".nrw", ".cr2", ".cr3", ".crw", ".arw", ".sr2", ".srf", ".orf", ".rw2", ".pef", ".srw", ".raf",
         ".raw",
     }
-)
+)  # fmt: skip
+_RAW_REASON = "a camera RAW file; save it as JPEG or TIFF"
 
 
 def describe_objects(
     objects: Sequence[ObjectRef], source: str, config: MediaConfig, manifest: Manifest | None = None
-) -> list[dict[str, Any]]:
+) -> list[MediaRow]:
     """Fetch, verify and describe objects.
 
     Each object is fetched as it was listed, hashed and decoded to its last byte, so damage is found here and not in
@@ -65,7 +51,7 @@ def describe_objects(
         objects: references from a listing.
         source: SOURCE they were listed from.
         config: settings of the media stage.
-        manifest: what a manifest says of deployments and times; None looks for one in SOURCE and above it.
+        manifest: deployments and times by a manifest; None looks for one in SOURCE and above it.
 
     Returns:
         One row per object, in the same order, with the columns of the table ``media`` but run_id, batch_key,
@@ -88,8 +74,8 @@ def describe_objects(
     return list(rows)
 
 
-def _describe(ref: ObjectRef, storage: Storage, config: MediaConfig, manifest: Manifest | None) -> dict[str, Any]:
-    row: dict[str, Any] = {
+def _describe(ref: ObjectRef, storage: Storage, config: MediaConfig, manifest: Manifest | None) -> MediaRow:
+    row: MediaRow = {
         "media_id": ref.media_id,
         "uri": ref.uri,
         "file": ref.file,
@@ -97,67 +83,71 @@ def _describe(ref: ObjectRef, storage: Storage, config: MediaConfig, manifest: M
         "etag": ref.etag,
         "size_bytes": ref.size_bytes,
         "last_modified_at": ref.last_modified_at,
-        "status": "ok",
+        "content_sha256": None,
+        "format": None,
+        "width": None,
+        "height": None,
+        "is_infrared": None,
+        "brightness": None,
+        "sharpness": None,
+        "status": MediaStatus.OK,
+        "failure_stage": None,
+        "failure_reason": None,
+        "duplicate_of": None,
     }
-    row |= dict.fromkeys(_FROM_BYTES)
-    row |= _PlaceAndTime(ref, config, manifest).columns()
+    row.update(_place_and_time(ref, config, manifest))
     try:
         if ref.size_bytes == 0 and ref.etag:
-            raise MediaError("empty", "fetch", "the file has no bytes")
+            raise MediaError(MediaStatus.EMPTY, FailureStage.FETCH, "the file has no bytes")
         _refuse_unread(ref, storage, config)
-        with _BYTES.hold(ref.size_bytes):
+        with UNDECODED_BYTES.hold(ref.size_bytes):
             data = fetch_bytes(storage, ref.uri, etag=ref.etag, size_bytes=ref.size_bytes, version_id=ref.version_id)
-            row["content_sha256"] = hashlib.sha256(data).hexdigest()
-            kind = sniff(data[:64])
-            row["format"] = None if kind == "unknown" else kind
-            if kind == "TIFF" and PurePosixPath(ref.file).suffix.lower() in _RAW_SUFFIXES:
-                raise MediaError("unsupported", "decode", "a camera RAW file; save it as JPEG or TIFF")
-            image = open_image(data, max_pixels=config.max_pixels)
-            moment, offset = exif_time(image)
-            if moment is not None:
-                row |= {"captured_at": moment, "captured_at_source": "exif"}
-                if offset is not None:
-                    row["utc_offset_minutes"] = offset
-            row["width"], row["height"] = upright_size(image)
-            with COMPUTING:
-                facts = measure_pixels(load_image(image, target=_MEASURE_SIDE))
-            row |= {"is_infrared": facts.is_infrared, "brightness": facts.brightness, "sharpness": facts.sharpness}
+            _describe_content(row, data, config)
     except MediaError as error:
-        row |= {"status": error.status, "failure_stage": error.stage, "failure_reason": error.reason}
+        row.update({"status": error.status, "failure_stage": error.stage, "failure_reason": error.reason})
     return row
 
 
-class _PlaceAndTime:
-    """What path, name and manifest say of an object; EXIF comes on top once the bytes are there."""
+def _describe_content(row: MediaRow, data: bytes, config: MediaConfig) -> None:
+    """Fill in what the bytes hold, as far as they can be read."""
+    row["content_sha256"] = hashlib.sha256(data).hexdigest()
+    kind = sniff(data[:64])
+    row["format"] = None if kind == "unknown" else kind
+    if kind == "TIFF" and PurePosixPath(row["file"]).suffix.lower() in _RAW_SUFFIXES:
+        raise MediaError(MediaStatus.UNSUPPORTED, FailureStage.DECODE, _RAW_REASON)
+    image = open_image(data, max_pixels=config.max_pixels)
+    moment, offset = exif_time(image)
+    if moment is not None:
+        row.update({"captured_at": moment, "captured_at_source": TimeSource.EXIF})
+        if offset is not None:
+            row["utc_offset_minutes"] = offset
+    row["width"], row["height"] = upright_size(image)
+    with COMPUTING:
+        facts = measure_pixels(load_image(image, target=_MEASURE_SIDE))
+    row.update({"is_infrared": facts.is_infrared, "brightness": facts.brightness, "sharpness": facts.sharpness})
 
-    def __init__(self, ref: ObjectRef, config: MediaConfig, manifest: Manifest | None) -> None:
-        self.path = path_facts(ref.file, config)
-        self.manifest = manifest.lookup(ref, self.path) if manifest is not None else None
 
-    def columns(self) -> dict[str, Any]:
-        path, told = self.path, self.manifest
-        row: dict[str, Any] = {
-            "site_id": path.site_id,
-            "camera_id": path.camera_id,
-            "deployment_id": path.deployment_id,
-            "captured_at": path.captured_at,
-            "captured_at_source": "filename" if path.captured_at else None,
-            "utc_offset_minutes": None,
-            "latitude": None,
-            "longitude": None,
-        }
-        if told is None:
-            return row
-        for name in ("site_id", "camera_id", "deployment_id", "latitude", "longitude", "utc_offset_minutes"):
-            if getattr(told, name) is not None:
-                row[name] = getattr(told, name)
-        if told.captured_at is not None:
-            row |= {"captured_at": told.captured_at, "captured_at_source": "manifest"}
-        return row
+def _place_and_time(ref: ObjectRef, config: MediaConfig, manifest: Manifest | None) -> MediaRow:
+    """What manifest, path and name hold about an object; EXIF comes on top once the bytes are there."""
+    path = path_facts(ref.file, config)
+    facts = (manifest.lookup(ref, path) if manifest is not None else None) or ManifestFacts()
+    captured_at, source = path.captured_at, TimeSource.FILENAME
+    if facts.captured_at is not None:
+        captured_at, source = facts.captured_at, TimeSource.MANIFEST
+    return {
+        "site_id": facts.site_id or path.site_id,
+        "camera_id": facts.camera_id or path.camera_id,
+        "deployment_id": facts.deployment_id or path.deployment_id,
+        "captured_at": captured_at,
+        "captured_at_source": source if captured_at is not None else None,
+        "utc_offset_minutes": facts.utc_offset_minutes,
+        "latitude": facts.latitude,
+        "longitude": facts.longitude,
+    }
 
 
 def _refuse_unread(ref: ObjectRef, storage: Storage, config: MediaConfig) -> None:
-    """Videos and what is too large are told from their first bytes; the rest of them is not fetched."""
+    """Refuse videos, RAW files and what is too large by their first bytes; the rest of them is not fetched."""
     suffix = PurePosixPath(ref.file).suffix.lower()
     is_large = ref.size_bytes > config.max_bytes
     if not is_large and suffix not in _NOT_STILL_SUFFIXES | _RAW_SUFFIXES:
@@ -166,12 +156,13 @@ def _refuse_unread(ref: ObjectRef, storage: Storage, config: MediaConfig) -> Non
         storage = storage_of(ref.uri, storage)
         kind = sniff(storage.read_head(storage.path_of(ref.uri), _HEAD))
     except OSError:
-        return  # the whole read that follows finds out and says why
+        return  # the whole read that follows finds out why
     if suffix in _NOT_STILL_SUFFIXES and kind in ("video", "unknown"):
-        raise MediaError("unsupported", "fetch", "a video or sound file; only still images are read")
-    if suffix in _RAW_SUFFIXES and kind in ("RAW", "TIFF", "unknown"):
-        raise MediaError("unsupported", "fetch", "a camera RAW file; save it as JPEG or TIFF")
-    if is_large:
-        raise MediaError(
-            "unsupported", "fetch", f"{ref.size_bytes} bytes is over the limit media.max_bytes={config.max_bytes}"
-        )
+        reason = "a video or sound file; only still images are read"
+    elif suffix in _RAW_SUFFIXES and kind in ("RAW", "TIFF", "unknown"):
+        reason = _RAW_REASON
+    elif is_large:
+        reason = f"{ref.size_bytes} bytes is over the limit media.max_bytes={config.max_bytes}"
+    else:
+        return
+    raise MediaError(MediaStatus.UNSUPPORTED, FailureStage.FETCH, reason)

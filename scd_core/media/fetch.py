@@ -11,20 +11,23 @@ from scd_core.config import MediaConfig
 from scd_core.errors import RunError
 from scd_core.media.decode import decode_image
 from scd_core.media.types import MediaError
+from scd_core.names import FailureStage, MediaStatus
 from scd_core.storage import Storage, open_source, storage_of
 from scd_core.storage.entry import ObjectChangedError
 from scd_core.storage.retry import ATTEMPTS, BadBodyError, error_code, scrub
 from scd_core.storage.threads import COMPUTING, Budget, ordered_map
 
-__all__ = ["fetch_bytes", "iter_images", "iter_prepared"]
+__all__ = ["UNDECODED_BYTES", "fetch_bytes", "iter_images", "iter_prepared"]
 
 T = TypeVar("T")
+Row = TypeVar("Row", bound=Mapping[str, Any])
+"""A row of any table that has the columns of an object: uri, etag, size_bytes and version_id."""
 
 _BAD_CREDENTIALS = frozenset(
     {"ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "RequestTimeTooSkewed", "SignatureDoesNotMatch"}
 )
-_BYTES = Budget(256_000_000)
-"""Undecoded bytes that the process's threads hold at once."""
+UNDECODED_BYTES = Budget(256_000_000)
+"""What the process's threads hold at once."""
 
 
 def fetch_bytes(storage: Storage, uri: str, *, etag: str, size_bytes: int, version_id: str | None) -> bytes:
@@ -35,7 +38,9 @@ def fetch_bytes(storage: Storage, uri: str, *, etag: str, size_bytes: int, versi
         RunError: the storage did not answer, or the credentials no longer hold.
     """
     if not etag:
-        raise MediaError("missing", "list", "nothing is there under this name, or the name is no UTF-8")
+        raise MediaError(
+            MediaStatus.MISSING, FailureStage.LIST, "nothing is there under this name, or the name is no UTF-8"
+        )
     storage = storage_of(uri, storage)
     path = storage.path_of(uri)
     for _ in range(ATTEMPTS):
@@ -45,8 +50,8 @@ def fetch_bytes(storage: Storage, uri: str, *, etag: str, size_bytes: int, versi
             if error_code(error) in _BAD_CREDENTIALS:
                 raise RunError(f"{uri}: {error_code(error)}: these credentials no longer hold; renew them") from error
             if error_code(error) == "InvalidObjectState":
-                raise MediaError("missing", "fetch", "archived (InvalidObjectState): restore the object") from error
-            refusal = MediaError("missing", "fetch", storage.explain_denied(path, error))
+                raise _missing("archived (InvalidObjectState): restore the object") from error
+            refusal = _missing(storage.explain_denied(path, error))
             if storage.is_denied(path, version_id):
                 raise refusal from error
     raise refusal  # it may be looked at, but was refused each time that it was read
@@ -58,23 +63,26 @@ def _read(storage: Storage, path: str, etag: str, size_bytes: int, version_id: s
     except PermissionError:
         raise
     except ObjectChangedError as error:
-        raise MediaError("missing", "fetch", str(error)) from error
+        raise _missing(str(error)) from error
     except BadBodyError as error:
-        raise MediaError("missing", "fetch", f"its body never arrived whole ({scrub(error.__cause__)})") from error
+        raise _missing(f"its body never arrived whole ({scrub(error.__cause__)})") from error
     except FileNotFoundError as error:
-        raise MediaError("missing", "fetch", storage.explain_gone(path, error)) from error
+        raise _missing(storage.explain_gone(path, error)) from error
     except OSError as error:
-        raise MediaError("missing", "fetch", f"cannot be read ({scrub(error)})") from error
+        raise _missing(f"cannot be read ({scrub(error)})") from error
+
+
+def _missing(reason: str) -> MediaError:
+    return MediaError(MediaStatus.MISSING, FailureStage.FETCH, reason)
 
 
 def iter_images(
-    rows: Sequence[Mapping[str, Any]],
+    rows: Sequence[Row],
     source: str,
     config: MediaConfig,
     *,
-    target_for: Callable[[Mapping[str, Any]], int | None] | int | None,
-    keep_order: bool = True,
-) -> Iterator[tuple[Mapping[str, Any], Image.Image | MediaError]]:
+    target_for: Callable[[Row], int | None] | int | None,
+) -> Iterator[tuple[Row, Image.Image | MediaError]]:
     """Fetch and decode the images of rows while the caller works on the ones before.
 
     Args:
@@ -82,7 +90,6 @@ def iter_images(
         source: SOURCE the rows came from, for its file system.
         config: settings of the media stage.
         target_for: shorter side needed in pixels (for all or per row); None for full size.
-        keep_order: give the images in the order of the rows; always true, whatever is asked.
 
     Yields:
         Each row with its upright RGB picture, or with the reason why there is none (an object that changed since it
@@ -95,14 +102,14 @@ def iter_images(
 
 
 def iter_prepared(
-    rows: Sequence[Mapping[str, Any]],
+    rows: Sequence[Row],
     source: str,
     config: MediaConfig,
-    prepare: Callable[[Mapping[str, Any], Image.Image], T],
+    prepare: Callable[[Row, Image.Image], T],
     *,
-    target_for: Callable[[Mapping[str, Any]], int | None] | int | None,
+    target_for: Callable[[Row], int | None] | int | None,
     ahead: int = 2,
-) -> Iterator[tuple[Mapping[str, Any], T | MediaError]]:
+) -> Iterator[tuple[Row, T | MediaError]]:
     """As :func:`iter_images`, with what a function makes of each picture, called in the thread that decoded it.
 
     So resizing overlaps with the model's work as decoding does, and what waits in the queue is as small as what is made.
@@ -124,10 +131,10 @@ def iter_prepared(
     """
     storage = open_source(source)
 
-    def load(row: Mapping[str, Any]) -> tuple[Mapping[str, Any], T | MediaError]:
+    def load(row: Row) -> tuple[Row, T | MediaError]:
         target = target_for(row) if callable(target_for) else target_for
         try:
-            with _BYTES.hold(int(row["size_bytes"])):
+            with UNDECODED_BYTES.hold(int(row["size_bytes"])):
                 data = fetch_bytes(
                     storage,
                     row["uri"],

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from itertools import pairwise
+from operator import itemgetter
 from pathlib import PurePosixPath
-from typing import Any
+
+from scd_core.names import MediaStatus, TimeSource
+from scd_core.tables.rows import MediaRow
 
 __all__ = ["assign_events", "mark_clocks", "mark_duplicates"]
 
@@ -18,7 +20,7 @@ _NEXT = 10
 """Files between two numbers that still count as neighbours: some were deleted."""
 
 
-def mark_duplicates(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def mark_duplicates(rows: list[MediaRow]) -> list[MediaRow]:
     """Mark media whose content another one of the batch has: the first in file order keeps ``ok``.
 
     Args:
@@ -28,16 +30,16 @@ def mark_duplicates(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         New rows in the same order; duplicates have status ``duplicate``, in ``duplicate_of`` the media_id of the first,
         and a reason. Rows that are not ``ok`` stay as they are.
     """
-    first: dict[str, dict[str, Any]] = {}
+    first: dict[str, MediaRow] = {}
     for row in sorted(rows, key=lambda row: row["file"]):
-        if row["status"] == "ok":
-            first.setdefault(row["content_sha256"], row)
+        if row["status"] == MediaStatus.OK and (content := row["content_sha256"]) is not None:
+            first.setdefault(content, row)
     marked = []
     for row in rows:
         original = first.get(row.get("content_sha256") or "")
-        if row["status"] == "ok" and original is not None and original["media_id"] != row["media_id"]:
+        if row["status"] == MediaStatus.OK and original is not None and original["media_id"] != row["media_id"]:
             row = row | {
-                "status": "duplicate",
+                "status": MediaStatus.DUPLICATE,
                 "duplicate_of": original["media_id"],
                 "failure_reason": f"same content as {original['file']}",
             }
@@ -45,11 +47,11 @@ def mark_duplicates(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return marked
 
 
-def mark_clocks(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def mark_clocks(rows: list[MediaRow]) -> list[MediaRow]:
     """Note where a camera's clock runs backwards: of two files that a camera numbered in a row the later is the earlier.
 
     The time itself is left as it is, since nobody knows which of the two is right. Numbers are those at the end of a name
-    (``IMG_0123.JPG``) in one folder and with one beginning; one that starts again says nothing. Only times from EXIF count.
+    (``IMG_0123.JPG``) in one folder and with one beginning; one that starts again is no sign. Only times from EXIF count.
 
     Args:
         rows: rows of the table ``media``.
@@ -57,23 +59,24 @@ def mark_clocks(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     Returns:
         New rows in the same order, with ``clock_doubt`` in words on the file at which the clock went back; else None.
     """
-    series: dict[tuple[str, str], list[tuple[int, Mapping[str, Any]]]] = defaultdict(list)
+    series: dict[tuple[str, str], list[tuple[int, datetime, MediaRow]]] = defaultdict(list)
     for row in rows:
         path = PurePosixPath(row["file"])
         numbered = _NUMBERED.match(path.name)
-        if numbered and row.get("captured_at") is not None and row.get("captured_at_source") == "exif":
-            series[str(path.parent), numbered[1]].append((int(numbered[2]), row))
+        moment = row.get("captured_at")
+        if numbered and moment is not None and row.get("captured_at_source") == TimeSource.EXIF:
+            series[str(path.parent), numbered[1]].append((int(numbered[2]), moment, row))
     doubts: dict[str, str] = {}
     for files in series.values():
-        files.sort(key=lambda one: (one[0], one[1]["file"]))
-        for (number, before), (following, after) in pairwise(files):
-            back = before["captured_at"] - after["captured_at"]
+        files.sort(key=lambda one: (one[0], one[2]["file"]))
+        for (number, earlier, before), (following, later, after) in pairwise(files):
+            back = earlier - later
             if back >= timedelta(seconds=1) and 0 < following - number <= _NEXT:
                 doubts[after["media_id"]] = f"the clock runs backwards: {back} earlier than {before['file']}"
     return [row | {"clock_doubt": doubts.get(row["media_id"])} for row in rows]
 
 
-def assign_events(rows: list[dict[str, Any]], gap_seconds: float) -> list[dict[str, Any]]:
+def assign_events(rows: list[MediaRow], gap_seconds: float) -> list[MediaRow]:
     """Group frames of one deployment into events, by the time since the frame before.
 
     Frames of one burst are one encounter, not independent proofs. A medium without a time is an event of its own; one
@@ -90,22 +93,26 @@ def assign_events(rows: list[dict[str, Any]], gap_seconds: float) -> list[dict[s
     place: tuple[str, ...] | None = None
     last: datetime | None = None
     event_id = ""
-    timed = [row for row in rows if row.get("captured_at") is not None]
-    for row in sorted(timed, key=lambda row: (_place(row), row["captured_at"], row["file"])):
-        moment = row["captured_at"]
-        if _place(row) != place or last is None or (moment - last).total_seconds() > gap_seconds:
-            place = _place(row)
+    timed = [
+        (_place(row), moment, row["file"], row["media_id"])
+        for row in rows
+        if (moment := row.get("captured_at")) is not None
+    ]
+    for where, moment, _file, media_id in sorted(timed, key=itemgetter(0, 1, 2)):
+        if where != place or last is None or (moment - last).total_seconds() > gap_seconds:
+            place = where
             event_id = _digest(*place, moment.isoformat())
         last = moment
-        events[row["media_id"]] = event_id
+        events[media_id] = event_id
     return [row | {"event_id": events.get(row["media_id"]) or _digest("medium", row["media_id"])} for row in rows]
 
 
-def _place(row: Mapping[str, Any]) -> tuple[str, ...]:
-    if row.get("deployment_id"):
-        return ("deployment", row.get("camera_id") or "", row["deployment_id"])
-    if row.get("camera_id"):
-        return ("camera", row["camera_id"])
+def _place(row: MediaRow) -> tuple[str, ...]:
+    camera = row.get("camera_id")
+    if deployment := row.get("deployment_id"):
+        return ("deployment", camera or "", deployment)
+    if camera:
+        return ("camera", camera)
     return ("folder", str(PurePosixPath(row["file"]).parent))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from scd_core.names import FailureStage, MediaStatus
+
 __all__ = ["MediaError"]
 
 
@@ -9,12 +11,12 @@ class MediaError(Exception):
     """One object cannot be used.
 
     Args:
-        status: ``corrupt``, ``empty``, ``unsupported`` or ``missing``, as in the table ``media``.
-        stage: ``list``, ``fetch`` or ``decode``.
+        status: as in the table ``media``.
+        stage: where it turned out to be unusable.
         reason: why, in words.
     """
 
-    def __init__(self, status: str, stage: str, reason: str) -> None:
+    def __init__(self, status: MediaStatus, stage: FailureStage, reason: str) -> None:
         super().__init__(reason)
         self.status = status
         self.stage = stage

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageFile
 
 from scd_core.media import MediaError, decode_image
-from scd_core.media.decode import sniff
+from scd_core.media.sniff import sniff
 from tests.services.pictures import encode, exif_block, photo
 
 LIMIT = 10_000_000

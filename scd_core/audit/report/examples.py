@@ -25,6 +25,7 @@ from scd_core.boxes import box_from_row
 from scd_core.config import MediaConfig
 from scd_core.identify.redaction import blank, boxes_from_columns
 from scd_core.media import MediaError, iter_images
+from scd_core.names import FailureStage, MediaStatus
 
 __all__ = ["Example", "Picture", "load_examples", "shared_out"]
 
@@ -140,7 +141,7 @@ def _images(
             # Storage that does not answer is asked once, not once for each picture.
             failures[source] = " ".join(str(error).split()) or type(error).__name__
         for item in part[n_done:]:
-            yield item, MediaError("missing", "fetch", failures[source])
+            yield item, MediaError(MediaStatus.MISSING, FailureStage.FETCH, failures[source])
 
 
 def _storage_root(uri: str) -> str:
