@@ -8,7 +8,17 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from deployments.cli.options import Triple, size_of, triple_of
+from deployments.cli.options import (
+    Architecture,
+    Decode,
+    Folder,
+    Resize,
+    Size,
+    Triple,
+    Weights,
+    size_of,
+    triple_of,
+)  # fmt: skip
 from scd_core.errors import InputError
 
 __all__ = ["add_individual", "pack_gallery"]
@@ -17,11 +27,9 @@ console = Console()
 
 
 def pack_gallery(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="folder to write the package to", show_default=False)],
-    architecture: Annotated[
-        str, typer.Option(help="torchvision/NAME, timm/NAME or scd_core/small_cnn", show_default=False)
-    ],
-    weights: Annotated[Path, typer.Option(help="state dict, .pth or .safetensors", show_default=False)],
+    folder: Folder,
+    architecture: Architecture,
+    weights: Weights,
     gallery: Annotated[
         Path, typer.Option(help="folder with one folder of pictures per individual", show_default=False)
     ],
@@ -29,15 +37,11 @@ def pack_gallery(
         Literal["features", "head"], typer.Option(help="what the last layer reads, or what it gives")
     ] = "features",
     embedding_size: Annotated[int, typer.Option(min=2, help="outputs of the network, with --embedding head")] = 128,
-    size: Annotated[str | None, typer.Option(help="input size in pixels: SIDE or HEIGHTxWIDTH")] = None,
+    size: Size = None,
     mean: Triple = None,
     std: Triple = None,
-    resize: Annotated[
-        Literal["stretch", "pad", "crop"] | None, typer.Option(help="how a picture becomes the input")
-    ] = None,
-    decode: Annotated[
-        Literal["full", "reduced"], typer.Option(help="reduced: large JPEGs several times faster, and less exact")
-    ] = "full",
+    resize: Resize = None,
+    decode: Decode = "full",
 ) -> None:
     """Make a package of an embedding network and pictures of known individuals."""
     from scd_core.identify.packing import pack_gallery as make

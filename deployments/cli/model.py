@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from deployments.cli.gallery import add_individual, pack_gallery
-from deployments.cli.options import Triple, lines_of, size_of, triple_of
+from deployments.cli.options import (
+    Architecture,
+    Decode,
+    Folder,
+    Resize,
+    Size,
+    Triple,
+    Weights,
+    lines_of,
+    size_of,
+    triple_of,
+)  # fmt: skip
 
 __all__ = ["model_app"]
 
@@ -22,21 +33,15 @@ model_app.command("add-individual")(add_individual)
 
 @model_app.command()
 def pack(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="folder to write the package to", show_default=False)],
-    architecture: Annotated[
-        str, typer.Option(help="torchvision/NAME, timm/NAME or scd_core/small_cnn", show_default=False)
-    ],
-    weights: Annotated[Path, typer.Option(help="state dict, .pth or .safetensors", show_default=False)],
+    folder: Folder,
+    architecture: Architecture,
+    weights: Weights,
     labels: Annotated[Path, typer.Option(help="text file: one label a line, in class order", show_default=False)],
-    size: Annotated[str | None, typer.Option(help="input size in pixels: SIDE or HEIGHTxWIDTH")] = None,
+    size: Size = None,
     mean: Triple = None,
     std: Triple = None,
-    resize: Annotated[
-        Literal["stretch", "pad", "crop"] | None, typer.Option(help="how a frame becomes the input")
-    ] = None,
-    decode: Annotated[
-        Literal["full", "reduced"], typer.Option(help="reduced: large JPEGs several times faster, and less exact")
-    ] = "full",
+    resize: Resize = None,
+    decode: Decode = "full",
 ) -> None:
     """Make a model package; size, mean and std default to the architecture's own transforms, resize to stretch."""
     from scd_core.identify import pack_model

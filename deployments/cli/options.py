@@ -1,16 +1,38 @@
-"""Option values of `trapaudit model ...` read from text."""
+"""Options that the commands of `trapaudit model` share, and their values read from text."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from scd_core.errors import InputError
 from scd_core.inputs.text import read_text
 
-__all__ = ["Triple", "lines_of", "size_of", "triple_of"]
+__all__ = [
+    "Architecture",
+    "Decode",
+    "Folder",
+    "Resize",
+    "Size",
+    "Triple",
+    "Weights",
+    "lines_of",
+    "size_of",
+    "triple_of",
+]
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="folder to write the package to", show_default=False)]
+Architecture = Annotated[
+    str, typer.Option(help="torchvision/NAME, timm/NAME or scd_core/small_cnn", show_default=False)
+]
+Weights = Annotated[Path, typer.Option(help="state dict, .pth or .safetensors", show_default=False)]
+Size = Annotated[str | None, typer.Option(help="input size in pixels: SIDE or HEIGHTxWIDTH")]
+Resize = Annotated[Literal["stretch", "pad", "crop"] | None, typer.Option(help="how a picture becomes the input")]
+Decode = Annotated[
+    Literal["full", "reduced"], typer.Option(help="reduced: large JPEGs several times faster, and less exact")
+]
 
 Triple = Annotated[str | None, typer.Option(help="three comma-separated numbers, of values in 0-1")]
 

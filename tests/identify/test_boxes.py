@@ -70,27 +70,27 @@ def test_every_box_of_an_animal_has_a_row_and_no_other(tmp_path: Path, classifie
     }
     rows = _rows(tmp_path)
     found = classify_media(rows, classifier, str(tmp_path), AuditConfig(), boxes)
-    told = {(row["media_id"], row.get("detection_id")): row for row in found}
+    by_target = {(row["media_id"], row.get("detection_id")): row for row in found}
     a, b, c = (next(row["media_id"] for row in rows if row["file"].startswith(folder)) for folder in ("a", "b", "c"))
-    assert set(told) == {(a, "d0"), (a, "d3"), (a, "d4"), (a, "d5"), (a, "d6"), (b, None), (c, None)}
-    assert told[a, "d0"]["prediction_status"] == "ok"
+    assert set(by_target) == {(a, "d0"), (a, "d3"), (a, "d4"), (a, "d5"), (a, "d6"), (b, None), (c, None)}
+    assert by_target[a, "d0"]["prediction_status"] == "ok"
     for number, words in (
         (3, "confidence"),
         (4, "area"),
         (5, "no area inside the image"),
         (6, "persons or vehicles cover"),
     ):
-        row = told[a, f"d{number}"]
+        row = by_target[a, f"d{number}"]
         assert row["prediction_status"] == "failed"
         assert words in row["failure_reason"]
-    assert told[b, None]["prediction_status"] == "no_animal"
-    assert told[b, None]["failure_reason"].endswith("only person, vehicle")
-    assert told[c, None]["prediction_status"] == "failed"
-    assert "Failure image access" in told[c, None]["failure_reason"]
+    assert by_target[b, None]["prediction_status"] == "no_animal"
+    assert by_target[b, None]["failure_reason"].endswith("only person, vehicle")
+    assert by_target[c, None]["prediction_status"] == "failed"
+    assert "Failure image access" in by_target[c, None]["failure_reason"]
     # The report may show an image that has no name: then nothing of it.
-    assert boxes_from_columns(told[c, None]["hidden_boxes"]) == [(0.0, 0.0, 1.0, 1.0)]
-    assert len(told[b, None]["hidden_boxes"]) == 2
-    assert not any("predicted_id" in told[key] for key in ((b, None), (c, None)))
+    assert boxes_from_columns(by_target[c, None]["hidden_boxes"]) == [(0.0, 0.0, 1.0, 1.0)]
+    assert len(by_target[b, None]["hidden_boxes"]) == 2
+    assert not any("predicted_id" in by_target[key] for key in ((b, None), (c, None)))
     assert len(table_from_rows("predictions", found)) == 7
 
 

@@ -61,8 +61,8 @@ def _batch(classifier: object, files: list[Path]) -> torch.Tensor:
 def test_logits_are_scaled_cosines_of_the_nearest_picture(package: Path, pictures: dict[str, list[Path]]) -> None:
     classifier = load_model(str(package))
     plain = load_model(str(packaged_model("clean")))
-    asked = [files[3] for files in pictures.values()]
-    batch = _batch(classifier, asked)
+    queries = [files[3] for files in pictures.values()]
+    batch = _batch(classifier, queries)
 
     def features(images: torch.Tensor) -> torch.Tensor:
         return F.normalize(plain.model.get_submodule("stages")(images).mean((2, 3)), dim=1)  # type: ignore[operator]
@@ -79,12 +79,12 @@ def test_an_individual_is_added_without_forgetting(package: Path, pictures: dict
     before = load_model(str(package))
     name = list(pictures)[4]
     weights = (package / "weights.safetensors").read_bytes()
-    asked = [files[3] for files in pictures.values()]
-    old = before.logits(_batch(before, asked))
+    queries = [files[3] for files in pictures.values()]
+    old = before.logits(_batch(before, queries))
     result = CliRunner().invoke(model_app, ["add-individual", str(package), name, *map(str, pictures[name][:2])])
     assert result.exit_code == 0, result.output
     after = load_model(str(package))
-    new = after.logits(_batch(after, asked))
+    new = after.logits(_batch(after, queries))
     assert after.names == (*before.names, name)
     assert after.digest != before.digest
     assert torch.equal(new[:, :3], old)
@@ -144,7 +144,7 @@ def test_two_equal_individuals_are_refused_by_both_names(tmp_path: Path, picture
     assert not (tmp_path / "m" / "model.json").exists()
 
 
-def test_equal_individuals_and_known_pictures_are_told(package: Path, pictures: dict[str, list[Path]]) -> None:
+def test_equal_individuals_and_known_pictures_are_refused(package: Path, pictures: dict[str, list[Path]]) -> None:
     first, second, *_ = pictures
     digest = read_package(str(package)).digest
     with pytest.raises(InputError, match=f"equal to one of {first}"):
@@ -196,7 +196,7 @@ def test_the_same_picture_does_not_prove_itself(package: Path, pictures: dict[st
     assert torch.equal(with_itself[:, 1:], without[:, 1:])
 
 
-def test_unknowns_are_grouped_the_same_in_any_order_and_ranked_by_what_a_label_tells() -> None:
+def test_unknowns_are_grouped_the_same_in_any_order_and_ranked_by_what_a_label_settles() -> None:
     generator = np.random.default_rng(5)
     centres = np.eye(16)[:3]
     rows = []

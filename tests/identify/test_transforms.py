@@ -60,7 +60,7 @@ def test_the_rule_crop_is_timms_own(name: str, photographs: Path) -> None:
 
 
 def test_the_rule_stretch_is_resize_on_twelve_megapixels(photographs: Path, mobilenet: Path) -> None:
-    """With trained weights: what random ones say hardly depends on the picture."""
+    """With trained weights: the logits of random ones hardly depend on the picture."""
     classifier = load_model(str(mobilenet))
     spec = classifier.spec.input
     assert (spec.resize, spec.decode) == ("stretch", "full")
@@ -93,7 +93,7 @@ def test_the_rule_pad_is_resize_and_pad(photographs: Path) -> None:
     torch.testing.assert_close(got, expected, atol=1e-5, rtol=0)
 
 
-def test_a_reduced_decode_is_asked_for_and_really_differs(photographs: Path, mobilenet: Path) -> None:
+def test_a_reduced_decode_is_an_option_and_really_differs(photographs: Path, mobilenet: Path) -> None:
     """Guards the tests above: the option is off by default, because at a reduced scale logits differ by far more than 1e-3."""
     classifier = load_model(str(mobilenet))
     full = classifier.spec.input
@@ -115,8 +115,8 @@ def test_a_reduced_decode_is_asked_for_and_really_differs(photographs: Path, mob
 def test_the_quick_resize_of_a_reduced_decode_is_pillows_but_for_rounding(
     photographs: Path, resize: str, interpolation: str
 ) -> None:
-    asked = {"size": (128, 224), "resize": resize, "interpolation": interpolation}
-    full = InputSpec(**default_input("torchvision/mobilenet_v3_small") | asked)
+    given = {"size": (128, 224), "resize": resize, "interpolation": interpolation}
+    full = InputSpec(**default_input("torchvision/mobilenet_v3_small") | given)
     picture = decode_image((photographs / LARGE[0]).read_bytes(), target=672, max_pixels=10**9)
     for seen in (picture, picture.resize((90, 50))):
         own, quick = (preprocess(seen, spec) for spec in (full, full.model_copy(update={"decode": "reduced"})))
