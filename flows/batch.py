@@ -12,8 +12,8 @@ from flows.progress import Stages
 from flows.runners import model_submits
 from scd_core.job import Job, Shard, boxes_of
 from scd_core.masks.overlay_frames import of_deployments, strip_witnesses
-from scd_core.media import Batch
 from scd_core.storage import clean_url
+from scd_core.tables.batches import Batch
 from scd_core.tables.commit import adopt_commit
 from scd_core.tables.rows import RunRow
 from scd_core.tables.schema import empty_table

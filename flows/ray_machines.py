@@ -14,7 +14,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from scd_core.errors import RunError, first_line
 from scd_core.job import Job
-from scd_core.media import ObjectRef
+from scd_core.storage.objects import ObjectRef
 from tasks.machine import Needs, is_seen, look_around
 
 __all__ = ["GPU_OPTIONS", "check_machines", "ray_says"]

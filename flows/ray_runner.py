@@ -19,7 +19,7 @@ from prefect_ray.context import remote_options
 from flows.ray_machines import GPU_OPTIONS, check_machines, ray_says
 from scd_core.errors import InputError, RunError
 from scd_core.job import Job
-from scd_core.media import ObjectRef
+from scd_core.storage.objects import ObjectRef
 
 __all__ = ["RayRunner"]
 

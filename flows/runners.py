@@ -14,7 +14,7 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from scd_core.errors import InputError
 from scd_core.identify.classifier import resolve_device
 from scd_core.job import Job
-from scd_core.media import ObjectRef
+from scd_core.storage.objects import ObjectRef
 
 if TYPE_CHECKING:
     from flows.ray_runner import RayRunner

@@ -19,9 +19,11 @@ from scd_core.inputs.detections import Detection, Detections, read_detections
 from scd_core.inputs.flags import read_flags
 from scd_core.inputs.joining import PathIndex
 from scd_core.inputs.labels import Label, read_labels
-from scd_core.media import Batch, ObjectRef, batch_levels, list_source, split_complete
+from scd_core.media import batch_levels, list_source
 from scd_core.names import MediaStatus
 from scd_core.storage import clean_url, has_password, open_source
+from scd_core.storage.objects import ObjectRef
+from scd_core.tables.batches import Batch, split_complete
 from scd_core.tables.plans import plan_batches
 from scd_core.tables.store import AuditStore
 

@@ -10,7 +10,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from scd_core.job import Shard
-from scd_core.media import Batch
+from scd_core.tables.batches import Batch
 from scd_core.tables.commit import commit_batch
 from scd_core.tables.rows import RunRow
 

@@ -11,15 +11,8 @@ from prefect.cache_policies import NO_CACHE
 
 from scd_core.config import MediaConfig
 from scd_core.job import Shard
-from scd_core.media import (
-    Manifest,
-    ObjectRef,
-    assign_events,
-    describe_objects,
-    find_manifest,
-    mark_clocks,
-    mark_duplicates,
-)
+from scd_core.media import Manifest, assign_events, describe_objects, find_manifest, mark_clocks, mark_duplicates
+from scd_core.storage.objects import ObjectRef
 from scd_core.tables.schema import table_from_rows
 from tasks.shards import kept, shard_key
 

@@ -1,26 +1,19 @@
-"""Media: listing object storage, decoding and describing images, quarantining what cannot be read, planning batches."""
+"""Media: listing object storage, decoding and describing images, quarantining what cannot be read."""
 
 from scd_core.media.decode import decode_image
 from scd_core.media.describe import describe_objects
+from scd_core.media.error import MediaError
 from scd_core.media.fetch import iter_images
 from scd_core.media.groups import assign_events, mark_clocks, mark_duplicates
 from scd_core.media.listing import list_objects, list_source
 from scd_core.media.manifest import Manifest, find_manifest, read_manifest
 from scd_core.media.metadata import batch_levels
-from scd_core.media.types import MediaError
-from scd_core.storage import Storage, clean_url, open_source
-from scd_core.storage.objects import ObjectRef
-from scd_core.tables.batches import Batch, split_complete
 
 __all__ = [
-    "Batch",
     "Manifest",
     "MediaError",
-    "ObjectRef",
-    "Storage",
     "assign_events",
     "batch_levels",
-    "clean_url",
     "decode_image",
     "describe_objects",
     "find_manifest",
@@ -29,7 +22,5 @@ __all__ = [
     "list_source",
     "mark_clocks",
     "mark_duplicates",
-    "open_source",
     "read_manifest",
-    "split_complete",
 ]

@@ -20,10 +20,10 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from scd_core.media.error import MediaError
 from scd_core.media.jpeg_scan import check_scan
 from scd_core.media.metadata import read_exif
 from scd_core.media.sniff import sniff
-from scd_core.media.types import MediaError
 from scd_core.names import FailureStage, MediaStatus
 from scd_core.storage.threads import Budget
 
@@ -153,7 +153,7 @@ def load_image(image: Image.Image, *, target: int | None = None) -> Image.Image:
     turn = orientation(image)
     try:
         if target is not None and image.format in _JPEG_MODES:
-            # draft() keeps both sides at least as large as asked, so ask in the picture's own proportions.
+            # draft() keeps both sides at least as large as given, so the sizes have the picture's own proportions.
             scale = min(1.0, target / min(image.size))
             image.draft(None, (max(1, round(image.width * scale)), max(1, round(image.height * scale))))
         pixels = image.width * image.height

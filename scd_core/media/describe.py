@@ -8,12 +8,12 @@ from pathlib import PurePosixPath
 
 from scd_core.config import MediaConfig
 from scd_core.media.decode import load_image, open_image, upright_size
+from scd_core.media.error import MediaError
 from scd_core.media.fetch import UNDECODED_BYTES, fetch_bytes
 from scd_core.media.manifest import Manifest, ManifestFacts, find_manifest
 from scd_core.media.metadata import exif_time, path_facts
 from scd_core.media.pixels import measure_pixels
 from scd_core.media.sniff import sniff
-from scd_core.media.types import MediaError
 from scd_core.names import FailureStage, MediaStatus, TimeSource
 from scd_core.storage import Storage, open_source, storage_of
 from scd_core.storage.objects import ObjectRef

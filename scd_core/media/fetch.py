@@ -10,7 +10,7 @@ from PIL import Image
 from scd_core.config import MediaConfig
 from scd_core.errors import RunError
 from scd_core.media.decode import decode_image
-from scd_core.media.types import MediaError
+from scd_core.media.error import MediaError
 from scd_core.names import FailureStage, MediaStatus
 from scd_core.storage import Storage, open_source, storage_of
 from scd_core.storage.entry import ObjectChangedError
@@ -54,7 +54,7 @@ def fetch_bytes(storage: Storage, uri: str, *, etag: str, size_bytes: int, versi
             refusal = _missing(storage.explain_denied(path, error))
             if storage.is_denied(path, version_id):
                 raise refusal from error
-    raise refusal  # it may be looked at, but was refused each time that it was read
+    raise refusal  # its head may be read, but its content was refused each time
 
 
 def _read(storage: Storage, path: str, etag: str, size_bytes: int, version_id: str | None) -> bytes:

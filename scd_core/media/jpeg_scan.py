@@ -15,7 +15,7 @@ _BLANK = bytes(512)
 
 
 class _Header:
-    """What the segments before the coded data say."""
+    """What the segments before the coded data hold."""
 
     def __init__(self, data: bytes) -> None:
         self.scan = 0
@@ -73,21 +73,21 @@ def _zeros_are_flat(tables: bytes) -> dict[int, bool]:
 
 
 def check_scan(data: bytes) -> tuple[bytes, str | None]:
-    """The file in a form in which a decoder notices missing data, and what speaks against its coded data.
+    """The file in a form in which a decoder notices missing data, and what is wrong with its coded data.
 
     At the end-of-image marker libjpeg takes what is missing for grey and only warns. Where the data just stop it waits
-    for more, and Pillow says that the file is truncated: so the file is given back up to the end of its coded data, with
+    for more, and Pillow reports a truncated file: so the file is given back up to the end of its coded data, with
     a few zero bytes for the decoder to look ahead. Besides, restart markers must all be there and in order, and there
     must be no sector of zeros, unless zeros are what a flat picture is coded as.
 
-    Only files of one sequential scan of Huffman codes are looked at, as cameras write them; others (progressive ones) are
+    Only files of one sequential scan of Huffman codes are checked, as cameras write them; others (progressive ones) are
     given back as they are.
 
     Args:
         data: the whole file.
 
     Returns:
-        What to decode, and why the coded data cannot be whole; None where nothing speaks against them.
+        What to decode, and why the coded data cannot be whole; None where nothing shows that.
     """
     header = _Header(data)
     if not header.scan:

@@ -17,7 +17,7 @@ from scd_core.storage.retry import error_code, scrub
 __all__ = ["MARKERS", "is_sidecar", "list_objects", "list_source", "media_entries"]
 
 MARKERS = ("batch.json", "_SUCCESS")
-"""Names of the files by which an uploader says that a folder is complete."""
+"""Names of the files by which an uploader marks a folder as complete."""
 
 _SIDECAR_SUFFIXES = frozenset(
     {
@@ -33,7 +33,7 @@ def is_sidecar(file: str) -> bool:
     """Whether a file goes along with media instead of being one.
 
     Hidden files and folders (a name that begins with a dot and has more than dots), tables, notes, manifests and
-    markers are sidecars, told by name alone. Everything else is listed as media, videos and unknown types included, so
+    markers are sidecars, found by name alone. Everything else is listed as media, videos and unknown types included, so
     that nothing is lost.
 
     Args:
@@ -88,7 +88,7 @@ def list_objects(source: str, config: MediaConfig, without: str | None = None) -
 
 
 def list_source(source: str, config: MediaConfig, without: str | None = None) -> Listing:
-    """List the media below SOURCE and the marker files by which uploaders say that a folder is complete.
+    """List the media below SOURCE and the marker files by which uploaders mark a folder as complete.
 
     Args and errors as for :func:`list_objects`. SOURCE may also be a manifest (``datapackage.json``, or a CSV file with
     a column ``file`` or ``filePath``): then the media it names are listed, wherever they are, and one that is not there
@@ -157,7 +157,7 @@ def _single(storage: Storage) -> tuple[Storage, list[Entry]]:
 def _ref(storage: Storage, entry: Entry) -> ObjectRef:
     uri, file, etag = storage.uri_of(entry.path), _file(storage, entry), entry.etag
     if not file.isprintable() and any("\udc80" <= letter <= "\udcff" for letter in file):
-        # A name on a disk that is no UTF-8: no table can hold it, so nothing can be read by what tables say.
+        # A name on a disk that is no UTF-8: no table can hold it, so nothing can be read by the names in tables.
         uri, file = (os.fsencode(text).decode("utf-8", "backslashreplace") for text in (uri, file))
         etag = ""
     return ObjectRef(uri, file, entry.size, etag, entry.version_id, entry.modified)

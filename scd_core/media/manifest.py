@@ -1,4 +1,4 @@
-"""What a manifest beside the images says of them: a Camtrap DP package, or its table of deployments alone."""
+"""Facts about media from a manifest beside them: a Camtrap DP package, or its table of deployments or media alone."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WORKERS = 16
 
 @dataclass(frozen=True)
 class ManifestFacts:
-    """What a manifest says of one medium or one deployment; None where it says nothing."""
+    """What a manifest holds about one medium or one deployment; None where it holds nothing."""
 
     site_id: str | None = None
     camera_id: str | None = None
@@ -51,13 +51,13 @@ class Manifest:
 
         Args:
             ref: the listed object.
-            path: what its path says.
+            path: facts from its path.
         """
-        if (told := self.media.get(ref.uri)) is not None:
-            return told
+        if (facts := self.media.get(ref.uri)) is not None:
+            return facts
         for name in (path.deployment_id, *reversed(ref.file.split("/")[:-1]), path.camera_id):
-            if name is not None and (told := self.deployments.get(name)) is not None:
-                return told
+            if name is not None and (facts := self.deployments.get(name)) is not None:
+                return facts
         return None
 
 
@@ -124,7 +124,7 @@ _LAST: dict[str, tuple[Entry, Manifest]] = {}
 
 
 def _remembered(storage: Storage, found: Entry) -> Manifest:
-    """A manifest may have 100 000 lines and is asked for by each shard of a run: the last one read is kept."""
+    """A manifest may have 100 000 lines and each shard of a run needs it: the last one read is kept."""
     with _LOCK:
         uri = storage.uri_of(found.path)
         if uri not in _LAST or _LAST[uri][0] != found:

@@ -25,7 +25,7 @@ _NAMES = frozenset({"site_id", "camera_id", "deployment_id", "card"})
 
 @dataclass(frozen=True)
 class PathFacts:
-    """What the path and the name of a file say; None where they say nothing."""
+    """Facts from the path and the name of a file; None where they hold none."""
 
     site_id: str | None = None
     camera_id: str | None = None
@@ -45,7 +45,7 @@ def read_exif(image: Image.Image) -> Image.Exif:
 def exif_time(image: Image.Image) -> tuple[datetime | None, int | None]:
     """When a picture was taken, by its EXIF block.
 
-    Only DateTimeOriginal counts: the other times tell when a file was edited or stored.
+    Only DateTimeOriginal counts: the other times are those of editing or storing.
 
     Returns:
         The time on the camera's clock (no zone) and the clock's offset from UTC in minutes; None for what is absent,

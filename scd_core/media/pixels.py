@@ -1,4 +1,4 @@
-"""What the pixels of a picture say about how it was taken: infrared, brightness, sharpness."""
+"""How a picture was taken, measured from its pixels: infrared, brightness, sharpness."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def test_media_are_found_by_uri_path_or_unique_name(tmp_path, name):
     assert label(builder.write(), tmp_path, {name: "Luna"}).n_known_media == 1
 
 
-def test_a_name_that_fits_two_objects_is_told(tmp_path):
+def test_a_name_that_fits_two_objects_is_reported(tmp_path):
     builder = AuditBuilder(tmp_path / "out")
     builder.predict("C01/a.jpg", "Luna")
     builder.predict("C02/a.jpg", "Luna")

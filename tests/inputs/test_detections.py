@@ -92,7 +92,7 @@ def test_failures_in_their_spellings(tmp_path: Path, entry: dict[str, Any], why:
     assert found.boxes == {}
 
 
-def test_categories_are_told_by_name_whatever_their_number(tmp_path: Path) -> None:
+def test_categories_are_known_by_name_whatever_their_number(tmp_path: Path) -> None:
     categories = {"0": "Person", "2": "vehicle", "7": "Animal", "9": "human", "5": "empty"}
     boxes = [one(number) for number in ("7", "0", "9", "2", "5", "33")]
     found = read_detections(megadetector(tmp_path, [{"file": "a.jpg", "detections": boxes}], categories)).boxes["a.jpg"]
@@ -118,7 +118,7 @@ def test_categories_are_told_by_name_whatever_their_number(tmp_path: Path) -> No
         (one(bbox=[512, 384, 200, 100]), "no area"),
     ],
 )
-def test_a_box_that_cannot_be_used_says_why_and_keeps_its_place(
+def test_a_box_that_cannot_be_used_has_a_reason_and_keeps_its_place(
     tmp_path: Path, box: dict[str, Any], words: str
 ) -> None:
     found = read_detections(megadetector(tmp_path, [{"file": "a.jpg", "detections": [box, one()]}])).boxes["a.jpg"]
@@ -133,7 +133,7 @@ def test_a_box_over_the_border_is_cut_to_the_image() -> None:
     assert box.clipped() == pytest.approx((0.0, 0.8, 0.4, 0.2))
 
 
-def test_an_image_named_twice_is_refused_unless_it_says_the_same(tmp_path: Path) -> None:
+def test_an_image_named_twice_is_refused_unless_its_boxes_are_equal(tmp_path: Path) -> None:
     same = [{"file": "C1\\a.jpg", "detections": [one()]}, {"file": "./C1/a.jpg", "detections": [one()]}]
     assert set(read_detections(megadetector(tmp_path, same)).boxes) == {"C1/a.jpg"}
     other = [*same, {"file": "C1/a.jpg", "detections": [one(conf=0.5)]}]
@@ -188,7 +188,7 @@ def test_camtrap_dp_of_persons_blanks_and_boxes_without_probability(tmp_path: Pa
         Detection("1", "person", 1.0, (0.5, 0.5, 0.2, 0.2)),
     )
     assert found["C1/b.jpg"] == ()
-    # A person somewhere in the picture hides it whole; an animal somewhere says nothing of where.
+    # A person somewhere in the picture hides it whole; an animal somewhere has no place.
     assert found["C1/c.jpg"][0].is_hidden and found["C1/c.jpg"][0].place_problem()
     assert "C1/d.jpg" not in found
     (tmp_path / "observations.csv").write_text(f"{head}\no1,m9,animal,0.75,0.1,0.2,0.3,0.4\n")

@@ -57,7 +57,7 @@ def test_every_exif_orientation_gives_the_same_picture(orientation, target):
 @pytest.mark.parametrize(
     ("target", "expected"), [(None, (1600, 1200)), (600, (800, 600)), (601, (1600, 1200)), (150, (200, 150))]
 )
-def test_draft_keeps_the_shorter_side_at_least_as_asked(target, expected):
+def test_draft_keeps_the_shorter_side_at_least_as_given(target, expected):
     data = encode(photo(1600, 1200))
     assert decode_image(data, target=target, max_pixels=LIMIT).size == expected
 
@@ -191,7 +191,7 @@ def test_damage_that_libjpeg_only_warns_about_is_corrupt(kind, options, target):
 @pytest.mark.timeout(60)  # looked through once for each byte, it would take hours
 @pytest.mark.parametrize("fill", [b"\xff", b"\x00", b"\xff\x00", b"\xff\xd0", b"\xff\xe0\x00\x02", b"\xff\xda"])
 @pytest.mark.parametrize("where", ["header", "middle", "tail"])
-def test_a_megabyte_of_one_pattern_is_told_soon(jpeg, fill, where):
+def test_a_megabyte_of_one_pattern_is_judged_soon(jpeg, fill, where):
     start, end = scan_of(jpeg)
     at = {"header": start - 20, "middle": (start + end) // 2, "tail": end}[where]
     many = fill * (1_000_000 // len(fill))

@@ -1,4 +1,4 @@
-"""Every object gets exactly one row that tells its state, and no time is invented."""
+"""Every object gets exactly one row with its state, and no time is invented."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_size_is_as_seen_after_orientation(card):
         ({"original": "2021:05:29 03:51:33", "subsec": "x7"}, datetime(2021, 5, 29, 3, 51, 33), None),
         ({"original": "2021:05:29 03:51:33\0\0"}, datetime(2021, 5, 29, 3, 51, 33), None),
         ({"original": "2024:02:29 23:59:59"}, datetime(2024, 2, 29, 23, 59, 59), None),
-        ({"original": "1970:01:01 00:00:00"}, datetime(1970, 1, 1), None),  # a clock never set: as the camera says
+        ({"original": "1970:01:01 00:00:00"}, datetime(1970, 1, 1), None),  # a clock never set: as the camera wrote it
         ({"original": "2023:02:29 23:59:59"}, None, None),
         ({"original": "2021:05:29 24:00:00"}, None, None),
         ({"original": "2021:05:29"}, None, None),
@@ -157,7 +157,7 @@ def test_a_malformed_pattern_is_one_clear_line(card, jpeg, field):
         described(card({"a/a.jpg": jpeg}), MediaConfig(**field))
 
 
-def test_infrared_is_told_from_the_pixels(card):
+def test_infrared_is_found_by_the_pixels(card):
     rng = np.random.default_rng(1)
     grey = rng.integers(0, 255, (240, 320)).astype(np.uint8)
     tinted = np.stack([grey * 0.8 + 30, grey * 0.8, grey * 0.8 + 25], axis=-1).astype(np.uint8)

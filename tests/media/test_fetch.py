@@ -1,4 +1,4 @@
-"""What a refusal of the storage means for one object: a row that says why, or the end of the run."""
+"""What a refusal of the storage means for one object: a row with the reason, or the end of the run."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def fetch(monkeypatch):
 
 @pytest.mark.parametrize("looking", [None, refusal("403")])
 def test_an_object_that_is_refused_each_time_is_missing_and_names_the_right(fetch, looking):
-    """With a key of its own that these credentials may not use, an object can be looked at and not read."""
+    """With a key of its own that these credentials may not use, the head of an object can be read and its content not."""
     with pytest.raises(MediaError, match=r"bucket bucket, key card/a.jpg; needs s3:GetObject") as caught:
         fetch(refusal("AccessDenied"), looking)
     assert caught.value.status == "missing"

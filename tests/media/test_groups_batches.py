@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scd_core.media import ObjectRef, assign_events, mark_duplicates
+from scd_core.media import assign_events, mark_duplicates
+from scd_core.storage.objects import ObjectRef
 from scd_core.tables.batches import cut_batches
 
 NOON = datetime(2024, 5, 3, 12, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Real camera-trap photographs: every file once in the rows, damage found, times and infrared told rightly."""
+"""Real camera-trap photographs: every file once in the rows, damage found, times and infrared right."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_statuses_and_that_what_is_ok_can_be_read_by_the_model(folder, statuses)
 
 
 @pytest.mark.parametrize("folder", sorted(INFRARED))
-def test_infrared_as_the_eye_tells_it_strips_with_coloured_logos_included(folder):
+def test_infrared_as_the_eye_sees_it_strips_with_coloured_logos_included(folder):
     assert {file for file, row in rows_of(folder).items() if row["is_infrared"]} == INFRARED[folder]
 
 
@@ -70,6 +70,6 @@ def test_station_and_time_from_the_jaguars_names():
     assert str(rows["RL 5_20051029_0045.jpg"]["captured_at"]) == "2005-10-29 00:45:00"
 
 
-def test_the_camtrap_dp_package_tells_times_and_deployments():
+def test_the_camtrap_dp_package_gives_times_and_deployments():
     rows = rows_of("camtrap_dp").values()
     assert all(row["captured_at_source"] == "manifest" and row["deployment_id"] for row in rows)

@@ -1,4 +1,4 @@
-"""Uploads that are complete are told from those still under way, and a manifest can be the SOURCE."""
+"""Uploads that are complete are separated from those still under way, and a manifest can be the SOURCE."""
 
 from __future__ import annotations
 
@@ -8,16 +8,9 @@ import pytest
 
 from scd_core.config import MediaConfig
 from scd_core.errors import InputError
-from scd_core.media import (
-    ObjectRef,
-    batch_levels,
-    describe_objects,
-    find_manifest,
-    iter_images,
-    list_objects,
-    list_source,
-    split_complete,
-)
+from scd_core.media import batch_levels, describe_objects, find_manifest, iter_images, list_objects, list_source
+from scd_core.storage.objects import ObjectRef
+from scd_core.tables.batches import split_complete
 
 NOW = datetime(2024, 5, 3, 12, tzinfo=UTC)
 
@@ -61,7 +54,7 @@ def test_markers_come_with_the_listing(tmp_path):
     assert [r.file for r in listing.objects] == ["s/d/a.jpg", "s/e/a.jpg"]
 
 
-def test_the_template_tells_the_levels():
+def test_the_template_gives_the_levels():
     assert batch_levels(MediaConfig()) == 0
     assert batch_levels(MediaConfig(batch_template="{site_id}/{deployment_id}/{card}/")) == 3
     with pytest.raises(InputError, match=r"media.batch_template: '\{day\}'"):

@@ -16,7 +16,8 @@ from PIL import Image, ImageDraw
 
 from scd_core.audit.report.refresh import refresh_report_tables
 from scd_core.config import AuditConfig
-from scd_core.media import ObjectRef, list_objects
+from scd_core.media import list_objects
+from scd_core.storage.objects import ObjectRef
 from scd_core.tables.schema import table_from_rows
 from scd_core.tables.store import AuditStore
 

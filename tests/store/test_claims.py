@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from scd_core.config import MediaConfig
-from scd_core.media import Batch, ObjectRef, describe_objects, list_objects
+from scd_core.media import describe_objects, list_objects
+from scd_core.storage.objects import ObjectRef
+from scd_core.tables.batches import Batch
 from scd_core.tables.plans import plan_batches
 from scd_core.tables.schema import table_from_rows
 from scd_core.tables.store import AuditStore

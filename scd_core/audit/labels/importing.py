@@ -42,13 +42,13 @@ def import_labels(out: str, file_url: str, fmt: str | None = None, *, now: datet
     """Add the labels of a file to an audit; importing the same content again adds nothing.
 
     All labels are kept, with who and when; the newest of a target counts. A label that repeats one in OUT is left out:
-    one with a time wherever it is there, one without where it says what already counts. Labels of images that the audit
-    has not seen yet wait for them.
+    one with a time where it repeats any, one without where it repeats the one that counts. Labels of images that the
+    audit has not seen yet wait for them.
 
     Args:
         out: OUT; need not hold an audit yet.
         file_url: fsspec URL or path of the labels, in one of the formats of :func:`scd_core.inputs.labels.read_labels`.
-        fmt: format; None tells it from the file.
+        fmt: format; None finds it by the file.
         now: time of the import; None is now.
 
     Raises:
@@ -151,7 +151,7 @@ def _some(names: Collection[str], n: int = 5) -> str:
 
 
 def _without_repeats(connection: duckdb.DuckDBPyConnection, rows: pa.Table) -> pa.Table:
-    """A label with a time is repeated where it is in OUT at all, one without where it says what counts already."""
+    """A label with a time is repeated where it is in OUT at all, one without where it repeats the one that counts."""
     create_truth(connection)
     connection.register("incoming", rows)
     return (
