@@ -42,7 +42,7 @@ e2e: setup
 
 # Kills, faults on the wire, races, full disks, fuzzing: long.
 faults: setup
-	$(BIN)/pytest tests/faults tests/store tests/media -m slow
+	$(BIN)/pytest tests/faults tests/storage tests/tables tests/media -m slow
 
 demo: setup
 	$(BIN)/trapaudit demo --out demo

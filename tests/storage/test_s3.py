@@ -41,6 +41,11 @@ ODD = [
 ]
 
 
+@pytest.fixture
+def jpeg() -> bytes:
+    return encode(photo())
+
+
 def described(source: str) -> dict[str, dict]:
     return {row["file"]: row for row in describe_objects(list_objects(source, CONFIG), source, CONFIG)}
 
