@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from flows.progress import Stages
 from flows.runners import model_submits
 from scd_core.job import Job, Shard, boxes_of
-from scd_core.masks.overlay_frames import of_deployments, strip_witnesses
+from scd_core.masks.overlay_frames import choose_overlay_frames, of_deployments
 from scd_core.storage import clean_url
 from scd_core.tables.batches import Batch
 from scd_core.tables.commit import adopt_commit
@@ -77,8 +77,8 @@ def run_batch(job: Job, batch: Batch, run_id: str, device: str) -> dict[str, Any
 
     selected = list(cut(predictions.filter(predictions.column("is_selected")), max(1, size // MASK_SHARDS)))
     of_shard = [_of(media, part) for part in selected]
-    witnesses = strip_witnesses(predictions, media)
-    seen = [of_deployments(witnesses, part) for part in of_shard]
+    overlay_frames = choose_overlay_frames(predictions, media)
+    seen = [of_deployments(overlay_frames, part) for part in of_shard]
     sizes = [len(part) for part in selected]
     with model_submits(device):
         fitted = [

@@ -25,15 +25,15 @@ __all__ = ["mask_shard"]
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def mask_shard(predictions: pa.Table, media: pa.Table, witnesses: pa.Table, shard: Shard, number: int) -> pa.Table:
-    """Rows of the table `masks`; `media` has the rows of the witnesses as well."""
+def mask_shard(predictions: pa.Table, media: pa.Table, overlay_frames: pa.Table, shard: Shard, number: int) -> pa.Table:
+    """Rows of the table `masks`; `media` has the rows of the overlay_frames as well."""
 
     def compute() -> pa.Table:
         classifier = shared_model(shard.model, device_here(shard.config.classify.device), shard.model_digest)
         by_id = {row["media_id"]: row for row in media.to_pylist()}
         with gpu_slot(str(classifier.device)):
             rows = mask_predictions(
-                predictions.to_pylist(), by_id, classifier, shard.source, shard.config, witnesses.to_pylist()
+                predictions.to_pylist(), by_id, classifier, shard.source, shard.config, overlay_frames.to_pylist()
             )
         return table_from_rows("masks", rows)
 

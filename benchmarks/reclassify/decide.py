@@ -34,7 +34,7 @@ from scd_core.identify.pictures import crop_to_box
 from scd_core.masks import fit_masks
 from scd_core.masks.settings import SCDConfig
 from scd_core.names import Strategy
-from scd_core.reclassify import Outcome, reclassify
+from scd_core.reclassify import MaskedPicture, Outcome, reclassify
 from scd_core.scenes import packaged_model, preset_world, render, sample_specs
 
 __all__ = ["COLUMNS", "VIT_COLUMNS", "Case", "box_pictures", "joint_maps", "main", "outcomes_of", "scene_cases"]
@@ -107,14 +107,12 @@ def outcomes_of(
     classifier: Classifier, cases: Sequence[Case], maps: Sequence[NDArray[np.float32]], *, use_boxes: bool
 ) -> list[list[Outcome]]:
     """Classify pictures again under their masks by every strategy."""
-    return reclassify(
-        classifier,
-        [case.picture for case in cases],
-        maps,
-        ReclassifyConfig(strategies=STRATEGIES),
-        boxes=[case.box if use_boxes else None for case in cases],
-        is_box=[case.is_box for case in cases],
-    )
+    spec = classifier.spec.input
+    pictures = [
+        MaskedPicture(case.picture, joint, spec, box=case.box if use_boxes else None, is_box=case.is_box)
+        for case, joint in zip(cases, maps, strict=True)
+    ]
+    return reclassify(classifier, pictures, ReclassifyConfig(strategies=STRATEGIES))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -14,8 +14,9 @@ from scd_core.identify.redaction import blank, boxes_from_columns
 from scd_core.identify.spec import InputSpec
 from scd_core.media import MediaError
 from scd_core.media.fetch import iter_prepared
+from scd_core.tables.rows import MediaRow, PredictionRow
 
-__all__ = ["classified_box", "crop_to_box", "iter_pictures", "located_box"]
+__all__ = ["best_candidate", "classified_box", "crop_to_box", "iter_pictures", "located_box"]
 
 
 def classified_box(row: Mapping[str, Any]) -> Box | None:
@@ -28,19 +29,24 @@ def located_box(row: Mapping[str, Any]) -> Box | None:
     return box_from_row(row) if row["detection_id"] is None else None
 
 
+def best_candidate(row: PredictionRow) -> str | None:
+    """The name of the class that wins on the picture, also where the prediction is `unknown`."""
+    return row["topk"][0]["individual_id"] if row["topk"] else None
+
+
 def crop_to_box(picture: Image.Image, box: Box | None) -> Image.Image:
     """The part of a picture inside a box; the whole picture for None."""
     return picture if box is None else picture.crop(crop_box(box, *picture.size))
 
 
 def iter_pictures(
-    rows: Sequence[Mapping[str, Any]],
-    media: Mapping[str, Mapping[str, Any]],
+    rows: Sequence[PredictionRow],
+    media: Mapping[str, MediaRow],
     source: str,
     config: AuditConfig,
     spec: InputSpec,
-    crop_of: Callable[[Mapping[str, Any]], tuple[float, float]] = lambda row: (1.0, 1.0),
-) -> Iterator[tuple[Mapping[str, Any], Image.Image | MediaError]]:
+    crop_of: Callable[[PredictionRow], tuple[float, float]] = lambda row: (1.0, 1.0),
+) -> Iterator[tuple[PredictionRow, Image.Image | MediaError]]:
     """Decode the picture of each prediction row; persons and vehicles in it are filled with grey.
 
     Args:
@@ -48,7 +54,7 @@ def iter_pictures(
         media: media_id -> media row.
         source: SOURCE of the media.
         config: settings of fetching and decoding.
-        spec: the network's input, which says how large a picture must be.
+        spec: the network's input, which decides how large a picture must be.
         crop_of: row -> smallest relative (width, height) of the picture that will be cut from it.
 
     Yields:

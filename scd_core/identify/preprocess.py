@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
@@ -10,7 +11,7 @@ from torchvision.transforms import functional as F
 
 from scd_core.identify.spec import InputSpec
 
-__all__ = ["OVERSAMPLING", "decode_size", "preprocess"]
+__all__ = ["OVERSAMPLING", "decode_size", "preprocess", "to_picture"]
 
 OVERSAMPLING = 3
 """A JPEG decoded at a reduced scale must stay this many times larger than the input: at less than 2.5 times, names of real
@@ -38,6 +39,12 @@ def preprocess(image: Image.Image, spec: InputSpec) -> Tensor:
         canvas.paste(_resized(image, inner, spec), ((width - inner[1]) // 2, (height - inner[0]) // 2))
         image = canvas
     return F.normalize(F.to_tensor(image), list(spec.mean), list(spec.std))
+
+
+def to_picture(tensor: Tensor, spec: InputSpec) -> Image.Image:
+    """A network's input, (3, H, W) normalised, as the picture that it is: :func:`preprocess` without its resize, undone."""
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (spec.mean, spec.std))
+    return F.to_pil_image(((tensor * std + mean).clamp(0, 1) * 255).round().to(torch.uint8))
 
 
 def _resized(image: Image.Image, size: tuple[int, int], spec: InputSpec) -> Image.Image:

@@ -1,4 +1,4 @@
-"""The frames of a batch that tell which strips the cameras burned into its pictures."""
+"""Overlay frames: the frames of a batch in which burned-in strips are found."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["of_deployments", "strip_witnesses"]
+from scd_core.names import PredictionStatus
+
+__all__ = ["choose_overlay_frames", "of_deployments"]
 
 _MOST = 12
-"""Events of a deployment that are looked at; four tell, and every shard of masks of the deployment decodes them again."""
+"""Events of a deployment that are used; four suffice, and every shard of masks of the deployment decodes them again."""
 
 
-def strip_witnesses(predictions: pa.Table, media: pa.Table) -> pa.Table:
+def choose_overlay_frames(predictions: pa.Table, media: pa.Table) -> pa.Table:
     """Whole frames of up to 12 events of each deployment, spread over all that the batch has of it.
 
     They are chosen from the whole batch, selected for a mask or not, so that a deployment's strips are found however few
@@ -28,7 +30,8 @@ def strip_witnesses(predictions: pa.Table, media: pa.Table) -> pa.Table:
         Rows of `predictions` with the column `deployment_id` beside them, one for each event chosen.
     """
     is_frame = pc.and_(
-        pc.equal(predictions.column("prediction_status"), "ok"), pc.is_null(predictions.column("detection_id"))
+        pc.equal(predictions.column("prediction_status"), PredictionStatus.OK),
+        pc.is_null(predictions.column("detection_id")),
     )
     frames = predictions.filter(is_frame)
     deployment_of = dict(
@@ -50,6 +53,6 @@ def strip_witnesses(predictions: pa.Table, media: pa.Table) -> pa.Table:
     return frames.take(pa.array([place for place, _ in chosen], pa.int64())).append_column("deployment_id", deployments)
 
 
-def of_deployments(witnesses: pa.Table, media: pa.Table) -> pa.Table:
-    """Those of :func:`strip_witnesses` that are of the deployments of some `media`."""
-    return witnesses.filter(pc.is_in(witnesses.column("deployment_id"), media.column("deployment_id").combine_chunks()))
+def of_deployments(frames: pa.Table, media: pa.Table) -> pa.Table:
+    """Those of :func:`choose_overlay_frames` that are of the deployments of some `media`."""
+    return frames.filter(pc.is_in(frames.column("deployment_id"), media.column("deployment_id").combine_chunks()))

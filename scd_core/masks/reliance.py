@@ -1,4 +1,4 @@
-"""How far a name rests on what is no part of the animal: burned-in strips found, and evidence put to the test."""
+"""How far a name rests on what is no part of the animal: burned-in strips found, and evidence taken away as a test."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from scd_core.identify.classifier import Classifier
 from scd_core.masks.infill import blend, make_infill
 from scd_core.masks.log_odds import log_odds
 
-__all__ = ["COMPARED_SIZE", "animal_mask", "find_strips", "log_odds_drop", "strip_mask"]
+__all__ = ["ANIMAL_MARGIN", "COMPARED_SIZE", "Band", "animal_mask", "find_strips", "log_odds_drop", "strip_mask"]
+
+Band = tuple[float, float]
+"""Top and bottom of a strip, as shares of the height."""
 
 COMPARED_SIZE = 320, 240
 """Width and height at which rows are compared (pixels)."""
@@ -28,19 +31,19 @@ _STILL = 4.0
 _STILL_SHARE = 0.6
 """A row of a strip stands still in at least this share of its pixels and frames; time and temperature change the rest."""
 _MOVING_SHARE = 0.5
-"""Frames in which the scene itself stands still tell nothing: at most this share of the middle's pixels may."""
+"""Frames in which the scene itself stands still prove nothing: at most this share of the middle's pixels may."""
 _EDGE = 0.2
 """A strip lies within this share of the height from the top or the bottom edge."""
 _FEWEST = 4
-"""Fewest frames that tell a strip from a scene that happens to be alike twice."""
+"""Fewest frames by which a strip can be distinguished from a scene that happens to be alike twice."""
 _THINNEST = 3
 """Fewest rows of a strip at the size of comparison."""
 
 
-def find_strips(pictures: Sequence[Image.Image]) -> list[tuple[float, float]] | None:
+def find_strips(pictures: Sequence[Image.Image]) -> list[Band] | None:
     """Bands of rows at the top or bottom that do not change within a deployment: strips burned in by the camera.
 
-    Each row is held against its median over the frames. In a strip most pixels are exactly those of every other frame;
+    Each row is compared with its median over the frames. In a strip most pixels are exactly those of every other frame;
     in the scene light, noise and leaves move them, so frames of one deployment at different times are needed.
 
     Args:
@@ -48,7 +51,7 @@ def find_strips(pictures: Sequence[Image.Image]) -> list[tuple[float, float]] | 
 
     Returns:
         Bands (top, bottom) as shares of the height, possibly none; None where the frames are too few, or too alike, to
-        tell.
+        know.
     """
     if len(pictures) < _FEWEST:
         return None
@@ -67,7 +70,7 @@ def find_strips(pictures: Sequence[Image.Image]) -> list[tuple[float, float]] | 
     return bands
 
 
-def strip_mask(bands: Sequence[tuple[float, float]], shape: tuple[int, ...]) -> Tensor:
+def strip_mask(bands: Sequence[Band], shape: tuple[int, ...]) -> Tensor:
     """1 in the bands, 0 elsewhere; (h, w) float32."""
     mask = torch.zeros(shape[-2:])
     for top, bottom in bands:

@@ -5,119 +5,142 @@ from __future__ import annotations
 import hashlib
 import io
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 from scd_core.boxes import Box, pixel_box
 from scd_core.config import AuditConfig
 from scd_core.identify.classifier import Classifier
-from scd_core.identify.pictures import iter_pictures, located_box
+from scd_core.identify.pictures import best_candidate, iter_pictures, located_box
 from scd_core.masks.engine import fit_masks
-from scd_core.masks.reliance import COMPARED_SIZE, animal_mask, find_strips, log_odds_drop, strip_mask
+from scd_core.masks.reliance import COMPARED_SIZE, Band, animal_mask, find_strips, log_odds_drop, strip_mask
 from scd_core.masks.settings import mask_settings
 from scd_core.media import MediaError
+from scd_core.names import MaskMethod, MaskStatus
+from scd_core.tables.rows import MaskRow, MediaRow, PredictionRow
 
 __all__ = ["decode_mask", "encode_mask", "mask_predictions", "mask_seed"]
 
-METHOD = "scd"
+_MIDDLE: Box = (0.125, 0.125, 0.75, 0.75)
+"""The picture without an eighth at each border."""
 
 
 def mask_predictions(
-    rows: Sequence[Mapping[str, Any]],
-    media: Mapping[str, Mapping[str, Any]],
+    rows: Sequence[PredictionRow],
+    media: Mapping[str, MediaRow],
     classifier: Classifier,
     source: str,
     config: AuditConfig,
-    witnesses: Sequence[Mapping[str, Any]] = (),
-) -> list[dict[str, Any]]:
+    overlay_frames: Sequence[PredictionRow] = (),
+) -> list[MaskRow]:
     """Fit masks for the names that predictions were given.
 
     Args:
         rows: selected prediction rows.
-        media: media_id -> media row, of the witnesses as well.
+        media: media_id -> media row, of the overlay frames as well.
         classifier: the model package in use.
         source: SOURCE of the media.
         config: settings; `triage.seed` seeds each mask together with its target.
-        witnesses: rows of :func:`scd_core.masks.overlay_frames.strip_witnesses`, by which burned-in strips are found; of a
-            deployment without one, nothing is said of strips.
+        overlay_frames: rows of :func:`scd_core.masks.overlay_frames.choose_overlay_frames`, in which burned-in strips are
+            found; of a deployment without one, nothing is known of strips.
 
     Returns:
         One mask row per prediction row, in order; `mask_status` `failed` with a reason where there is no mask.
     """
-    settings = mask_settings(config.masks)
-    results: dict[str, dict[str, Any]] = {}
-    pending: list[tuple[Mapping[str, Any], torch.Tensor]] = []
+    results: dict[str, MaskRow] = {}
+    pending: list[tuple[PredictionRow, Tensor]] = []
     for row, picture in iter_pictures(rows, media, source, config, classifier.spec.input):
-        base = {"target_id": row["target_id"], "media_id": row["media_id"], "detection_id": row["detection_id"]}
-        seed = mask_seed(row["target_id"], config.triage.seed)
-        # The class that wins on the picture; a name of `unknown` is explained by its best candidate.
-        name = row["topk"][0]["individual_id"]
-        results[row["target_id"]] = base | {
-            "method": METHOD,
-            "predicted_id": name,
-            "seed": seed,
-            "mask_status": "failed",
-        }
+        results[row["target_id"]] = _failed(row, config.triage.seed)
         if isinstance(picture, MediaError):
             results[row["target_id"]]["failure_reason"] = str(picture)
         else:
             pending.append((row, classifier.preprocess(picture)))
     if pending:
-        seeds = torch.tensor([results[row["target_id"]]["seed"] for row, _ in pending])
-        stacked = torch.stack([tensor for _, tensor in pending])
-        size = config.classify.batch_size
-        logits = torch.cat([classifier.logits(part) for part in stacked.split(size)])
-        targets = classifier.best_class(logits, [results[row["target_id"]]["predicted_id"] for row, _ in pending])
-        with classifier.lock:
-            masks = fit_masks(
-                classifier.model, stacked.to(classifier.device), targets, settings, seeds, on_error="record"
-            )
-        frames: dict[str, list[Image.Image]] = defaultdict(list)
-        for witness, picture in iter_pictures(witnesses, media, source, config, classifier.spec.input):
-            if not isinstance(picture, MediaError):
-                small = picture.resize(COMPARED_SIZE, Image.Resampling.BOX)
-                frames[witness["deployment_id"]].append(small)
-        strips = {deployment: find_strips(seen) for deployment, seen in frames.items()}
-        bands = [
-            strips.get(media[row["media_id"]].get("deployment_id") or "") if row["detection_id"] is None else None
-            for row, _ in pending
-        ]
-        inside_of = [located_box(row) for row, _ in pending]
-        shape = stacked.shape[-2:]
-        without_background = [None if box is None else animal_mask(box, shape) for box in inside_of]
-        without_strips = [1 - strip_mask(found, shape) if found else None for found in bands]
-        drops = _drops(without_background, stacked, targets, classifier, config)
-        overlay_drops = _drops(without_strips, stacked, targets, classifier, config)
-        for place, (row, _) in enumerate(pending):
-            result = results[row["target_id"]]
-            if place in masks.failures:
-                result["failure_reason"] = masks.failures[place]
-                continue
-            joint = masks.joint[place].float().cpu().numpy()
-            box = located_box(row)
-            inside = _mass_in(joint, box) if box is not None else None
-            result |= {
-                "mask_status": "ok",
-                "mask_png": encode_mask(joint),
-                "ssr_probability": float(masks.ssr_probability[place]),
-                "sdr_probability": float(masks.sdr_probability[place]),
-                "area": float(masks.area[place]),
-                "border_mass": 1.0 - _mass_in(joint, (0.125, 0.125, 0.75, 0.75)),
-                "mass_in_box": inside,
-                "background_reliance": None if inside is None else 1.0 - inside,
-                "background_log_odds_drop": drops.get(place),
-                "overlay_reliance": _mass_on_strips(joint, bands[place]),
-                "overlay_log_odds_drop": overlay_drops.get(place),
-                "iterations": int(masks.iterations[place]),
-                "evaluations": int(masks.evaluations[place]),
-                "is_converged": bool(masks.converged[place]),
-            }
+        strips = _strips(overlay_frames, media, classifier, source, config)
+        bands = [strips.get(media[row["media_id"]].get("deployment_id") or "") for row, _ in pending]
+        for place, found in enumerate(_fitted(pending, bands, classifier, config)):
+            results[pending[place][0]["target_id"]] |= found
     return [results[row["target_id"]] for row in rows]
+
+
+def _failed(row: PredictionRow, seed: int) -> MaskRow:
+    return {
+        "target_id": row["target_id"],
+        "media_id": row["media_id"],
+        "detection_id": row["detection_id"],
+        "method": MaskMethod.SCD,
+        "predicted_id": best_candidate(row),
+        "seed": mask_seed(row["target_id"], seed),
+        "mask_status": MaskStatus.FAILED,
+    }
+
+
+def _strips(
+    overlay_frames: Sequence[PredictionRow],
+    media: Mapping[str, MediaRow],
+    classifier: Classifier,
+    source: str,
+    config: AuditConfig,
+) -> dict[str, list[Band] | None]:
+    """deployment_id -> the strips that its camera burns into its pictures; None where that is not known."""
+    frames: dict[str, list[Image.Image]] = defaultdict(list)
+    for row, picture in iter_pictures(overlay_frames, media, source, config, classifier.spec.input):
+        if not isinstance(picture, MediaError):
+            small = picture.resize(COMPARED_SIZE, Image.Resampling.BOX)
+            frames[media[row["media_id"]]["deployment_id"] or ""].append(small)
+    return {deployment: find_strips(seen) for deployment, seen in frames.items()}
+
+
+def _fitted(
+    pending: Sequence[tuple[PredictionRow, Tensor]],
+    strips: Sequence[list[Band] | None],
+    classifier: Classifier,
+    config: AuditConfig,
+) -> Iterator[MaskRow]:
+    """The mask's columns of each picture that could be read, in order."""
+    stacked = torch.stack([tensor for _, tensor in pending])
+    logits = torch.cat([classifier.logits(part) for part in stacked.split(config.classify.batch_size)])
+    targets = classifier.best_class(logits, [best_candidate(row) or "" for row, _ in pending])
+    seeds = torch.tensor([mask_seed(row["target_id"], config.triage.seed) for row, _ in pending])
+    settings = mask_settings(config.masks)
+    with classifier.lock:
+        masks = fit_masks(classifier.model, stacked.to(classifier.device), targets, settings, seeds, on_error="record")
+    boxes = [located_box(row) for row, _ in pending]
+    bands = [found if row["detection_id"] is None else None for found, (row, _) in zip(strips, pending, strict=True)]
+    shape = stacked.shape[-2:]
+    without_background = [None if box is None else animal_mask(box, shape) for box in boxes]
+    without_strips = [1 - strip_mask(found, shape) if found else None for found in bands]
+    drops, overlay_drops = (
+        _drops(keeps, stacked, targets, classifier, config, settings.infill_sigma)
+        for keeps in (without_background, without_strips)
+    )
+    for place, box in enumerate(boxes):
+        if place in masks.failures:
+            yield {"failure_reason": masks.failures[place]}
+            continue
+        joint = masks.joint[place].float().cpu().numpy()
+        inside = None if box is None else _mass_in(joint, box)
+        yield {
+            "mask_status": MaskStatus.OK,
+            "mask_png": encode_mask(joint),
+            "ssr_probability": float(masks.ssr_probability[place]),
+            "sdr_probability": float(masks.sdr_probability[place]),
+            "area": float(masks.area[place]),
+            "border_mass": 1.0 - _mass_in(joint, _MIDDLE),
+            "mass_in_box": inside,
+            "background_reliance": None if inside is None else 1.0 - inside,
+            "background_log_odds_drop": drops.get(place),
+            "overlay_reliance": _mass_on_strips(joint, bands[place]),
+            "overlay_log_odds_drop": overlay_drops.get(place),
+            "iterations": int(masks.iterations[place]),
+            "evaluations": int(masks.evaluations[place]),
+            "is_converged": bool(masks.converged[place]),
+        }
 
 
 def mask_seed(target: str, seed: int) -> int:
@@ -139,18 +162,19 @@ def decode_mask(png: bytes) -> NDArray[np.float32]:
 
 
 def _drops(
-    keeps: Sequence[torch.Tensor | None],
-    images: torch.Tensor,
-    targets: torch.Tensor,
+    keeps: Sequence[Tensor | None],
+    images: Tensor,
+    targets: Tensor,
     classifier: Classifier,
     config: AuditConfig,
+    sigma: float,
 ) -> dict[int, float]:
     """Place of each image with something to replace -> fall of its name's log-odds when that is blurred away."""
-    asked = [(place, keep) for place, keep in enumerate(keeps) if keep is not None]
+    wanted = [(place, keep) for place, keep in enumerate(keeps) if keep is not None]
     drops: dict[int, float] = {}
     size = max(1, config.classify.batch_size // 2)
-    for start in range(0, len(asked), size):
-        some = asked[start : start + size]
+    for start in range(0, len(wanted), size):
+        some = wanted[start : start + size]
         chosen = [place for place, _ in some]
         keep = torch.stack([one for _, one in some])
         found = log_odds_drop(
@@ -160,8 +184,8 @@ def _drops(
     return drops
 
 
-def _mass_on_strips(joint: NDArray[np.floating], bands: Sequence[tuple[float, float]] | None) -> float | None:
-    """Share of a map's mass on strips; 0 where there are none, None where it could not be told."""
+def _mass_on_strips(joint: NDArray[np.floating], bands: Sequence[Band] | None) -> float | None:
+    """Share of a map's mass on strips; 0 where there are none, None where it is not known."""
     if bands is None:
         return None
     return sum(_mass_in(joint, (0.0, top, 1.0, bottom - top)) for top, bottom in bands) if bands else 0.0

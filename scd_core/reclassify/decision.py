@@ -9,30 +9,18 @@ import torch
 from torch import Tensor
 
 from scd_core.config import ReclassifyConfig
+from scd_core.names import Strategy
 
-__all__ = ["AWAY", "CLOSER", "COUNTERFACTUAL", "CROPS", "MOST", "REMOVED", "WIDER", "Decision", "decide"]
-
-COUNTERFACTUAL = "early_inside"
-"""The view that takes away evidence which is no part of the animal."""
-
-CLOSER, BOX = "mask_crop", "box_crop"
-CROPS = (CLOSER, BOX)
-"""Views that show the animal larger; the closer look takes the first that there is."""
+__all__ = ["MOST", "Decision", "decide"]
 
 MOST = 0.75
-"""Largest share of the picture that a crop without a box may hold to be a closer look; a larger one only cuts an edge off."""
-
-REMOVED, AWAY = "early_removed", "away_crop"
-"""What stands in for the counterfactual and the crops where no box is known: all evidence taken away, and a crop beside it."""
-
-WIDER = "wide_crop"
-"""What must bear out the name of a closer view, and the box's crop where there is one."""
+"""Largest share of the picture that a crop without a box may hold to be a closer view; a larger one only cuts an edge off."""
 
 _PICTURE = 0.25
 """Weight of the whole picture beside its closer view."""
 
 _TIMES = 4.0
-"""How many times as probable as the old name each of two witnesses must hold another."""
+"""How many times as probable as the old name another name must be in each of two views."""
 
 _LEAST = 1e-9
 """Smallest probability that enters a product: one view alone must not be able to rule a name out for ever."""
@@ -47,32 +35,32 @@ class Decision:
     reason: str
 
 
-def decide(original: Tensor, views: Mapping[str, Tensor], config: ReclassifyConfig) -> Decision:
+def decide(original: Tensor, views: Mapping[Strategy, Tensor], config: ReclassifyConfig) -> Decision:
     """Final name of a picture from its unmasked and masked views.
 
-    Two questions are asked, and each is answered by views that speak together, as a product of experts (Hinton 2002): a
-    name that one of them rules out is not their name.
+    There are two questions. Each is answered by several views together, as a product of experts (Hinton 2002): a name that
+    one of them rules out is not their name.
 
     *Does the name rest on the animal?* Evidence beside the animal is no evidence of who it is, however sure the network
-    is. So one witness is the picture without that evidence, and the other looks at the animal alone. Another name needs
-    both: it is theirs together, and each holds it at least four times as probable as the old one.
+    is. One view is the picture without that evidence, the other is the animal alone. Another name needs both: it is the
+    first name of the two together, and in each at least four times as probable as the old one.
 
-    - Where the animal's box is known, the first witness is the picture without the evidence outside the box, the second
-      the crops. Nothing is asked of the name's probability, for the sureness of the old one came from what was taken away.
-    - Where it is not, all evidence is taken away, and the second witness is a crop beside it. A picture that was named
-      for the animal's own marks then shows no marks, and a network asked about nothing says something: so the two must be
-      sure of their name, by `min_agreement`.
+    - Where the animal's box is known, the first view is the picture without the evidence outside the box (`early_inside`),
+      the second the crops. The name may have any probability, for the sureness of the old one came from what was taken away.
+    - Where it is not, all evidence is taken away (`early_removed`), and the second view is a crop beside it (`away_crop`).
+      A picture that was named for the animal's own marks then shows no marks, and a network names even a picture of
+      nothing: so the two must be sure of their name, by `min_agreement`.
 
-    *Does a closer look tell another name?* Asked where the picture is not sure of its name and the first question changed
-    nothing. The picture and the mask's crop speak together, the crop with three times the weight; another name must lead
-    by `min_gain`, and the wider crop, and the box's where there is one, must put it before the old one too. A crop shows
-    more detail, but at a size that the network knows less, and a sure crop may be sure of a fragment. A crop that holds
-    most of the picture shows nothing closer and is not heard (:data:`MOST`).
+    *Does a closer view give another name?* This counts where the picture is not sure of its name and the first question
+    changed nothing. The picture and the mask's crop are taken together, the crop with three times the weight; another name
+    must lead by `min_gain`, and the wider crop, and the box's where there is one, must put it before the old one too. A crop
+    shows more detail, but at a size that the network knows less, and a sure crop may be sure of a fragment. A crop that
+    holds most of the picture shows nothing closer and does not count (:data:`MOST`).
 
-    Where the picture is the animal's box only the second question is asked: nothing in it is known to be background.
+    Where the picture is the animal's box there is only the second question: nothing in it is known to be background.
 
-    Views that keep only the evidence of the old name (early masking, late masking) are for the record: they say how far
-    that evidence goes, and can hardly name another.
+    Views that keep only the evidence of the old name (early masking, late masking) are for the record: they show how far
+    that evidence goes, and can hardly give another name.
 
     Args:
         original: (K,) calibrated probabilities of the unmasked picture.
@@ -80,58 +68,60 @@ def decide(original: Tensor, views: Mapping[str, Tensor], config: ReclassifyConf
         config: `max_sure`, `min_gain`, `min_agreement`.
     """
     before = int(original.argmax())
-    crops = [views[strategy] for strategy in CROPS if strategy in views]
-    if (inside := views.get(COUNTERFACTUAL)) is not None:
+    crops = [views[strategy] for strategy in (Strategy.MASK_CROP, Strategy.BOX_CROP) if strategy in views]
+    found = None
+    if (inside := views.get(Strategy.EARLY_INSIDE)) is not None:
         first = "the picture without the evidence outside the animal", inside
         if not crops:
             name = int(inside.argmax())
-            told = "the picture" if name == before else first[0]
-            return Decision(name, float(inside.max()), f"{told} says so ({float(inside.max()):.2f}); no closer view")
-        look = "the closer view" if len(crops) == 1 else "the closer views together"
-        found = _two_witnesses(original, first, (look, _together(crops)), 0.0)
-    elif REMOVED in views and AWAY in views:
-        first, second = ("the picture without the evidence", views[REMOVED]), ("a crop beside it", views[AWAY])
-        found = _two_witnesses(original, first, second, config.min_agreement)
-    else:
-        found = None
+            named_by = "the picture" if name == before else first[0]
+            return Decision(
+                name, float(inside.max()), f"named by {named_by} ({float(inside.max()):.2f}); no closer view"
+            )
+        closer = "the closer view" if len(crops) == 1 else "the closer views together"
+        found = _two_views(original, first, (closer, _together(crops)), 0.0)
+    elif Strategy.EARLY_REMOVED in views and Strategy.AWAY_CROP in views:
+        first = "the picture without the evidence", views[Strategy.EARLY_REMOVED]
+        second = "a crop beside it", views[Strategy.AWAY_CROP]
+        found = _two_views(original, first, second, config.min_agreement)
     if found is not None:
         return found
-    others = [views[strategy] for strategy in (WIDER, BOX) if strategy in views]
-    return _closer_look(original, crops[0] if crops else None, others, config)
+    others = [views[strategy] for strategy in (Strategy.WIDE_CROP, Strategy.BOX_CROP) if strategy in views]
+    return _closer_view(original, crops[0] if crops else None, others, config)
 
 
-def _two_witnesses(
+def _two_views(
     original: Tensor, first: tuple[str, Tensor], second: tuple[str, Tensor], least: float
 ) -> Decision | None:
-    """Another name where two witnesses, each with what it is called, agree on it against the old one."""
+    """Another name where two views, each with its description, agree on it against the old one."""
     before = int(original.argmax())
     together = _together([first[1], second[1]])
     name = int(together.argmax())
-    agree = all(float(witness[name]) >= _TIMES * float(witness[before]) for _, witness in (first, second))
+    agree = all(float(view[name]) >= _TIMES * float(view[before]) for _, view in (first, second))
     if name == before or not agree or float(together[name]) < least:
         return None
-    said = " and ".join(f"{words} ({float(witness[name]):.2f})" for words, witness in (first, second))
-    return Decision(name, float(together[name]), f"{said} agree against the picture")
+    both = " and ".join(f"{what} ({float(view[name]):.2f})" for what, view in (first, second))
+    return Decision(name, float(together[name]), f"{both} agree against the picture")
 
 
-def _closer_look(original: Tensor, crop: Tensor | None, others: Sequence[Tensor], config: ReclassifyConfig) -> Decision:
-    """The picture and its closer view together, against the picture alone; `others` must bear it out."""
+def _closer_view(original: Tensor, crop: Tensor | None, others: Sequence[Tensor], config: ReclassifyConfig) -> Decision:
+    """The picture and its closer view together, against the picture alone; `others` must agree."""
     before, sure = int(original.argmax()), float(original.max())
     if crop is None:
-        return Decision(before, sure, f"the picture says so ({sure:.2f}); no closer view")
+        return Decision(before, sure, f"named by the picture ({sure:.2f}); no closer view")
     if sure >= config.max_sure:
         return Decision(before, sure, f"the picture is sure ({sure:.2f})")
     together = _together([original, crop], (_PICTURE, 1 - _PICTURE))
     name = int(together.argmax())
     if name == before:
-        return Decision(before, sure, f"the picture ({sure:.2f}) and the closer view together say so")
+        return Decision(before, sure, f"the picture ({sure:.2f}) and the closer view agree")
     lead = float((together[name] / together[before]).log())
-    told = f"the closer view speaks for another name, by {lead:.2f} with the picture's own voice"
+    found = f"the closer view and the picture together put another name first, by {lead:.2f}"
     if lead < config.min_gain:
-        return Decision(before, sure, f"the picture says so ({sure:.2f}); {told}, less than {config.min_gain:.2f}")
+        return Decision(before, sure, f"named by the picture ({sure:.2f}); {found}, less than {config.min_gain:.2f}")
     if any(float(other[name]) <= float(other[before]) for other in others):
-        return Decision(before, sure, f"the picture says so ({sure:.2f}); {told}, which a wider view does not bear out")
-    return Decision(name, float(together[name]), told)
+        return Decision(before, sure, f"named by the picture ({sure:.2f}); {found}, but a wider view does not")
+    return Decision(name, float(together[name]), found)
 
 
 def _together(views: Sequence[Tensor], weights: Sequence[float] | None = None) -> Tensor:

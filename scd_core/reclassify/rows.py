@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
 from scd_core.boxes import WHOLE, Box
-from scd_core.config import AuditConfig
+from scd_core.config import AuditConfig, ReclassifyConfig
 from scd_core.identify.classifier import Classifier
-from scd_core.identify.pictures import classified_box, iter_pictures, located_box
+from scd_core.identify.pictures import best_candidate, classified_box, iter_pictures, located_box
+from scd_core.identify.spec import InputSpec
 from scd_core.masks.rows import decode_mask
 from scd_core.media import MediaError
-from scd_core.reclassify.core import FUSED, Outcome, reclassify
-from scd_core.reclassify.strategies import AWAY_SIDE, mask_crop_box
+from scd_core.names import MaskStatus, Strategy, StrategyStatus
+from scd_core.reclassify.core import Outcome, reclassify
+from scd_core.reclassify.strategies import AWAY_SIDE, MaskedPicture, mask_crop_box
+from scd_core.tables.rows import MaskRow, MediaRow, PredictionRow, ReclassificationRow
 
-__all__ = ["reclassify_predictions"]
+__all__ = ["masked_picture", "reclassify_predictions", "smallest_crop"]
 
 _CHUNK, _PIXELS = 16, 64_000_000
 """Most pictures, and pixels, held decoded at once."""
 
 
 def reclassify_predictions(
-    rows: Sequence[Mapping[str, Any]],
-    masks: Mapping[str, Mapping[str, Any]],
-    media: Mapping[str, Mapping[str, Any]],
+    rows: Sequence[PredictionRow],
+    masks: Mapping[str, MaskRow],
+    media: Mapping[str, MediaRow],
     classifier: Classifier,
     source: str,
     config: AuditConfig,
-) -> list[dict[str, Any]]:
+) -> list[ReclassificationRow]:
     """Classify masked predictions again.
 
     Args:
@@ -42,37 +50,28 @@ def reclassify_predictions(
         For each row one row per strategy and one for the fused decision. Where there is no mask or no picture, the
         strategies are `failed` with the reason, and the fused row keeps the old name.
     """
-    usable = [row for row in rows if masks[row["target_id"]]["mask_status"] == "ok"]
-    maps = {row["target_id"]: decode_mask(masks[row["target_id"]]["mask_png"]) for row in usable}
-    results: dict[str, list[dict[str, Any]]] = {
+    found = {row["target_id"]: masks[row["target_id"]] for row in rows}
+    maps = {
+        target: decode_mask(mask["mask_png"])
+        for target, mask in found.items()
+        if mask["mask_status"] == MaskStatus.OK and mask["mask_png"] is not None
+    }
+    usable = [row for row in rows if row["target_id"] in maps]
+    results: dict[str, list[ReclassificationRow]] = {
         row["target_id"]: _failed(row, masks[row["target_id"]].get("failure_reason") or "no mask", config)
         for row in rows
     }
 
-    def crop_of(row: Mapping[str, Any]) -> tuple[float, float]:
-        frame = media[row["media_id"]]
-        crop = mask_crop_box(
-            maps[row["target_id"]],
-            _taken_size(row, frame),
-            config.reclassify,
-            input_size=classifier.spec.input.size,
-            box=located_box(row),
+    def crop_of(row: PredictionRow) -> tuple[float, float]:
+        return smallest_crop(
+            row, media[row["media_id"]], maps[row["target_id"]], classifier.spec.input, config.reclassify
         )
-        return min(crop[2], AWAY_SIDE), min(crop[3], AWAY_SIDE)
 
-    pending: list[tuple[Mapping[str, Any], Any]] = []
+    pending: list[tuple[PredictionRow, MaskedPicture]] = []
 
     def flush() -> None:
-        outcomes = reclassify(
-            classifier,
-            [picture for _, picture in pending],
-            [maps[row["target_id"]] for row, _ in pending],
-            config.reclassify,
-            config.classify.batch_size,
-            boxes=[located_box(row) for row, _ in pending],
-            is_box=[classified_box(row) is not None for row, _ in pending],
-            sizes=[_taken_size(row, media[row["media_id"]]) for row, _ in pending],
-        )
+        pictures = [masked for _, masked in pending]
+        outcomes = reclassify(classifier, pictures, config.reclassify, config.classify.batch_size)
         for (row, _), some in zip(pending, outcomes, strict=True):
             results[row["target_id"]] = [_row(row, outcome, classifier) for outcome in some]
         pending.clear()
@@ -81,12 +80,41 @@ def reclassify_predictions(
         if isinstance(picture, MediaError):
             results[row["target_id"]] = _failed(row, str(picture), config)
             continue
-        pending.append((row, picture))
-        if len(pending) == _CHUNK or sum(held.width * held.height for _, held in pending) > _PIXELS:
+        frame = media[row["media_id"]]
+        pending.append((row, masked_picture(row, frame, picture, maps[row["target_id"]], classifier.spec.input)))
+        if len(pending) == _CHUNK or sum(math.prod(held.picture.size) for _, held in pending) > _PIXELS:
             flush()
     if pending:
         flush()
     return [result for row in rows for result in results[row["target_id"]]]
+
+
+def masked_picture(
+    row: Mapping[str, Any], frame: Mapping[str, Any], picture: Image.Image, mask: NDArray[np.floating], spec: InputSpec
+) -> MaskedPicture:
+    """The picture of a prediction row with its mask, as strategies take it.
+
+    Args:
+        row: prediction row.
+        frame: its media row.
+        picture: the classified picture (the frame, or the box).
+        mask: (h, w) joint map.
+        spec: the network's input.
+    """
+    is_box = classified_box(row) is not None
+    return MaskedPicture(picture, mask, spec, _taken_size(row, frame), located_box(row), is_box)
+
+
+def smallest_crop(
+    row: Mapping[str, Any],
+    frame: Mapping[str, Any],
+    mask: NDArray[np.floating],
+    spec: InputSpec,
+    config: ReclassifyConfig,
+) -> tuple[float, float]:
+    """Width and height of the smallest crop that strategies cut from a picture, as shares of it; arguments as above."""
+    crop = mask_crop_box(mask, _taken_size(row, frame), config, input_size=spec.size, box=located_box(row))
+    return min(crop[2], AWAY_SIDE), min(crop[3], AWAY_SIDE)
 
 
 def _taken_size(row: Mapping[str, Any], frame: Mapping[str, Any]) -> tuple[int, int]:
@@ -95,19 +123,19 @@ def _taken_size(row: Mapping[str, Any], frame: Mapping[str, Any]) -> tuple[int, 
     return max(1, round(width * frame["width"])), max(1, round(height * frame["height"]))
 
 
-def _row(row: Mapping[str, Any], outcome: Outcome, classifier: Classifier) -> dict[str, Any]:
+def _row(row: PredictionRow, outcome: Outcome, classifier: Classifier) -> ReclassificationRow:
     if outcome.index is None:
         return _base(row, outcome.strategy) | {
-            "strategy_status": "not_applicable",
+            "strategy_status": StrategyStatus.NOT_APPLICABLE,
             "is_flip": False,
             "reason": outcome.reason,
         }
-    name = classifier.names[outcome.index]
-    if outcome.strategy == FUSED and name == row["topk"][0]["individual_id"]:
+    name: str | None = classifier.names[outcome.index]
+    if outcome.strategy == Strategy.FUSED and name == best_candidate(row):
         # A decision that keeps the name keeps `unknown` too: the picture's best candidate was not trusted before.
         name = row["predicted_id"]
-    result = _base(row, outcome.strategy) | {
-        "strategy_status": "ok",
+    result: ReclassificationRow = _base(row, outcome.strategy) | {
+        "strategy_status": StrategyStatus.OK,
         "predicted_id": name,
         "probability": outcome.probability,
         "is_flip": name != row["predicted_id"],
@@ -126,22 +154,22 @@ def _in_frame(crop: Box, box: Box | None) -> Box:
     return box[0] + crop[0] * box[2], box[1] + crop[1] * box[3], crop[2] * box[2], crop[3] * box[3]
 
 
-def _failed(row: Mapping[str, Any], reason: str, config: AuditConfig) -> list[dict[str, Any]]:
+def _failed(row: PredictionRow, reason: str, config: AuditConfig) -> list[ReclassificationRow]:
     failed = [
-        _base(row, strategy) | {"strategy_status": "failed", "is_flip": False, "reason": reason}
+        _base(row, strategy) | {"strategy_status": StrategyStatus.FAILED, "is_flip": False, "reason": reason}
         for strategy in config.reclassify.strategies
     ]
-    kept = {
-        "strategy_status": "ok",
+    kept: ReclassificationRow = {
+        "strategy_status": StrategyStatus.OK,
         "predicted_id": row["predicted_id"],
         "probability": row["probability"],
         "is_flip": False,
         "reason": f"kept: {reason}",
     }
-    return [*failed, _base(row, FUSED) | kept]
+    return [*failed, _base(row, Strategy.FUSED) | kept]
 
 
-def _base(row: Mapping[str, Any], strategy: str) -> dict[str, Any]:
+def _base(row: PredictionRow, strategy: Strategy) -> ReclassificationRow:
     return {
         "target_id": row["target_id"],
         "media_id": row["media_id"],

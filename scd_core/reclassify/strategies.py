@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -14,17 +15,18 @@ from torch.nn import functional as F
 
 from scd_core.boxes import Box
 from scd_core.config import ReclassifyConfig
-from scd_core.identify.classifier import Classifier
 from scd_core.identify.pictures import crop_to_box
+from scd_core.identify.preprocess import preprocess
+from scd_core.identify.spec import InputSpec
 from scd_core.masks.infill import blend, make_infill
 from scd_core.masks.reliance import animal_mask
+from scd_core.names import Strategy
 from scd_core.reclassify.crops import away_box, central_box, evidence_box, fill_box
-from scd_core.reclassify.late import pooled_layer
 
-__all__ = ["AWAY_SIDE", "CONTROLS", "STRATEGIES", "NotApplicable", "Sight", "View", "mask_crop_box"]
+__all__ = ["AWAY_SIDE", "CONTROLS", "STRATEGIES", "MaskedPicture", "NotApplicable", "View", "cropped", "mask_crop_box"]
 
-CONTROLS = ("center_crop",)
-"""Strategies that measure what zooming alone does; the decision never listens to them."""
+CONTROLS = (Strategy.CENTER_CROP,)
+"""Strategies that measure what zooming alone does; they have no part in the decision."""
 
 BLUR_SIGMA = 10.0
 """Blur of what is replaced, in pixels of a frame whose shorter side is 224."""
@@ -41,20 +43,39 @@ AWAY_MASS = 0.1
 
 
 @dataclass(frozen=True)
-class Sight:
-    """A picture to classify again, and what is known of it."""
+class MaskedPicture:
+    """A picture to classify again, its mask, and what is known of it.
 
-    tensor: Tensor
-    """(3, H, W) normalised: the picture as it was classified."""
+    Raises:
+        ValueError: the mask is not two-dimensional.
+    """
+
     picture: Image.Image
+    """As it was classified: the whole frame, or the animal's box."""
     mask: NDArray[np.floating]
     """(h, w) joint map in [0, 1], over the picture."""
-    size: tuple[int, int]
-    """Width and height at which the picture was taken (pixels); `picture` may have been decoded smaller."""
+    spec: InputSpec
+    """The network's input."""
+    taken_size: tuple[int, int] | None = None
+    """Width and height at which the picture was taken (pixels), where it was decoded smaller."""
     box: Box | None = None
-    """Where the animal is in the picture; None where nobody told, or where the picture is the box."""
+    """Where the animal is in the picture; None where that is not known, or where the picture is the box."""
     is_box: bool = False
     """The picture is the animal's box, so evidence anywhere in it counts as evidence on the animal."""
+
+    def __post_init__(self) -> None:
+        if self.mask.ndim != 2:
+            raise ValueError(f"mask: expected shape (h, w), got {self.mask.shape}")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the picture as it was taken (pixels)."""
+        return self.taken_size or self.picture.size
+
+    @cached_property
+    def tensor(self) -> Tensor:
+        """(3, H, W) normalised: the network's input when the picture was classified."""
+        return preprocess(self.picture, self.spec)
 
 
 @dataclass(frozen=True)
@@ -76,109 +97,114 @@ class NotApplicable:
     reason: str
 
 
-Strategy = Callable[[Classifier, Sight, ReclassifyConfig], View | NotApplicable]
+Showing = Callable[[MaskedPicture, ReclassifyConfig], View | NotApplicable]
 
 _NO_BOX = NotApplicable("no animal box is known inside this picture")
 _HAS_BOX = NotApplicable("the animal's box is known, so nothing need stand in for it")
 _IS_BOX = NotApplicable("the picture is the animal's box, so none of it is taken for background")
 
 
-def _no_box_inside(sight: Sight) -> NotApplicable:
+def _no_box_inside(masked: MaskedPicture) -> NotApplicable:
     """Why a strategy that needs the animal's box inside the picture has none."""
-    return _IS_BOX if sight.is_box else _NO_BOX
+    return _IS_BOX if masked.is_box else _NO_BOX
 
 
-def _needs_no_stand_in(sight: Sight) -> NotApplicable | None:
+def _needs_no_stand_in(masked: MaskedPicture) -> NotApplicable | None:
     """Why a strategy that stands in for an unknown box does not apply; None where it does."""
-    if sight.is_box:
+    if masked.is_box:
         return _IS_BOX
-    return None if sight.box is None else _HAS_BOX
+    return None if masked.box is None else _HAS_BOX
 
 
-def early_blur(classifier: Classifier, sight: Sight, config: ReclassifyConfig) -> View | NotApplicable:
+def early_blur(masked: MaskedPicture, config: ReclassifyConfig) -> View | NotApplicable:
     """The picture with everything but the mask's evidence blurred away, before the network (early masking)."""
-    return View(_replaced(sight.tensor, _evidence(sight), "blur"))
+    return View(_replaced(masked.tensor, _evidence(masked), "blur"))
 
 
-def early_mean(classifier: Classifier, sight: Sight, config: ReclassifyConfig) -> View | NotApplicable:
+def early_mean(masked: MaskedPicture, config: ReclassifyConfig) -> View | NotApplicable:
     """The picture with everything but the mask's evidence in the picture's mean colour."""
-    return View(_replaced(sight.tensor, _evidence(sight), "mean"))
+    return View(_replaced(masked.tensor, _evidence(masked), "mean"))
 
 
-def early_inside(classifier: Classifier, sight: Sight, config: ReclassifyConfig) -> View | NotApplicable:
+def early_inside(masked: MaskedPicture, config: ReclassifyConfig) -> View | NotApplicable:
     """The picture with the evidence that lies outside the animal's box blurred away, and nothing else changed.
 
     The counterfactual of a shortcut: what is it called without that which the name rests on but which is no part of the
     animal? Where all evidence lies on the animal it is the picture itself.
     """
-    if sight.box is None:
-        return _no_box_inside(sight)
-    keep = torch.maximum(animal_mask(sight.box, sight.tensor.shape), 1 - _evidence(sight))
-    return View(_replaced(sight.tensor, keep, "blur"))
+    if masked.box is None:
+        return _no_box_inside(masked)
+    keep = torch.maximum(animal_mask(masked.box, masked.tensor.shape), 1 - _evidence(masked))
+    return View(_replaced(masked.tensor, keep, "blur"))
 
 
-def early_removed(classifier: Classifier, sight: Sight, config: ReclassifyConfig) -> View | NotApplicable:
+def early_removed(masked: MaskedPicture, config: ReclassifyConfig) -> View | NotApplicable:
     """The picture with all of the mask's evidence blurred away, wherever it lies: `early_inside` where no box is known.
 
-    On a picture that was named for the animal's own marks nothing is left that tells; on one that was named for a
-    shortcut the animal is.
+    On a picture that was named for the animal's own marks nothing is left to name it by; on one that was named for a
+    shortcut the animal is left.
     """
-    if reason := _needs_no_stand_in(sight):
+    if reason := _needs_no_stand_in(masked):
         return reason
-    return View(_replaced(sight.tensor, 1 - _evidence(sight), "blur"))
+    return View(_replaced(masked.tensor, 1 - _evidence(masked), "blur"))
 
 
-def late(classifier: Classifier, sight: Sight, config: ReclassifyConfig) -> View | NotApplicable:
-    """The whole picture, but only features under the mask's evidence are averaged into the answer (late masking)."""
-    layer = pooled_layer(classifier)
-    if isinstance(layer, str):
-        return NotApplicable(layer)
-    return View(sight.tensor, keep=_evidence(sight))
+def late(masked: MaskedPicture, config: ReclassifyConfig) -> View | NotApplicable:
+    """The whole picture, but only features under the mask's evidence are averaged into the answer (late masking).
+
+    Applies to networks that average their features (:func:`scd_core.reclassify.late.pooled_layer`).
+    """
+    return View(masked.tensor, keep=_evidence(masked))
 
 
-def mask_crop(classifier: Classifier, sight: Sight, config: ReclassifyConfig) -> View | NotApplicable:
+def mask_crop(masked: MaskedPicture, config: ReclassifyConfig) -> View | NotApplicable:
     """The part of the picture that holds the mask's evidence, from the full picture, filling the input."""
-    return _cropped(classifier, sight.picture, _mask_crop_box(classifier, sight, config))
+    return cropped(masked, _mask_crop_box(masked, config))
 
 
-def wide_crop(classifier: Classifier, sight: Sight, config: ReclassifyConfig) -> View | NotApplicable:
-    """The crop of `mask_crop` with more of the evidence in it: what a name must outlast that rests on a fragment."""
+def wide_crop(masked: MaskedPicture, config: ReclassifyConfig) -> View | NotApplicable:
+    """The crop of `mask_crop` with more of the evidence in it: a name that rests on a fragment does not last here."""
     wider = config.model_copy(update={"crop_mass": min(1.0, config.crop_mass + WIDE_MASS)})
-    return _cropped(classifier, sight.picture, _mask_crop_box(classifier, sight, wider))
+    return cropped(masked, _mask_crop_box(masked, wider))
 
 
-def away_crop(classifier: Classifier, sight: Sight, config: ReclassifyConfig) -> View | NotApplicable:
+def away_crop(masked: MaskedPicture, config: ReclassifyConfig) -> View | NotApplicable:
     """A crop that leaves the mask's evidence out, as near to the middle as that allows."""
-    if reason := _needs_no_stand_in(sight):
+    if reason := _needs_no_stand_in(masked):
         return reason
-    return _cropped(classifier, sight.picture, away_box(sight.mask, AWAY_SIDE, AWAY_MASS))
+    return cropped(masked, away_box(masked.mask, AWAY_SIDE, AWAY_MASS))
 
 
-def box_crop(classifier: Classifier, sight: Sight, config: ReclassifyConfig) -> View | NotApplicable:
+def box_crop(masked: MaskedPicture, config: ReclassifyConfig) -> View | NotApplicable:
     """The part of the picture that holds the animal's box, from the full picture, filling the input."""
-    if sight.box is None:
-        return _no_box_inside(sight)
-    return _cropped(classifier, sight.picture, _filling(sight.box, sight.size, classifier.spec.input.size, config))
+    if masked.box is None:
+        return _no_box_inside(masked)
+    return cropped(masked, _filling(masked.box, masked.size, masked.spec.size, config))
 
 
-def center_crop(classifier: Classifier, sight: Sight, config: ReclassifyConfig) -> View | NotApplicable:
+def center_crop(masked: MaskedPicture, config: ReclassifyConfig) -> View | NotApplicable:
     """A crop of the mask crop's size in the middle of the picture: the effect of zooming without the mask."""
-    return _cropped(classifier, sight.picture, central_box(_mask_crop_box(classifier, sight, config)))
+    return cropped(masked, central_box(_mask_crop_box(masked, config)))
 
 
-STRATEGIES: dict[str, Strategy] = {
-    "early_blur": early_blur,
-    "early_mean": early_mean,
-    "early_inside": early_inside,
-    "early_removed": early_removed,
-    "late": late,
-    "mask_crop": mask_crop,
-    "wide_crop": wide_crop,
-    "away_crop": away_crop,
-    "box_crop": box_crop,
-    "center_crop": center_crop,
+STRATEGIES: Mapping[Strategy, Showing] = {
+    Strategy.EARLY_BLUR: early_blur,
+    Strategy.EARLY_MEAN: early_mean,
+    Strategy.EARLY_INSIDE: early_inside,
+    Strategy.EARLY_REMOVED: early_removed,
+    Strategy.LATE: late,
+    Strategy.MASK_CROP: mask_crop,
+    Strategy.WIDE_CROP: wide_crop,
+    Strategy.AWAY_CROP: away_crop,
+    Strategy.BOX_CROP: box_crop,
+    Strategy.CENTER_CROP: center_crop,
 }
-"""Strategy name -> function."""
+"""Strategy -> what it shows of a picture."""
+
+
+def cropped(masked: MaskedPicture, box: Box) -> View:
+    """A part of the picture as the network sees it, filling the input."""
+    return View(preprocess(crop_to_box(masked.picture, box), masked.spec), box)
 
 
 def mask_crop_box(
@@ -197,7 +223,7 @@ def mask_crop_box(
         config: share of mass, margin and smallest crop.
         input_size: height and width of the network's input (pixels), which decide the crop's proportions and smallest
             size.
-        box: where the animal is; only evidence inside it counts then, and where there is none the box is what is shown.
+        box: where the animal is; only evidence inside it counts then, and where there is none the box is what is masked.
     """
     weights = np.asarray(mask, dtype=np.float64)
     if box is not None:
@@ -206,8 +232,8 @@ def mask_crop_box(
     return _filling(found, size, input_size, config)
 
 
-def _mask_crop_box(classifier: Classifier, sight: Sight, config: ReclassifyConfig) -> Box:
-    return mask_crop_box(sight.mask, sight.size, config, input_size=classifier.spec.input.size, box=sight.box)
+def _mask_crop_box(masked: MaskedPicture, config: ReclassifyConfig) -> Box:
+    return mask_crop_box(masked.mask, masked.size, config, input_size=masked.spec.size, box=masked.box)
 
 
 def _filling(box: Box, size: tuple[int, int], input_size: tuple[int, int], config: ReclassifyConfig) -> Box:
@@ -215,10 +241,10 @@ def _filling(box: Box, size: tuple[int, int], input_size: tuple[int, int], confi
     return fill_box(box, config.crop_margin, least)
 
 
-def _evidence(sight: Sight) -> Tensor:
+def _evidence(masked: MaskedPicture) -> Tensor:
     """(H, W) joint map at the input's size, its strongest pixel 1."""
-    keep = torch.as_tensor(np.ascontiguousarray(sight.mask), dtype=torch.float32)[None, None]
-    keep = F.interpolate(keep, size=sight.tensor.shape[-2:], mode="bilinear", align_corners=False)[0, 0]
+    keep = torch.as_tensor(np.ascontiguousarray(masked.mask), dtype=torch.float32)[None, None]
+    keep = F.interpolate(keep, size=masked.tensor.shape[-2:], mode="bilinear", align_corners=False)[0, 0]
     return keep / keep.max().clamp_min(1e-6)
 
 
@@ -226,7 +252,3 @@ def _replaced(tensor: Tensor, keep: Tensor, kind: str) -> Tensor:
     """The picture where `keep` is 1, an infill where it is 0."""
     infill = make_infill(tensor[None], kind, BLUR_SIGMA, torch.zeros(1, dtype=torch.int64))
     return blend(tensor[None], keep[None], infill)[0]
-
-
-def _cropped(classifier: Classifier, picture: Image.Image, box: Box) -> View:
-    return View(classifier.preprocess(crop_to_box(picture, box)), box)

@@ -20,7 +20,7 @@ from scd_core.identify.packing import add_individual, pack_gallery
 from scd_core.identify.unknowns import group_unknowns
 from scd_core.masks import fit_masks
 from scd_core.masks.settings import SCDConfig
-from scd_core.reclassify import reclassify
+from scd_core.reclassify import MaskedPicture, reclassify
 from scd_core.scenes import packaged_model, preset_world, render, sample_specs
 
 
@@ -183,7 +183,11 @@ def test_masks_and_strategies_work_on_a_gallery(package: Path, pictures: dict[st
     masks = fit_masks(classifier.model, batch, targets, SCDConfig(steps=8))
     assert bool((masks.ssr_probability > masks.sdr_probability).all())
     opened = [Image.open(file).convert("RGB") for file in files]
-    for outcomes in reclassify(classifier, opened, [joint.numpy() for joint in masks.joint]):
+    masked = [
+        MaskedPicture(picture, joint.numpy(), classifier.spec.input)
+        for picture, joint in zip(opened, masks.joint, strict=True)
+    ]
+    for outcomes in reclassify(classifier, masked):
         assert outcomes[-1].index is not None
 
 

@@ -27,13 +27,13 @@ def test_evidence_that_is_no_part_of_the_animal_does_not_count_however_sure_it_w
     assert "outside the animal" in decision.reason
 
 
-@pytest.mark.parametrize(("says", "index"), [(0.79, 0), (0.81, 1)])
+@pytest.mark.parametrize(("other", "index"), [(0.79, 0), (0.81, 1)])
 @pytest.mark.parametrize("views", [("early_inside", "box_crop"), ("early_removed", "away_crop")])
 @pytest.mark.parametrize("place", [0, 1])
-def test_each_witness_must_hold_another_name_four_times_as_probable(
-    views: tuple[str, str], place: int, says: float, index: int
+def test_in_each_view_another_name_must_be_four_times_as_probable(
+    views: tuple[str, str], place: int, other: float, index: int
 ) -> None:
-    seen = {views[place]: p(1 - says, says), views[1 - place]: p(0.1, 0.9)}
+    seen = {views[place]: p(1 - other, other), views[1 - place]: p(0.1, 0.9)}
     assert decide(p(0.99, 0.01), seen, CONFIG).index == index
 
 
@@ -48,38 +48,38 @@ def test_a_sure_picture_is_not_put_to_a_closer_look(sure: float, index: int) -> 
     assert decide(p(sure, 1 - sure), {"mask_crop": p(0.001, 0.999)}, CONFIG).index == index
 
 
-def test_the_wider_crop_must_bear_the_name_out() -> None:
+def test_the_wider_crop_must_agree() -> None:
     views = {"mask_crop": p(0.05, 0.95), "wide_crop": p(0.6, 0.4)}
     assert decide(p(0.6, 0.4), views, CONFIG).index == 0
-    assert "bear out" in decide(p(0.6, 0.4), views, CONFIG).reason
+    assert "a wider view does not" in decide(p(0.6, 0.4), views, CONFIG).reason
     assert decide(p(0.6, 0.4), views | {"wide_crop": p(0.4, 0.6)}, CONFIG).index == 1
 
 
-def test_crops_speak_together_so_one_can_veto_the_other() -> None:
+def test_crops_count_together_so_one_can_veto_the_other() -> None:
     views = {"early_inside": p(0.15, 0.85), "mask_crop": p(0.1, 0.9), "box_crop": p(0.95, 0.05)}
     assert decide(p(0.95, 0.05), views, CONFIG).index == 0
     assert decide(p(0.95, 0.05), views | {"box_crop": p(0.2, 0.8)}, CONFIG).index == 1
 
 
 def test_without_a_box_the_picture_without_evidence_and_the_crop_beside_it_must_agree_and_be_sure() -> None:
-    before, told, unsure = p(0.98, 0.01, 0.01), p(0.1, 0.8, 0.1), p(0.3, 0.36, 0.34)
-    assert decide(before, {"early_removed": told, "away_crop": told}, CONFIG).index == 1
-    assert decide(before, {"early_removed": told}, CONFIG).index == 0, "one witness is none"
-    assert decide(before, {"early_removed": told, "away_crop": p(0.5, 0.4, 0.1)}, CONFIG).index == 0
+    before, sure, unsure = p(0.98, 0.01, 0.01), p(0.1, 0.8, 0.1), p(0.3, 0.36, 0.34)
+    assert decide(before, {"early_removed": sure, "away_crop": sure}, CONFIG).index == 1
+    assert decide(before, {"early_removed": sure}, CONFIG).index == 0, "one view is not enough"
+    assert decide(before, {"early_removed": sure, "away_crop": p(0.5, 0.4, 0.1)}, CONFIG).index == 0
     assert decide(before, {"early_removed": unsure, "away_crop": unsure}, CONFIG).index == 0
-    assert "beside it" in decide(before, {"early_removed": told, "away_crop": told}, CONFIG).reason
+    assert "beside it" in decide(before, {"early_removed": sure, "away_crop": sure}, CONFIG).reason
 
 
 def test_an_unsure_picture_gets_a_closer_look_where_the_box_is_known_as_well() -> None:
     views = {"early_inside": p(0.55, 0.45), "box_crop": p(0.4, 0.6), "mask_crop": p(0.1, 0.9), "wide_crop": p(0.3, 0.7)}
     assert decide(p(0.6, 0.4), views, CONFIG).index == 1
     assert decide(p(0.6, 0.4), views | {"wide_crop": p(0.7, 0.3)}, CONFIG).index == 0
-    assert decide(p(0.6, 0.4), views | {"box_crop": p(0.6, 0.4)}, CONFIG).index == 0, "the box's crop is asked as well"
+    assert decide(p(0.6, 0.4), views | {"box_crop": p(0.6, 0.4)}, CONFIG).index == 0, "the box's crop counts as well"
 
 
-def test_where_the_box_is_known_its_witnesses_decide_alone() -> None:
-    told = p(0.1, 0.9)
-    views = {"early_inside": p(0.9, 0.1), "box_crop": p(0.9, 0.1), "early_removed": told, "away_crop": told}
+def test_where_the_box_is_known_its_views_decide_alone() -> None:
+    sure = p(0.1, 0.9)
+    views = {"early_inside": p(0.9, 0.1), "box_crop": p(0.9, 0.1), "early_removed": sure, "away_crop": sure}
     assert decide(p(0.9, 0.1), views, CONFIG).index == 0
 
 
@@ -93,9 +93,9 @@ def test_views_of_the_old_evidence_decide_nothing() -> None:
     assert decide(p(0.6, 0.4), {"early_blur": p(0.0, 1.0), "late": p(0.0, 1.0)}, CONFIG).index == 0
 
 
-def test_another_name_needs_both_witnesses() -> None:
-    before, told = p(0.9, 0.1), p(0.2, 0.8)
-    assert decide(before, {"early_inside": told, "box_crop": told}, CONFIG).index == 1
-    assert decide(before, {"early_inside": told, "box_crop": p(0.6, 0.4)}, CONFIG).index == 0
-    assert decide(before, {"early_inside": p(0.6, 0.4), "box_crop": told}, CONFIG).index == 0
-    assert decide(before, {"early_inside": told}, CONFIG).index == 1, "without a crop the first witness is heard alone"
+def test_another_name_needs_both_views() -> None:
+    before, sure = p(0.9, 0.1), p(0.2, 0.8)
+    assert decide(before, {"early_inside": sure, "box_crop": sure}, CONFIG).index == 1
+    assert decide(before, {"early_inside": sure, "box_crop": p(0.6, 0.4)}, CONFIG).index == 0
+    assert decide(before, {"early_inside": p(0.6, 0.4), "box_crop": sure}, CONFIG).index == 0
+    assert decide(before, {"early_inside": sure}, CONFIG).index == 1, "without a crop the first view decides alone"

@@ -60,10 +60,10 @@ def found(tmp_path_factory: pytest.TempPathFactory, shortcut: Classifier) -> lis
             | {"topk": [{"individual_id": name, "probability": 0.5}]}
             | dict(zip(("bbox_x_min", "bbox_y_min", "bbox_width", "bbox_height"), box, strict=True))
         )
-    witnesses = [row | {"deployment_id": "C05_1"} for row in rows]
-    results = mask_predictions(rows, media, shortcut, str(folder), config, witnesses)
+    overlay_frames = [row | {"deployment_id": "C05_1"} for row in rows]
+    results = mask_predictions(rows, media, shortcut, str(folder), config, overlay_frames)
     # Each frame in a shard of its own, with what the batch has of its deployment.
-    alone = [mask_predictions([row], media, shortcut, str(folder), config, witnesses)[0] for row in rows]
+    alone = [mask_predictions([row], media, shortcut, str(folder), config, overlay_frames)[0] for row in rows]
     return [
         frames[media[row["media_id"]]["file"]] | {"row": row, "alone": other}
         for row, other in zip(results, alone, strict=True)

@@ -9,14 +9,16 @@ import pytest
 from PIL import Image
 
 from benchmarks.reclassify.decide import Case, box_pictures, joint_maps, outcomes_of, scene_cases
+from scd_core.boxes import Box
 from scd_core.config import AuditConfig, ReclassifyConfig
 from scd_core.errors import InputError
 from scd_core.identify import Classifier, load_model
-from scd_core.reclassify import STRATEGIES, reclassify
-from scd_core.reclassify.strategies import NotApplicable, Sight, View, mask_crop_box
+from scd_core.names import Strategy
+from scd_core.reclassify import STRATEGIES, MaskedPicture, reclassify
+from scd_core.reclassify.strategies import NotApplicable, View, mask_crop_box
 from scd_core.scenes import packaged_model
 
-BOX = (0.5, 0.4, 0.25, 0.3)
+BOX: Box = (0.5, 0.4, 0.25, 0.3)
 
 
 @pytest.fixture(scope="module")
@@ -24,9 +26,9 @@ def shortcut() -> Classifier:
     return load_model(str(packaged_model("shortcut")))
 
 
-def sight(classifier: Classifier, mask: np.ndarray, box: tuple[float, ...] | None = BOX) -> Sight:
+def masked(classifier: Classifier, mask: np.ndarray, box: Box | None = BOX, **more: bool) -> MaskedPicture:
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (240, 320, 3), dtype=np.uint8))
-    return Sight(classifier.preprocess(picture), picture, mask, picture.size, box)  # type: ignore[arg-type]
+    return MaskedPicture(picture, mask, classifier.spec.input, box=box, **more)
 
 
 def patch(rows: slice, columns: slice) -> np.ndarray:
@@ -38,8 +40,8 @@ def patch(rows: slice, columns: slice) -> np.ndarray:
 def test_early_inside_changes_only_evidence_outside_the_box(shortcut: Classifier) -> None:
     inside, outside = (slice(60, 70), slice(90, 100)), (slice(10, 20), slice(5, 15))
     mask = patch(*inside) + patch(*outside)
-    seen = sight(shortcut, mask)
-    view = STRATEGIES["early_inside"](shortcut, seen, ReclassifyConfig())
+    seen = masked(shortcut, mask)
+    view = STRATEGIES[Strategy("early_inside")](seen, ReclassifyConfig())
     assert isinstance(view, View)
     changed = (view.tensor - seen.tensor).abs().amax(0) > 1e-6
     assert changed[outside].all()
@@ -49,8 +51,8 @@ def test_early_inside_changes_only_evidence_outside_the_box(shortcut: Classifier
 
 def test_early_removed_changes_all_evidence_and_nothing_else(shortcut: Classifier) -> None:
     here, there = (slice(60, 70), slice(90, 100)), (slice(10, 20), slice(5, 15))
-    seen = sight(shortcut, patch(*here) + patch(*there), None)
-    view = STRATEGIES["early_removed"](shortcut, seen, ReclassifyConfig())
+    seen = masked(shortcut, patch(*here) + patch(*there), None)
+    view = STRATEGIES[Strategy("early_removed")](seen, ReclassifyConfig())
     assert isinstance(view, View)
     changed = (view.tensor - seen.tensor).abs().amax(0) > 1e-6
     for place in (here, there):
@@ -63,8 +65,8 @@ def test_the_wide_crop_holds_a_fifth_more_of_the_evidence(shortcut: Classifier) 
     mask = np.random.default_rng(3).random((120, 160)).astype(np.float32) ** 12 + 4 * patch(
         slice(20, 50), slice(90, 130)
     )
-    seen, config = sight(shortcut, mask, None), ReclassifyConfig(crop_min_pixels=0.2, crop_margin=0)
-    views = [STRATEGIES[name](shortcut, seen, config) for name in ("mask_crop", "wide_crop")]
+    seen, config = masked(shortcut, mask, None), ReclassifyConfig(crop_min_pixels=0.2, crop_margin=0)
+    views = [STRATEGIES[Strategy(name)](seen, config) for name in ("mask_crop", "wide_crop")]
     held, areas = [], []
     for view in views:
         assert isinstance(view, View) and view.crop is not None
@@ -78,7 +80,7 @@ def test_the_wide_crop_holds_a_fifth_more_of_the_evidence(shortcut: Classifier) 
 
 @pytest.mark.parametrize("name", ["early_removed", "away_crop"])
 def test_what_stands_in_for_a_box_does_not_apply_where_there_is_one(shortcut: Classifier, name: str) -> None:
-    view = STRATEGIES[name](shortcut, sight(shortcut, patch(slice(5, 9), slice(5, 9))), ReclassifyConfig())
+    view = STRATEGIES[Strategy(name)](masked(shortcut, patch(slice(5, 9), slice(5, 9))), ReclassifyConfig())
     assert isinstance(view, NotApplicable)
     assert "box" in view.reason
 
@@ -101,8 +103,10 @@ def test_a_crop_never_shows_fewer_pixels_than_the_input_has(shortcut: Classifier
 @pytest.mark.parametrize("name", ["early_inside", "box_crop"])
 def test_what_does_not_apply_says_why_and_loses_no_row(shortcut: Classifier, name: str) -> None:
     picture = Image.new("RGB", (320, 240), (90, 110, 80))
-    config = ReclassifyConfig(strategies=(name, "mask_crop"))
-    (row,) = reclassify(shortcut, [picture], [patch(slice(5, 9), slice(5, 9))], config)
+    config = ReclassifyConfig(strategies=(Strategy(name), Strategy.MASK_CROP))
+    (row,) = reclassify(
+        shortcut, [MaskedPicture(picture, patch(slice(5, 9), slice(5, 9)), shortcut.spec.input)], config
+    )
     assert [outcome.strategy for outcome in row] == [name, "mask_crop", "fused"]
     assert row[0].index is None
     assert "known" in row[0].reason
@@ -122,10 +126,9 @@ def test_a_strategy_that_cannot_be_used_is_refused_at_the_start(names: list[str]
         AuditConfig.from_mapping({"reclassify": {"strategies": names}}, "config")
 
 
-def test_uneven_lists_are_refused(shortcut: Classifier) -> None:
-    picture, mask = Image.new("RGB", (320, 240)), patch(slice(5, 9), slice(5, 9))
-    with pytest.raises(ValueError, match="as many boxes as pictures"):
-        reclassify(shortcut, [picture], [mask], boxes=[])
+def test_a_mask_that_is_no_map_is_refused(shortcut: Classifier) -> None:
+    with pytest.raises(ValueError, match=r"mask: expected shape \(h, w\), got \(1, 9, 9\)"):
+        masked(shortcut, np.zeros((1, 9, 9)))
 
 
 @pytest.fixture(scope="module")
@@ -154,9 +157,9 @@ def test_half_of_the_shortcut_errors_are_recovered_and_right_names_stay(
 
 def test_nothing_in_an_animals_box_is_taken_for_background(shortcut: Classifier) -> None:
     mask = patch(slice(5, 9), slice(5, 9))
-    seen = replace(sight(shortcut, mask, None), is_box=True)
+    seen = masked(shortcut, mask, None, is_box=True)
     for name in ("early_inside", "early_removed", "away_crop", "box_crop"):
-        view = STRATEGIES[name](shortcut, seen, ReclassifyConfig())
+        view = STRATEGIES[Strategy(name)](seen, ReclassifyConfig())
         assert isinstance(view, NotApplicable), name
         assert "is the animal's box" in view.reason
 
@@ -179,7 +182,8 @@ def test_a_crop_of_most_of_the_picture_is_no_closer_look(
     # The smallest crop that shows more than the picture is 200 x 150 pixels: .77 of the first, .66 of the second.
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8))
     config = ReclassifyConfig(max_sure=1.0)
-    (outcomes,) = reclassify(shortcut, [picture], [patch(slice(5, 9), slice(5, 9))], config, is_box=[True])
+    mask = patch(slice(5, 9), slice(5, 9))
+    (outcomes,) = reclassify(shortcut, [MaskedPicture(picture, mask, shortcut.spec.input, is_box=True)], config)
     rows = {outcome.strategy: outcome for outcome in outcomes}
     assert rows["mask_crop"].index is not None, "it is in the table all the same"
     assert ("no closer view" in rows["fused"].reason) != is_heard

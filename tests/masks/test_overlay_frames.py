@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from scd_core.masks.overlay_frames import of_deployments, strip_witnesses
+from scd_core.masks.overlay_frames import choose_overlay_frames, of_deployments
 from scd_core.tables.schema import table_from_rows
 
 
@@ -24,7 +24,7 @@ def _batch(frames: list[tuple[str, str | None, dict[str, Any]]]) -> tuple[pa.Tab
 
 def test_one_frame_of_an_event_spread_over_the_deployment() -> None:
     predictions, media = _batch([(f"e{number // 3:02}", "d", {}) for number in range(90)])
-    found = strip_witnesses(predictions, media)
+    found = choose_overlay_frames(predictions, media)
     events = found.column("event_id").to_pylist()
     assert len(set(events)) == len(events) == 12
     assert {"e00", "e29"} <= set(events)
@@ -40,13 +40,13 @@ def test_boxes_failures_and_frames_of_no_deployment_tell_nothing() -> None:
         ("e4", "d", {}),
         ("e5", "other", {}),
     ])  # fmt: skip
-    found = strip_witnesses(predictions, media)
+    found = choose_overlay_frames(predictions, media)
     assert found.column("event_id").to_pylist() == ["e4", "e5"]
     assert found.column("deployment_id").to_pylist() == ["d", "other"]
     assert of_deployments(found, media.slice(0, 3)).column("event_id").to_pylist() == ["e4"]
     assert len(of_deployments(found, media.slice(2, 1))) == 0
 
 
-def test_a_batch_without_frames_has_no_witnesses() -> None:
+def test_a_batch_without_frames_has_no_overlay_frames() -> None:
     predictions, media = _batch([])
-    assert len(strip_witnesses(predictions, media)) == 0
+    assert len(choose_overlay_frames(predictions, media)) == 0
