@@ -60,7 +60,7 @@ def iter_pictures(
     Yields:
         The row with its picture, or with the reason why there is none.
     """
-    wanted = []
+    wanted: list[dict[str, Any]] = []
     for row in rows:
         box = classified_box(row) or WHOLE
         width, height = crop_of(row)
