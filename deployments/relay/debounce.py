@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -93,10 +92,6 @@ class Debouncer:
             burst.receipts |= newer.receipts
         burst.not_before = not_before
         self._waiting[burst.batch] = burst
-
-    def waiting(self) -> Iterator[Burst]:
-        """What waits, in no promised order."""
-        return iter(self._waiting.values())
 
     def _is_due(self, burst: Burst, now: float) -> bool:
         quiet_at = min(burst.last + self._quiet, burst.first + self._max_wait)

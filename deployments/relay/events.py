@@ -8,7 +8,7 @@ from typing import TypedDict
 
 from deployments.relay.settings import Place
 
-__all__ = ["EVENT", "RESOURCE", "Emit", "UploadEvent", "emit_to_prefect", "upload_event"]
+__all__ = ["Emit", "emit_to_prefect", "upload_event"]
 
 EVENT = "trapaudit.upload.arrived"
 """Name of the event; `prefect.yaml` expects it."""

@@ -19,7 +19,7 @@ from scd_core.audit.slices.statistics import wilson_interval
 from scd_core.config import AuditConfig, SliceConfig
 from scd_core.names import ErrorType, Trend
 
-__all__ = ["LIMITS", "Limits", "ReportContent", "Snapshots", "gather"]
+__all__ = ["Limits", "ReportContent", "Snapshots", "gather"]
 
 
 @dataclass(frozen=True)
