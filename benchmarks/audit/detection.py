@@ -46,7 +46,7 @@ def judge_world(world: World, config: AuditConfig) -> tuple[dict[str, Any], list
     started = time.perf_counter()
     with load_world(world) as connection:
         errors = derive_errors(connection, config)
-        assumed = assumed_right(connection, errors, config)
+        assumed = assumed_right(connection, errors)
     slices = find_slices(errors, config.slices, assumed=assumed).to_pylist()
     seconds = time.perf_counter() - started
     reported = [row for row in slices if row["is_systematic"] and row["folded_into"] is None]

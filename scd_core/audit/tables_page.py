@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from scd_core.audit.errors.causes import RULES
+from scd_core.audit.errors.causes import CAUSE_RULES
 from scd_core.audit.errors.suspicion import SUSPICION_REASONS
 from scd_core.tables.fields import FIELDS, Field
 from scd_core.tables.schema import PARTITION, SCHEMA_VERSION, TABLES
@@ -43,7 +43,7 @@ def tables_markdown() -> str:
             lines.append(f"| `{name}` | {_type(field.type)} | {field.unit} | {_meaning(field)} |")
         lines.append("")
     lines += ["## Causes", "", "Rules in the order in which they are tried; the numbers are settings of `slices`.", ""]
-    lines += [f"- `{rule.cause}`: {rule.rule}" for rule in RULES]
+    lines += [f"- `{cause}`: {rule}" for cause, rule in CAUSE_RULES.items()]
     lines += [
         "- `unexplained`: none of these.",
         "",

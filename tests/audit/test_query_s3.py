@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from scd_core.audit import connect, read_table
 from scd_core.audit.query.files import AuditFileSystem
-from scd_core.audit.query.views import VIEWS
+from scd_core.audit.query.views import READY_VIEWS
 from scd_core.audit.report.refresh import refresh_report_tables
 from tests.audit.audit_builder import AuditBuilder, label
 
@@ -38,7 +38,7 @@ def test_views_sql_and_frames_on_s3(bucket, tmp_path):
     refresh_report_tables(bucket)
     with connect(bucket) as audit:
         assert audit.execute("SELECT count(*), count(DISTINCT batch_date) FROM predictions").fetchone() == (18, 3)
-        for name in VIEWS:
+        for name in READY_VIEWS:
             audit.execute(f"SELECT * FROM {name}").fetchall()
         with pytest.raises(Exception, match=r"read-only|not supported|Permission|disabled"):
             audit.execute("COPY (SELECT 1 AS x) TO 'audit://media/x.parquet' (FORMAT parquet)")

@@ -16,7 +16,7 @@ CONFIG = AuditConfig()
 def derived(seed, kinds, shape):
     with load_world(make_other_world(seed, kinds, shape)) as connection:
         errors = derive_errors(connection, CONFIG)
-        assumed = assumed_right(connection, errors, CONFIG)
+        assumed = assumed_right(connection, errors)
         truth = connection.execute("""
             SELECT p.target_id, l.individual_id, p.predicted_id, p.inclusion_probability,
                 count(*) OVER (PARTITION BY p.event_id) AS n_frames
@@ -246,7 +246,7 @@ def test_where_only_flags_are_labelled_a_rate_is_errors_per_event():
     """Recomputed from predictions and labels: a camera's rate counts what nobody flagged as right."""
     with load_world(make_other_world(8, ("ghosts",), "flagged")) as connection:
         errors = derive_errors(connection, CONFIG)
-        assumed = assumed_right(connection, errors, CONFIG)
+        assumed = assumed_right(connection, errors)
         predictions = connection.execute(
             "SELECT target_id, media_id, event_id, predicted_id, inclusion_probability FROM predictions"
         ).df()
@@ -282,4 +282,4 @@ def test_where_only_flags_are_labelled_a_rate_is_errors_per_event():
     # and nothing is assumed where controls are labelled
     with load_world(make_other_world(8, ("ghosts",), "ordinary")) as connection:
         errors = derive_errors(connection, CONFIG)
-        assert len(assumed_right(connection, errors, CONFIG)) == 0
+        assert len(assumed_right(connection, errors)) == 0

@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 
 from scd_core.audit.export.audit_tables import write_audit_tables
-from scd_core.audit.export.camtrap_sql import DEPLOYMENTS_SQL, MEDIA_SQL, OBSERVATIONS_SQL, PLACED_SQL
+from scd_core.audit.sql import load_sql
 from scd_core.errors import InputError
 
 __all__ = ["CORE_TABLES", "VERSION", "table_descriptor", "write_camtrap_dp"]
@@ -24,7 +24,6 @@ VERSION = "1.0.2"
 CORE_TABLES = ("deployments", "media", "observations")
 
 _STANDARD = f"https://raw.githubusercontent.com/tdwg/camtrap-dp/{VERSION}"
-_SQL = {"deployments": DEPLOYMENTS_SQL, "media": MEDIA_SQL, "observations": OBSERVATIONS_SQL}
 
 
 @cache
@@ -65,7 +64,8 @@ def write_camtrap_dp(connection: duckdb.DuckDBPyConnection, folder: Path, now: d
     Raises:
         InputError: no medium has a time.
     """
-    connection.execute(PLACED_SQL)
+    for name in ("iso_time", "placed", "camtrap_deployments", "camtrap_media", "camtrap_observations"):
+        connection.execute(load_sql("scd_core.audit.export", name))
     (n_timed,) = connection.execute("SELECT count(*) FROM placed WHERE captured_at IS NOT NULL").fetchone() or (0,)
     if not n_timed:
         raise InputError(
@@ -75,7 +75,7 @@ def write_camtrap_dp(connection: duckdb.DuckDBPyConnection, folder: Path, now: d
     for table in CORE_TABLES:
         columns = ", ".join(f'"{field["name"]}"' for field in table_descriptor(table)["fields"])
         target = str(folder / f"{table}.csv").replace("'", "''")
-        connection.execute(f"COPY (SELECT {columns} FROM ({_SQL[table]})) TO '{target}' (FORMAT csv, HEADER)")
+        connection.execute(f"COPY (SELECT {columns} FROM camtrap_{table}) TO '{target}' (FORMAT csv, HEADER)")
     extras = write_audit_tables(connection, folder)
     notes = _notes(connection)
     package = _package(connection, extras, notes, now)
@@ -133,7 +133,7 @@ def _package(
 def _extent(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     """Where the deployments are, as GeoJSON: a rectangle, a point, or an empty collection where nobody knows."""
     bounds = connection.execute(
-        f"SELECT min(longitude), min(latitude), max(longitude), max(latitude) FROM ({DEPLOYMENTS_SQL})"
+        "SELECT min(longitude), min(latitude), max(longitude), max(latitude) FROM camtrap_deployments"
     ).fetchone()
     if bounds is None or bounds[0] is None:
         return {"type": "GeometryCollection", "geometries": []}
@@ -169,6 +169,6 @@ def _notes(connection: duckdb.DuckDBPyConnection) -> list[str]:
 
 def _named(connection: duckdb.DuckDBPyConnection, condition: str, most: int = 20) -> str:
     """The deployments that a condition holds for, the first few by name."""
-    rows = connection.execute(f'SELECT "deploymentID" FROM ({DEPLOYMENTS_SQL}) WHERE {condition} ORDER BY 1').fetchall()
+    rows = connection.execute(f'SELECT "deploymentID" FROM camtrap_deployments WHERE {condition} ORDER BY 1').fetchall()
     shown = ", ".join(str(row[0]) for row in rows[:most])
     return f"{shown} and {len(rows) - most} more" if len(rows) > most else shown

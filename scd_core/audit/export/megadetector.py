@@ -11,6 +11,7 @@ from typing import Any
 
 import duckdb
 
+from scd_core.audit.sql import load_sql
 from scd_core.errors import InputError
 
 __all__ = ["write_megadetector"]
@@ -18,18 +19,6 @@ __all__ = ["write_megadetector"]
 _ANIMAL = "1"
 _DETECTIONS = {"1": "animal", "2": "person", "3": "vehicle"}
 _CHUNK = 10_000
-
-_ROWS = """
-    WITH newest AS (SELECT * FROM newest_media QUALIFY row_number() OVER (
-        PARTITION BY uri ORDER BY last_modified_at DESC, media_id) = 1),
-    names AS (SELECT file, count(*) AS n FROM newest GROUP BY file)
-    SELECT CASE WHEN n > 1 THEN uri ELSE newest.file END AS name, newest.status, newest.failure_reason, detection_id,
-        prediction_status, bbox_x_min, bbox_y_min, bbox_width, bbox_height, detection_confidence, final_id,
-        final_probability, predicted_id, topk, predictions.failure_reason AS prediction_failure
-    FROM newest JOIN names ON newest.file = names.file
-    LEFT JOIN newest_predictions predictions ON coalesce(newest.duplicate_of, newest.media_id) = predictions.media_id
-    ORDER BY name, target_id
-"""
 
 
 def write_megadetector(connection: duckdb.DuckDBPyConnection, folder: Path, now: datetime) -> list[str]:
@@ -68,7 +57,7 @@ def write_megadetector(connection: duckdb.DuckDBPyConnection, folder: Path, now:
         "detection_categories": _DETECTIONS,
         "classification_categories": {place: name for name, place in categories.items()},
     }
-    connection.execute(_ROWS)
+    connection.execute(load_sql("scd_core.audit.export", "megadetector_images"))
     with (folder / "megadetector.json").open("w", encoding="utf-8") as file:
         file.write(json.dumps(head, ensure_ascii=False, indent=1)[:-2] + ',\n "images": [')
         separator = "\n"
@@ -83,13 +72,7 @@ def write_megadetector(connection: duckdb.DuckDBPyConnection, folder: Path, now:
 
 def _categories(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
     """Individual -> category, numbered in the order of the names."""
-    rows = connection.execute("""
-        SELECT DISTINCT name FROM (
-            SELECT final_id AS name FROM newest_predictions
-            UNION ALL SELECT predicted_id FROM newest_predictions
-            UNION ALL SELECT unnest(topk).individual_id FROM newest_predictions
-        ) WHERE name IS NOT NULL ORDER BY name
-    """).fetchall()
+    rows = connection.execute(load_sql("scd_core.audit.export", "individuals")).fetchall()
     return {row[0]: str(place) for place, row in enumerate(rows)}
 
 

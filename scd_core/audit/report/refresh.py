@@ -50,7 +50,7 @@ def refresh_report_tables(
     now, report_id = _after(max(reports, default=None), now)
     with open_tables(out, memory_limit=memory_limit, threads=threads, scratch=scratch) as connection:
         errors = derive_errors(connection, config, report_id)
-        assumed = assumed_right(connection, errors, config)
+        assumed = assumed_right(connection, errors)
         previous = connection.sql("SELECT * EXCLUDE (report_date) FROM error_slices").to_arrow_table()
     slices = find_slices(errors, config.slices, previous if reports else None, report_id, assumed)
     store.write_table("errors", errors, now.date(), report_id)

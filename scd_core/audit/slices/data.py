@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from scd_core.audit.errors.causes import CAUSES
 from scd_core.config import SliceConfig
+from scd_core.names import Cause, ErrorType
 
 __all__ = ["Members", "SliceData", "family_groups", "has_keys", "is_error", "is_of", "slice_data", "slice_members"]
 
@@ -47,7 +47,7 @@ class SliceData:
     is_wrong: Bools  # (n,)
     codes: dict[str, Ints]  # key -> (n,) index into values, -1 where the key is null
     values: dict[str, list[str]]  # key -> values
-    cause: Ints  # (n,) index into CAUSES; -1 for a right row
+    cause: Ints  # (n,) place in Cause; -1 for a right row
     is_of_flagged: Bools  # (n,) of a batch in which nothing but flagged rows is labelled
     rows: pa.Table  # the rows themselves
 
@@ -166,10 +166,10 @@ def slice_data(errors: pa.Table, assumed: pa.Table | None = None) -> SliceData:
         weight=rows["event_weight"].to_numpy(),
         is_sampled=probability < 1,
         unseen=_unseen(rows, probability),
-        is_wrong=pc.not_equal(rows["error_type"], "correct").to_numpy(),
+        is_wrong=pc.not_equal(rows["error_type"], ErrorType.CORRECT).to_numpy(),
         codes=codes,
         values=values,
-        cause=pc.fill_null(pc.index_in(rows["cause"], pa.array(CAUSES)), -1).to_numpy().astype(np.int64),
+        cause=pc.fill_null(pc.index_in(rows["cause"], pa.array(list(Cause))), -1).to_numpy().astype(np.int64),
         is_of_flagged=is_of_flagged,
         rows=rows,
     )

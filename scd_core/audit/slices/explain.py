@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlogy
 
-from scd_core.audit.errors.causes import CAUSES
 from scd_core.audit.slices.counts import (
     Sums,
     effective_counts,
@@ -21,12 +20,13 @@ from scd_core.audit.slices.data import Members, SliceData, has_keys, is_error, i
 from scd_core.audit.slices.families import total_sums
 from scd_core.audit.slices.statistics import rate_excess_p_value
 from scd_core.config import SliceConfig
+from scd_core.names import Cause
 
 __all__ = ["fold"]
 
 _CLOSE = 0.05
 """Explanations whose likelihoods differ by less than this share are equally good; the simpler is taken."""
-_WEAK = [CAUSES.index("confusable_pair"), CAUSES.index("unexplained")]
+_WEAK = [list(Cause).index(cause) for cause in (Cause.CONFUSABLE_PAIR, Cause.UNEXPLAINED)]
 """Causes that say only that no other one showed."""
 _MOST = 0.7
 """Share of a place's errors that its parts must hold to be said as one."""
@@ -127,13 +127,13 @@ def _join_parts(data: SliceData, rows: list[dict[str, Any]], members: dict[str, 
 
 
 def _main_cause(data: SliceData, members: Members) -> int:
-    return int(np.bincount(data.cause[members.errors], minlength=len(CAUSES)).argmax())
+    return int(np.bincount(data.cause[members.errors], minlength=len(Cause)).argmax())
 
 
 def _explained(data: SliceData, left: Members) -> Ints:
     """The errors of a slice that it explains: those of its own cause, and those whose cause does not show."""
     causes = data.cause[left.errors]
-    shown = np.bincount(causes, minlength=len(CAUSES))
+    shown = np.bincount(causes, minlength=len(Cause))
     own = int(shown.argmax())
     return left.errors[(causes == own) | np.isin(causes, _WEAK)]
 
@@ -292,7 +292,7 @@ def _fit(data: SliceData, left: Members, n_all: int, x_all: int) -> float:
         return 0.0
     fit = _log_likelihood(x, n) + _log_likelihood(x0, n0) - _log_likelihood(x + x0, n + n0)
     errors = data.cause[left.errors]
-    of_one_cause = np.bincount(errors, minlength=len(CAUSES)).max() if errors.size else 0
+    of_one_cause = np.bincount(errors, minlength=len(Cause)).max() if errors.size else 0
     return float(fit * of_one_cause / max(1, data.is_wrong[left.rows].sum()))
 
 

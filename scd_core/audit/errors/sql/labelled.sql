@@ -1,0 +1,23 @@
+-- labelled: the targets that a label belongs to, with the truth; null where the newest labels differ.
+-- A label of the whole frame belongs to the frame's one target; labels of boxes belong to a whole-frame prediction where
+-- they all name one individual. A frame of several boxes with one label for all of them is no truth for any of them.
+CREATE OR REPLACE TEMP TABLE labelled AS
+WITH candidates AS (
+    SELECT batch_key, target_id, media_id, detection_id,
+        count(*) OVER (PARTITION BY batch_key, media_id) AS n_targets
+    FROM predictions WHERE media_id IN (SELECT media_id FROM truth)
+),
+whole AS (
+    SELECT media_id, any_value(flank) AS flank, any_value(labelled_by) AS labelled_by,
+        CASE WHEN count(DISTINCT true_id) = 1 AND count(true_id) = count(*) THEN any_value(true_id) END AS true_id
+    FROM truth GROUP BY media_id
+)
+SELECT batch_key, target_id, media_id, truth.true_id, truth.flank, truth.labelled_by
+FROM candidates JOIN truth USING (media_id)
+WHERE candidates.detection_id IS NOT DISTINCT FROM truth.detection_id
+    OR (truth.detection_id IS NULL AND n_targets = 1)
+UNION
+SELECT batch_key, target_id, media_id, whole.true_id, whole.flank, whole.labelled_by
+FROM candidates JOIN whole USING (media_id)
+WHERE candidates.detection_id IS NULL
+    AND NOT EXISTS (FROM truth WHERE truth.media_id = candidates.media_id AND truth.detection_id IS NULL)

@@ -1,0 +1,53 @@
+"""The audit's .sql files: each has a name and a header, is used, and compares with words that the tables hold."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from pathlib import Path
+
+import pytest
+
+from scd_core import audit, names
+
+ROOT = Path(audit.__file__).parent
+FILES = sorted(ROOT.glob("*/sql/*.sql"))
+VALUES = {
+    str(value)
+    for kind in vars(names).values()
+    if isinstance(kind, type) and issubclass(kind, StrEnum)
+    for value in kind
+}
+WORDS = {
+    "export": {
+        "animal",
+        "blank",
+        "unclassified",
+        "human",
+        "machine",
+        "media",
+        "newest",
+        "conflicting",
+        "unplaced",
+        "http",
+        "i",
+    },
+    "report": {"infrared", "day", "night"},
+}
+"""Folder -> words of other vocabularies: Camtrap DP's, those of `label_matches`, of the page."""
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parts[-3]}-{file.stem}")
+def test_a_file_has_a_header_and_known_words(file: Path) -> None:
+    text = file.read_text("utf-8")
+    assert re.match(rf"-- {file.stem}: \w.*[.?]\n", text)
+    code = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--"))
+    words = set(re.findall(r"'([a-z_]+)'", code))
+    assert words <= VALUES | WORDS.get(file.parts[-3], set())
+
+
+def test_the_files_are_found_and_every_one_is_used() -> None:
+    assert {file.parts[-3] for file in FILES} >= {"errors", "query", "export", "report"}
+    code = "".join(path.read_text("utf-8") for path in ROOT.rglob("*.py"))
+    # Files of `query` are ready views: test_cookbook.py queries each.
+    assert [file.stem for file in FILES if file.parts[-3] != "query" and f'"{file.stem}"' not in code] == []
