@@ -8,17 +8,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from deployments.cli.options import (
-    Architecture,
-    Decode,
-    Folder,
-    Resize,
-    Size,
-    Triple,
-    Weights,
-    size_of,
-    triple_of,
-)  # fmt: skip
+from deployments.cli import options
 from scd_core.errors import InputError
 
 __all__ = ["add_individual", "pack_gallery"]
@@ -27,9 +17,9 @@ console = Console()
 
 
 def pack_gallery(
-    folder: Folder,
-    architecture: Architecture,
-    weights: Weights,
+    folder: options.Folder,
+    architecture: options.Architecture,
+    weights: options.Weights,
     gallery: Annotated[
         Path, typer.Option(help="folder with one folder of pictures per individual", show_default=False)
     ],
@@ -37,11 +27,11 @@ def pack_gallery(
         Literal["features", "head"], typer.Option(help="what the last layer reads, or what it gives")
     ] = "features",
     embedding_size: Annotated[int, typer.Option(min=2, help="outputs of the network, with --embedding head")] = 128,
-    size: Size = None,
-    mean: Triple = None,
-    std: Triple = None,
-    resize: Resize = None,
-    decode: Decode = "full",
+    size: options.Size = None,
+    mean: options.Triple = None,
+    std: options.Triple = None,
+    resize: options.Resize = None,
+    decode: options.Decode = "full",
 ) -> None:
     """Make a package of an embedding network and pictures of known individuals."""
     from scd_core.identify.packing import pack_gallery as make
@@ -53,9 +43,9 @@ def pack_gallery(
         pictures=_pictures(gallery),
         embedding=embedding,
         embedding_size=embedding_size,
-        size=size_of(size),
-        mean=triple_of(mean, "--mean"),
-        std=triple_of(std, "--std"),
+        size=options.size_of(size),
+        mean=options.triple_of(mean, "--mean"),
+        std=options.triple_of(std, "--std"),
         resize=resize,
         decode=decode,
     )

@@ -9,19 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from deployments.cli import options
 from deployments.cli.gallery import add_individual, pack_gallery
-from deployments.cli.options import (
-    Architecture,
-    Decode,
-    Folder,
-    Resize,
-    Size,
-    Triple,
-    Weights,
-    lines_of,
-    size_of,
-    triple_of,
-)  # fmt: skip
 
 __all__ = ["model_app"]
 
@@ -33,15 +22,15 @@ model_app.command("add-individual")(add_individual)
 
 @model_app.command()
 def pack(
-    folder: Folder,
-    architecture: Architecture,
-    weights: Weights,
+    folder: options.Folder,
+    architecture: options.Architecture,
+    weights: options.Weights,
     labels: Annotated[Path, typer.Option(help="text file: one label a line, in class order", show_default=False)],
-    size: Size = None,
-    mean: Triple = None,
-    std: Triple = None,
-    resize: Resize = None,
-    decode: Decode = "full",
+    size: options.Size = None,
+    mean: options.Triple = None,
+    std: options.Triple = None,
+    resize: options.Resize = None,
+    decode: options.Decode = "full",
 ) -> None:
     """Make a model package; size, mean and std default to the architecture's own transforms, resize to stretch."""
     from scd_core.identify import pack_model
@@ -50,10 +39,10 @@ def pack(
         folder,
         architecture=architecture,
         weights=weights,
-        labels=lines_of(labels),
-        size=size_of(size),
-        mean=triple_of(mean, "--mean"),
-        std=triple_of(std, "--std"),
+        labels=options.lines_of(labels),
+        size=options.size_of(size),
+        mean=options.triple_of(mean, "--mean"),
+        std=options.triple_of(std, "--std"),
         resize=resize,
         decode=decode,
     )
