@@ -8,11 +8,11 @@ import pyarrow as pa
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from scd_core.audit.slices.confusions import known_confusions
 from scd_core.identify.unknowns import group_unknowns
 from scd_core.job import Shard
 from scd_core.tables.schema import table_from_rows
 from scd_core.triage import triage
-from scd_core.triage.confusions import known_confusions
 from tasks.shards import kept, shard_key
 
 _PAIRS = pa.schema([("true_id", pa.string()), ("predicted_id", pa.string())])

@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from scd_core.audit.slices import confusions
 from scd_core.config import AuditConfig
 from scd_core.job import Shard
-from scd_core.triage import confusions
 from tasks import triage as task
 
 
