@@ -66,9 +66,9 @@ def cluster(hanging: Path) -> Iterator[Any]:
     made.shutdown()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def joined(cluster: Any) -> Iterator[Any]:
-    """This process as a driver of the cluster for one test, so that worker processes outlive a flow run."""
+    """This process as one driver of the cluster, so that worker processes outlive a flow run and a test."""
     import ray
 
     ray.init(cluster.address, log_to_driver=False, logging_level=logging.ERROR)
@@ -173,10 +173,12 @@ def test_a_gpu_that_cannot_compute_fails_the_run_at_once(
 def test_a_machine_that_dies_half_way_costs_nothing(
     cluster: Any, hanging: Path, card: Path, tmp_path: Path, by_threads: dict[str, pd.DataFrame]
 ) -> None:
+    import ray
     from ray import cloudpickle
 
     from flows.ray_runner import RayRunner
 
+    ray.shutdown()  # the driver of the tests above; this run has its own, which may lose a machine
     cloudpickle.register_pickle_by_value(hang)  # the worker processes do not know our tests
     third = cluster.add_node(num_cpus=1, object_store_memory=STORE, env_vars={hang.FOLDER: str(hanging)})
     cluster.remove_node(cluster.second)

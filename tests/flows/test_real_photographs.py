@@ -13,6 +13,9 @@ from scd_core.audit import read_table
 
 JAGUAR_NAMES = {"media": {"filename_pattern": r"(?P<camera_id>[A-Z]+ \d+)_(?P<captured_at>\d{8}_\d{4})"}}
 
+FAST: dict[str, Any] = {"masks": {"steps": 3}, "triage": {"budget": 2}}
+"""What is measured are the jaguars; the other folders only need a mask to be made."""
+
 
 @pytest.fixture(scope="module")
 def audited(
@@ -24,8 +27,7 @@ def audited(
     outs = {}
     for name in ("jaguar", "southwest", "speciesnet"):
         out = tmp_path_factory.mktemp("audits") / name
-        # What is measured are the jaguars; the other folders only need a mask to be made.
-        more: dict[str, Any] = {"config": {"masks": {"steps": 3}}}
+        more: dict[str, Any] = {"config": FAST}
         if name == "jaguar":
             truth = out.with_suffix(".csv")
             files = sorted(path.name for path in (photographs / name).glob("*.jpg"))
@@ -116,7 +118,7 @@ def test_a_second_run_does_nothing(
 
     out = Path(audited["speciesnet"])
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*.parquet")}
-    result = audit_batch(str(photographs / "speciesnet"), str(mobilenet), str(out), config={"masks": {"steps": 3}})
+    result = audit_batch(str(photographs / "speciesnet"), str(mobilenet), str(out), config=FAST)
     assert (result["batches"], result["n_done"]) == ([], 11)
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.parquet")} == before
 
