@@ -54,9 +54,23 @@ def mobilenet(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 @pytest.fixture(scope="session")
-def prefect_server() -> Iterator[None]:
-    """One ephemeral Prefect server with a database of its own for the whole session."""
-    from prefect.testing.utilities import prefect_test_harness
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of the one Prefect server of the test run, which flows of this process use."""
+    from prefect.context import _temporary_global_settings_context, get_settings_context
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+    from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    with prefect_test_harness(server_startup_timeout=180):
-        yield
+    from tests.services.servers import free_port
+    from tests.services.shared import prefect_api, run_folder
+
+    # Threads that began before have copies of other settings; the global ones count for them as well.
+    with (
+        prefect_api(run_folder(tmp_path_factory), free_port()) as url,
+        temporary_settings({PREFECT_API_URL: url}),
+        _temporary_global_settings_context(get_settings_context()),
+    ):
+        yield url
+        # What is still on its way to the server is sent before the server may end.
+        APILogWorker.drain_all()
+        EventsWorker.drain_all()

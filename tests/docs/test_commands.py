@@ -6,7 +6,7 @@ import ast
 import importlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -102,18 +102,9 @@ def workplace(card: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ca
     return prepare
 
 
-@pytest.fixture(scope="module")
-def own_server() -> Iterator[None]:
-    """A Prefect server that nothing else is deployed to."""
-    from prefect.testing.utilities import prefect_test_harness
-
-    with prefect_test_harness(server_startup_timeout=180):
-        yield
-
-
 @pytest.mark.parametrize(("name", "least"), [("docs/tutorial.md", 11), ("README.md", 6)])
 def test_a_reader_can_follow_the_page(
-    name: str, least: int, workplace: Callable[[str], Path], trapaudit: Callable[..., Any], own_server: None
+    name: str, least: int, workplace: Callable[[str], Path], trapaudit: Callable[..., Any], prefect_server: str
 ) -> None:
     text = (ROOT / name).read_text()
     folder = workplace(text)

@@ -1,4 +1,4 @@
-"""Fixtures of the fault tests: one Prefect server and one process that forks runs, for all of them."""
+"""Fixtures of the fault tests: one process that forks runs, for all of them."""
 
 from __future__ import annotations
 
@@ -6,16 +6,12 @@ import json
 import os
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from tests.services.servers import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = ROOT / "scd_core" / "scenes" / "models" / "shortcut"
@@ -28,39 +24,17 @@ FAST = {
 
 
 @pytest.fixture(scope="session")
-def prefect_env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Environment of a child process that finds a running Prefect server."""
-    home, port = tmp_path_factory.mktemp("prefect"), free_port()
-    env = {
-        "PREFECT_HOME": str(home),
+def prefect_env(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Environment of a child process that finds the running Prefect server."""
+    return {
+        "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")),
+        "PREFECT_API_URL": prefect_server,
         "DO_NOT_TRACK": "1",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_LOGGING_LEVEL": "CRITICAL",
         "OMP_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
     }
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    with (home / "server.log").open("w") as log:
-        server = subprocess.Popen(command, env={**os.environ, **env}, stdout=log, stderr=log)
-    url = f"http://127.0.0.1:{port}/api"
-    try:
-        _wait_for(f"{url}/health", 240)
-        yield {**env, "PREFECT_API_URL": url}
-    finally:
-        server.terminate()
-        server.wait(30)
-
-
-def _wait_for(url: str, seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
-        except OSError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.5)
 
 
 @dataclass

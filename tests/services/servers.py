@@ -19,6 +19,7 @@ import s3fs
 from botocore.config import Config
 
 from tests.services.proxy import FaultyProxy, faulty
+from tests.services.shared import run_folder, shared
 
 SCRIPT = Path(__file__).with_name("rgw.sh")
 CEPH = ("ceph-mon", "ceph-osd", "radosgw", "radosgw-admin")
@@ -78,15 +79,25 @@ def unavailable(reason: str) -> None:
 def ceph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     if missing := [name for name in CEPH if shutil.which(name) is None]:
         unavailable(f"Ceph's object gateway is not installed (no {missing[0]}; Debian: radosgw ceph-mon ceph-osd)")
-    # Ceph's sockets need a short path.
-    folder = Path(f"/tmp/rgw-{uuid.uuid4().hex[:8]}")
-    port = free_port()
-    try:
-        subprocess.run([SCRIPT, "start", folder, str(port), str(free_port())], check=True, timeout=180)
-        yield S3Server("ceph", f"http://127.0.0.1:{port}", "default", folder=folder)
-    finally:
-        subprocess.run([SCRIPT, "stop", folder], check=False, timeout=60)
-        shutil.rmtree(folder, ignore_errors=True)
+
+    def start() -> dict[str, Any]:
+        # Ceph's sockets need a short path.
+        known = {"folder": f"/tmp/rgw-{uuid.uuid4().hex[:8]}", "port": free_port()}
+        try:
+            subprocess.run(
+                [SCRIPT, "start", known["folder"], str(known["port"]), str(free_port())], check=True, timeout=180
+            )
+        except BaseException:
+            stop(known)
+            raise
+        return known
+
+    def stop(known: dict[str, Any]) -> None:
+        subprocess.run([SCRIPT, "stop", known["folder"]], check=False, timeout=60)
+        shutil.rmtree(known["folder"], ignore_errors=True)
+
+    with shared(run_folder(tmp_path_factory), "ceph", start, stop) as known:
+        yield S3Server("ceph", f"http://127.0.0.1:{known['port']}", "default", folder=Path(known["folder"]))
 
 
 @pytest.fixture(scope="session")
