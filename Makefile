@@ -34,7 +34,7 @@ check: setup
 	$(BIN)/mypy
 
 test: setup
-	$(BIN)/pytest -m "not slow" --numprocesses 2 --dist loadfile
+	$(BIN)/pytest -m "not slow" --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # The real parts together: Prefect's server on PostgreSQL, workers, the relay, Ceph's object gateway, the built wheel.
 e2e: setup

@@ -18,6 +18,19 @@ os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
 
+LONGEST = (
+    "flows/test_real_photographs.py", "faults/test_kill.py", "docs/test_commands.py", "flows/test_ray.py",
+    "faults/test_nights.py", "masks/test_fit_networks.py", "flows/test_command_line.py", "flows/test_persons.py",
+)  # fmt: skip
+"""Files that take longest, longest first. A worker takes file after file, so a long one must not be left for the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first; with `--no-loadscope-reorder` workers keep that order."""
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get("/".join(item.path.parts[-2:]), len(place)))
+
+
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
 
