@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -31,15 +32,26 @@ def _files(photographs: Path) -> list[Path]:
     return [sorted(path.glob("*.jpg"))[0] if path.is_dir() else path for path in found]
 
 
+@lru_cache(maxsize=8)
+def _upright(path: Path) -> Image.Image:
+    """The photograph as Pillow has it; decoded once for all architectures."""
+    with Image.open(path) as opened:
+        return ImageOps.exif_transpose(opened).convert("RGB")
+
+
+@lru_cache(maxsize=8)
+def _decoded(path: Path, target: int | None) -> Image.Image:
+    """The photograph as the product decodes it."""
+    return decode_image(path.read_bytes(), target=target, max_pixels=10**9)
+
+
 def _agree(architecture: str, transform: object, photographs: Path) -> None:
     spec = InputSpec(**default_input(architecture) | {"resize": "crop"})
     torch.manual_seed(3)
     network = build_network(architecture, 5).eval() if architecture in RUN else None
     for path in _files(photographs):
-        with Image.open(path) as opened:
-            expected = transform(ImageOps.exif_transpose(opened).convert("RGB"))  # type: ignore[operator]
-        picture = decode_image(path.read_bytes(), target=decode_size(spec), max_pixels=10**9)
-        got = preprocess(picture, spec)
+        expected = transform(_upright(path))  # type: ignore[operator]
+        got = preprocess(_decoded(path, decode_size(spec)), spec)
         torch.testing.assert_close(got, expected, atol=1e-5, rtol=0)
         if network is not None:
             with torch.inference_mode():
@@ -69,10 +81,10 @@ def test_the_rule_stretch_is_resize_on_twelve_megapixels(photographs: Path, mobi
     )
     for name in LARGE:
         path = photographs / name
-        with Image.open(path) as opened:
-            assert opened.width * opened.height > 8_000_000
-            expected = transform(ImageOps.exif_transpose(opened).convert("RGB"))
-        picture = decode_image(path.read_bytes(), target=decode_size(spec), max_pixels=10**9)
+        upright = _upright(path)
+        assert upright.width * upright.height > 8_000_000
+        expected = transform(upright)
+        picture = _decoded(path, decode_size(spec))
         with torch.inference_mode():
             wanted = classifier.model(expected[None])
         torch.testing.assert_close(classifier.logits(classifier.preprocess(picture)[None]), wanted, atol=1e-3, rtol=0)
@@ -81,15 +93,14 @@ def test_the_rule_stretch_is_resize_on_twelve_megapixels(photographs: Path, mobi
 def test_the_rule_pad_is_resize_and_pad(photographs: Path) -> None:
     spec = InputSpec(**default_input("torchvision/mobilenet_v3_small") | {"resize": "pad"})
     path = photographs / LARGE[0]
-    with Image.open(path) as opened:
-        upright = ImageOps.exif_transpose(opened).convert("RGB")
+    upright = _upright(path)
     height, width = spec.size
     inner = transforms.Resize((round(upright.height * width / upright.width), width))(upright)
     above = (height - inner.height) // 2
     fill = tuple(round(255 * value) for value in spec.mean)
     padded = transforms.Pad((0, above, 0, height - inner.height - above), fill)(inner)
     expected = transforms.Compose([transforms.ToTensor(), transforms.Normalize(spec.mean, spec.std)])(padded)
-    got = preprocess(decode_image(path.read_bytes(), target=decode_size(spec), max_pixels=10**9), spec)
+    got = preprocess(_decoded(path, decode_size(spec)), spec)
     torch.testing.assert_close(got, expected, atol=1e-5, rtol=0)
 
 
@@ -100,12 +111,7 @@ def test_a_reduced_decode_is_an_option_and_really_differs(photographs: Path, mob
     reduced = full.model_copy(update={"decode": "reduced"})
     assert decode_size(full) is None
     assert decode_size(full.model_copy(update={"resize": "crop", "decode": "reduced"})) is None
-    inputs = [
-        preprocess(
-            decode_image((photographs / LARGE[0]).read_bytes(), target=decode_size(spec), max_pixels=10**9), spec
-        )
-        for spec in (full, reduced)
-    ]
+    inputs = [preprocess(_decoded(photographs / LARGE[0], decode_size(spec)), spec) for spec in (full, reduced)]
     one, other = classifier.logits(torch.stack(inputs))
     assert 1e-2 < float((one - other).abs().max()) < 1.0
 
@@ -117,7 +123,7 @@ def test_the_quick_resize_of_a_reduced_decode_is_pillows_but_for_rounding(
 ) -> None:
     given = {"size": (128, 224), "resize": resize, "interpolation": interpolation}
     full = InputSpec(**default_input("torchvision/mobilenet_v3_small") | given)
-    picture = decode_image((photographs / LARGE[0]).read_bytes(), target=672, max_pixels=10**9)
+    picture = _decoded(photographs / LARGE[0], 672)
     for seen in (picture, picture.resize((90, 50))):
         own, quick = (preprocess(seen, spec) for spec in (full, full.model_copy(update={"decode": "reduced"})))
         levels = (own - quick).abs() * torch.tensor(full.std).view(3, 1, 1) * 255
