@@ -174,7 +174,9 @@ class _Handler(BaseHTTPRequestHandler):
 def faulty(target: str, faults: Mapping[str, float], seed: int) -> Iterator[FaultyProxy]:
     """A running proxy in front of a server."""
     proxy = FaultyProxy(target, faults, seed)
-    thread = threading.Thread(target=proxy.serve_forever, daemon=True)
+    thread = threading.Thread(
+        target=proxy.serve_forever, args=(0.02,), daemon=True
+    )  # or `shutdown` waits half a second
     thread.start()
     try:
         yield proxy
