@@ -12,7 +12,7 @@ from scd_core.boxes import Box
 from scd_core.errors import InputError
 from scd_core.inputs.joining import path_as_joined
 
-__all__ = ["MegaDetectorFile", "ResultBox", "ResultImage", "box_of", "number_of", "parse_megadetector"]
+__all__ = ["box_of", "number_of", "parse_megadetector"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from scd_core.media.error import MediaError
 from scd_core.media.fetch import iter_images
 from scd_core.media.groups import assign_events, mark_clocks, mark_duplicates
 from scd_core.media.listing import list_objects, list_source
-from scd_core.media.manifest import Manifest, find_manifest, read_manifest
+from scd_core.media.manifest import Manifest, find_manifest
 from scd_core.media.metadata import batch_levels
 
 __all__ = [
@@ -22,5 +22,4 @@ __all__ = [
     "list_source",
     "mark_clocks",
     "mark_duplicates",
-    "read_manifest",
 ]

@@ -14,9 +14,9 @@ from scd_core.storage.entry import Entry
 from scd_core.storage.objects import Listing, ObjectRef
 from scd_core.storage.retry import error_code, scrub
 
-__all__ = ["MARKERS", "is_sidecar", "list_objects", "list_source", "media_entries"]
+__all__ = ["is_sidecar", "list_objects", "list_source", "media_entries"]
 
-MARKERS = ("batch.json", "_SUCCESS")
+_MARKERS = ("batch.json", "_SUCCESS")
 """Names of the files by which an uploader marks a folder as complete."""
 
 _SIDECAR_SUFFIXES = frozenset(
@@ -116,7 +116,7 @@ def list_source(source: str, config: MediaConfig, without: str | None = None) ->
     if not refs:
         raise InputError(f"SOURCE {storage.url}: holds no images besides the files of OUT")
     media = [ref for ref in refs if not is_sidecar(ref.file)]
-    markers = {ref.file: ref.last_modified_at for ref in refs if ref.file.rsplit("/", 1)[-1] in MARKERS}
+    markers = {ref.file: ref.last_modified_at for ref in refs if ref.file.rsplit("/", 1)[-1] in _MARKERS}
     return Listing(_check(storage, media, refs), markers)
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from scd_core.config import MediaConfig
 from scd_core.errors import InputError
 
-__all__ = ["PathFacts", "batch_levels", "exif_time", "parse_offset", "path_facts", "read_exif"]
+__all__ = ["PathFacts", "batch_levels", "exif_time", "path_facts", "read_exif"]
 
 _EXIF_IFD = 0x8769
 _DATE_TIME_ORIGINAL = 0x9003
@@ -64,7 +64,7 @@ def exif_time(image: Image.Image) -> tuple[datetime | None, int | None]:
     digits = _text(subsec)
     if digits.isascii() and digits.isdigit():
         moment = moment.replace(microsecond=int(digits[:6].ljust(6, "0")))
-    return moment, parse_offset(_text(offset))
+    return moment, _parse_offset(_text(offset))
 
 
 def _text(value: object) -> str:
@@ -82,10 +82,10 @@ def _parse_exif_time(text: str) -> datetime | None:
     return None
 
 
-def parse_offset(text: str) -> int | None:
+def _parse_offset(text: str) -> int | None:
     """Minutes east of UTC of ``+HH:MM`` or ``Z``; None for anything else.
 
-    >>> parse_offset("-07:00"), parse_offset("Z"), parse_offset("")
+    >>> _parse_offset("-07:00"), _parse_offset("Z"), _parse_offset("")
     (-420, 0, None)
     """
     if text in ("Z", "z"):

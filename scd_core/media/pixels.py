@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-__all__ = ["PixelFacts", "measure_pixels"]
+__all__ = ["measure_pixels"]
 
 _SIDE = 256
 _STRIP = 0.1

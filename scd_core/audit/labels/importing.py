@@ -23,7 +23,7 @@ from scd_core.tables.rows import LabelRow
 from scd_core.tables.schema import table_from_rows, table_schema
 from scd_core.tables.store import AuditStore
 
-__all__ = ["ImportResult", "check_labels", "import_labels", "label_rows"]
+__all__ = ["check_labels", "import_labels", "label_rows"]
 
 
 @dataclass(frozen=True)
