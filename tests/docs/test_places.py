@@ -20,7 +20,7 @@ OTHERS = ("scd_core/small_cnn",)
 @pytest.mark.parametrize("page", pages(), ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_places_exist(page: Path) -> None:
     for place in PLACE.findall(page.read_text()):
-        assert place in OTHERS or any(ROOT.glob(place)) or any((ROOT / "scd_core").glob(place)), place
+        assert place in OTHERS or any(ROOT.glob(place)) or any((ROOT / "scd_core").rglob(place)), place
 
 
 def test_a_place_that_is_gone_is_noticed() -> None:
