@@ -34,7 +34,7 @@ def hidden_boxes(detections: Iterable[Detection], min_confidence: float) -> list
     """
     found: list[Box] = []
     for one in detections:
-        if one.is_hidden and not one.confidence < min_confidence:
+        if one.is_redacted and not one.confidence < min_confidence:
             found.append(WHOLE if one.place_problem() else one.clipped())
     return found
 

@@ -83,7 +83,7 @@ def targets_of(found: Sequence[Detection] | str | None, config: ClassifyConfig) 
     # A confidence that is no number is not below the least: it becomes a failed row.
     animals = [box for box in found if box.category == Category.ANIMAL and not box.confidence < least]
     if not animals and (hidden or config.box_use == "classify"):
-        kinds = sorted({box.category for box in found if box.is_hidden and not box.confidence < least})
+        kinds = sorted({box.category for box in found if box.is_redacted and not box.confidence < least})
         only = f", only {', '.join(kinds)}" if kinds else ""
         return Targets([], hidden=hidden, reason=f"the detections hold no animal in this image{only}")
     if config.box_use == "classify":

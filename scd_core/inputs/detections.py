@@ -50,7 +50,7 @@ class Detection:
     """As given, not yet clipped."""
 
     @property
-    def is_hidden(self) -> bool:
+    def is_redacted(self) -> bool:
         """Of a person, a vehicle or anything else but an animal: neither classified nor shown."""
         return self.category != Category.ANIMAL and self.category not in _NOTHING
 

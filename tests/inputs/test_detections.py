@@ -98,7 +98,7 @@ def test_categories_are_known_by_name_whatever_their_number(tmp_path: Path) -> N
     found = read_detections(megadetector(tmp_path, [{"file": "a.jpg", "detections": boxes}], categories)).boxes["a.jpg"]
     assert [box.category for box in found] == ["animal", "person", "person", "vehicle", "empty", "33"]
     # What the table of categories does not hold may be anybody.
-    assert [box.is_hidden for box in found] == [False, True, True, True, False, True]
+    assert [box.is_redacted for box in found] == [False, True, True, True, False, True]
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_species_instead_of_animals_are_refused_with_their_name(tmp_path: Path) 
     with pytest.raises(InputError, match=r"'jaguar'.*animal, person and vehicle"):
         read_detections(megadetector(tmp_path, images, {"1": "jaguar"}))
     # A night of persons alone is fine.
-    assert read_detections(megadetector(tmp_path, images, {"1": "person"})).boxes["a.jpg"][0].is_hidden
+    assert read_detections(megadetector(tmp_path, images, {"1": "person"})).boxes["a.jpg"][0].is_redacted
 
 
 def test_csv_with_numbers_for_categories_empty_lines_and_windows_paths(tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_camtrap_dp_of_persons_blanks_and_boxes_without_probability(tmp_path: Pa
     )
     assert found["C1/b.jpg"] == ()
     # A person somewhere in the picture hides it whole; an animal somewhere has no place.
-    assert found["C1/c.jpg"][0].is_hidden and found["C1/c.jpg"][0].place_problem()
+    assert found["C1/c.jpg"][0].is_redacted and found["C1/c.jpg"][0].place_problem()
     assert "C1/d.jpg" not in found
     (tmp_path / "observations.csv").write_text(f"{head}\no1,m9,animal,0.75,0.1,0.2,0.3,0.4\n")
     with pytest.raises(InputError, match=r"m9 is not in media\.csv"):
