@@ -16,7 +16,7 @@ SECRET = "0123456789abcdef0123456789abcdef"
 
 
 class Clock:
-    """Seconds that go by when told to."""
+    """Seconds that pass only when the test says so."""
 
     def __init__(self) -> None:
         self.now = 1000.0

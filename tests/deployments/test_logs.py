@@ -1,4 +1,4 @@
-"""One JSON object a line, with the ids that tell a run's lines from another's."""
+"""One JSON object a line, with the ids of its run."""
 
 from __future__ import annotations
 

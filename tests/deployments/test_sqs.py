@@ -156,7 +156,7 @@ def test_a_relay_that_dies_loses_nothing(queue: Any, clock: Clock) -> None:
     run(url, Relay(settings(secret=None, queue_url=url, visibility_seconds=3), first, clock), die)
     assert sqs.receive_message(QueueUrl=url).get("Messages") is None
     asyncio.run(asyncio.sleep(3.5))  # its time runs out
-    sqs.send_message(QueueUrl=url, MessageBody=body("a/b.jpg").decode())  # and SQS tells of it twice
+    sqs.send_message(QueueUrl=url, MessageBody=body("a/b.jpg").decode())  # and SQS notifies of it twice
     relay = Relay(settings(secret=None, queue_url=url), second, clock)
 
     run(url, relay, delivery(relay, clock))

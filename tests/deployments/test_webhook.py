@@ -1,4 +1,4 @@
-"""The webhook: who may tell it what, how much, and what becomes of it."""
+"""The webhook: whose notifications it takes, how many, and what becomes of them."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def find_chromium() -> str:
 
 
 class Page:
-    """A tab: what it logged, what it asked the network for, and a way to run script in it."""
+    """A tab: what it logged, what it requested of the network, and a way to run script in it."""
 
     def __init__(self, socket: ClientConnection, session: str) -> None:
         self._socket, self._session, self._last = socket, session, 0

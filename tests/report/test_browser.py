@@ -1,4 +1,4 @@
-"""The page in a real browser: nothing asked of the network, nothing cut off, usable by keyboard and by screen reader."""
+"""The page in a real browser: nothing requested of the network, nothing cut off, usable by keyboard and by screen reader."""
 
 from __future__ import annotations
 

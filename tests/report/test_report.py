@@ -1,4 +1,4 @@
-"""The page says what the tables say, whatever is in them and whatever is missing."""
+"""The page shows what the tables hold, whatever is in them and whatever is missing."""
 
 from __future__ import annotations
 
@@ -190,16 +190,16 @@ def test_no_picture_left_says_why(tmp_path: Path) -> None:
 
 
 def test_storage_that_does_not_answer_is_read_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
+    sources = []
 
     def refuse(rows: list[object], source: str, *_: object, **__: object) -> Iterator[object]:
-        asked.append(source)
+        sources.append(source)
         raise RunError(f"{source}: no answer")
         yield
 
     monkeypatch.setattr("scd_core.audit.report.examples.iter_images", refuse)
     said = text(written(world))
-    assert asked == [str(world.source)]
+    assert sources == [str(world.source)]
     assert f"no picture: {world.source}: no answer" in said and "69" in said
 
 

@@ -15,6 +15,7 @@ from scd_core.audit.report.queries import RatedSlice, Row, create_views, first_r
 from scd_core.audit.report.sections import Calibration, Cameras, Confusions, calibration, cameras, confusions
 from scd_core.audit.report.totals import Totals, report_totals
 from scd_core.audit.report.wording import slice_title
+from scd_core.audit.slices.data import DAY_HOURS
 from scd_core.audit.slices.statistics import wilson_interval
 from scd_core.config import AuditConfig, SliceConfig
 from scd_core.names import ErrorType, Trend
@@ -136,6 +137,7 @@ def gather(
     singles, doubted = _other_pictures(connection, config, limits, shown, suspected)
     by_media = _examples(connection, config, limits, [*(_wanted(row, config) for row in shown), singles, doubted])
     scale = _scale([*shown, *unproved])
+    by_camera = query(connection, "cameras", day_from=DAY_HOURS[0], day_to=DAY_HOURS[1])
     pairs = query(connection, "confusions", limit=limits.pairs)
     return ReportContent(
         now=now,
@@ -155,7 +157,7 @@ def gather(
         single_errors=[by_media[media] for media in singles if media in by_media],
         unproved=[_card(row, scale) for row in unproved],
         n_unproved=len(slices.unproved),
-        cameras=cameras(query(connection, "cameras"), limits.cameras, config.slices),
+        cameras=cameras(by_camera, limits.cameras, config.slices),
         confusions=confusions(pairs, limits.individuals),
         calibration=calibration(query(connection, "calibration"), config.slices),
         suspicion_kinds=query(connection, "suspicion_kinds"),

@@ -16,7 +16,17 @@ from numpy.typing import NDArray
 from scd_core.config import SliceConfig
 from scd_core.names import Cause, ErrorType
 
-__all__ = ["Members", "SliceData", "family_groups", "has_keys", "is_error", "is_of", "slice_data", "slice_members"]
+__all__ = [
+    "DAY_HOURS",
+    "Members",
+    "SliceData",
+    "family_groups",
+    "has_keys",
+    "is_error",
+    "is_of",
+    "slice_data",
+    "slice_members",
+]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -32,7 +42,7 @@ _REDUNDANT = {
         ("light", "hour"),
     )
 }
-_DAY = (6, 18)
+DAY_HOURS = (6, 18)
 """Hours between which a colour picture counts as taken by day, on the camera's clock."""
 
 
@@ -152,7 +162,7 @@ def slice_data(errors: pa.Table, assumed: pa.Table | None = None) -> SliceData:
     columns["pair"] = pc.binary_join_element_wise(rows["true_id"], rows["predicted_id"], " -> ")
     hour = pc.hour(rows["captured_at"])
     columns["hour"] = pc.binary_join_element_wise(pc.utf8_lpad(pc.cast(hour, pa.string()), 2, "0"), "h", "")
-    is_day = pc.and_(pc.greater_equal(hour, _DAY[0]), pc.less(hour, _DAY[1]))
+    is_day = pc.and_(pc.greater_equal(hour, DAY_HOURS[0]), pc.less(hour, DAY_HOURS[1]))
     columns["light"] = pc.if_else(
         pc.fill_null(rows["is_infrared"], False), "infrared", pc.if_else(is_day, "day", "night")
     )
