@@ -1,4 +1,7 @@
-"""`trapaudit model pack-gallery` and `add-individual`: individuals known by pictures rather than by training."""
+"""`trapaudit model pack-gallery` and `add-individual`: individuals known by pictures rather than by training.
+
+What needs torch is imported inside the commands, so that help appears at once.
+"""
 
 from __future__ import annotations
 

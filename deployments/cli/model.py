@@ -1,4 +1,7 @@
-"""`trapaudit model ...`: packages of a network, its labels and its preprocessing."""
+"""`trapaudit model ...`: packages of a network, its labels and its preprocessing.
+
+What needs torch is imported inside the commands, so that help appears at once.
+"""
 
 from __future__ import annotations
 

@@ -10,8 +10,10 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import nn
+from torchvision import models
 
 from scd_core.errors import InputError
+from scd_core.identify.small_cnn import SmallCNN
 from scd_core.identify.spec import PackageSpec
 
 __all__ = ["build_network", "default_input", "fit_state", "last_linear", "load_state", "without_head"]
@@ -26,13 +28,9 @@ def build_network(architecture: str, n_classes: int, args: dict[str, Any] | None
     family, name = _split(architecture)
     try:
         if family == "torchvision":
-            from torchvision import models
-
             return models.get_model(name, weights=None, num_classes=n_classes, **(args or {}))
         if family == "timm":
             return _timm().create_model(name, pretrained=False, num_classes=n_classes, **(args or {}))
-        from scd_core.identify.small_cnn import SmallCNN
-
         return SmallCNN(n_classes, **(args or {}))
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"architecture {architecture}: cannot be built with {n_classes} classes ({error})") from error
@@ -46,8 +44,6 @@ def default_input(architecture: str) -> dict[str, Any]:
     """
     family, name = _split(architecture)
     if family == "torchvision":
-        from torchvision import models
-
         preset = models.get_model_weights(name).DEFAULT.transforms()
         side = preset.crop_size[0]
         found = {"mean": preset.mean, "std": preset.std, "interpolation": preset.interpolation.value}
@@ -134,8 +130,6 @@ def fit_state(network: nn.Module, state: dict[str, torch.Tensor], spec: PackageS
 def _split(architecture: str) -> tuple[str, str]:
     family, _, name = architecture.partition("/")
     if family == "torchvision":
-        from torchvision import models
-
         classifiers = {known for known in models.list_models(module=models) if not known.startswith("quantized_")}
         if name in classifiers:
             return family, name
@@ -150,6 +144,7 @@ def _split(architecture: str) -> tuple[str, str]:
 
 
 def _timm() -> Any:
+    # An extra that need not be installed.
     try:
         import timm
         import timm.data

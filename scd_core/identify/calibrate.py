@@ -26,7 +26,6 @@ __all__ = [
     "expected_calibration_error",
     "fit_temperature",
     "fit_unknown_threshold",
-    "labelled_logits",
     "quality",
     "store_calibration",
 ]
@@ -91,7 +90,7 @@ def calibrate_package(
             f"calibrate: the model does not know {strange[0]!r} ({len(strange)} such names); "
             "label them `unknown`, or mend the file"
         )
-    logits, names, n_failed = labelled_logits(classifier, source, labels)
+    logits, names, n_failed = _labelled_logits(classifier, source, labels)
     known = [place for place, name in enumerate(names) if name != UNKNOWN]
     of_known, truths = logits[known], [names[place] for place in known]
     temperature = fit_temperature(classifier, of_known, truths)
@@ -220,7 +219,7 @@ def fit_unknown_threshold(confidence: NDArray[np.floating], false_known_rate: fl
     return max(float(ordered[allowed] + min(gap / 2, _CLEARANCE)), float(np.nextafter(ordered[allowed], 2.0)))
 
 
-def labelled_logits(
+def _labelled_logits(
     classifier: Classifier, source: str, names: dict[str, str], batch_size: int = 32
 ) -> tuple[torch.Tensor, list[str], int]:
     """Logits of the labelled pictures of SOURCE.

@@ -11,9 +11,9 @@ from torchvision.transforms import functional as F
 
 from scd_core.identify.spec import InputSpec
 
-__all__ = ["OVERSAMPLING", "decode_size", "preprocess", "to_picture"]
+__all__ = ["decode_size", "preprocess", "to_picture"]
 
-OVERSAMPLING = 3
+_OVERSAMPLING = 3
 """A JPEG decoded at a reduced scale must stay this many times larger than the input: at less than 2.5 times, names of real
 photographs already changed against a full decode, and 3 costs no more than 2 on 12-megapixel photographs."""
 
@@ -67,4 +67,4 @@ def decode_size(spec: InputSpec, crop: tuple[float, float] = (1.0, 1.0)) -> int 
     """
     if spec.resize == "crop" or spec.decode == "full":
         return None
-    return round(OVERSAMPLING * max(spec.size) / max(0.02, min(crop)))
+    return round(_OVERSAMPLING * max(spec.size) / max(0.02, min(crop)))

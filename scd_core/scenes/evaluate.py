@@ -15,7 +15,7 @@ from scd_core.scenes.render import render
 from scd_core.scenes.scene import Scene, SceneSpec
 from scd_core.scenes.world import World
 
-__all__ = ["Evaluation", "blur_outside", "crop_to_animal", "evaluate", "to_input"]
+__all__ = ["Evaluation", "evaluate", "to_input"]
 
 
 @dataclass(frozen=True)
@@ -80,14 +80,14 @@ def to_input(picture: Image.Image) -> Image.Image:
     return picture.resize((INPUT_SIZE[1], INPUT_SIZE[0]), Image.Resampling.BILINEAR)
 
 
-def blur_outside(scene: Scene, sigma: float = 14.0) -> Image.Image:
+def _blur_outside(scene: Scene, sigma: float = 14.0) -> Image.Image:
     """The picture blurred outside the true animal mask; sigma in pixels at 240 rows."""
     picture = Image.fromarray(scene.image)
     blurred = picture.filter(ImageFilter.GaussianBlur(sigma * scene.image.shape[0] / 240))
     return Image.composite(picture, blurred, Image.fromarray(scene.animal_mask))
 
 
-def crop_to_animal(scene: Scene, margin: float = 0.15) -> Image.Image:
+def _crop_to_animal(scene: Scene, margin: float = 0.15) -> Image.Image:
     """The animal's true box with a margin, as a share of its sides."""
     picture = Image.fromarray(scene.image)
     if scene.bbox is None:
@@ -114,7 +114,7 @@ def evaluate(model: nn.Module, world: World, specs: Sequence[SceneSpec], *, batc
         pictures: list[Image.Image] = []
         for spec in specs[start : start + batch_size]:
             scene = render(world, spec)
-            pictures += [Image.fromarray(scene.image), blur_outside(scene), crop_to_animal(scene)]
+            pictures += [Image.fromarray(scene.image), _blur_outside(scene), _crop_to_animal(scene)]
         values = np.stack([(np.asarray(to_input(p), dtype=np.float32) / 255 - mean) / std for p in pictures])
         with torch.inference_mode():
             logits.append(model(torch.from_numpy(values.transpose(0, 3, 1, 2)).contiguous()).numpy())

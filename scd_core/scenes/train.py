@@ -28,7 +28,7 @@ from scd_core.scenes.sample import sample_specs
 from scd_core.scenes.scene import Scene
 from scd_core.scenes.world import World
 
-__all__ = ["SETTINGS", "TrainSettings", "TrainingSet", "main", "render_training_set", "train"]
+__all__ = ["SETTINGS", "TrainSettings", "main", "render_training_set", "train"]
 
 
 @dataclass(frozen=True)
