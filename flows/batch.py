@@ -108,6 +108,7 @@ def run_batch(job: Job, batch: Batch, run_id: str, device: str) -> dict[str, Any
         "source": clean_url(job.source),
         "started_at": started,
         "config": job.config.model_dump_json(),
+        "model_input": job.spec.input.model_dump_json(),
         "individuals": sorted(set(job.spec.labels)),
         "device": device,
         "seconds": list(stages.seconds.items()),

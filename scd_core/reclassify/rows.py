@@ -22,7 +22,7 @@ from scd_core.reclassify.core import Outcome, reclassify
 from scd_core.reclassify.strategies import AWAY_SIDE, MaskedPicture, mask_crop_box
 from scd_core.tables.rows import MaskRow, MediaRow, PredictionRow, ReclassificationRow
 
-__all__ = ["masked_picture", "reclassify_predictions", "smallest_crop"]
+__all__ = ["crop_in_frame", "masked_picture", "reclassify_predictions", "smallest_crop"]
 
 _CHUNK, _PIXELS = 16, 64_000_000
 """Most pictures, and pixels, held decoded at once."""
@@ -142,12 +142,12 @@ def _row(row: PredictionRow, outcome: Outcome, classifier: Classifier) -> Reclas
         "reason": outcome.reason or None,
     }
     if outcome.crop is not None:
-        x, y, width, height = _in_frame(outcome.crop, classified_box(row))
+        x, y, width, height = crop_in_frame(outcome.crop, classified_box(row))
         result |= {"crop_x_min": x, "crop_y_min": y, "crop_width": width, "crop_height": height}
     return result
 
 
-def _in_frame(crop: Box, box: Box | None) -> Box:
+def crop_in_frame(crop: Box, box: Box | None) -> Box:
     """A crop of the classified picture as a part of the whole frame."""
     if box is None:
         return crop

@@ -231,6 +231,7 @@ FIELDS: dict[str, Field] = {
     "started_at": Field(_TIME, "when the run started"),
     "finished_at": Field(_TIME, "when the run had written its rows"),
     "config": Field(pa.string(), "the whole configuration, as JSON"),
+    "model_input": Field(pa.string(), "how the model's input is made of a picture, as JSON (`input` of model.json)"),
     "individuals": Field(pa.list_(pa.string()), "names that the model can give"),
     "versions": Field(pa.string(), "versions of trapaudit, Python, torch, torchvision, prefect, as JSON"),
     "device": Field(pa.string(), "device of the model"),

@@ -261,6 +261,7 @@ class RunRow(TypedDict, total=False):
     started_at: datetime | None
     finished_at: datetime | None
     config: str | None
+    model_input: str | None
     versions: str | None
     device: str | None
     individuals: list[str] | None

@@ -62,8 +62,8 @@ TABLES: dict[str, list[str]] = {
         "first_seen", "last_seen", "trend", "folded_into", "sentence", "example_media_ids",
     ],
     "runs": [
-        *_STAMP, "config_digest", "source", "started_at", "finished_at", "config", "versions", "device", "individuals", "n_media",
-        "n_ok", "n_quarantined", "n_predictions", "n_flagged", "n_masks", "n_failed", "n_flips",
+        *_STAMP, "config_digest", "source", "started_at", "finished_at", "config", "model_input", "versions", "device",
+        "individuals", "n_media", "n_ok", "n_quarantined", "n_predictions", "n_flagged", "n_masks", "n_failed", "n_flips",
         "seconds",
     ],
 }  # fmt: skip

@@ -11,16 +11,14 @@ from PIL import Image
 
 from scd_core.audit.report.charts import ReliabilityBin, interval_chart, reliability_chart
 from scd_core.audit.report.draw import (
-    blurred_view,
-    cropped_view,
     draw_box,
     draw_evidence,
     jpeg_uri,
     lit_view,
     mask_over_frame,
     shrink,
-    without_outside,
 )
+from scd_core.identify.pictures import crop_to_box
 
 
 def png(mask: np.ndarray) -> bytes:
@@ -85,23 +83,8 @@ def test_box_is_drawn_at_its_edge() -> None:
 def test_boxes_at_the_border_and_without_size(box: tuple[float, float, float, float]) -> None:
     picture = noise()
     assert draw_box(picture, box).size == picture.size
-    assert min(cropped_view(picture, box).size) >= 1
+    assert min(crop_to_box(picture, box).size) >= 1
     assert mask_over_frame(png(np.full((4, 4), 9)), picture.size, box).shape == (80, 120)
-
-
-def test_crop_is_the_part_asked_for() -> None:
-    picture = noise(100, 50)
-    part = cropped_view(picture, (0.2, 0.4, 0.3, 0.2))
-    assert part.tobytes() == picture.crop((20, 20, 50, 30)).tobytes()
-
-
-def test_blur_keeps_the_evidence_and_nothing_else() -> None:
-    picture = noise()
-    mask = np.zeros((80, 120), np.float32)
-    mask[:40, :60] = 1
-    shown, original = np.asarray(blurred_view(picture, mask)).astype(int), np.asarray(picture).astype(int)
-    assert (shown[:40, :60] == original[:40, :60]).all()
-    assert shown[45:, 65:].std() < 0.4 * original[45:, 65:].std()
 
 
 def test_jpeg_has_no_metadata() -> None:
@@ -133,17 +116,6 @@ def test_interval_chart_puts_rates_on_one_axis() -> None:
 def test_reliability_dots_are_where_the_rates_are() -> None:
     chart = str(reliability_chart([ReliabilityBin(0.5, 1.0, 0.8, 1.0, 10), ReliabilityBin(1.0, 0.0, 0.0, 0.2, 40)]))
     assert 'cx="171.0" cy="12.0" r="6.0"' in chart and 'cx="296.0" cy="262.0" r="9.0"' in chart
-
-
-def test_evidence_outside_the_animal_is_blurred_and_nothing_else(corner: bytes) -> None:
-    frame = noise()
-    mask = mask_over_frame(corner, frame.size)
-    box = (0.1, 0.1, 0.2, 0.2)
-    before, after = np.asarray(frame).astype(int), np.asarray(without_outside(frame, mask, box)).astype(int)
-    changed = np.abs(before - after).max(axis=2) > 8
-    assert not changed[10:22, 14:34].any(), "the animal's box stays, its evidence too"
-    assert not changed[50:, :].any() and not changed[:, 80:].any(), "what is no evidence stays"
-    assert changed[26:36, 40:56].mean() > 0.8
 
 
 def test_late_is_lit_where_the_evidence_lies(corner: bytes) -> None:

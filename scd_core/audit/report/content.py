@@ -217,8 +217,8 @@ def _examples(
             best[row["media_id"]] = row
     rows = [best[name] for name in media if name in best]
     strategies = query(connection, "strategies", targets=[row["target_id"] for row in rows])
-    sources = {row["batch_key"]: row["source"] for row in query(connection, "sources")}
-    examples = load_examples(rows, strategies, sources, config.media, limits.picture_bytes)
+    runs = {row["batch_key"]: row for row in query(connection, "runs")}
+    examples = load_examples(rows, strategies, runs, config.media, limits.picture_bytes)
     return {example.row["media_id"]: example for example in examples}
 
 

@@ -1,4 +1,4 @@
-"""Drawing evidence on pictures: the joint mask as heat with its contour, the animal's box, the view of a strategy."""
+"""Drawing evidence on pictures: the joint mask as heat with its contour, the animal's box."""
 
 from __future__ import annotations
 
@@ -12,22 +12,17 @@ from PIL import Image, ImageDraw, ImageFilter
 from scd_core.boxes import WHOLE, Box, crop_box
 
 __all__ = [
-    "blurred_view",
-    "cropped_view",
     "draw_box",
     "draw_evidence",
     "jpeg_uri",
     "lit_view",
     "mask_over_frame",
     "shrink",
-    "without_outside",
 ]
 
 # Dark violet over red and orange to pale yellow: brightness rises with evidence, so the map reads without colour too.
 _HEAT_STOPS = (0.0, 0.35, 0.7, 1.0)
 _HEAT = ((64, 10, 90), (196, 48, 76), (248, 142, 34), (252, 246, 164))
-_MARGIN = 0.1
-"""Share of the box by which it is widened on each side, as the strategies do."""
 _OPACITY = 0.75
 # Evidence below the first share of the peak is not drawn, from the second on it is drawn at full opacity.
 _FAINT, _SOLID = 0.15, 0.7
@@ -97,41 +92,6 @@ def draw_box(picture: Image.Image, box: Box) -> Image.Image:
     pen.rectangle((left, top, right - 1, bottom - 1), outline=_SHADOW, width=4)
     pen.rectangle((left + 1, top + 1, max(left + 1, right - 2), max(top + 1, bottom - 2)), outline=_BOX_COLOUR, width=2)
     return drawn
-
-
-def cropped_view(picture: Image.Image, crop: Box) -> Image.Image:
-    """The part of the picture that a crop strategy showed to the classifier."""
-    return picture.crop(crop_box(crop, *picture.size))
-
-
-def blurred_view(picture: Image.Image, mask: NDArray[np.floating], sigma: float = 10.0) -> Image.Image:
-    """The picture with everything but the evidence blurred away, as `early_blur` shows it.
-
-    Args:
-        picture: RGB picture.
-        mask: (height, width) of the picture, in [0, 1] with a peak of 1.
-        sigma: width of the blur, in pixels of a frame whose shorter side is 224.
-    """
-    frame = picture.convert("RGB")
-    blurred = frame.filter(ImageFilter.GaussianBlur(sigma * min(frame.size) / 224))
-    return Image.composite(frame, blurred, Image.fromarray((np.clip(mask, 0, 1) * 255).astype(np.uint8)))
-
-
-def without_outside(picture: Image.Image, mask: NDArray[np.floating], box: Box, sigma: float = 10.0) -> Image.Image:
-    """The picture with the evidence outside the animal's box blurred away, as `early_inside` shows it.
-
-    Args:
-        picture: RGB picture.
-        mask: (height, width) of the picture, in [0, 1] with a peak of 1.
-        box: the animal's box.
-        sigma: width of the blur, in pixels of a frame whose shorter side is 224.
-    """
-    x, y, width, height = box
-    grown = (x - _MARGIN * width, y - _MARGIN * height, (1 + 2 * _MARGIN) * width, (1 + 2 * _MARGIN) * height)
-    left, top, right, bottom = crop_box(grown, *picture.size)
-    keep = 1 - np.clip(mask, 0, 1)
-    keep[top:bottom, left:right] = 1
-    return blurred_view(picture, keep, sigma)
 
 
 def lit_view(picture: Image.Image, mask: NDArray[np.floating], grid: int = 7) -> Image.Image:

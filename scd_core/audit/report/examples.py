@@ -9,15 +9,11 @@ from itertools import groupby
 from PIL import Image
 
 from scd_core.audit.report.draw import (
-    blurred_view,
-    cropped_view,
     draw_box,
     draw_evidence,
     jpeg_uri,
-    lit_view,
     mask_over_frame,
     shrink,
-    without_outside,
 )
 from scd_core.audit.report.queries import Row
 from scd_core.audit.report.wording import STRATEGY_WORDS, moment
@@ -25,7 +21,7 @@ from scd_core.boxes import box_from_row
 from scd_core.config import MediaConfig
 from scd_core.identify.redaction import blank, boxes_from_columns
 from scd_core.media import MediaError, iter_images
-from scd_core.names import FailureStage, MediaStatus
+from scd_core.names import FailureStage, MediaStatus, Strategy
 
 __all__ = ["Example", "Picture", "load_examples", "shared_out"]
 
@@ -34,9 +30,7 @@ WIDTH, HEIGHT = 440, 360
 
 _QUALITY = 68
 _DECODED_SIDE = 1024
-"""Shorter side to which a frame is decoded at most, so that a crop of it is still sharp (pixels)."""
-
-_CONTROL = "center_crop"
+"""Shorter side to which a frame without a mask is decoded (pixels)."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +43,8 @@ class Picture:
     width: int = 0
     height: int = 0
     missing: str | None = None
+    is_stretched: bool = False
+    """Drawn as wide as the frame: the network's input, to which the frame was stretched."""
 
 
 @dataclass(frozen=True)
@@ -79,14 +75,14 @@ class Example:
 
 
 def load_examples(
-    rows: Sequence[Row], strategies: Sequence[Row], sources: Mapping[str, str], config: MediaConfig, budget: int
+    rows: Sequence[Row], strategies: Sequence[Row], runs: Mapping[str, Row], config: MediaConfig, budget: int
 ) -> list[Example]:
     """Draw the pictures of examples, in their order, until a budget is spent.
 
     Args:
         rows: rows of the query `examples`, the most important first.
         strategies: rows of the query `strategies` for them.
-        sources: batch_key -> SOURCE.
+        runs: batch_key -> row of the query `runs`.
         config: how pictures are fetched and decoded.
         budget: most bytes of all pictures together, as text in the page.
 
@@ -98,9 +94,10 @@ def load_examples(
         views.setdefault((row["batch_key"], row["target_id"]), []).append(row)
     examples: list[Example] = []
     spent = 0
-    for row, image in _images(rows, sources, config):
-        example = _example(row, _chosen_view(row, views.get((row["batch_key"], row["target_id"]), [])))
-        example = replace(example, pictures=_pictures(example, image, views))
+    for row, image in _images(rows, runs, config):
+        of_target = views.get((row["batch_key"], row["target_id"]), [])
+        example = _example(row, _chosen_view(row, of_target))
+        example = replace(example, pictures=_pictures(example, image, of_target, runs.get(row["batch_key"], {})))
         if spent + example.n_bytes > budget:
             break
         spent += example.n_bytes
@@ -121,31 +118,42 @@ def shared_out(wanted: Iterable[Sequence[str]]) -> list[str]:
 
 
 def _images(
-    rows: Sequence[Row], sources: Mapping[str, str], config: MediaConfig
+    rows: Sequence[Row], runs: Mapping[str, Row], config: MediaConfig
 ) -> Iterator[tuple[Row, Image.Image | MediaError]]:
     """Rows with their frames, in order; neighbours of one SOURCE are fetched together, ahead of the drawing.
 
     Persons and vehicles are filled with grey here, before anything is drawn, cut or made small.
     """
     failures: dict[str, str] = {}
-    for source, neighbours in groupby(rows, lambda row: sources.get(row["batch_key"]) or _storage_root(row["uri"])):
+
+    def source_of(row: Row) -> str:
+        return runs.get(row["batch_key"], {}).get("source") or _storage_root(row["uri"])
+
+    def side(row: Row) -> int | None:
+        if row["mask_png"] is None:
+            return _DECODED_SIDE
+        from scd_core.audit.report.shown import decoded_side  # imports torch, which takes seconds
+
+        return decoded_side(row, runs.get(row["batch_key"], {}))
+
+    for source, neighbours in groupby(rows, source_of):
         part = list(neighbours)
         n_done = 0
         try:
             if source not in failures:
-                for item, image in iter_images(part, source, config, target_for=_DECODED_SIDE):
+                for item, image in iter_images(part, source, config, target_for=side):
                     hidden = boxes_from_columns(item["hidden_boxes"])
                     yield dict(item), image if isinstance(image, MediaError) else blank(image, hidden)
                     n_done += 1
         except Exception as error:  # noqa: BLE001 - whatever a storage raises, the page is worth having without its pictures
-            # Storage that does not answer is asked once, not once for each picture.
+            # Storage that does not answer is tried once, not once for each picture.
             failures[source] = " ".join(str(error).split()) or type(error).__name__
         for item in part[n_done:]:
             yield item, MediaError(MediaStatus.MISSING, FailureStage.FETCH, failures[source])
 
 
 def _storage_root(uri: str) -> str:
-    """Bucket or host of an address, where the run does not tell its SOURCE.
+    """Bucket or host of an address, where the run does not record its SOURCE.
 
     >>> _storage_root("s3://cards/C01/a.jpg"), _storage_root("file:///data/a.jpg")
     ('s3://cards', 'file:///')
@@ -155,10 +163,10 @@ def _storage_root(uri: str) -> str:
 
 
 def _chosen_view(row: Row, views: Sequence[Row]) -> Row | None:
-    """The strategy that speaks for the final name, the surest one; else the surest of all, controls left out."""
-    heard = [view for view in views if view["strategy"] not in (_CONTROL, "fused")]
-    agreeing = [view for view in heard if view["predicted_id"] == row["final_id"]]
-    return max(agreeing or heard, key=lambda view: view["probability"] or 0.0, default=None)
+    """The strategy that gave the final name, the surest one; else the surest of all, controls left out."""
+    counted = [view for view in views if view["strategy"] not in (Strategy.CENTER_CROP, Strategy.FUSED)]
+    agreeing = [view for view in counted if view["predicted_id"] == row["final_id"]]
+    return max(agreeing or counted, key=lambda view: view["probability"] or 0.0, default=None)
 
 
 def _example(row: Row, view: Row | None) -> Example:
@@ -174,9 +182,7 @@ def _example(row: Row, view: Row | None) -> Example:
     )
 
 
-def _pictures(
-    example: Example, image: Image.Image | MediaError, views: Mapping[tuple[str, str], Sequence[Row]]
-) -> tuple[Picture, ...]:
+def _pictures(example: Example, image: Image.Image | MediaError, views: Sequence[Row], run: Row) -> tuple[Picture, ...]:
     row = example.row
     about = f"{example.file}, {example.where}"
     before, evidence, after = "the picture", "what the model looked at", "seen again"
@@ -194,39 +200,22 @@ def _pictures(
     pictures.append(
         _picture(evidence, f"The same picture with the evidence for the name drawn over it, {about}", drawn)
     )
-    view = next(
-        (
-            found
-            for found in views.get((row["batch_key"], row["target_id"]), ())
-            if found["strategy"] == example.strategy
-        ),
-        None,
-    )
+    view = next((found for found in views if found["strategy"] == example.strategy), None)
     if view is None:
-        pictures.append(Picture(after, "", missing="this picture was not classified again"))
-    elif view["crop_width"] is not None:
-        crop = (view["crop_x_min"], view["crop_y_min"], view["crop_width"], view["crop_height"])
-        shown = shrink(cropped_view(image, crop), WIDTH, HEIGHT)
-        pictures.append(_picture(after, f"The picture {_how(view)}, {about}", shown))
-    elif view["strategy"] == "early_blur":
-        part = frame if classified is None else cropped_view(frame, classified)
-        shown = blurred_view(part, mask_over_frame(row["mask_png"], part.size))
-        pictures.append(_picture(after, f"The picture, {_how(view)}, {about}", shown))
-    elif view["strategy"] == "early_inside" and box is not None:
-        shown = without_outside(frame, mask_over_frame(row["mask_png"], frame.size, classified), box)
-        pictures.append(_picture(after, f"The picture, {_how(view)}, {about}", shown))
-    elif view["strategy"] == "late":
-        part = frame if classified is None else cropped_view(frame, classified)
-        shown = lit_view(part, mask_over_frame(row["mask_png"], part.size))
-        pictures.append(_picture(after, f"The picture, {_how(view)}: lit where they count, {about}", shown))
+        return (*pictures, Picture(after, "", missing="this picture was not classified again"))
+    from scd_core.audit.report.shown import picture_shown
+
+    crop = None
+    if view["crop_width"] is not None:
+        crop = view["crop_x_min"], view["crop_y_min"], view["crop_width"], view["crop_height"]
+    how = STRATEGY_WORDS.get(view["strategy"], view["strategy"])
+    shown = picture_shown(row, image, view["strategy"], crop, run)
+    if shown is None:
+        pictures.append(Picture(after, "", missing=f"no picture: {how}"))
     else:
-        pictures.append(Picture(after, "", missing=f"no picture: {_how(view)}"))
+        is_stretched = crop is None and classified is None
+        pictures.append(replace(_picture(after, f"The picture, {how}, {about}", shown), is_stretched=is_stretched))
     return tuple(pictures)
-
-
-def _how(view: Row) -> str:
-    name = str(view["strategy"])
-    return STRATEGY_WORDS.get(name, name)
 
 
 def _picture(caption: str, alt: str, image: Image.Image) -> Picture:

@@ -1,0 +1,104 @@
+"""The report's "after" picture is what the network saw: the same pixels, for every strategy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from scd_core.audit.report.draw import lit_view
+from scd_core.audit.report.examples import _images
+from scd_core.audit.report.shown import picture_shown
+from scd_core.config import AuditConfig, MediaConfig, ReclassifyConfig
+from scd_core.identify import load_model
+from scd_core.identify.preprocess import to_picture
+from scd_core.masks.rows import decode_mask, encode_mask
+from scd_core.media import list_source
+from scd_core.names import Strategy, StrategyStatus
+from scd_core.reclassify.rows import reclassify_predictions
+from scd_core.scenes import packaged_model, preset_world, render, sample_specs
+
+ALL = tuple(strategy for strategy in Strategy if strategy != Strategy.FUSED)
+APPLIES = {
+    "frame": set(ALL) - {Strategy.EARLY_INSIDE, Strategy.BOX_CROP},
+    "located": set(ALL) - {Strategy.EARLY_REMOVED, Strategy.AWAY_CROP},
+    "box": set(ALL) - {Strategy.EARLY_INSIDE, Strategy.BOX_CROP, Strategy.EARLY_REMOVED, Strategy.AWAY_CROP},
+}
+INPUTS = {
+    "as the package": {},
+    "reduced": {"decode": "reduced", "interpolation": "bicubic"},
+    "padded": {"resize": "pad", "size": (96, 96)},
+}
+
+
+@pytest.mark.parametrize("kind", APPLIES)
+@pytest.mark.parametrize("changes", INPUTS.values(), ids=INPUTS)
+def test_the_after_picture_has_the_pixels_that_the_network_saw(
+    tmp_path: Path, kind: str, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = render(preset_world("demo"), sample_specs(preset_world("demo"), "audit", 1, seed=8)[0])
+    Image.fromarray(scene.image).resize((1601, 1203)).save(tmp_path / "a.jpg", quality=90)
+    model = load_model(str(packaged_model("shortcut")))
+    spec = model.spec.input.model_copy(update=changes)
+    monkeypatch.setattr(model, "spec", model.spec.model_copy(update={"input": spec}))
+    config = AuditConfig(reclassify=ReclassifyConfig(strategies=ALL, crop_mass=0.6))
+    item = list_source(str(tmp_path), config.media).objects[0]
+    frame = {
+        "media_id": item.media_id, "file": item.file, "uri": item.uri, "etag": item.etag, "version_id": None,
+        "size_bytes": item.size_bytes, "width": 1601, "height": 1203,
+    }  # fmt: skip
+    box = [None] * 4 if kind == "frame" else np.float32(scene.bbox).tolist()
+    row: dict[str, Any] = {
+        "target_id": "t", "media_id": item.media_id, "detection_id": "1" if kind == "box" else None,
+        "predicted_id": "Luna", "probability": 0.5, "topk": [{"individual_id": "Luna", "probability": 0.5}],
+        "hidden_boxes": [{"x_min": 0.0, "y_min": 0.0, "width": 0.1, "height": 0.2}],
+    } | dict(zip(("bbox_x_min", "bbox_y_min", "bbox_width", "bbox_height"), box))  # fmt: skip
+    mask = np.random.default_rng(2).random(spec.size).astype(np.float32) ** 8
+    png = encode_mask(mask)
+
+    seen: list[torch.Tensor] = []
+    logits = model.logits
+    monkeypatch.setattr(model, "logits", lambda batch: seen.extend(batch) or logits(batch))
+    masks: Any = {"t": {"mask_status": "ok", "mask_png": png}}
+    outcomes = reclassify_predictions([row], masks, {item.media_id: frame}, model, str(tmp_path), config)  # type: ignore[list-item, dict-item]
+    ok = [found for found in outcomes if found["strategy_status"] == StrategyStatus.OK][:-1]
+    assert {found["strategy"] for found in ok} == APPLIES[kind]
+    # The unmasked picture goes first; the one whose features are masked goes last.
+    of_strategy = dict(
+        zip(sorted((found["strategy"] for found in ok), key=lambda name: name == "late"), seen[1:], strict=True)
+    )
+
+    run = {"source": str(tmp_path), "config": config.model_dump_json(), "model_input": spec.model_dump_json()}
+    example = row | frame | {"batch_key": "b", "mask_png": png}
+    ((_, decoded),) = _images([example], {"b": run}, MediaConfig())
+    assert isinstance(decoded, Image.Image)
+    for found in ok:
+        name = found["strategy"]
+        crop = [found.get(f"crop_{side}") for side in ("x_min", "y_min", "width", "height")]
+        stored = None if crop[0] is None else tuple(np.float32(crop).tolist())
+        shown = picture_shown(example, decoded, name, stored, run)  # type: ignore[arg-type]
+        expected = to_picture(of_strategy[name], spec)
+        assert shown is not None, name
+        if name == Strategy.LATE:
+            keep = decode_mask(png)
+            expected = lit_view(expected, keep / keep.max())
+            assert np.abs(np.asarray(shown, int) - np.asarray(expected, int)).max() <= 1
+        else:
+            assert np.array_equal(np.asarray(shown), np.asarray(expected)), name
+
+
+def test_a_run_of_another_version_is_shown_by_its_stored_crop() -> None:
+    frame = Image.fromarray(np.random.default_rng(1).integers(0, 255, (60, 80, 3), dtype=np.uint8))
+    row = {
+        "detection_id": None, "width": 80, "height": 60, "mask_png": encode_mask(np.full((30, 40), 0.5, np.float32)),
+        "bbox_x_min": None,
+    }  # fmt: skip
+    run = {"config": '{"masks": {"seed": 1}, "reclassify": {"strategies": ["early_background"]}}'}
+    shown = picture_shown(row, frame, "zoom", (0.5, 0.5, 0.5, 0.5), run)
+    assert shown is not None
+    assert np.array_equal(np.asarray(shown), np.asarray(frame)[30:, 40:])
+    assert picture_shown(row, frame, "early_background", None, run) is None
