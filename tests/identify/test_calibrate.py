@@ -25,7 +25,7 @@ from scd_core.identify.calibrate import (
     store_calibration,
 )
 from scd_core.identify.packing import pack_gallery
-from scd_core.scenes import packaged_model, preset_world, render, sample_specs, write_scenes
+from scd_core.scenes import SceneSpec, packaged_model, preset_world, render, sample_specs, write_scenes
 
 
 @pytest.fixture
@@ -144,15 +144,18 @@ def test_unknown_rate_leaves_each_individual_of_a_gallery_out(tmp_path: Path) ->
     """No picture is labelled `unknown`: the threshold is that of the same pictures without their own individual."""
     world = preset_world("demo")
     spec = read_package(str(packaged_model("clean"))).spec
-    files: dict[str, list[Path]] = {}
+    scenes: dict[str, list[tuple[int, SceneSpec]]] = {}
     for number, scene in enumerate(sample_specs(world, "audit", 60, 31)):
         if scene.individual_id is not None:
-            path = tmp_path / "images" / f"{number}.png"
-            path.parent.mkdir(exist_ok=True)
-            Image.fromarray(render(world, scene).image).save(path)
-            files.setdefault(scene.individual_id, []).append(path)
-    names = sorted(name for name, some in files.items() if len(some) >= 5)[:4]
+            scenes.setdefault(scene.individual_id, []).append((number, scene))
+    names = sorted(name for name, some in scenes.items() if len(some) >= 5)[:4]
     assert len(names) == 4
+    (tmp_path / "images").mkdir()
+    files: dict[str, list[Path]] = {}
+    for name in names:
+        files[name] = [tmp_path / "images" / f"{number}.png" for number, _ in scenes[name]]
+        for path, (_, scene) in zip(files[name], scenes[name], strict=True):
+            Image.fromarray(render(world, scene).image).save(path)
     pack_gallery(
         tmp_path / "m", architecture=spec.architecture, weights=packaged_model("clean") / "weights.safetensors",
         pictures={name: files[name][:2] for name in names}, size=spec.input.size, mean=spec.input.mean, std=spec.input.std,

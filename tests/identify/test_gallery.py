@@ -21,7 +21,7 @@ from scd_core.identify.unknowns import group_unknowns
 from scd_core.masks import fit_masks
 from scd_core.masks.settings import SCDConfig
 from scd_core.reclassify import MaskedPicture, reclassify
-from scd_core.scenes import packaged_model, preset_world, render, sample_specs
+from scd_core.scenes import SceneSpec, packaged_model, preset_world, render, sample_specs
 
 
 @pytest.fixture(scope="session")
@@ -29,17 +29,19 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
     """Frames of scenes by individual, at least 4 each of 5 individuals."""
     folder = tmp_path_factory.mktemp("gallery")
     world = preset_world("demo")
-    found: dict[str, list[Path]] = {}
+    specs: dict[str, list[tuple[int, SceneSpec]]] = {}
     for number, spec in enumerate(sample_specs(world, "audit", 60, 77)):
-        if spec.individual_id is None:
-            continue
-        path = folder / spec.individual_id / f"{number}.png"
-        path.parent.mkdir(exist_ok=True)
-        Image.fromarray(render(world, spec).image).save(path)
-        found.setdefault(spec.individual_id, []).append(path)
-    enough = {name: files[:4] for name, files in sorted(found.items()) if len(files) >= 4}
-    assert len(enough) >= 5
-    return dict(list(enough.items())[:5])
+        if spec.individual_id is not None:
+            specs.setdefault(spec.individual_id, []).append((number, spec))
+    enough = [(name, some[:4]) for name, some in sorted(specs.items()) if len(some) >= 4][:5]
+    assert len(enough) == 5
+    found: dict[str, list[Path]] = {}
+    for name, some in enough:
+        (folder / name).mkdir()
+        found[name] = [folder / name / f"{number}.png" for number, _ in some]
+        for path, (_, spec) in zip(found[name], some, strict=True):
+            Image.fromarray(render(world, spec).image).save(path)
+    return found
 
 
 @pytest.fixture
