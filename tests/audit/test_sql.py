@@ -32,6 +32,7 @@ WORDS = {
         "http",
         "i",
     },
+    "labels": {"newest", "conflicting", "ambiguous", "superseded", "waiting"},
     "report": {"infrared", "day", "night"},
 }
 """Folder -> words of other vocabularies: Camtrap DP's, those of `label_matches`, of the page."""

@@ -1,6 +1,5 @@
 """The audit's statistics against textbooks, scipy and simulation."""
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +8,6 @@ from scipy import stats
 from scd_core.audit.slices.statistics import (
     benjamini_hochberg,
     count_excess_p_value,
-    effective_size,
     rate_excess_p_value,
     wilson_interval,
 )
@@ -61,12 +59,6 @@ def test_tests_that_are_not_listed_count_with_p_one(p_values, more):
 
 def test_hochberg_of_nothing():
     assert benjamini_hochberg([]).size == 0
-
-
-def test_effective_size():
-    weights = np.array([1.0, 1, 1, 20])
-    assert effective_size(weights.sum(), (weights**2).sum()) == pytest.approx(23**2 / 403)
-    assert effective_size(0, 0) == 0
 
 
 @given(x=st.integers(1, 60), x0=st.integers(0, 200), n=st.floats(0.5, 500), n0=st.floats(1, 5000))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from scd_core.audit.query.connection import read_table
+from scd_core.audit.slices.data import PAIR
 from scd_core.errors import InputError
 
 __all__ = ["known_confusions"]
-
-_ARROW = " -> "
 
 
 def known_confusions(out: str) -> list[tuple[str, str]]:
@@ -30,7 +29,7 @@ def known_confusions(out: str) -> list[tuple[str, str]]:
     pairs: set[tuple[str, str]] = set()
     for keys, is_systematic in zip(slices["slice"], slices["is_systematic"], strict=True):
         pair = dict(keys).get("pair")
-        if is_systematic and pair and _ARROW in pair:
-            true, _, given = pair.partition(_ARROW)
+        if is_systematic and pair and PAIR in pair:
+            true, _, given = pair.partition(PAIR)
             pairs.add((true, given))
     return sorted(pairs)

@@ -1,4 +1,4 @@
-"""Weighted sums over groups of rows, with the events of a group as clusters, and the effective size of what they say."""
+"""Weighted sums over groups of rows, with the events of a group as clusters, and their effective sizes."""
 
 from __future__ import annotations
 
@@ -99,12 +99,12 @@ def ordinary_rates(total: Sums) -> Floats:
 
 
 def effective_counts(sums: Sums, ordinary: Floats, with_unseen: bool = False) -> tuple[Floats, Floats]:
-    """Error rates of groups, and the number of equally weighted events that would tell them as well.
+    """Error rates of groups, and the number of equally weighted events that would give them as exactly.
 
     The variance of the weighted rate ``p = sum(w y) / sum(w)`` over events e, linearised, is ``sum W_e^2 E(y_e - p)^2 /
     (sum W)^2``; with q_e the rate of the event's stratum, ``E(y_e - p)^2 = q_e (1 - 2 p) + p^2``. The effective number is
     ``p (1 - p)`` over that variance (Korn and Graubard, Survey Methodology 1998). Where all events weigh the same it is their
-    number; where the weight tells nothing about erring it is Kish's ``(sum W)^2 / sum W^2``. A stratum's rate in a group is
+    number; where the weight has nothing to do with erring it is Kish's ``(sum W)^2 / sum W^2``. A stratum's rate in a group is
     drawn towards its `ordinary` one as by two events, so that a stratum that happened to show no error is not taken for
     faultless.
 

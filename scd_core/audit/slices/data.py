@@ -18,6 +18,7 @@ from scd_core.names import Cause, ErrorType
 
 __all__ = [
     "DAY_HOURS",
+    "PAIR",
     "Members",
     "SliceData",
     "family_groups",
@@ -32,6 +33,8 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
+PAIR = " -> "
+"""Between the true individual and the name given to it, in values of the key ``pair``."""
 _REDUNDANT = {
     frozenset(keys)
     for keys in (
@@ -159,7 +162,7 @@ def slice_data(errors: pa.Table, assumed: pa.Table | None = None) -> SliceData:
             "labelled_by",
         )
     }
-    columns["pair"] = pc.binary_join_element_wise(rows["true_id"], rows["predicted_id"], " -> ")
+    columns["pair"] = pc.binary_join_element_wise(rows["true_id"], rows["predicted_id"], PAIR)
     hour = pc.hour(rows["captured_at"])
     columns["hour"] = pc.binary_join_element_wise(pc.utf8_lpad(pc.cast(hour, pa.string()), 2, "0"), "h", "")
     is_day = pc.and_(pc.greater_equal(hour, DAY_HOURS[0]), pc.less(hour, DAY_HOURS[1]))
@@ -219,7 +222,7 @@ def _encode(column: Any) -> tuple[Ints, list[str]]:
 
 
 def family_groups(config: SliceConfig) -> Iterator[tuple[str, ...]]:
-    """The families that are tested: each key, then each pair of keys that says more than one of them."""
+    """The families that are tested: each key, then each pair of keys that is more than one of them."""
     yield from ((key,) for key in config.families)
     if config.max_depth > 1:
         for keys in combinations(config.families, 2):

@@ -1,8 +1,6 @@
-"""What explains what: of overlapping systematic slices, those that say it best; the others are folded into them."""
+"""Which systematic slices explain others: of overlapping slices, those that fit the errors best stand for themselves."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,19 +17,20 @@ from scd_core.audit.slices.counts import (
 from scd_core.audit.slices.data import Members, SliceData, has_keys, is_error, is_of, slice_members
 from scd_core.audit.slices.families import total_sums
 from scd_core.audit.slices.statistics import rate_excess_p_value
+from scd_core.audit.slices.tested import TestedSlice
 from scd_core.config import SliceConfig
 from scd_core.names import Cause
 
-__all__ = ["fold"]
+__all__ = ["explain"]
 
 _CLOSE = 0.05
 """Explanations whose likelihoods differ by less than this share are equally good; the simpler is taken."""
 _WEAK = [list(Cause).index(cause) for cause in (Cause.CONFUSABLE_PAIR, Cause.UNEXPLAINED)]
-"""Causes that say only that no other one showed."""
+"""Causes that only mean that no other one shows."""
 _MOST = 0.7
-"""Share of a place's errors that its parts must hold to be said as one."""
+"""Share of a place's errors that its parts must hold to be joined into it."""
 _CIRCUMSTANCES = ("deployment_id", "light", "hour", "model_digest", "labelled_by")
-"""Keys whose values may be joined: they say when and by whom, not where, who or why."""
+"""Keys whose values may be joined: they are about when and by whom, not about where, who or why."""
 _SPLIT = 0.01
 """Level, over all splits tried, at which a slice is seen as made of unlike parts."""
 
@@ -40,40 +39,39 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 
-def fold(data: SliceData, rows: list[dict[str, Any]], config: SliceConfig) -> None:
+def explain(data: SliceData, rows: list[TestedSlice], config: SliceConfig) -> None:
     """Set ``folded_into`` of every systematic slice that another one explains.
 
     Sequential removal, as for spatial scan statistics with several clusters (Zhang, Assuncao, Kulldorff, Int. J. Health
     Geographics 2010). The slice whose split of the labelled events into inside and outside fits the errors best (largest
     Bernoulli likelihood ratio, Kulldorff 1997) stands; its rows are taken out; every other slice is tested again on the
-    rest, and one that no longer differs from its baseline at the level that the report's q-values were cut at is folded
-    into it. Then the next best of what is left, until nothing is left. So a camera whose errors all belong to one
-    individual is folded into camera-and-individual, while an individual that errs only at one bad camera is folded into
-    the camera.
+    rest, and one that no longer differs from its baseline at the level that the report's q-values were cut at is explained
+    by it. Then the next best of what is left, until nothing is left. So a camera whose errors all belong to one
+    individual is explained by camera-and-individual, and an individual that errs only at one bad camera by the camera.
 
     A wide slice can fit best because two narrow ones meet in it. So before a slice stands, those that cut through it are
     tried: where the part inside one errs more than the part outside (one-sided, 0.01 over the number tried), the one that
     splits it best goes first, and the wide one has to stand on what is left.
 
-    Among explanations that fit equally well the one with fewer keys stands. A slice told by the predicted name alone stands
-    only where nothing else explains it: being called B is a consequence, not a circumstance. Last, parts of one place that
-    differ only in the value of one circumstance (labeller, hour, ...) and hold most of its errors are said as the place.
+    Among explanations that fit equally well the one with fewer keys stands. A slice of the predicted name alone stands only
+    where nothing else explains it: being called B is a consequence, not a circumstance. Last, parts of one place that
+    differ only in the value of one circumstance (labeller, hour, ...) and hold most of its errors are joined into the place.
 
     Args:
         data: the labelled rows.
-        rows: rows of ``error_slices`` with their statistics; changed in place.
+        rows: the tested slices; changed in place.
         config: limits.
     """
-    open_rows = [row for row in rows if row["is_systematic"]]
+    open_rows = [row for row in rows if row.is_systematic]
     cuts: dict[str | None, float] = {}  # of the slices that were tested together
     for row in open_rows:
-        together = row.get("tested_within")
-        cuts[together] = max(cuts.get(together, 0.0), row["p_value"] * row["n_tests"])
-    members = {row["slice_id"]: slice_members(data, dict(row["slice"])) for row in open_rows}
+        together = row.tested_within
+        cuts[together] = max(cuts.get(together, 0.0), row.p_value * row.n_tests)
+    members = {row.slice_id: slice_members(data, dict(row.slice)) for row in open_rows}
     is_left = np.ones(data.event.size, bool)
     while open_rows:
         best = open_rows[_purest(data, open_rows, members, is_left, config)]
-        found = members[best["slice_id"]]
+        found = members[best.slice_id]
         explained = _explained(data, found.left(is_left))
         is_left[explained] = False
         rest = _Rest(data, is_left)
@@ -81,49 +79,49 @@ def fold(data: SliceData, rows: list[dict[str, Any]], config: SliceConfig) -> No
         for row in open_rows:
             if row is best:
                 continue
-            of_row = members[row["slice_id"]]
+            of_row = members[row.slice_id]
             is_same = of_row.name == found.name and np.array_equal(of_row.rows, found.rows)
             touches = _shares(of_row, explained, data.event.size)
             is_no_more = _is_no_worse(row, best) or not rest.differs(
-                of_row, cuts[row.get("tested_within")] / row["n_tests"], config
+                of_row, cuts[row.tested_within] / row.n_tests, config
             )
             if is_same or (touches and is_no_more):
-                row["folded_into"] = best["slice_id"]
+                row.folded_into = best.slice_id
             else:
                 remaining.append(row)
         open_rows = remaining
-    _join_parts(data, [row for row in rows if row["is_systematic"]], members)
+    _join_parts(data, [row for row in rows if row.is_systematic], members)
 
 
-def _join_parts(data: SliceData, rows: list[dict[str, Any]], members: dict[str, Members]) -> None:
-    """Say once what several parts say: two or more values of one circumstance at the same place, which together hold most
-    of the place's errors and have its cause, are folded into the place. Where the place stands, so is each part that errs no
-    more than it, as far as its interval tells."""
-    by_values = {frozenset(row["slice"]): row for row in rows}
-    parts: dict[tuple[str, str], list[dict[str, Any]]] = {}
+def _join_parts(data: SliceData, rows: list[TestedSlice], members: dict[str, Members]) -> None:
+    """Join the parts of a place: two or more values of one circumstance, which together hold most of the place's errors and
+    have its cause, are explained by the place. Where the place stands, it explains each part that errs no more than it, as
+    far as the part's interval shows."""
+    by_values = {frozenset(row.slice): row for row in rows}
+    parts: dict[tuple[str, str], list[TestedSlice]] = {}
     for row in rows:
-        if row.get("folded_into") is None and len(row["slice"]) > 1:
-            for key, value in row["slice"]:
-                whole = by_values.get(frozenset(row["slice"]) - {(key, value)})
+        if row.folded_into is None and len(row.slice) > 1:
+            for key, value in row.slice:
+                whole = by_values.get(frozenset(row.slice) - {(key, value)})
                 if key in _CIRCUMSTANCES and whole is not None:
-                    parts.setdefault((whole["slice_id"], key), []).append(row)
-    wholes = {row["slice_id"]: row for row in rows}
+                    parts.setdefault((whole.slice_id, key), []).append(row)
+    wholes = {row.slice_id: row for row in rows}
     for (identity, _), some in sorted(parts.items(), key=lambda item: (-len(item[1]), item[0])):
-        some = [row for row in some if row.get("folded_into") is None]
+        some = [row for row in some if row.folded_into is None]
         whole, of_whole = wholes[identity], members[identity].errors
-        held = np.unique(np.concatenate([members[row["slice_id"]].errors for row in some] or [of_whole[:0]]))
-        causes = {_main_cause(data, members[row["slice_id"]]) for row in (whole, *some)}
-        if whole.get("folded_into") is None:  # it stands: a part has to err more than it
-            some = [row for row in some if row["ci_low"] <= whole["error_rate"]]
+        held = np.unique(np.concatenate([members[row.slice_id].errors for row in some] or [of_whole[:0]]))
+        causes = {_main_cause(data, members[row.slice_id]) for row in (whole, *some)}
+        if whole.folded_into is None:  # it stands: a part has to err more than it
+            some = [row for row in some if row.ci_low <= whole.error_rate]
         elif len(some) < 2 or np.isin(of_whole, held).mean() < _MOST:
             continue
         if len(causes) > 1 or not some:
             continue
-        joined = {row["slice_id"] for row in some}
+        joined = {row.slice_id for row in some}
         for row in rows:
-            if row["slice_id"] in joined or row.get("folded_into") in joined:
-                row["folded_into"] = identity
-        whole["folded_into"] = None
+            if row.slice_id in joined or row.folded_into in joined:
+                row.folded_into = identity
+        whole.folded_into = None
 
 
 def _main_cause(data: SliceData, members: Members) -> int:
@@ -138,10 +136,10 @@ def _explained(data: SliceData, left: Members) -> Ints:
     return left.errors[(causes == own) | np.isin(causes, _WEAK)]
 
 
-def _is_no_worse(row: dict[str, Any], best: dict[str, Any]) -> bool:
-    """Whether a slice is a part of the best one and errs no more than it, as far as its interval tells."""
-    is_part = set(row["slice"]) > set(best["slice"])
-    return is_part and row["ci_low"] <= best["error_rate"]
+def _is_no_worse(row: TestedSlice, best: TestedSlice) -> bool:
+    """Whether a slice is a part of the best one and errs no more than it, as far as its interval shows."""
+    is_part = set(row.slice) > set(best.slice)
+    return is_part and row.ci_low <= best.error_rate
 
 
 class _Rest:
@@ -202,15 +200,15 @@ def _shares(members: Members, rows: Ints, n: int) -> bool:
 
 
 def _purest(
-    data: SliceData, rows: list[dict[str, Any]], members: dict[str, Members], is_left: Bools, config: SliceConfig
+    data: SliceData, rows: list[TestedSlice], members: dict[str, Members], is_left: Bools, config: SliceConfig
 ) -> int:
     """The best fit, or the slice within it that its errors come from."""
     part = is_left
-    places = [place for place, row in enumerate(rows) if row["family"] != "predicted_id"] or list(range(len(rows)))
+    places = [place for place, row in enumerate(rows) if row.family != "predicted_id"] or list(range(len(rows)))
     best = _best(data, rows, places, members, part, config)
     while True:
         inside = np.zeros(data.event.size, bool)
-        inside[members[rows[best]["slice_id"]].rows] = True
+        inside[members[rows[best].slice_id].rows] = True
         part = part & inside
         places = _splits(data, [place for place in places if place != best], rows, members, part)
         if not places:
@@ -219,12 +217,12 @@ def _purest(
 
 
 def _splits(
-    data: SliceData, places: list[int], rows: list[dict[str, Any]], members: dict[str, Members], part: Bools
+    data: SliceData, places: list[int], rows: list[TestedSlice], members: dict[str, Members], part: Bools
 ) -> list[int]:
     """The slices that cut some rows into a part that errs more and a part that errs less."""
     cutting = []
     for place in places:
-        left = members[rows[place]["slice_id"]].left(part)
+        left = members[rows[place].slice_id].left(part)
         known = np.flatnonzero(part & has_keys(data, left.keys))
         if left.rows.size and known.size - left.rows.size:
             cutting.append((place, left, known))
@@ -244,18 +242,18 @@ def _splits(
 
 def _best(
     data: SliceData,
-    rows: list[dict[str, Any]],
+    rows: list[TestedSlice],
     chosen: list[int],
     members: dict[str, Members],
     is_left: Bools,
     config: SliceConfig,
 ) -> int:
     """The best fit among some; among nearly equal ones over much the same errors, the simplest."""
-    left = {place: members[rows[place]["slice_id"]].left(is_left) for place in chosen}
+    left = {place: members[rows[place].slice_id].left(is_left) for place in chosen}
     keys = {members.keys for members in left.values()}
     whole = {some: _events(data, np.flatnonzero(is_left & has_keys(data, some))) for some in keys}
     fits = {place: _fit(data, left[place], *whole[left[place].keys]) for place in chosen}
-    top = max(chosen, key=lambda place: (fits[place], rows[place]["slice_id"]))
+    top = max(chosen, key=lambda place: (fits[place], rows[place].slice_id))
     rivals = [
         place
         for place in chosen
@@ -266,8 +264,8 @@ def _best(
     def simplest(place: int) -> tuple[int, float, list[int], str]:
         row = rows[place]
         # Equal fits are the same rows under two names, such as a camera with one deployment: the family named first stands.
-        families = [config.families.index(key) for key, _ in row["slice"]]
-        return len(families), -round(fits[place], 6), families, row["slice_id"]
+        families = [config.families.index(key) for key, _ in row.slice]
+        return len(families), -round(fits[place], 6), families, row.slice_id
 
     return min(rivals, key=simplest)
 
@@ -281,10 +279,10 @@ def _events(data: SliceData, rows: Ints) -> tuple[int, int]:
 
 
 def _fit(data: SliceData, left: Members, n_all: int, x_all: int) -> float:
-    """Bernoulli log-likelihood ratio of telling the events inside from those outside, each labelled event once.
+    """Bernoulli log-likelihood ratio of a split into the events inside and those outside, each labelled event once.
 
-    The response is erring at all, so that all slices can be held against one another; what a slice explains of it is the
-    share of its errors that have one cause and, where it tells a name, go to that name.
+    The response is erring at all, so that all slices can be compared; what a slice explains of it is the
+    share of its errors that have one cause and, where it has a name, go to that name.
     """
     n, x = _events(data, left.rows)
     n0, x0 = max(n_all - n, 0), max(x_all - x, 0)

@@ -15,9 +15,10 @@ from scd_core.audit.slices.counts import (
     ordinary_rates,
     sure_events,
 )
-from scd_core.audit.slices.data import SliceData
+from scd_core.audit.slices.data import PAIR, SliceData
 from scd_core.audit.slices.statistics import rate_excess_p_value
 from scd_core.config import SliceConfig
+from scd_core.names import UNKNOWN
 
 __all__ = ["FamilyTests", "family_tests", "total_sums"]
 
@@ -25,11 +26,8 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 _FROM_LABELS = frozenset({"flank", "labelled_by"})
-"""Keys that only labels tell. Of rows that nobody labelled they are not known, so where nothing but flagged rows is labelled,
+"""Keys that only labels have. They are not known of rows that nobody labelled, so where nothing but flagged rows is labelled,
 they can be compared with one another, but not within a place or an individual."""
-
-UNKNOWN = "unknown"
-"""The name of an individual that is none of the known ones."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ def family_tests(
       test compares how often events that are not of B are called B, inside and outside the other key's value, or, where
       there is no other key, with how often they are called another wrong name, on average; ``base_rate`` is the share of
       wrong among those called B that this would give. The name ``unknown`` alone is not tested: it is what a doubtful
-      picture is called by design, so holding it against the average individual would always condemn it.
+      picture is called by design, so a comparison with the average individual would always condemn it.
 
     Args:
         data: the labelled rows.
@@ -80,7 +78,7 @@ def family_tests(
     listed = tested & (sums.n_errors >= config.min_errors)
     sums = sums[listed]
     ordinary = ordinary_rates(total)
-    rate, n = _told(sums, ordinary)
+    rate, n = _shown_rates(sums, ordinary)
     base_rate, base_n = effective_counts(total.minus(sums), ordinary)
     p_value = _p_value(sums, ordinary, base_rate, base_n)
     return FamilyTests(
@@ -89,7 +87,7 @@ def family_tests(
 
 
 def _test_names(data: SliceData, family: tuple[str, ...], config: SliceConfig) -> FamilyTests:
-    """Families that ask for being called B: pair A -> B among the events of A, predicted B among all that are not of B."""
+    """Families about being called B: pair A -> B among the events of A, predicted B among all that are not of B."""
     by_pair = "pair" in family
     others = tuple(key for key in family if key not in ("pair", "predicted_id"))
     group_keys = ("true_id", *others) if by_pair else others
@@ -143,7 +141,7 @@ def _test_names(data: SliceData, family: tuple[str, ...], config: SliceConfig) -
         p_value = name_excess_p_value(exposed, ordinary, base, count[listed], elsewhere[listed])
     else:
         p_value = _p_value(exposed, ordinary, base_rate, base_n * (n_names - 1))
-    rate, n = _told(shown, ordinary if by_pair else ordinary_rates(everything))
+    rate, n = _shown_rates(shown, ordinary if by_pair else ordinary_rates(everything))
     lift = _lift(effective_counts(exposed, ordinary)[0], base_rate)
     if not by_pair:
         expected = base_rate * exposed.weight.sum(axis=1)
@@ -156,7 +154,7 @@ def _lift(rate: Floats, base_rate: Floats) -> Floats:
     return np.divide(rate, base_rate, out=np.full(rate.shape, np.inf), where=base_rate > 0)
 
 
-def _told(sums: Sums, ordinary: Floats) -> tuple[Floats, Floats]:
+def _shown_rates(sums: Sums, ordinary: Floats) -> tuple[Floats, Floats]:
     """Rates and effective events of slices; one whose controls were never drawn shows only what was flagged, so its rate is
     worth no more events than with the one that is missing."""
     rate, n = effective_counts(sums, ordinary)
@@ -195,7 +193,7 @@ def _groups(data: SliceData, keys: tuple[str, ...]) -> tuple[Ints, Ints, Ints]:
 def _is_new(
     data: SliceData, family: tuple[str, ...], codes: Ints, n_images: Ints, keys: tuple[str, ...] | None = None
 ) -> NDArray[np.bool_]:
-    """Whether slices differ from all rows and from each of their keys alone, told without looking at errors."""
+    """Whether slices differ from all rows and from each of their keys alone, without looking at errors."""
     keys = family if keys is None else keys
     is_new = np.full(len(codes), not keys) | (n_images < data.event.size)
     if len(family) > 1:
@@ -249,7 +247,7 @@ def _name_codes(data: SliceData, family: tuple[str, ...], others: tuple[str, ...
         places = {value: place for place, value in enumerate(data.values["pair"])}
         true, predicted = data.values["true_id"], data.values["predicted_id"]
         pairs = [
-            places[f"{true[a]} -> {predicted[b]}"] for a, b in zip(codes[:, 0].tolist(), name.tolist(), strict=True)
+            places[f"{true[a]}{PAIR}{predicted[b]}"] for a, b in zip(codes[:, 0].tolist(), name.tolist(), strict=True)
         ]
         columns["pair"] = np.array(pairs, np.int64)
     return np.stack([columns[key] for key in family], axis=1).reshape(len(name), len(family))

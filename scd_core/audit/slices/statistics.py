@@ -1,4 +1,4 @@
-"""The statistics of the audit: Wilson intervals, effective sample sizes, the one-sided comparison of two rates, q-values."""
+"""The statistics of the audit: Wilson intervals, the one-sided comparison of two rates, q-values."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 
-__all__ = ["benjamini_hochberg", "count_excess_p_value", "effective_size", "rate_excess_p_value", "wilson_interval"]
+__all__ = ["benjamini_hochberg", "count_excess_p_value", "rate_excess_p_value", "wilson_interval"]
 
 Floats = NDArray[np.float64]
 
@@ -36,16 +36,6 @@ def wilson_interval(rate: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> 
         centre = (n * p + z2 / 2) / (n + z2)
         half = np.sqrt(z2 * (n * p * (1 - p) + z2 / 4)) / (n + z2)
     return np.where(p <= 0, 0.0, np.maximum(centre - half, 0.0)), np.where(p >= 1, 1.0, np.minimum(centre + half, 1.0))
-
-
-def effective_size(weight_sum: ArrayLike, weight_square_sum: ArrayLike) -> Floats:
-    """Kish's effective sample size ``(sum w)² / sum w²`` (Kish, Survey Sampling, 1965); 0 where there is no weight.
-
-    >>> float(effective_size(10, 10))
-    10.0
-    """
-    total, squares = np.asarray(weight_sum, float), np.asarray(weight_square_sum, float)
-    return np.divide(total**2, squares, out=np.zeros(np.broadcast(total, squares).shape), where=squares > 0)
 
 
 def rate_excess_p_value(errors: ArrayLike, n: ArrayLike, base_errors: ArrayLike, base_n: ArrayLike) -> Floats:
@@ -139,7 +129,7 @@ def benjamini_hochberg(p_values: ArrayLike, n_tests: ArrayLike | None = None) ->
 
     Args:
         p_values: (m,) p-values, 0-1.
-        n_tests: number of tests that each p-value is held against, one for all or (m,); None is m.
+        n_tests: number of tests that each p-value counts as one of, one for all or (m,); None is m.
 
     Returns:
         (m,) q-values, 0-1, in the same order: with s = p * n_tests, the least s / rank(s) among those not below.

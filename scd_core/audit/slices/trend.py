@@ -2,45 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 
 import pyarrow as pa
 
-__all__ = ["add_trend"]
+from scd_core.audit.slices.tested import TestedSlice
+from scd_core.names import Trend
+from scd_core.tables.rows import SliceRow
+
+__all__ = ["set_trends"]
 
 
-def add_trend(rows: list[dict[str, Any]], previous: pa.Table | None, report_id: str) -> list[dict[str, Any]]:
-    """Add ``trend`` to the slices that are or were systematic, and a row for each that is no longer tested.
+def set_trends(tested: list[TestedSlice], previous: pa.Table | None, report_id: str) -> list[SliceRow]:
+    """Set ``trend`` of the slices that are or were systematic, and make a row for each that is no longer tested.
 
     ``new``: systematic now, not in the report before. ``growing`` and ``shrinking``: systematic in both, and the rate now
     lies above, or below, the interval it had. ``steady``: systematic in both, inside it. ``gone``: systematic in the report
     before, not now; one that is not listed any more keeps the statistics it had last, without p- and q-value.
 
     Args:
-        rows: rows of ``error_slices`` of this report.
+        tested: slices of this report; changed in place.
         previous: rows of the report before; None where there is none, then nothing is new and ``trend`` stays null.
         report_id: this report.
 
     Returns:
-        The rows, those of slices that are gone from the list behind them.
+        Rows of the slices that are gone from the list.
     """
     if previous is None:
-        return rows
+        return []
     old = {row["slice_id"]: row for row in previous.to_pylist() if row["is_systematic"]}
-    for row in rows:
-        before = old.pop(row["slice_id"], None)
-        if row["is_systematic"]:
-            row["trend"] = _trend(row, before)
+    for one in tested:
+        before = old.pop(one.slice_id, None)
+        if one.is_systematic:
+            one.trend = _trend(one, before)
         elif before is not None:
-            row["trend"] = "gone"
-    now = {"report_id": report_id, "is_systematic": False, "trend": "gone"}
+            one.trend = Trend.GONE
+    now = {"report_id": report_id, "is_systematic": False, "trend": Trend.GONE}
     untested = dict.fromkeys(("p_value", "q_value", "n_tests", "tested_within", "folded_into"))
-    return rows + [before | now | untested for before in old.values()]
+    return [cast(SliceRow, {**before, **now, **untested}) for before in old.values()]
 
 
-def _trend(row: dict[str, Any], before: dict[str, Any] | None) -> str:
+def _trend(now: TestedSlice, before: Mapping[str, Any] | None) -> Trend:
     if before is None:
-        return "new"
-    if row["error_rate"] > before["ci_high"]:
-        return "growing"
-    return "shrinking" if row["error_rate"] < before["ci_low"] else "steady"
+        return Trend.NEW
+    if now.error_rate > before["ci_high"]:
+        return Trend.GROWING
+    return Trend.SHRINKING if now.error_rate < before["ci_low"] else Trend.STEADY
