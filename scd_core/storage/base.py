@@ -18,8 +18,8 @@ __all__ = ["Storage"]
 class Storage(ABC):
     """A file system and a root folder in it.
 
-    The public methods say what every backend does; they try requests again. A backend implements the single requests,
-    whose names begin with an underscore, and changes what is different there.
+    The public methods are the same for every backend and try requests again. A backend implements the single requests,
+    whose names begin with an underscore, and overrides what is different there.
 
     Args:
         fs: the fsspec file system, also for libraries that read through one.
@@ -151,7 +151,7 @@ class Storage(ABC):
             return None
 
     def is_denied(self, path: str, version_id: str | None = None) -> bool:
-        """Whether the refusal to read an object is final, so that its image gets a row that says so."""
+        """Whether the refusal to read an object is final, so that its image gets a row with the reason."""
         return True
 
     def exists(self, path: str) -> bool:

@@ -169,7 +169,7 @@ def retry(
 
     Raises:
         RunError: every try met a transient error; a BadBodyError where each of them was a bad body.
-        InputError: there are no credentials to ask with.
+        InputError: there are no credentials.
         Exception: whatever else the call raises, at once.
     """
     kind: type[RunError] = BadBodyError
@@ -212,7 +212,7 @@ def look_again(call: Callable[[], T]) -> T:
 
 
 class _ConflictError(ConnectionError):
-    """409: two create-only puts met; the outcome is open, so ask again."""
+    """409: two create-only puts met; the outcome is open, so try again."""
 
 
 def is_created(put: Callable[[], object], where: str) -> bool:

@@ -70,7 +70,7 @@ class S3Storage(Storage):
         self._etags_are_md5 = True
         self._doubts: dict[str, tuple[bytes, int]] = {}
 
-    # addresses: an object has one, by which media are told apart, however its bucket was named
+    # addresses: an object has one, from which its media_id is made, however its bucket was named
 
     def uri_of(self, path: str) -> str:
         return f"s3://{path}"
@@ -121,7 +121,7 @@ class S3Storage(Storage):
         """
         bucket, _ = _split(self.root)
 
-        def ask(method: str, **arguments: Any) -> dict[str, Any] | None:
+        def answer_of(method: str, **arguments: Any) -> dict[str, Any] | None:
             def call() -> dict[str, Any]:
                 return retry(lambda: self._call(method, Bucket=bucket, **arguments), f"{method} s3://{bucket}")
 
@@ -134,10 +134,10 @@ class S3Storage(Storage):
                     return None
                 raise
 
-        status = ask("get_bucket_versioning")
+        status = answer_of("get_bucket_versioning")
         if status is None or status.get("Status") not in ("Enabled", "Suspended"):
             return False
-        return ask("list_object_versions", MaxKeys=1) is not None
+        return answer_of("list_object_versions", MaxKeys=1) is not None
 
     # reading
 

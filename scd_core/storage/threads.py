@@ -1,4 +1,4 @@
-"""Overlapping fetch and decode in threads, in order, with bounded memory."""
+"""Work in threads: results in the order of the items, with bounded memory."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ FIELDS: dict[str, Field] = {
     "size_bytes": Field(pa.int64(), "size of the object", "bytes", is_required=True),
     "last_modified_at": Field(_TIME, "when the object was last written", is_required=True),
     "content_sha256": Field(pa.string(), "sha256 of the object's bytes"),
-    "format": Field(pa.string(), "image format found in the bytes, whatever the name says"),
+    "format": Field(pa.string(), "image format found in the bytes, whatever the file is called"),
     "width": Field(pa.int32(), "width as seen, after EXIF orientation", "pixels"),
     "height": Field(pa.int32(), "height as seen, after EXIF orientation", "pixels"),
     "captured_at": Field(pa.timestamp("us"), "when the picture was taken, on the camera's clock; null where unknown"),
@@ -65,7 +65,7 @@ FIELDS: dict[str, Field] = {
     "latitude": Field(pa.float64(), "of the deployment, from the manifest", "degrees"),
     "longitude": Field(pa.float64(), "of the deployment, from the manifest", "degrees"),
     "event_id": Field(pa.string(), "burst of frames of one deployment; frames of one event are not independent"),
-    "is_infrared": Field(pa.bool_(), "grey picture of an infrared flash, told from the pixels"),
+    "is_infrared": Field(pa.bool_(), "grey picture of an infrared flash, derived from the pixels"),
     "brightness": Field(pa.float32(), "mean grey value, 0-1"),
     "sharpness": Field(pa.float32(), "variance of the Laplacian of the grey picture at 256 px"),
     "status": Field(pa.string(), "whether the object can be used", values=names.MediaStatus, is_required=True),
@@ -101,16 +101,15 @@ FIELDS: dict[str, Field] = {
         "the picture as the network sees it, of unit length, to group unknowns by; null for known ones",
     ),
     "review_rank": Field(
-        pa.int32(), "place of the candidate in the order in which a label tells most, 1 is first; null for known ones"
+        pa.int32(),
+        "place of the candidate in the order in which a label is worth most, 1 is first; null for known ones",
     ),
     "candidate_id": Field(pa.string(), "group of unknowns that look like one new individual; null for known ones"),
     "event_predicted_id": Field(pa.string(), "individual named by all frames of the event together"),
     "is_flagged": Field(pa.bool_(), "deserves a mask, for a reason or as a control", is_required=True),
     "flag_reasons": Field(pa.list_(pa.string()), "why it was flagged; empty where it was not", values=names.FlagReason),
     "is_control": Field(pa.bool_(), "drawn into the random control sample", is_required=True),
-    "is_selected": Field(
-        pa.bool_(), "flagged and within the batch's budget, so a mask was asked for", is_required=True
-    ),
+    "is_selected": Field(pa.bool_(), "flagged and within the batch's budget, so it gets a mask", is_required=True),
     "inclusion_probability": Field(pa.float64(), "probability with which triage selects this row, 0-1; 1 for a reason"),
     # masks
     "method": Field(pa.string(), "mask method", values=names.MaskMethod, is_required=True),
@@ -158,10 +157,10 @@ FIELDS: dict[str, Field] = {
     ),
     "label_source": Field(pa.string(), "format of the file it is from", values=names.LabelFormat, is_required=True),
     "flank": Field(
-        pa.string(), "side of the animal in the picture; null where the label does not say", values=names.Flank
+        pa.string(), "side of the animal in the picture; null where the label does not give it", values=names.Flank
     ),
-    "labelled_by": Field(pa.string(), "who named it; null where not told"),
-    "labelled_at": Field(_TIME, "when it was named; the time of import where not told"),
+    "labelled_by": Field(pa.string(), "who named it; null where not given"),
+    "labelled_at": Field(_TIME, "when it was named; the time of import where not given"),
     "imported_at": Field(_TIME, "when the label was imported", is_required=True),
     # errors
     "true_id": Field(pa.string(), "individual by the newest label; null where there is none"),
@@ -174,7 +173,7 @@ FIELDS: dict[str, Field] = {
         pa.list_(pa.string()), "reasons to doubt; empty where there is none", values=names.SuspicionReason
     ),
     "cause": Field(pa.string(), "what explains the wrong name, by the rules below", values=names.Cause),
-    "cause_evidence": Field(pa.string(), "what the cause was told from, in words"),
+    "cause_evidence": Field(pa.string(), "what the cause is derived from, in words"),
     "is_recovered": Field(pa.bool_(), "wrong before, right after re-classification"),
     "is_broken": Field(pa.bool_(), "right before, wrong after re-classification"),
     "is_masked": Field(pa.bool_(), "a mask was made and the target classified again"),

@@ -22,7 +22,7 @@ _NAMES = {
 
 _HEAD = '''"""A row of each table as a typed dictionary, for mypy; `make docs` writes it from ``fields.py`` and ``schema.py``.
 
-Rows are built in steps, so no key is required; a value may be null unless the schema says that its column never is.
+Rows are built in steps, so no key is required; a value may be null unless its column never is by the schema.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Credentials never appear in what a run writes, logs or says."""
+"""Credentials never appear in what a run writes, logs or prints."""
 
 from __future__ import annotations
 
