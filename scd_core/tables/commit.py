@@ -33,6 +33,7 @@ from scd_core.tables.store import AuditStore
 __all__ = ["adopt_commit", "commit_batch", "write_batch"]
 
 _TABLES = ("media", "predictions", "masks", "reclassifications")
+_STAMP = ("run_id", "batch_key", "model_digest")
 _USABLE = (MediaStatus.OK, MediaStatus.DUPLICATE)
 
 
@@ -63,13 +64,15 @@ def write_batch(
     """
     if unknown := tables.keys() - set(_TABLES):
         raise ValueError(f"table {min(unknown)}: not one of a batch; expected {', '.join(_TABLES)}")
-    store = AuditStore(out)
-    run_id = store.open_batch(batch_key, run["run_id"])
-    stamp = {"run_id": run_id, "batch_key": batch_key, "model_digest": run["model_digest"]}
-    whole = {table: _stamped(table, tables.get(table, empty_table(table)), stamp) for table in _TABLES}
+    whole = {table: _checked(table, tables.get(table, empty_table(table))) for table in _TABLES}
     _check_sums(batch_key, whole)
     counts = _batch_counts(whole)
-    files = {table: store.write_table(table, rows, batch_date, batch_key) for table, rows in whole.items()}
+    store = AuditStore(out)
+    run_id = store.open_batch(batch_key, run["run_id"])
+    stamp = dict(zip(_STAMP, (run_id, batch_key, run["model_digest"])))
+    files = {
+        table: store.write_table(table, _stamped(rows, stamp), batch_date, batch_key) for table, rows in whole.items()
+    }
     row = {**run, **stamp, **counts, "finished_at": datetime.now(UTC), "versions": json.dumps(_software_versions())}
     files["runs"] = store.write_table("runs", table_from_rows("runs", [row]), batch_date, batch_key)
     content = {
@@ -172,16 +175,20 @@ def _count(table: pa.Table, column: str, value: str) -> int:
     return int(pc.sum(pc.equal(table.column(column), value)).as_py() or 0)
 
 
-def _stamped(table: str, rows: pa.Table, stamp: Mapping[str, str]) -> pa.Table:
-    """Rows with all columns of the schema, those of the stamp set; checked."""
+def _checked(table: str, rows: pa.Table) -> pa.Table:
+    """Rows with all columns of the schema, in its order; values and nulls are what the schema allows."""
     if foreign := set(rows.column_names) - set(TABLES[table]):
-        raise ValueError(f"table {table} has no column {min(foreign)}; see scd_core/tables/schema.py")
-    rows = rows.drop_columns([name for name in stamp if name in rows.column_names])
-    for name, value in stamp.items():
-        rows = rows.append_column(name, pa.array([value] * len(rows), pa.string()))
+        raise ValueError(f"table {table} has no column {min(foreign)}; see scd_core/tables/fields.py")
     rows = conform(rows, table_schema(table))
     check_values(table, rows)
     for name in TABLES[table]:
-        if FIELDS[name].is_required and rows.column(name).null_count:
+        if FIELDS[name].is_required and name not in _STAMP and rows.column(name).null_count:
             raise ValueError(f"table {table}: column {name} must not be null")
+    return rows
+
+
+def _stamped(rows: pa.Table, stamp: Mapping[str, str]) -> pa.Table:
+    for name, value in stamp.items():
+        place = rows.schema.get_field_index(name)
+        rows = rows.set_column(place, rows.schema.field(place), pa.array([value] * len(rows), pa.string()))
     return rows

@@ -108,7 +108,7 @@ def table_from_rows(table: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     columns = set(TABLES[table])
     for row in rows:
         if extra := row.keys() - columns:
-            raise ValueError(f"table {table} has no column {sorted(extra)[0]}; see scd_core/tables/schema.py")
+            raise ValueError(f"table {table} has no column {sorted(extra)[0]}; see scd_core/tables/fields.py")
     made = pa.Table.from_pylist([dict(row) for row in rows], schema=table_schema(table))
     check_values(table, made)
     return made

@@ -89,7 +89,7 @@ def test_the_batch_of_another_run_stands(tmp_path):
         ({"errors": media("a")}, ValueError, "table errors: not one of a batch"),
     ],
 )
-def test_what_does_not_fit_together_is_refused_and_nothing_counts(tmp_path, tables, error, message):
+def test_what_does_not_fit_together_is_refused_before_anything_is_written(tmp_path, tables, error, message):
     with pytest.raises(error, match=message):
         write_batch(str(tmp_path / "out"), tables, DAY, "k1", RUN)
-    assert not list(tmp_path.rglob("*.parquet"))
+    assert not list(tmp_path.rglob("*")), "not even begun"
