@@ -98,13 +98,14 @@ async def _prepare(wanted: Deployment, content: dict[str, Any]) -> None:
     from prefect.workers.utilities import get_default_base_job_template_for_infrastructure_type
 
     ours = {item["name"] for item in content["deployments"]}
-    places = content["deployments"][0]["parameters"]
+    places = content["deployments"][0]["parameters"]["request"]
     pool = content["deployments"][0]["work_pool"]["name"]
     async with get_client() as client:
         offset = 0
         while found := await client.read_deployments(limit=200, offset=offset, sort=DeploymentSort.NAME_ASC):
             for other in found:
-                same = all(_same(other.parameters.get(key), places[key]) for key in ("source", "out"))
+                audited = other.parameters.get("request") or other.parameters  # before 0.2 they lay side by side
+                same = all(_same(audited.get(key), places[key]) for key in ("source", "out"))
                 if same and other.name not in ours:
                     raise InputError(
                         f"deployment {other.name} already audits {clean_url(places['source'])} into "
@@ -129,7 +130,7 @@ async def _limit(wanted: Deployment, content: dict[str, Any]) -> None:
         for queue, pool in {
             (item["work_pool"]["work_queue_name"], item["work_pool"]["name"])
             for item in content["deployments"]
-            if "source" in item["parameters"]
+            if "request" in item["parameters"]
         }:
             found = await client.read_work_queue_by_name(queue, work_pool_name=pool)
             await client.update_work_queue(found.id, concurrency_limit=1)

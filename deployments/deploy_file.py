@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from collections.abc import Mapping
 from copy import deepcopy
@@ -12,6 +11,7 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from scd_core.errors import InputError
+from scd_core.job import RunnerName
 from scd_core.storage import clean_url
 
 __all__ = ["Deployment", "Pool", "packaged_file", "render"]
@@ -21,7 +21,7 @@ Pool = Literal["process", "docker", "kubernetes"]
 
 @dataclass(frozen=True)
 class Deployment:
-    """What `trapaudit deploy` is told.
+    """What `trapaudit deploy` is given.
 
     Attributes:
         source, model, out: as for a run; local paths become absolute.
@@ -47,7 +47,7 @@ class Deployment:
     cron: str = "30 2 * * *"
     timezone: str = "UTC"
     poll_minutes: int | None = None
-    runner: Literal["threads", "ray"] = "threads"
+    runner: RunnerName = "prefect"
     ray_address: str | None = None
     gpu_limits: Mapping[str, int] = field(default_factory=dict)
     lost_after_seconds: int = 600
@@ -55,9 +55,7 @@ class Deployment:
 
 def packaged_file() -> Path:
     """prefect.yaml of the installed package."""
-    spec = importlib.util.find_spec("deployments")
-    folder = Path(spec.submodule_search_locations[0]) if spec and spec.submodule_search_locations else Path()
-    return folder / "prefect.yaml"
+    return Path(__file__).with_name("prefect.yaml")
 
 
 def render(wanted: Deployment, content: dict[str, Any]) -> dict[str, Any]:
@@ -86,11 +84,8 @@ def render(wanted: Deployment, content: dict[str, Any]) -> dict[str, Any]:
     deployments = deepcopy(content["deployments"])
     names = {item["name"]: item["name"] + suffix for item in deployments}
     for item in deployments:
-        item["parameters"] = {
-            key: places.get(key, value) for key, value in item["parameters"].items() if value is not None
-        }
-        takes = {"config"} if "source" not in item["parameters"] else {"config", "detections", "ray_address"}
-        item["parameters"] |= {key: places[key] for key in takes & places.keys()}
+        for parameters in [item["parameters"], *(schedule.get("parameters", {}) for schedule in item["schedules"])]:
+            _fill(parameters, places)
         queue = item["work_pool"]["work_queue_name"] + suffix
         item["work_pool"] = deepcopy(pool) | {"work_queue_name": queue}
         if "image" in item["work_pool"]["job_variables"]:
@@ -105,10 +100,18 @@ def render(wanted: Deployment, content: dict[str, Any]) -> dict[str, Any]:
             elif pattern := _upload_pattern(places["source"]):
                 trigger["match"]["prefect.resource.id"] = pattern
             else:
-                trigger["enabled"] = False  # nothing tells of files on a local disk
+                trigger["enabled"] = False  # a local disk sends no notifications
         item["name"] = names[item["name"]]
     kept = {key: content[key] for key in ("prefect-version", "name", "build", "push", "pull")}
     return kept | {"deployments": deployments}
+
+
+def _fill(parameters: dict[str, Any], places: Mapping[str, str]) -> None:
+    """Put the addresses into the parameters of a deployment, or of one of its schedules."""
+    if "request" in parameters:
+        parameters["request"] |= places
+    elif "out" in parameters:
+        parameters |= {key: places[key] for key in ("out", "config") if key in places}
 
 
 def _address(name: str, url: str) -> str:

@@ -2,41 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from prefect import flow, tags
 
+from flows.audit import AuditResult
 from flows.audit_batch import audit_batch
 from flows.deployed import alone_on, warn_of_other_version
-from flows.runners import Runner, runner_for
+from flows.prefect_runner import task_runner_for
+from scd_core.job import AuditRequest
 
 __all__ = ["nightly_audit"]
 
 
 @flow(
     name="nightly-audit",
-    flow_run_name="nightly {source}",
+    flow_run_name="nightly {request.source}",
     persist_result=False,
     retries=1,
     retry_delay_seconds=300,
     timeout_seconds=20 * 3600,
 )
-def nightly_audit(
-    source: str,
-    model: str,
-    out: str,
-    detections: str | None = None,
-    config: str | dict[str, Any] | None = None,
-    runner: Runner = "threads",
-    ray_address: str | None = None,
-) -> dict[str, Any]:
+def nightly_audit(request: AuditRequest) -> AuditResult:
     """Audit all new objects of complete uploads below SOURCE; a night with nothing new does nothing and says so.
 
-    Args and returns as for :func:`flows.audit_batch.audit_batch`; `runner` and `ray_address` as for
-    :func:`flows.runners.runner_for`.
+    Args:
+        request: what to audit; uploads that are still under way are always left to a later run.
+
+    Returns:
+        As :func:`flows.audit.run_audit`.
     """
     warn_of_other_version()
-    with alone_on(source), tags("trapaudit"):  # by the tag a part of a lost run is found too
-        return audit_batch.with_options(task_runner=runner_for(runner, ray_address))(
-            source, model, out, detections, config=config, only_complete=True
-        )
+    of_runner = audit_batch.with_options(task_runner=task_runner_for(request))
+    with alone_on(request.source), tags("trapaudit"):  # the tag also finds a part of a lost run
+        return of_runner(request.model_copy(update={"only_complete": True}))

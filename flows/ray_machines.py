@@ -1,4 +1,4 @@
-"""Each machine of a Ray cluster looks around before work is given to it."""
+"""Each machine of a Ray cluster is checked before work is given to it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from scd_core.errors import RunError, first_line
 from scd_core.job import Job
 from scd_core.storage.objects import ObjectRef
-from tasks.machine import Needs, is_seen, look_around
+from tasks.machine import Needs, is_seen, missing_on_machine
 
-__all__ = ["GPU_OPTIONS", "check_machines", "ray_says"]
+__all__ = ["GPU_OPTIONS", "check_machines", "last_line"]
 
 GPU_OPTIONS: dict[str, Any] = {
     "num_gpus": 1,
@@ -31,7 +31,7 @@ _LOOKED_FOR = 20
 
 
 def check_machines(job: Job, device: str, objects: Sequence[ObjectRef], api_url: str) -> None:
-    """Let every machine look at SOURCE, MODEL, OUT, the server and its GPU; see :func:`flows.runners.check_machines`.
+    """Have every machine check SOURCE, MODEL, OUT, the server and its GPU; see :meth:`flows.runner.Runner.check_machines`.
 
     A machine that dies meanwhile, or is too busy to answer within 5 minutes, is left to Ray.
 
@@ -40,28 +40,28 @@ def check_machines(job: Job, device: str, objects: Sequence[ObjectRef], api_url:
     """
     machines = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
     _check_address(api_url, {node["NodeManagerAddress"] for node in machines})
-    asked = {}
-    seen = next((item.uri for item in objects[:_LOOKED_FOR] if is_seen(job.source, item.uri)), None)
+    answers = {}
+    seen = next((item.uri for item in objects[:_LOOKED_FOR] if is_seen(job.request.source, item.uri)), None)
     for node in machines:
         has_gpu = device == "cuda" and node["Resources"].get("GPU", 0) >= 1
         needs = Needs(
-            source=job.source, first_uri=seen, model=job.model, model_digest=job.model_digest, out=job.out,
-            api_url=api_url, device="cuda" if has_gpu else "cpu",
+            source=job.request.source, first_uri=seen, model=job.request.model, model_digest=job.model_digest,
+            out=job.request.out, api_url=api_url, device="cuda" if has_gpu else "cpu",
         )  # fmt: skip
         options: dict[str, Any] = {
             "num_cpus": 0,
             "scheduling_strategy": NodeAffinitySchedulingStrategy(node["NodeID"], soft=False),
         }
-        look: Any = ray.remote(**options | (GPU_OPTIONS if has_gpu else {}))(look_around)
-        asked[look.remote(needs)] = f"{node['NodeManagerAddress']} ({node['NodeID'][:8]})"
-    for answer, machine in asked.items():
+        check: Any = ray.remote(**options | (GPU_OPTIONS if has_gpu else {}))(missing_on_machine)
+        answers[check.remote(needs)] = f"{node['NodeManagerAddress']} ({node['NodeID'][:8]})"
+    for answer, machine in answers.items():
         try:
             found = ray.get(answer, timeout=_CHECK_SECONDS)
         except (GetTimeoutError, NodeDiedError, TaskUnschedulableError, WorkerCrashedError) as error:
             get_run_logger().warning("machine %s did not answer (%s)", machine, type(error).__name__)
             continue
         except RayError as error:
-            found = f"{ray_says(error)}; install the same trapaudit there"
+            found = f"{last_line(error)}; install the same trapaudit there"
         if found is not None:
             raise RunError(f"Ray machine {machine}: {found}")
 
@@ -81,7 +81,7 @@ def _check_address(api_url: str, machines: set[str]) -> None:
         )
 
 
-def ray_says(error: BaseException) -> str:
-    """What an error says in one line: of a traceback that came from afar, the last."""
+def last_line(error: BaseException) -> str:
+    """The message of an error in one line: the last line of a traceback from another machine."""
     lines = str(error).split("\n") if isinstance(error, RayError) else []
     return next((line.strip() for line in reversed(lines) if line.strip()), first_line(error))

@@ -1,11 +1,11 @@
-"""Shards on a Ray cluster (extra `trapaudit[ray]`): how it is joined, and what a shard asks of it."""
+"""Shards on a Ray cluster (extra `trapaudit[ray]`): how it is joined, and what a shard gets of it."""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Self
 
 import ray
@@ -16,7 +16,7 @@ from prefect.tasks import Task
 from prefect_ray import RayTaskRunner
 from prefect_ray.context import remote_options
 
-from flows.ray_machines import GPU_OPTIONS, check_machines, ray_says
+from flows.ray_machines import GPU_OPTIONS, check_machines, last_line
 from scd_core.errors import InputError, RunError
 from scd_core.job import Job
 from scd_core.storage.objects import ObjectRef
@@ -48,6 +48,7 @@ class RayRunner(RayTaskRunner[Any]):
         super().__init__(address, init_kwargs)
         self._began_ray = False
         self._api_url: str | None = None
+        self._device = "cpu"
 
     def __enter__(self) -> Self:
         """Join the cluster, or start Ray here.
@@ -69,7 +70,7 @@ class RayRunner(RayTaskRunner[Any]):
                 ray.init(**wanted | self.init_kwargs)
             except Exception as error:  # Ray has plain ones too, as where its processes are slow to start
                 where = self.address or "on this machine"
-                raise RunError(f"Ray {where}: cannot be used ({ray_says(error)})") from error
+                raise RunError(f"Ray {where}: cannot be used ({last_line(error)})") from error
             self._began_ray = True
         return super().__enter__()
 
@@ -106,19 +107,15 @@ class RayRunner(RayTaskRunner[Any]):
         n_gpus = ray.cluster_resources().get("GPU", 0)
         if device == "cuda" and n_gpus < 1:
             raise RunError("device cuda: no machine of the Ray cluster has a GPU; use auto or cpu, or add one")
-        return "cuda" if device != "cpu" and n_gpus >= 1 else "cpu"
+        self._device = "cuda" if device != "cpu" and n_gpus >= 1 else "cpu"
+        return self._device
 
-    @contextmanager
-    def for_models(self, device: str) -> Iterator[None]:
-        """Options of the task runs submitted inside: one GPU each where the device is ``cuda``."""
-        if device != "cuda":
-            yield
-            return
-        with remote_options(**GPU_OPTIONS):
-            yield
+    def for_models(self) -> AbstractContextManager[None]:
+        """Options of the task runs submitted inside: one GPU each where :meth:`model_device` gave ``cuda``."""
+        return remote_options(**GPU_OPTIONS) if self._device == "cuda" else nullcontext()
 
     def check_machines(self, job: Job, device: str, objects: Sequence[ObjectRef]) -> None:
-        """Let every machine show that it can do its part; see :func:`flows.ray_machines.check_machines`."""
+        """Check that every machine can do its part; see :func:`flows.ray_machines.check_machines`."""
         self._api_url = self._api_url or _api_url()
         check_machines(job, device, objects, self._api_url)
 

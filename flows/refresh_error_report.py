@@ -7,31 +7,30 @@ from typing import Any
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
-from scd_core.audit.report.state import mark_report, report_state
+from flows.audit import run_report
+from flows.prefect_runner import PrefectRunner
+from flows.progress import current_bars
 from scd_core.config import AuditConfig
-from scd_core.inputs.config import load_config
-from tasks.report import derive_errors, draw_report
+from scd_core.job import settings_of
 
 __all__ = ["refresh_error_report"]
 
+_DEFAULTS = AuditConfig()
+
 
 @flow(name="refresh-error-report", flow_run_name="report {out}", persist_result=False)
-def refresh_error_report(out: str, config: str | dict[str, Any] | None = None) -> dict[str, Any]:
+def refresh_error_report(out: str, config: str | None = None, settings: AuditConfig = _DEFAULTS) -> dict[str, Any]:
     """Write one snapshot of the derived tables and draw the report.
 
     Args:
         out: URL or path of the audit tables.
-        config: URL of a YAML or JSON file, or the settings themselves.
+        config: URL of a YAML or JSON file of settings.
+        settings: settings given here; they win over those of the file.
 
     Returns:
-        ``report_id``, ``report`` (the page's address), and the totals that the page shows
-        (:class:`scd_core.audit.report.totals.Totals`).
+        As :func:`flows.audit.run_report`.
     """
-    settings = AuditConfig.from_mapping(config, "config") if isinstance(config, dict) else load_config(config)
-    state = report_state(out)
-    report_id = derive_errors(out, settings)
-    summary = {"report_id": report_id} | draw_report(out, settings)
-    mark_report(out, state)
-    text = "\n".join(f"- {name}: {value}" for name, value in summary.items())
-    create_markdown_artifact(key="error-report", markdown=f"# Error report\n\n{text}\n")
-    return summary
+    result = run_report(out, settings_of(config, settings), PrefectRunner(current_bars()))
+    text = "\n".join(f"- {name}: {value}" for name, value in result.items() if name != "report")
+    create_markdown_artifact(key="error-report", markdown=f"# Error report\n\n{text}\n\n{result['report']}\n")
+    return result

@@ -1,4 +1,4 @@
-"""What an audit is asked to do, checked before any work starts."""
+"""The request of an audit, and the job that is made of it: inputs read and checked before any work starts."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal, NamedTuple
+
+from pydantic import Field
 
 from scd_core.audit.labels.importing import check_labels
-from scd_core.config import AuditConfig
+from scd_core.config import AuditConfig, Settings
 from scd_core.errors import InputError
 from scd_core.identify.package import read_package
 from scd_core.identify.spec import PackageSpec
@@ -18,42 +20,69 @@ from scd_core.inputs.config import load_config
 from scd_core.inputs.detections import Detection, Detections, read_detections
 from scd_core.inputs.flags import read_flags
 from scd_core.inputs.joining import PathIndex
-from scd_core.inputs.labels import Label, read_labels
+from scd_core.inputs.labels import LabelFile, read_labels
 from scd_core.media import batch_levels, list_source
-from scd_core.names import MediaStatus
 from scd_core.storage import clean_url, has_password, open_source
 from scd_core.storage.objects import ObjectRef
 from scd_core.tables.batches import Batch, split_complete
 from scd_core.tables.plans import plan_batches
 from scd_core.tables.store import AuditStore
 
-__all__ = ["Job", "Shard", "boxes_of", "count_new", "list_job", "plan_job", "prepare_job"]
+__all__ = [
+    "AuditRequest", "Job", "Listed", "RunnerName", "Shard", "boxes_of", "list_job", "plan_job", "prepare_job", "settings_of",
+]  # fmt: skip
+
+
+RunnerName = Literal["threads", "prefect", "ray"]
+
+
+class AuditRequest(Settings):
+    """What an audit is asked to do: the one set of parameters of the command line, the flows and the deployments."""
+
+    source: str = Field(description="fsspec URL or path of the images")
+    model: str = Field(description="URL or path of a model package")
+    out: str = Field(description="URL or path where the audit tables are kept")
+    detections: str | None = Field(
+        None, description="URL of MegaDetector JSON, a CSV of boxes, or Camtrap DP observations"
+    )
+    labels: str | None = Field(None, description="URL of names given by people")
+    flags: str | None = Field(None, description="URL of a CSV of files to look at")
+    config: str | None = Field(None, description="URL of a YAML or JSON file of settings")
+    settings: AuditConfig = Field(AuditConfig(), description="settings given here; they win over those of the file")
+    allow_unknown_labels: bool = Field(
+        False,
+        description="accept labels of files that are not in SOURCE and of individuals that the model does not know",
+    )
+    only_complete: bool = Field(False, description="leave uploads that are still under way to a later run")
+    report: bool = Field(True, description="refresh the error tables and the HTML report at the end")
+    runner: RunnerName = Field(
+        "threads", description="where shards are worked on: threads of one process, Prefect task runs, or a Ray cluster"
+    )
+    ray_address: str | None = Field(
+        None, description="of a Ray cluster: HOST:6379, ray://HOST:10001 or auto; none takes the variable RAY_ADDRESS"
+    )
 
 
 @dataclass(frozen=True)
 class Job:
-    """One audit of a SOURCE with a model, its inputs read and checked."""
+    """A request whose inputs are read and checked."""
 
-    source: str
-    model: str
-    out: str
+    request: AuditRequest
     config: AuditConfig
     spec: PackageSpec
     model_digest: str
     detections: Detections | None = None
-    labels_url: str | None = None
-    labels: Sequence[Label] | None = None
+    labels: LabelFile | None = None
     flags: Mapping[str, str] = field(default_factory=dict)
-    allow_unknown_labels: bool = False
 
     @property
     def config_digest(self) -> str:
         """Hash over everything besides the objects and the model that can change a row."""
-        told: Any = None
+        boxes: Any = None
         if self.detections is not None:
-            boxes = {file: [str(box) for box in found] for file, found in self.detections.boxes.items()}
-            told = boxes | dict(self.detections.failures)
-        content = json.dumps([self.config.digest, told, sorted(self.flags)], sort_keys=True)
+            found = {file: [str(box) for box in boxes] for file, boxes in self.detections.boxes.items()}
+            boxes = found | dict(self.detections.failures)
+        content = json.dumps([self.config.digest, boxes, sorted(self.flags)], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
@@ -69,82 +98,97 @@ class Shard:
     config: AuditConfig
 
 
-def prepare_job(
-    source: str,
-    model: str,
-    out: str,
-    *,
-    detections: str | None = None,
-    labels: str | None = None,
-    flags: str | None = None,
-    config: str | Mapping[str, Any] | AuditConfig | None = None,
-    allow_unknown_labels: bool = False,
-) -> Job:
+def settings_of(config: str | None, settings: AuditConfig) -> AuditConfig:
+    """The settings of a file, with those given beside it in their place.
+
+    Raises:
+        InputError: the file cannot be read, or has a setting that is not allowed.
+    """
+    given = settings.model_dump(exclude_unset=True)
+    if config is None or not given:
+        return load_config(config) if config is not None else settings
+    merged = load_config(config).model_dump(exclude_unset=True)
+    for section, values in given.items():
+        merged[section] = merged.get(section, {}) | values
+    return AuditConfig.from_mapping(merged, f"config {config}")
+
+
+def prepare_job(request: AuditRequest) -> Job:
     """Read and check everything an audit is given, except SOURCE itself.
 
     Raises:
         InputError: an input cannot be used, or OUT cannot be written; nothing was written then.
     """
-    for url in (source, model, out, detections, labels, flags, config):
-        if isinstance(url, str) and has_password(url):
+    for url in (
+        request.source,
+        request.model,
+        request.out,
+        request.detections,
+        request.labels,
+        request.flags,
+        request.config,
+    ):
+        if url is not None and has_password(url):
             raise InputError(
                 f"{clean_url(url)}: user names and passwords do not belong in a URL, which Prefect's server keeps; "
                 "use the AWS variables or an fsspec config"
             )
-    if isinstance(config, Mapping):
-        settings = AuditConfig.from_mapping(config, "config")
-    else:
-        settings = config if isinstance(config, AuditConfig) else load_config(config)
-    package = read_package(model)
+    package = read_package(request.model)
     job = Job(
-        source=source,
-        model=model,
-        out=out,
-        config=settings,
+        request=request,
+        config=settings_of(request.config, request.settings),
         spec=package.spec,
         model_digest=package.digest,
-        detections=read_detections(detections) if detections else None,
-        labels_url=labels,
-        labels=read_labels(labels).labels if labels else None,
-        flags=read_flags(flags) if flags else {},
-        allow_unknown_labels=allow_unknown_labels,
+        detections=read_detections(request.detections) if request.detections else None,
+        labels=read_labels(request.labels) if request.labels else None,
+        flags=read_flags(request.flags) if request.flags else {},
     )
-    AuditStore(out).check_writable()
+    AuditStore(request.out).check_writable()
     return job
 
 
-def list_job(job: Job, *, only_complete: bool = False) -> tuple[list[ObjectRef], int]:
+class Listed(NamedTuple):
+    """What SOURCE holds for a job."""
+
+    objects: list[ObjectRef]
+    """The objects to audit."""
+    n_waiting: int
+    """Objects left for later, because their upload is not complete."""
+
+
+def list_job(job: Job) -> Listed:
     """List SOURCE, and hold labels, flags and detections against it.
 
     Args:
         job: a prepared job.
-        only_complete: leave out uploads that are still under way (no marker file, and not quiet for long enough).
 
     Returns:
-        The objects to audit, and how many wait for their upload to be complete.
+        The objects. Where the request leaves uploads that are under way to a later run, those wait: no marker file, and not
+        quiet for long enough.
 
     Raises:
         InputError: SOURCE cannot be listed, holds no images or is OUT; labels, flags or detections do not fit it. Files of
             an OUT below SOURCE are left out.
     """
-    settings = job.config.media
-    if open_source(job.source).url.rstrip("/") == open_source(job.out).url.rstrip("/"):
+    request, settings = job.request, job.config.media
+    if open_source(request.source).url.rstrip("/") == open_source(request.out).url.rstrip("/"):
         raise InputError(
-            f"OUT {clean_url(job.out)}: is SOURCE itself; choose a folder of its own, or the audit's files would be audited"
+            f"OUT {clean_url(request.out)}: is SOURCE itself; choose a folder of its own, "
+            "or the audit's files would be audited"
         )
-    listing = list_source(job.source, settings, job.out)
+    listing = list_source(request.source, settings, request.out)
     objects = listing.objects
     files = [item.file for item in objects]
     known = {*files, *(item.uri for item in objects)}
-    if job.labels is not None and not job.allow_unknown_labels:
-        doubts = check_labels(job.labels, known, job.spec.labels)
+    if job.labels is not None and not request.allow_unknown_labels:
+        doubts = check_labels(job.labels.labels, known, job.spec.labels)
         if doubts:
             raise InputError(f"{doubts[0]}; mend the file, or pass --allow-unknown-labels where this is meant")
     _check_flags(job.flags, known)
     if job.detections is not None:
-        job.detections.match(files, source=clean_url(job.source))
-    if not only_complete:
-        return objects, 0
+        job.detections.match(files, source=clean_url(request.source))
+    if not request.only_complete:
+        return Listed(objects, 0)
     ready, waiting = split_complete(
         objects,
         listing.markers,
@@ -152,13 +196,7 @@ def list_job(job: Job, *, only_complete: bool = False) -> tuple[list[ObjectRef],
         quiet_seconds=settings.quiet_seconds,
         now=datetime.now(UTC),
     )
-    return ready, len(waiting)
-
-
-def count_new(job: Job, objects: Sequence[ObjectRef]) -> int:
-    """How many objects are not committed for this model and these settings; reads only."""
-    done = AuditStore(job.out).media_statuses(job.model_digest, job.config_digest)
-    return sum(1 for item in objects if done.get(item.media_id, MediaStatus.MISSING) == MediaStatus.MISSING)
+    return Listed(ready, len(waiting))
 
 
 def plan_job(job: Job, objects: Sequence[ObjectRef]) -> list[Batch]:
@@ -169,7 +207,7 @@ def plan_job(job: Job, objects: Sequence[ObjectRef]) -> list[Batch]:
     """
     settings = job.config.media
     return plan_batches(
-        AuditStore(job.out),
+        AuditStore(job.request.out),
         objects,
         model_digest=job.model_digest,
         config_digest=job.config_digest,
@@ -182,7 +220,7 @@ def boxes_of(job: Job, files: Collection[str]) -> dict[str, tuple[Detection, ...
     """Detections by media file, for some files, or why the detector gave none; None where no detections were given."""
     if job.detections is None:
         return None
-    source = clean_url(job.source)
+    source = clean_url(job.request.source)
     boxes = job.detections.match(files, strict=False, source=source)
     return boxes | job.detections.failed([file for file in files if file not in boxes], source)
 

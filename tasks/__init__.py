@@ -1,1 +1,1 @@
-"""One module per stage: thin Prefect tasks around one call into scd_core each."""
+"""One module per stage: a function around one call into scd_core, and how it is run."""

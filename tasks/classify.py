@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pyarrow as pa
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from scd_core.identify.classifier import shared_model
 from scd_core.identify.classify import classify_media
@@ -13,20 +11,12 @@ from scd_core.job import Shard
 from scd_core.tables.schema import table_from_rows
 from tasks.gpu import device_here, gpu_slot
 from tasks.shards import kept, shard_key
+from tasks.work import Work
 
-__all__ = ["classify_shard"]
+__all__ = ["CLASSIFY", "classify_shard"]
 
 
-@task(
-    name="classify",
-    task_run_name="classify-{number}",
-    tags=["trapaudit", "model"],
-    retries=1,
-    retry_delay_seconds=5,
-    cache_policy=NO_CACHE,
-    persist_result=False,
-)
-def classify_shard(media: pa.Table, shard: Shard, boxes: Boxes | None, number: int) -> pa.Table:
+def classify_shard(media: pa.Table, shard: Shard, boxes: Boxes | None) -> pa.Table:
     """Rows of the table `predictions` for media with status `ok`."""
 
     def compute() -> pa.Table:
@@ -36,3 +26,8 @@ def classify_shard(media: pa.Table, shard: Shard, boxes: Boxes | None, number: i
         return table_from_rows("predictions", rows)
 
     return kept(shard, "predictions", shard_key(media, "media_id"), compute)
+
+
+CLASSIFY = Work(
+    classify_shard, "classify", retries=1, retry_delays=(5.0,), tags=("trapaudit", "model"), uses_model=True
+)

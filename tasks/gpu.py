@@ -7,8 +7,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from prefect.concurrency.sync import concurrency
-
 from scd_core.errors import RunError
 
 __all__ = ["LIMIT_VARIABLE", "device_here", "gpu_slot"]
@@ -54,6 +52,7 @@ def gpu_slot(device: str) -> Iterator[None]:
         yield
         return
     from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError
+    from prefect.concurrency.sync import concurrency  # seconds to import, and only a worker with a GPU limit needs it
 
     try:
         with concurrency(name, occupy=1, strict=True):

@@ -1,4 +1,4 @@
-"""Ingest: describe the objects of a shard, and what only a whole batch can tell of them."""
+"""Ingest: describe the objects of a shard, and what only a whole batch shows of them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import pyarrow as pa
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from scd_core.config import MediaConfig
 from scd_core.job import Shard
@@ -15,21 +13,12 @@ from scd_core.media import Manifest, assign_events, describe_objects, find_manif
 from scd_core.storage.objects import ObjectRef
 from scd_core.tables.schema import table_from_rows
 from tasks.shards import kept, shard_key
+from tasks.work import Work
 
-__all__ = ["describe_shard", "finish_media"]
+__all__ = ["DESCRIBE", "FINISH_MEDIA", "describe_shard", "finish_media"]
 
 
-@task(
-    name="describe",
-    task_run_name="describe-{number}",
-    tags=["trapaudit", "ingest"],
-    retries=2,
-    retry_delay_seconds=[2, 10],
-    retry_jitter_factor=0.5,
-    cache_policy=NO_CACHE,
-    persist_result=False,
-)
-def describe_shard(objects: Sequence[ObjectRef], shard: Shard, number: int) -> pa.Table:
+def describe_shard(objects: Sequence[ObjectRef], shard: Shard) -> pa.Table:
     """Fetch, verify and describe the objects of a shard: rows of the table `media`."""
     names = pa.table({"media_id": [item.media_id for item in objects]})
 
@@ -46,8 +35,13 @@ def _manifest(source: str, batch_key: str) -> Manifest | None:
     return find_manifest(source)
 
 
-@task(name="group", tags=["trapaudit", "ingest"], cache_policy=NO_CACHE, persist_result=False)
 def finish_media(parts: Sequence[pa.Table], config: MediaConfig) -> pa.Table:
     """Duplicates, doubtful clocks and events over the whole batch, in the order of its files."""
     rows = sorted(pa.concat_tables(parts).to_pylist(), key=lambda row: row["file"])
     return table_from_rows("media", assign_events(mark_clocks(mark_duplicates(rows)), config.event_gap_seconds))
+
+
+DESCRIBE = Work(
+    describe_shard, "describe", retries=2, retry_delays=(2.0, 10.0), retry_jitter=0.5, tags=("trapaudit", "ingest")
+)
+FINISH_MEDIA = Work(finish_media, "group", tags=("trapaudit", "ingest"))

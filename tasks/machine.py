@@ -12,12 +12,12 @@ from scd_core.storage import open_source, storage_of
 from scd_core.tables.store import AuditStore
 from tasks.gpu import device_here
 
-__all__ = ["Needs", "is_seen", "look_around"]
+__all__ = ["Needs", "is_seen", "missing_on_machine"]
 
 
 @dataclass(frozen=True)
 class Needs:
-    """What a shard will ask of the machine.
+    """What a shard needs of the machine.
 
     Attributes:
         source: URL of the images.
@@ -39,8 +39,8 @@ class Needs:
     version: str = __version__
 
 
-def look_around(needs: Needs) -> str | None:
-    """What keeps this machine from working on shards, in words; None where nothing does."""
+def missing_on_machine(needs: Needs) -> str | None:
+    """What this machine lacks for work on shards, in words; None where nothing is missing."""
     import httpx
 
     if needs.version != __version__:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pyarrow as pa
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from scd_core.identify.classifier import shared_model
 from scd_core.job import Shard
@@ -12,21 +10,13 @@ from scd_core.masks.rows import mask_predictions
 from scd_core.tables.schema import table_from_rows
 from tasks.gpu import device_here, gpu_slot
 from tasks.shards import kept, shard_key
+from tasks.work import Work
 
-__all__ = ["mask_shard"]
+__all__ = ["MASK", "mask_shard"]
 
 
-@task(
-    name="mask",
-    task_run_name="mask-{number}",
-    tags=["trapaudit", "model", "gpu"],
-    retries=1,
-    retry_delay_seconds=5,
-    cache_policy=NO_CACHE,
-    persist_result=False,
-)
-def mask_shard(predictions: pa.Table, media: pa.Table, overlay_frames: pa.Table, shard: Shard, number: int) -> pa.Table:
-    """Rows of the table `masks`; `media` has the rows of the overlay_frames as well."""
+def mask_shard(predictions: pa.Table, media: pa.Table, overlay_frames: pa.Table, shard: Shard) -> pa.Table:
+    """Rows of the table `masks`; `media` has the rows of the overlay frames as well."""
 
     def compute() -> pa.Table:
         classifier = shared_model(shard.model, device_here(shard.config.classify.device), shard.model_digest)
@@ -38,3 +28,6 @@ def mask_shard(predictions: pa.Table, media: pa.Table, overlay_frames: pa.Table,
         return table_from_rows("masks", rows)
 
     return kept(shard, "masks", shard_key(predictions, "target_id"), compute)
+
+
+MASK = Work(mask_shard, "mask", retries=1, retry_delays=(5.0,), tags=("trapaudit", "model", "gpu"), uses_model=True)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pyarrow as pa
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from scd_core.identify.classifier import shared_model
 from scd_core.job import Shard
@@ -12,20 +10,12 @@ from scd_core.reclassify.rows import reclassify_predictions
 from scd_core.tables.schema import table_from_rows
 from tasks.gpu import device_here, gpu_slot
 from tasks.shards import kept, shard_key
+from tasks.work import Work
 
-__all__ = ["reclassify_shard"]
+__all__ = ["RECLASSIFY", "reclassify_shard"]
 
 
-@task(
-    name="reclassify",
-    task_run_name="reclassify-{number}",
-    tags=["trapaudit", "model"],
-    retries=1,
-    retry_delay_seconds=5,
-    cache_policy=NO_CACHE,
-    persist_result=False,
-)
-def reclassify_shard(predictions: pa.Table, masks: pa.Table, media: pa.Table, shard: Shard, number: int) -> pa.Table:
+def reclassify_shard(predictions: pa.Table, masks: pa.Table, media: pa.Table, shard: Shard) -> pa.Table:
     """Rows of the table `reclassifications`."""
 
     def compute() -> pa.Table:
@@ -42,3 +32,8 @@ def reclassify_shard(predictions: pa.Table, masks: pa.Table, media: pa.Table, sh
         return table_from_rows("reclassifications", rows)
 
     return kept(shard, "reclassifications", shard_key(predictions, "target_id"), compute)
+
+
+RECLASSIFY = Work(
+    reclassify_shard, "reclassify", retries=1, retry_delays=(5.0,), tags=("trapaudit", "model"), uses_model=True
+)

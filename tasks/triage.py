@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 
 import pyarrow as pa
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from scd_core.audit.slices.confusions import known_confusions
 from scd_core.identify.unknowns import group_unknowns
@@ -14,13 +12,13 @@ from scd_core.job import Shard
 from scd_core.tables.schema import table_from_rows
 from scd_core.triage import triage
 from tasks.shards import kept, shard_key
+from tasks.work import Work
 
 _PAIRS = pa.schema([("true_id", pa.string()), ("predicted_id", pa.string())])
 
-__all__ = ["confusions_of", "triage_batch"]
+__all__ = ["TRIAGE", "confusions_of", "triage_batch"]
 
 
-@task(name="triage", tags=["trapaudit"], cache_policy=NO_CACHE, persist_result=False)
 def triage_batch(
     predictions: pa.Table,
     media: pa.Table,
@@ -53,3 +51,6 @@ def confusions_of(shard: Shard) -> list[tuple[str, str]]:
 
     found = kept(shard, "confusions", "pairs", compute)
     return list(zip(found.column("true_id").to_pylist(), found.column("predicted_id").to_pylist(), strict=True))
+
+
+TRIAGE = Work(triage_batch, "triage")

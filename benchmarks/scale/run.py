@@ -48,7 +48,9 @@ def main() -> None:
     """
     order = json.loads(sys.argv[1])
     from flows.audit_batch import audit_batch
-    from flows.runners import runner_for
+    from flows.prefect_runner import task_runner_for
+    from scd_core.config import AuditConfig
+    from scd_core.job import AuditRequest
 
     if order["runner"] == "ray":
         import ray
@@ -64,16 +66,19 @@ def main() -> None:
     else:
         os.environ |= {LATENCY: str(order["latency"]), PLACE: order["source"]}
         slow_reads()
-    audit = audit_batch.with_options(task_runner=runner_for(order["runner"]))
+    settings = AuditConfig.from_mapping(order["config"], "order")
 
-    def run(source: str, out: str) -> dict[str, Any]:
-        return audit(source, order["model"], out, config=order["config"], report=False)
+    def run(source: str, out: str) -> list[dict[str, Any]]:
+        request = AuditRequest(
+            source=source, model=order["model"], out=out, settings=settings, report=False, runner=order["runner"]
+        )
+        return audit_batch.with_options(task_runner=task_runner_for(request))(request).batches
 
     if order.get("warm"):
         run(order["warm"], f"{order['out']}-warm")
     before, processor = forget_peak(), time.process_time()
     began = time.perf_counter()
-    commits = run(order["source"], order["out"])["batches"]
+    commits = run(order["source"], order["out"])
     seconds = time.perf_counter() - began
     from scd_core.audit import read_table
 

@@ -1,6 +1,6 @@
 """`python -m deployments.cli`: the command `trapaudit`."""
 
-from deployments.cli.main import main
+from deployments.cli.entry import main
 
 if __name__ == "__main__":
     main()

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from deployments.cli.run import run_audit
+from deployments.cli.run import run_request
+from scd_core.config import AuditConfig, ClassifyConfig, TriageConfig
 from scd_core.errors import InputError
+from scd_core.job import AuditRequest
 from scd_core.scenes import packaged_model, write_scenes
+
+if TYPE_CHECKING:
+    from flows.audit import AuditResult
 
 __all__ = ["DEMO_CONFIG", "run_demo"]
 
-DEMO_CONFIG: dict[str, Any] = {"classify": {"box_use": "locate"}, "triage": {"control_rate": 0.3}}
+DEMO_CONFIG = AuditConfig(classify=ClassifyConfig(box_use="locate"), triage=TriageConfig(control_rate=0.3))
 """Whole frames are classified, as the model was trained to; boxes say how far it looks beside the animal. The control sample
 is large, because a learnt shortcut is confidently wrong and no threshold finds it."""
 
 
-def run_demo(console: Console, out: Path, events: int, seed: int) -> dict[str, Any]:
+def run_demo(console: Console, out: Path, events: int, seed: int) -> AuditResult:
     """Write scenes, audit them with the model that learned the planted shortcuts, and draw the report.
 
     Args:
@@ -39,13 +44,12 @@ def run_demo(console: Console, out: Path, events: int, seed: int) -> dict[str, A
         stamp.write_text(wanted)
     elif stamp.read_text() != wanted:
         raise InputError(f"{folder}: holds scenes of {stamp.read_text().strip()}; choose another --out, or remove it")
-    return run_audit(
-        console,
-        "threads",
+    request = AuditRequest(
         source=str(folder / "images"),
         model=str(packaged_model("shortcut")),
         out=str(out / "audit"),
         detections=str(folder / "detections.json"),
         labels=str(folder / "labels.csv"),
-        config=DEMO_CONFIG,
+        settings=DEMO_CONFIG,
     )
+    return run_request(console, request)

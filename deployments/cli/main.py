@@ -6,7 +6,7 @@ import os
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -14,7 +14,10 @@ from rich.console import Console
 from deployments.cli.model import model_app
 from deployments.cli.operations import register_commands
 from deployments.cli.tables import Audit, register_tables
-from scd_core.errors import TrapauditError
+from scd_core.errors import InputError, TrapauditError
+
+if TYPE_CHECKING:
+    from scd_core.job import AuditRequest
 
 __all__ = ["app", "main"]
 
@@ -43,7 +46,12 @@ Model = Annotated[str, typer.Option("--model", help="URL or path of a model pack
 Out = Annotated[str, typer.Option("--out", help="URL or path where the audit tables are kept", show_default=False)]
 Config = Annotated[str | None, typer.Option("--config", help="YAML or JSON file of settings (docs/config.md)")]
 Detections = Annotated[str | None, typer.Option("--detections", help="MegaDetector JSON, or CSV of boxes")]
-RunnerName = Annotated[Literal["threads", "ray"], typer.Option("--runner", help="where shards are worked on")]
+RunnerName = Annotated[
+    Literal["threads", "prefect", "ray"] | None,
+    typer.Option(
+        "--runner", help="where shards are worked on", show_default="prefect where PREFECT_API_URL is set, else threads"
+    ),
+]
 RayAddress = Annotated[
     str | None, typer.Option("--ray-address", help="HOST:6379, ray://HOST:10001, auto; or RAY_ADDRESS")
 ]
@@ -71,19 +79,17 @@ def run(
     ] = None,
     flags: Annotated[str | None, typer.Option("--flags", help="CSV of files to look at: file, reason")] = None,
     config: Config = None,
-    runner: RunnerName = "threads",
+    runner: RunnerName = None,
     ray_address: RayAddress = None,
     allow_unknown_labels: Annotated[
         bool, typer.Option("--allow-unknown-labels", help="accept labels of other files and of new individuals")
     ] = False,
 ) -> None:
     """Audit what is new in SOURCE and refresh the report."""
-    from deployments.cli.run import run_audit
+    from deployments.cli.run import run_request
 
-    run_audit(
-        console, runner, ray_address, source=source, model=model, out=out, detections=detections, labels=labels, flags=flags,
-        config=config, allow_unknown_labels=allow_unknown_labels,
-    )  # fmt: skip
+    given = {"detections": detections, "labels": labels, "flags": flags, "allow_unknown_labels": allow_unknown_labels}
+    run_request(console, _request(source, model, out, config, runner, ray_address, **given))
 
 
 @app.command()
@@ -93,21 +99,35 @@ def nightly(
     out: Out,
     detections: Detections = None,
     config: Config = None,
-    runner: RunnerName = "threads",
+    runner: RunnerName = None,
     ray_address: RayAddress = None,
 ) -> None:
-    """Run the nightly flow once, now: as run, but uploads that are still under way are left to a later run."""
+    """Run what a night runs, now: as run, but uploads that are still under way are left to a later run."""
     from deployments.cli.run import run_nightly
 
-    run_nightly(console, runner, ray_address, source=source, model=model, out=out, detections=detections, config=config)
+    run_nightly(console, _request(source, model, out, config, runner, ray_address, detections=detections))
+
+
+def _request(
+    source: str, model: str, out: str, config: str | None, runner: Any, ray_address: str | None, **given: Any
+) -> AuditRequest:
+    """The request of the options; where no runner is named, Prefect's server decides by being there."""
+    from scd_core.job import AuditRequest
+
+    chosen = runner or ("prefect" if os.environ.get("PREFECT_API_URL") else "threads")
+    if ray_address and chosen != "ray":
+        raise InputError(f"--ray-address {ray_address}: is for --runner ray")
+    return AuditRequest(
+        source=source, model=model, out=out, config=config, runner=chosen, ray_address=ray_address, **given
+    )
 
 
 @app.command()
 def report(out: Audit, config: Config = None) -> None:
     """Rebuild errors, error_slices and the HTML report."""
-    from deployments.cli.run import rebuild_report
+    from deployments.cli.run import run_report_command
 
-    rebuild_report(console, out, config)
+    run_report_command(console, out, config)
 
 
 @app.command()
@@ -129,10 +149,7 @@ def main() -> None:
         app()
     except TrapauditError as error:
         _fail(error, error.exit_code)
-    except KeyboardInterrupt:
-        console.print("trapaudit: interrupted; the next run goes on where this one stopped")
-        sys.exit(130)
-    except Exception as error:  # noqa: BLE001 - the last line of defence: a user gets a line, not a traceback
+    except Exception as error:  # noqa: BLE001 - whatever else fails: a user gets a line, not a traceback
         _fail(error, 1)
 
 

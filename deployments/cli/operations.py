@@ -59,9 +59,9 @@ def deploy(
         typer.Option("--poll-minutes", envvar="TRAPAUDIT_POLL_MINUTES", min=1, help="look for uploads so often"),
     ] = None,
     runner: Annotated[
-        Literal["threads", "ray"],
+        Literal["threads", "prefect", "ray"],
         typer.Option("--runner", envvar="TRAPAUDIT_RUNNER", help="where shards are worked on"),
-    ] = "threads",
+    ] = "prefect",
     ray_address: Annotated[
         str | None, typer.Option("--ray-address", help="cluster of --runner ray; none: RAY_ADDRESS of the worker")
     ] = None,

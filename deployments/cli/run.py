@@ -1,100 +1,115 @@
-"""What the commands do: check first, then run a flow, then say what came of it."""
+"""`trapaudit run`, `nightly` and `report`: a request handed to its runner, and what came of it in words."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from scd_core.audit.report.state import is_report_current
-from scd_core.job import count_new, list_job, prepare_job
+from scd_core.job import AuditRequest, list_job, prepare_job, settings_of
+from scd_core.storage import clean_url
 
-__all__ = ["rebuild_report", "run_audit", "run_nightly", "say"]
+if TYPE_CHECKING:
+    from flows.audit import AuditResult
 
-# Prefect and torch are imported inside the functions: bad input, or nothing to do, is told before seconds of imports.
+__all__ = ["run_nightly", "run_report_command", "run_request"]
+
+# Flows, and with them torch, are imported inside the functions: bad input ends before seconds of imports.
 
 
-def run_audit(
-    console: Console, runner: Literal["threads", "ray"], ray_address: str | None = None, **parameters: Any
-) -> dict[str, Any]:
-    """Run the flow `audit_batch` with bars, and print its result.
+def run_request(console: Console, request: AuditRequest) -> AuditResult:
+    """Run an audit with bars, and print its result.
 
     Raises:
-        TrapauditError: bad input, found before a Prefect server is started, or failed work.
+        TrapauditError: bad input, or failed work.
     """
-    job = prepare_job(**parameters)
-    objects, _ = list_job(job)
-    if count_new(job, objects) or job.labels_url is not None or not is_report_current(parameters["out"]):
-        from flows.audit_batch import audit_batch
-        from flows.progress import show_bars
-        from flows.runners import runner_for
-
-        flow = audit_batch.with_options(task_runner=runner_for(runner, ray_address))
-        with show_bars(console):
-            result = flow(**parameters)
+    if request.runner == "threads":
+        result = _run_here(console, request)
     else:
-        result = {"batches": [], "n_objects": len(objects), "n_waiting": 0, "report": None}
-    say(console, result)
+        from flows.audit_batch import audit_batch
+        from flows.prefect_runner import task_runner_for
+        from flows.progress import show_bars
+
+        flow = audit_batch.with_options(task_runner=task_runner_for(request))
+        with show_bars(console):
+            result = flow(request)
+    _print_result(console, result)
     return result
 
 
-def run_nightly(
-    console: Console, runner: Literal["threads", "ray"], ray_address: str | None = None, **parameters: Any
-) -> None:
-    """Run the flow `nightly_audit` with bars, and print its result.
+def run_nightly(console: Console, request: AuditRequest) -> None:
+    """Run what a night runs, with bars, and print its result.
 
     Raises:
-        TrapauditError: bad input, found before a Prefect server is started, or failed work.
+        TrapauditError: bad input, or failed work.
     """
-    prepare_job(**parameters)
-    from flows.nightly_audit import nightly_audit
-    from flows.progress import show_bars
-    from flows.runners import runner_for
+    request = request.model_copy(update={"only_complete": True})
+    if request.runner == "threads":
+        result = _run_here(console, request)
+    else:
+        from flows.nightly_audit import nightly_audit
+        from flows.prefect_runner import task_runner_for
+        from flows.progress import show_bars
 
-    runner_for(runner, ray_address)
-    with show_bars(console):
-        nightly = nightly_audit.with_options(retries=0)  # who waits is told at once
-        say(console, nightly(**parameters, runner=runner, ray_address=ray_address))
-
-
-def rebuild_report(console: Console, out: str, config: str | None) -> None:
-    """Run the flow `refresh_error_report`, and print what it found and the page's address."""
-    from flows.progress import show_bars
-    from flows.refresh_error_report import refresh_error_report
-
-    with show_bars(console):
-        _say_report(console, refresh_error_report(out, config))
+        task_runner_for(request)  # an address that cannot be used ends here
+        with show_bars(console):
+            result = nightly_audit.with_options(retries=0)(request)  # who waits at a terminal sees a failure at once
+    _print_result(console, result)
 
 
-def say(console: Console, result: dict[str, Any]) -> None:
+def run_report_command(console: Console, out: str, config: str | None) -> None:
+    """Rebuild the derived tables and the page, and print what was found and the page's address."""
+    from scd_core.config import AuditConfig
+
+    settings = settings_of(config, AuditConfig())
+    from flows.audit import run_report
+    from flows.progress import Bars
+    from flows.threads_runner import ThreadsRunner
+
+    _print_report(console, run_report(out, settings, ThreadsRunner(Bars(console))))
+
+
+def _run_here(console: Console, request: AuditRequest) -> AuditResult:
+    """Run on threads of this process; bad input ends in its one line, before anything is printed."""
+    with console.status("reading the request and listing SOURCE"):  # only a terminal shows it
+        job = prepare_job(request)
+        listed = list_job(job)
+    line = f"audit of {clean_url(request.source)} ({len(listed.objects)} objects) into {clean_url(request.out)}"
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
+    from flows.audit import run_audit
+    from flows.progress import Bars
+    from flows.threads_runner import ThreadsRunner
+
+    return run_audit(job, ThreadsRunner(Bars(console)), listed)
+
+
+def _print_result(console: Console, result: AuditResult) -> None:
     """Print what a run did, batch by batch."""
-    if not result["batches"]:
-        console.print(f"nothing to do: all {result['n_objects']} objects are committed already")
-    if result["n_waiting"]:
-        console.print(f"{result['n_waiting']} objects wait until their upload is complete")
-    for commit in result["batches"]:
+    if not result.batches:
+        console.print(f"nothing to do: all {result.n_objects} objects are committed already")
+    for commit in result.batches:
         counts = commit["counts"]
-        if not commit["is_ours"]:
-            console.print(f"batch {commit['batch_key']}: another run committed it first; its result stands")
         console.print(
             f"batch {commit['batch_key']} ({commit['batch_date']}): {counts['n_media']} media, "
             f"{counts['n_quarantined']} quarantined, {counts['n_predictions']} predictions, {counts['n_flagged']} flagged, "
             f"{counts['n_masks']} masks, {counts['n_flips']} names changed",
             highlight=False,
+            soft_wrap=True,
         )
         if counts.get("n_failed"):
             console.print(f"  {counts['n_failed']} predictions or masks failed; `failure_reason` says why for each")
         if counts["n_ok"] == 0:
             console.print("  no image of this batch could be used; `media` says why for each")
-    if result["report"]:
-        _say_report(console, result["report"])
+    if result.report:
+        _print_report(console, result.report)
 
 
-def _say_report(console: Console, derived: dict[str, Any]) -> None:
+def _print_report(console: Console, derived: dict[str, Any]) -> None:
     console.print(
         f"{derived['n_labelled']} labelled: {derived['n_errors']} wrong, {derived['n_recovered']} corrected by masks, "
         f"{derived['n_broken']} made worse; {derived['n_suspected']} more suspected; "
         f"{derived['n_systematic']} systematic errors",
         highlight=False,
+        soft_wrap=True,
     )
     console.print(f"report: {derived['report']}", highlight=False, soft_wrap=True)

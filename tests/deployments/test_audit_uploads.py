@@ -9,8 +9,9 @@ import pytest
 
 import flows.audit_uploads as module
 from scd_core import __version__
+from scd_core.job import AuditRequest
 
-GIVEN: dict[str, Any] = {"source": "s3://cards", "model": "s3://m", "out": "s3://audit"}
+REQUEST = AuditRequest(source="s3://cards", model="s3://m", out="s3://audit", report=False)
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def handed_on(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[Any, ...], di
 
     class Stub:
         def with_options(self, **_: Any) -> Any:
-            return lambda *args, **kwargs: calls.append((args, kwargs)) or {"batches": []}
+            return lambda *args, **kwargs: calls.append((args, kwargs))
 
     monkeypatch.setattr(module, "audit_batch", Stub())
     monkeypatch.setattr(module, "get_run_logger", lambda: logging.getLogger("run"))
@@ -29,12 +30,9 @@ def handed_on(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[Any, ...], di
 
 def test_the_event_is_a_wake_up_and_nothing_more(handed_on: list[Any], caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "run"):
-        module.audit_uploads.fn(**GIVEN, report=False, event={"prefix": "s3://cards/c1", "n_notifications": 3})
-    module.audit_uploads.fn(**GIVEN, report=False)
-    assert handed_on[0] == handed_on[1]
-    assert handed_on[0] == (
-        ("s3://cards", "s3://m", "s3://audit", None), {"config": None, "only_complete": False, "report": False}
-    )  # fmt: skip
+        module.audit_uploads.fn(REQUEST, event={"prefix": "s3://cards/c1", "n_notifications": 3})
+    module.audit_uploads.fn(REQUEST)
+    assert handed_on == [((REQUEST,), {})] * 2
     assert "woken by 3 notifications of s3://cards/c1" in caplog.messages
 
 
@@ -44,5 +42,5 @@ def test_another_version_than_the_deployed_one_says_so(
 ) -> None:
     monkeypatch.setattr("prefect.runtime.deployment.get_version", lambda: deployed)
     with caplog.at_level(logging.WARNING, "run"):
-        module.audit_uploads.fn(**GIVEN)
+        module.audit_uploads.fn(REQUEST)
     assert any("run `trapaudit deploy` again" in line for line in caplog.messages) is warns

@@ -164,7 +164,7 @@ def test_a_report_follows_each_completed_audit_and_not_itself() -> None:
     assert fires(trigger, ended("Completed", "audit-uploads"))
     assert not fires(trigger, ended("Completed", "refresh-error-report"))
     assert not fires(trigger, ended("Failed", "nightly-audit"))
-    assert BY_NAME["audit-uploads"]["parameters"]["report"] is False
+    assert BY_NAME["audit-uploads"]["parameters"]["request"]["report"] is False
 
 
 def test_a_lost_audit_is_done_again_after_a_pause() -> None:
@@ -187,11 +187,18 @@ def test_names_keep_two_sources_apart() -> None:
         "audit-uploads-north",
     ]
     assert uploads["schedules"] == [
-        {"interval": 300, "slug": "poll", "active": True, "parameters": {"only_complete": True}}
+        {
+            "interval": 300,
+            "slug": "poll",
+            "active": True,
+            "parameters": {"request": uploads["parameters"]["request"] | {"only_complete": True}},
+        }
     ]
     assert uploads["parameters"] == {
-        "source": "s3://cards/2026", "model": "s3://models/jaguars", "out": "s3://audit", "runner": "threads",
-        "report": False, "detections": "s3://boxes/md.json", "config": "s3://audit/config.yaml",
+        "request": {
+            "source": "s3://cards/2026", "model": "s3://models/jaguars", "out": "s3://audit", "runner": "prefect",
+            "report": False, "detections": "s3://boxes/md.json", "config": "s3://audit/config.yaml",
+        }
     }  # fmt: skip
     assert items["refresh-error-report-north"]["parameters"] == {
         "out": "s3://audit",
@@ -212,7 +219,7 @@ def test_each_kind_of_pool(pool: str) -> None:
 
 def test_a_local_source_is_absolute_and_not_woken() -> None:
     items = rendered(source="cards", model="model", out="audit")
-    assert Path(items["nightly-audit"]["parameters"]["source"]).is_absolute()
+    assert Path(items["nightly-audit"]["parameters"]["request"]["source"]).is_absolute()
     assert items["audit-uploads"]["triggers"][0]["enabled"] is False
 
 

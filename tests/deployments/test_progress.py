@@ -1,4 +1,4 @@
-"""How far a batch is, as Prefect shows it: seldom told, and never at the cost of the run."""
+"""How far a batch is, as Prefect shows it: seldom updated, and never at the cost of the run."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from uuid import UUID
 
 import pytest
 
-import flows.progress as module
-from flows.progress import STAGES, Stages
+import flows.flow_progress as module
+from flows.flow_progress import FlowProgress
+from scd_core.names import Stage
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, str]]:
+def updates(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, str]]:
     """Percent and words of each artifact made or updated."""
     calls: list[tuple[float, str]] = []
 
@@ -32,45 +33,41 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, str]]:
     return calls
 
 
-def work(stages: Stages) -> None:
-    for name in STAGES:
-        with stages.stage(name, 100) as advance:
+def work(progress: FlowProgress) -> None:
+    for name in Stage:
+        with progress.stage(name, 100) as advance:
             for _ in range(10):
                 advance(10)
 
 
-def test_a_quick_batch_is_told_of_twice(told: list[tuple[float, str]]) -> None:
-    stages = Stages("k1")
-    work(stages)
-    assert told == [(0.0, "batch k1: ingest"), (100.0, "batch k1: reclassify")]
-    assert set(stages.seconds) == set(STAGES)
+def test_a_quick_batch_is_updated_twice(updates: list[tuple[float, str]]) -> None:
+    work(FlowProgress())
+    assert updates == [(0.0, "ingest"), (100.0, "reclassify")]
 
 
-def test_a_slow_one_goes_up_to_a_hundred(told: list[tuple[float, str]], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_one_goes_up_to_a_hundred(updates: list[tuple[float, str]], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_UPDATE_SECONDS", 0.0)
-    work(Stages("k1"))
-    percents = [percent for percent, _ in told]
+    work(FlowProgress())
+    percents = [percent for percent, _ in updates]
     assert percents == sorted(percents)
     assert (percents[0], percents[-1]) == (0.0, 100.0)
     assert 30.0 in percents  # half of the second of five stages
-    assert len(told) == 5 * 12
+    assert len(updates) == 5 * 12
 
 
 def test_a_server_that_is_away_costs_a_line_and_no_more(
-    told: list[tuple[float, str]], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    updates: list[tuple[float, str]], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def away(*_: Any, **__: Any) -> UUID:
         raise ConnectionError("All connection attempts failed\nmore")
 
     monkeypatch.setattr(module, "create_progress_artifact", away)
     with caplog.at_level(logging.WARNING, "run"):
-        work(Stages("k1"))
-    assert set(caplog.messages) == {"progress not told: All connection attempts failed"}
+        work(FlowProgress())
+    assert set(caplog.messages) == {"progress artifact not updated: All connection attempts failed"}
 
 
-def test_a_stage_that_fails_keeps_its_time_and_its_error(told: list[tuple[float, str]]) -> None:
-    stages = Stages("k1")
-    with pytest.raises(ValueError, match="broken"), stages.stage("mask", 5):
+def test_a_stage_that_fails_keeps_its_error(updates: list[tuple[float, str]]) -> None:
+    with pytest.raises(ValueError, match="broken"), FlowProgress().stage(Stage.MASK, 5):
         raise ValueError("broken")
-    assert stages.seconds["mask"] >= 0
-    assert told == [(60.0, "batch k1: mask")]
+    assert updates == [(60.0, "mask")]

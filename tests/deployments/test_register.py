@@ -187,7 +187,7 @@ def test_an_upload_wakes_a_run_that_knows_of_it(server: str) -> None:
     found = asyncio.run(runs())
     assert len(found) == 1
     assert found[0].parameters["event"] == event["payload"]
-    assert found[0].parameters["source"] == "s3://cards/2026"
+    assert found[0].parameters["request"]["source"] == "s3://cards/2026"
 
 
 def test_the_doctor_misses_the_worker_and_the_limit(server: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,17 +13,19 @@ import pytest
 import torch
 from prefect.exceptions import ObjectAlreadyExists, ParameterTypeError
 
-import flows.audit_batch as module
+import flows.audit as module
+from flows.audit_batch import audit_batch
 from flows.audit_uploads import audit_uploads
 from flows.nightly_audit import nightly_audit
 from scd_core.errors import RunError
 from scd_core.scenes import packaged_model
+from tests.services.audits import request_of
 
 
 @pytest.fixture
 def card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Parameters of an audit of one file; nothing of it may be looked at."""
-    monkeypatch.setattr(module, "get_run_logger", lambda: logging.getLogger("run"))
+    """Parameters of an audit of one file; nothing of it may be read."""
+    monkeypatch.setattr("flows.flow_progress.get_run_logger", lambda: logging.getLogger("run"))
     monkeypatch.setattr(
         module, "list_job", lambda *_, **__: pytest.fail("SOURCE was listed before the device was known")
     )
@@ -35,7 +37,7 @@ def card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_a_worker_without_the_gpu_it_was_promised_fails_at_once(card: dict[str, Any]) -> None:
     with pytest.raises(RunError, match=r"device cuda: cannot compute \(.+\); set classify.device to cpu") as caught:
-        module.audit_batch.fn(**card, config={"classify": {"device": "cuda"}})
+        audit_batch.fn(request_of(**card, settings={"classify": {"device": "cuda"}}))
     assert "\n" not in str(caught.value)
     assert not list(Path(card["out"]).rglob("*.parquet"))
 
@@ -54,7 +56,7 @@ def test_a_gpu_that_this_build_does_not_support_fails_at_once(
     monkeypatch.setattr(torch, "ones", ones)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     with pytest.raises(RunError, match="no kernel image is available for execution on the device") as caught:
-        module.audit_batch.fn(**card)
+        audit_batch.fn(request_of(**card))
     assert "install a torch build for this GPU" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not list(Path(card["out"]).rglob("*.parquet"))
@@ -64,14 +66,15 @@ def test_a_gpu_that_this_build_does_not_support_fails_at_once(
 def test_parameters_of_another_version_fit_or_are_refused(flow: Any) -> None:
     """What an older deployment holds is checked by Prefect against the code that runs, before anything is done."""
     old = {"source": "s3://cards", "model": "s3://m", "out": "s3://audit"}
-    assert flow.validate_parameters(old)["runner"] == "threads"
-    with pytest.raises(ParameterTypeError, match="runner"):
-        flow.validate_parameters({**old, "runner": "dask"})
+    assert flow.validate_parameters({"request": old})["request"].runner == "threads"
+    for wrong in ({"runner": "dask"}, {"gone_since": 3}, {"settings": {"masks": {"gone": 1}}}):
+        with pytest.raises(ParameterTypeError, match=next(iter(wrong))):
+            flow.validate_parameters({"request": old | wrong})
     from prefect.exceptions import SignatureMismatchError
     from prefect.utilities.callables import get_call_parameters
 
     with pytest.raises((SignatureMismatchError, TypeError)):
-        get_call_parameters(flow.fn, (), {**old, "gone_since": 3})
+        get_call_parameters(flow.fn, (), {"request": old, "gone_since": 3})
 
 
 def test_two_runs_that_make_the_limit_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,7 +39,7 @@ def prefect_env(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -
 
 @dataclass
 class Runner:
-    """Runs `audit_batch` in children of one warm process."""
+    """Runs audits in children of one warm process."""
 
     process: subprocess.Popen[str]
     log: Path
@@ -57,7 +57,7 @@ class Runner:
     ) -> tuple[int, dict[str, int], str]:
         """Exit status (-9 where it was killed), calls per hook, and what it printed."""
         start = self.log.stat().st_size if self.log.exists() else 0
-        call = {"source": source, "model": model, "out": out, "config": config or FAST, "report": report}
+        call = {"source": source, "model": model, "out": out, "settings": config or FAST, "report": report}
         order = {"call": call, "env": env or {}, "log": str(self.log), "kill": kill}
         self.process.stdin.write(json.dumps(order) + "\n")
         self.process.stdin.flush()

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import fsspec
 import pytest
 
-import flows.audit_batch as flow
+import flows.audit as flow
 from scd_core.tables.store import AuditStore
 from tests.faults.conftest import FAST, MODEL
+from tests.services.audits import audit
 from tests.services.pictures import encode, photo
 from tests.services.servers import at, new_bucket
 
@@ -52,13 +53,13 @@ def place(request, tmp_path):
         )
 
 
-def test_what_vanished_or_changed_under_a_run_has_its_row_and_is_audited_next_time(place, prefect_server, monkeypatch):
+def test_what_vanished_or_changed_under_a_run_has_its_row_and_is_audited_next_time(place, monkeypatch):
     for number, name in enumerate(NAMES):
         place.put(f"card/{name}", encode(photo(96, 64, seed=number)))
     source, out = f"{place.root}/card", f"{place.root}/out"
 
-    def run() -> dict:
-        return flow.audit_batch(source, str(MODEL), out, config=FAST, report=False)
+    def run() -> flow.AuditResult:
+        return audit(source, MODEL, out, FAST, report=False)
 
     def rows() -> list[tuple[str, str]]:
         return sorted(zip(*(AuditStore(out).read("media")[name].to_pylist() for name in ("file", "status"))))
@@ -73,15 +74,15 @@ def test_what_vanished_or_changed_under_a_run_has_its_row_and_is_audited_next_ti
 
     with monkeypatch.context() as patch:
         patch.setattr(flow, "plan_job", meanwhile)
-        assert run()["batches"][0]["counts"]["n_quarantined"] == 2
+        assert run().batches[0]["counts"]["n_quarantined"] == 2
     odd = [(name, "ok") for name in NAMES[:3]]
     first = sorted([*odd, ("gone.jpg", "missing"), ("changed.jpg", "missing")])
     assert rows() == first
-    assert run()["batches"][0]["counts"]["n_media"] == 1
+    assert run().batches[0]["counts"]["n_media"] == 1
     assert rows() == sorted([*first, ("changed.jpg", "ok")])
-    assert run()["batches"] == [], "and then there is nothing to do"
+    assert run().batches == [], "and then there is nothing to do"
     place.put("card/gone.jpg", encode(photo(96, 64, seed=3)))
-    assert run()["batches"][0]["counts"]["n_ok"] == 1
+    assert run().batches[0]["counts"]["n_ok"] == 1
     assert rows() == sorted([*first, ("changed.jpg", "ok"), ("gone.jpg", "ok")])
     named = AuditStore(out).read("predictions")["media_id"].to_pylist()
     assert len(named) == len(set(named)) == 5

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.nightly_audit import nightly_audit
 from scd_core.tables.store import AuditStore
 from tests.faults.conftest import FAST, MODEL
+from tests.services.audits import audit
 from tests.services.pictures import encode, photo
 
 pytestmark = pytest.mark.timeout(600)
@@ -25,12 +25,12 @@ def write(path: Path, data: bytes, minutes_ago: float) -> None:
     os.utime(path, (moment, moment))
 
 
-def test_three_nights_of_uploads(tmp_path, prefect_server):
+def test_three_nights_of_uploads(tmp_path):
     source, out = tmp_path / "cards", str(tmp_path / "audit")
 
     def night() -> tuple[list[int], int]:
-        result = nightly_audit(str(source), str(MODEL), out, config=CONFIG)
-        return sorted(commit["counts"]["n_media"] for commit in result["batches"]), result["n_waiting"]
+        result = audit(source, MODEL, out, CONFIG, only_complete=True)
+        return sorted(commit["counts"]["n_media"] for commit in result.batches), result.n_waiting
 
     for number in range(3):
         write(source / f"A/d1/c1/{number}.jpg", encode(photo(96, 64, seed=number)), minutes_ago=20)

@@ -24,7 +24,7 @@ LONG = {**FAST, "masks": {"steps": 100}}
 
 HOST = """
 import pathlib, sys, time
-import flows.audit_batch, scd_core.masks
+import flows.audit, scd_core.masks
 from deployments.cli.main import main
 mine, go = map(pathlib.Path, sys.argv[1:3])
 mine.touch()

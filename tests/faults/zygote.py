@@ -1,7 +1,8 @@
-"""Runs `audit_batch` in forked children that can be made to kill themselves at a chosen call.
+"""Runs audits in forked children that can be made to kill themselves at a chosen call.
 
-Reads one JSON order a line, answers with one JSON line. Importing torch and Prefect takes seconds and is done once.
-Order: ``call`` (keyword arguments of audit_batch), ``env``, ``log`` (file for output), ``kill`` (None, or hook, n, when).
+Reads one JSON order a line, answers with one JSON line. Importing torch takes seconds and is done once.
+Order: ``call`` (arguments of `tests.services.audits.audit`), ``env``, ``log`` (file for output), ``kill`` (None, or hook,
+n, when).
 Answer: ``status`` (exit status, negative for a signal) and ``calls`` (hook -> number of calls, for a run that ended).
 """
 
@@ -19,14 +20,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from flows.audit_batch import audit_batch
-from flows.runners import runner_for
 from scd_core.identify.small_cnn import SmallCNN
 from scd_core.masks import fit_masks  # noqa: F401 - imported before the fork
 from scd_core.media import decode
 from scd_core.storage import Storage
 from scd_core.tables.store import AuditStore
 from tasks import shards
+from tests.services.audits import audit
 
 HOOKS: dict[str, tuple[Any, str]] = {
     "fetch": (Storage, "read"),
@@ -80,7 +80,7 @@ def child(order: dict[str, Any], answer: int) -> None:
     status = 0
     calls = install(order["kill"])
     try:
-        audit_batch.with_options(task_runner=runner_for("threads"))(**order["call"])
+        audit(**order["call"])
     except BaseException:  # noqa: BLE001 - a child ends here, whatever happened
         traceback.print_exc()
         status = 1

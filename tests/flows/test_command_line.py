@@ -116,7 +116,7 @@ def test_a_wrong_option(trapaudit: Call) -> None:
 
 
 def test_run_commits_then_does_nothing_then_takes_the_late_file(
-    run: Call, trapaudit: Call, card: Path, tmp_path: Path, prefect_server: None
+    run: Call, trapaudit: Call, card: Path, tmp_path: Path
 ) -> None:
     source = tmp_path / "images"
     files = sorted((card / "images").rglob("*.JPG"))
@@ -161,7 +161,7 @@ def test_run_commits_then_does_nothing_then_takes_the_late_file(
     assert (refused.code, refused.err.count("\n")) == (2, 1)
 
 
-def test_a_batch_in_which_nothing_can_be_read_is_committed(run: Call, tmp_path: Path, prefect_server: None) -> None:
+def test_a_batch_in_which_nothing_can_be_read_is_committed(run: Call, tmp_path: Path) -> None:
     source = tmp_path / "broken"
     source.mkdir()
     written(source / "a.jpg", "")

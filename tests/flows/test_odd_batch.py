@@ -17,9 +17,7 @@ from scd_core.scenes import packaged_model
 _EXIF_IFD, _TAKEN = 0x8769, 0x9003
 
 
-def test_each_oddity_has_its_word_and_no_row_is_lost(
-    trapaudit: Callable[..., Any], card: Path, tmp_path: Path, prefect_server: None
-) -> None:
+def test_each_oddity_has_its_word_and_no_row_is_lost(trapaudit: Callable[..., Any], card: Path, tmp_path: Path) -> None:
     images = Path(shutil.copytree(card / "images", tmp_path / "images"))
     model = Path(shutil.copytree(packaged_model("clean"), tmp_path / "model"))
     store_calibration(str(model), 5.0, 1.0)

@@ -44,7 +44,7 @@ def _pictures(folder: Path) -> Iterator[Image.Image]:
 
 @pytest.mark.parametrize("box_use", ["classify", "locate"])
 def test_no_file_of_an_audit_shows_a_person(
-    trapaudit: Callable[..., Any], card: Path, tmp_path: Path, prefect_server: None, box_use: str
+    trapaudit: Callable[..., Any], card: Path, tmp_path: Path, box_use: str
 ) -> None:
     images = Path(shutil.copytree(card / "images", tmp_path / "images"))
     told = json.loads((card / "detections.json").read_text())

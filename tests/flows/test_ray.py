@@ -16,13 +16,14 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from flows.runners import runner_for
+from flows.prefect_runner import task_runner_for
 from scd_core.audit import read_table
 from scd_core.errors import InputError, RunError
 from scd_core.scenes import packaged_model
 from scd_core.storage import Storage
 from tests.conftest import absent
 from tests.services import hang
+from tests.services.audits import Silent, request_of
 
 CLEAN = str(packaged_model("clean"))
 CONFIG: dict[str, Any] = {
@@ -84,10 +85,18 @@ def by_threads(card: Path, prefect_server: None, tmp_path_factory: pytest.TempPa
 def audit(card: Path, out: Path, runner: Any, **config: Any) -> dict[str, pd.DataFrame]:
     from flows.audit_batch import audit_batch
 
-    chosen = runner_for(runner) if isinstance(runner, str) else runner
-    audit_batch.with_options(task_runner=chosen)(
-        str(card / "images"), CLEAN, str(out), detections=str(card / "detections.json"), config=CONFIG | config, report=False,
-    )  # fmt: skip
+    name = runner if isinstance(runner, str) else "ray"
+    request = request_of(
+        card / "images",
+        CLEAN,
+        out,
+        CONFIG | config,
+        detections=str(card / "detections.json"),
+        report=False,
+        runner=name,
+    )
+    chosen = task_runner_for(request) if isinstance(runner, str) else runner
+    audit_batch.with_options(task_runner=chosen)(request)
     return {table: read_table(str(out), table) for table in KEYS}
 
 
@@ -133,20 +142,21 @@ def test_two_machines_make_the_tables_of_threads_and_only_they_read_images(
 
 def test_tasks_with_a_model_get_the_gpus_and_keep_their_process(joined: Any, prefect_server: None) -> None:
     import ray
-    from prefect import flow, task
+    from prefect import flow
 
-    from flows.runners import model_device, model_submits
+    from flows.prefect_runner import PrefectRunner
     from tasks.gpu import device_here
+    from tasks.work import Work
 
-    @task
     def where(number: int) -> tuple[str, int, list[int], str]:
         return ray.get_runtime_context().get_node_id(), os.getpid(), ray.get_gpu_ids(), device_here("cuda")
 
-    @flow(task_runner=runner_for("ray", joined.address))
+    @flow(task_runner=task_runner_for(request_of("s", "m", "o", runner="ray", ray_address=joined.address)))
     def placed() -> tuple[str, list[Any]]:
-        device = model_device("auto")
-        with model_submits(device):
-            return device, [future.result() for future in [where.submit(number) for number in range(4)]]
+        runner = PrefectRunner(Silent())
+        device = runner.model_device("auto")
+        work = Work(where, "where", uses_model=True)
+        return device, runner.map(work, [(number,) for number in range(4)], lambda _: None)
 
     device, answers = placed()
     assert device == "cuda"
@@ -210,7 +220,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 90) -> None:
 def test_a_machine_that_sees_other_files_is_told_by_name(card: Path, tmp_path: Path) -> None:
     from scd_core.identify.package import read_package
     from scd_core.tables.store import AuditStore
-    from tasks.machine import Needs, look_around
+    from tasks.machine import Needs, missing_on_machine
 
     image = f"file://{next((card / 'images').rglob('*.JPG'))}"
     AuditStore(str(tmp_path / "audit")).check_writable()
@@ -227,7 +237,7 @@ def test_a_machine_that_sees_other_files_is_told_by_name(card: Path, tmp_path: P
         ({"device": "cuda:7"}, "cuda:7"),
         ({}, "PREFECT_API_URL"),
     ):
-        assert words in (look_around(Needs(**needs | change)) or ""), change
+        assert words in (missing_on_machine(Needs(**needs | change)) or ""), change
     assert not (tmp_path / "elsewhere").exists()
 
 
@@ -250,13 +260,15 @@ def test_deployments_take_the_runner_and_its_address() -> None:
     wanted = Deployment("s3://cards", "s3://model", "s3://audit", runner="ray", ray_address="10.0.0.1:6379")
     given = {item["name"]: item["parameters"] for item in render(wanted, content)["deployments"]}
     for name in ("nightly-audit", "audit-uploads"):
-        assert (given[name]["runner"], given[name]["ray_address"]) == ("ray", "10.0.0.1:6379")
-    assert "runner" not in given["refresh-error-report"] and "ray_address" not in given["refresh-error-report"]
-    plain = render(Deployment("s3://cards", "s3://model", "s3://audit"), content)["deployments"][0]["parameters"]
-    assert plain["runner"] == "threads" and "ray_address" not in plain
+        assert (given[name]["request"]["runner"], given[name]["request"]["ray_address"]) == ("ray", "10.0.0.1:6379")
+    assert set(given["refresh-error-report"]) == {"out"}
+    plain = render(Deployment("s3://cards", "s3://model", "s3://audit"), content)["deployments"][0]["parameters"][
+        "request"
+    ]
+    assert plain["runner"] == "prefect" and "ray_address" not in plain
 
 
-def test_ray_that_is_not_there_is_told_in_one_line(
+def test_ray_that_is_not_there_is_one_line(
     trapaudit: Callable[..., Any], card: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.socket() as unused:

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from scd_core.audit import read_table
+from tests.services.audits import audit
 
 JAGUAR_NAMES = {"media": {"filename_pattern": r"(?P<camera_id>[A-Z]+ \d+)_(?P<captured_at>\d{8}_\d{4})"}}
 
@@ -18,22 +19,18 @@ FAST: dict[str, Any] = {"masks": {"steps": 3}, "triage": {"budget": 2}}
 
 
 @pytest.fixture(scope="module")
-def audited(
-    photographs: Path, mobilenet: Path, prefect_server: None, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, str]:
+def audited(photographs: Path, mobilenet: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """OUT of one audit per folder."""
-    from flows.audit_batch import audit_batch
-
     outs = {}
     for name in ("jaguar", "southwest", "speciesnet"):
         out = tmp_path_factory.mktemp("audits") / name
-        more: dict[str, Any] = {"config": FAST}
+        more: dict[str, Any] = {"settings": FAST}
         if name == "jaguar":
             truth = out.with_suffix(".csv")
             files = sorted(path.name for path in (photographs / name).glob("*.jpg"))
             truth.write_text("file,individual_id\n" + "".join(f"{file},jaguar\n" for file in files))
-            more = {"labels": str(truth), "config": JAGUAR_NAMES | {"triage": {"control_rate": 1.0}}}
-        audit_batch(str(photographs / name), str(mobilenet), str(out), **more)
+            more = {"labels": str(truth), "settings": JAGUAR_NAMES | {"triage": {"control_rate": 1.0}}}
+        audit(photographs / name, mobilenet, out, **more)
         outs[name] = str(out)
     return outs
 
@@ -111,9 +108,7 @@ def test_a_plain_glob_reads_the_tables_without_us(audited: dict[str, str]) -> No
     assert found[0][:2] == (10, 10)
 
 
-def test_a_second_run_does_nothing(
-    audited: dict[str, str], photographs: Path, mobilenet: Path, prefect_server: None
-) -> None:
+def test_a_second_run_does_nothing(audited: dict[str, str], photographs: Path, mobilenet: Path) -> None:
     from flows.audit_batch import audit_batch
 
     out = Path(audited["speciesnet"])

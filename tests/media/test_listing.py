@@ -16,6 +16,7 @@ from scd_core.media import describe_objects, list_objects
 from scd_core.media.listing import is_sidecar
 from scd_core.storage import clean_url, open_source
 from scd_core.tables.schema import table_from_rows
+from tests.services.audits import request_of
 from tests.services.pictures import encode, photo
 
 CONFIG = MediaConfig()
@@ -120,10 +121,10 @@ def test_an_out_below_source_is_not_audited(tmp_path):
     for path in (card / "a.jpg", out / "report.jpg", card / "out2.jpg"):
         path.write_bytes(b"x")
     package = Path(__file__).resolve().parents[2] / "scd_core" / "scenes" / "models" / "clean"
-    objects, _ = list_job(prepare_job(str(card), str(package), str(out)))
+    objects, _ = list_job(prepare_job(request_of(card, package, out)))
     assert [item.file for item in objects] == ["a.jpg", "out2.jpg"]
     with pytest.raises(InputError, match="is SOURCE itself"):
-        list_job(prepare_job(str(card), str(package), str(card)))
+        list_job(prepare_job(request_of(card, package, card)))
 
 
 def test_links_are_followed_but_not_in_circles_and_one_that_leads_nowhere_is_a_row(tmp_path):

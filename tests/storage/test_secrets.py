@@ -8,7 +8,7 @@ import fsspec
 import pytest
 
 from scd_core.errors import InputError, TrapauditError
-from scd_core.job import prepare_job
+from scd_core.job import AuditRequest, prepare_job
 from scd_core.media import list_objects
 from scd_core.tables.store import AuditStore
 from tests.services.pictures import encode, photo
@@ -60,5 +60,5 @@ def test_an_error_does_not_repeat_the_password_of_a_url(url, monkeypatch):
 def test_an_audit_with_a_password_in_a_url_is_refused_before_prefect_hears_of_it(name, tmp_path):
     given = {"source": str(tmp_path), "model": str(tmp_path), "out": str(tmp_path / "out")}
     with pytest.raises(InputError, match="do not belong in a URL") as caught:
-        prepare_job(**given | {name: f"ftp://me:{SECRET}@localhost:1/x"})
+        prepare_job(AuditRequest(**given | {name: f"ftp://me:{SECRET}@localhost:1/x"}))
     assert SECRET not in str(caught.value)

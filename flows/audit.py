@@ -1,0 +1,89 @@
+"""An audit from its request to its report: what the command line and every flow call, on whatever runner."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from flows.logs import in_batch
+from flows.runner import Runner
+from flows.stages import run_batch
+from scd_core.audit.labels.importing import import_labels
+from scd_core.audit.report.state import is_report_current, mark_report, report_state
+from scd_core.config import AuditConfig
+from scd_core.job import Job, Listed, list_job, plan_job
+from tasks.report import DERIVE_ERRORS, DRAW_REPORT
+
+__all__ = ["AuditResult", "run_audit", "run_report"]
+
+
+@dataclass(frozen=True)
+class AuditResult:
+    """What an audit did."""
+
+    batches: list[dict[str, Any]]
+    """Contents of the commits, each with ``is_ours``: False where another run committed the batch first."""
+    n_objects: int
+    """Objects listed and ready."""
+    n_done: int
+    """Of these, committed before."""
+    n_waiting: int
+    """Objects left for later, because their upload is not complete."""
+    report: dict[str, Any] | None
+    """What :func:`run_report` gave; None where there was nothing to report."""
+
+
+def run_audit(job: Job, runner: Runner, listed: Listed | None = None) -> AuditResult:
+    """Ingest, classify, triage, mask, reclassify and commit what is new in SOURCE, then refresh the report.
+
+    Args:
+        job: the request with its inputs read and checked, as :func:`scd_core.job.prepare_job` gives it.
+        runner: runs the functions of the stages.
+        listed: what SOURCE holds, where the caller has listed it.
+
+    Raises:
+        InputError: an input cannot be used.
+        RunError: the work failed.
+    """
+    request, note = job.request, runner.progress.note
+    device = runner.model_device(job.config.classify.device)
+    objects, n_waiting = listed or list_job(job)
+    batches = plan_job(job, objects)
+    n_new = sum(len(batch.objects) for batch in batches)
+    note(f"{n_new} of {len(objects)} objects are new, in {len(batches)} {'batch' if len(batches) == 1 else 'batches'}")
+    if n_waiting:
+        note(f"{n_waiting} objects wait until their upload is complete")
+    if batches:
+        runner.check_machines(job, device, batches[0].objects)
+    commits = []
+    for batch in batches:
+        note(f"batch {batch.batch_key}: {len(batch.objects)} objects of {batch.batch_date}")
+        with in_batch(batch.batch_key):
+            commits.append(run_batch(job, batch, runner, device))
+        if not commits[-1]["is_ours"]:
+            note(f"batch {batch.batch_key}: another run committed it first; its result stands")
+    if job.labels is not None:
+        imported = import_labels(request.out, job.labels)
+        note(f"labels: {imported.n_rows} new, {imported.n_repeated} held already, {imported.n_waiting} waiting")
+    report = None
+    if request.report and (commits or request.labels is not None or not is_report_current(request.out)):
+        report = run_report(request.out, job.config, runner)
+    return AuditResult(commits, len(objects), len(objects) - n_new, n_waiting, report)
+
+
+def run_report(out: str, config: AuditConfig, runner: Runner) -> dict[str, Any]:
+    """Write one snapshot of the derived tables and draw the report.
+
+    Args:
+        out: URL or path of the audit tables.
+        config: thresholds of causes and slices.
+        runner: runs the functions.
+
+    Returns:
+        ``report_id``, ``report`` (the page's address), and the totals that the page shows.
+    """
+    state = report_state(out)
+    report_id = runner.call(DERIVE_ERRORS, out, config)
+    drawn = runner.call(DRAW_REPORT, out, config)
+    mark_report(out, state)
+    return {"report_id": report_id} | drawn

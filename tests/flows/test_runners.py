@@ -1,0 +1,100 @@
+"""The runners: the same rows from threads and from Prefect, retries, failures, and no Prefect in a local run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.threads_runner import ThreadsRunner
+from scd_core.audit import read_table
+from scd_core.scenes import packaged_model
+from tasks.work import Work
+from tests.services.audits import Silent, audit, request_of
+
+CLEAN = packaged_model("clean")
+SETTINGS = {"masks": {"steps": 2}, "triage": {"control_rate": 0.3}, "media": {"shard_size": 8}}
+
+
+def test_prefect_makes_the_rows_of_threads(card: Path, tmp_path: Path, prefect_server: None) -> None:
+    from flows.audit_batch import audit_batch
+
+    one = audit(card / "images", CLEAN, tmp_path / "threads", SETTINGS, report=False)
+    other = audit_batch(
+        request_of(card / "images", CLEAN, tmp_path / "prefect", SETTINGS, report=False, runner="prefect")
+    )
+    assert [commit["counts"] for commit in one.batches] == [commit["counts"] for commit in other.batches]
+    for table in ("media", "predictions", "masks", "reclassifications"):
+        frames = [read_table(str(tmp_path / out), table).drop(columns="run_id") for out in ("threads", "prefect")]
+        assert frames[0].equals(frames[1]), table
+
+
+def test_a_local_run_imports_no_prefect(card: Path, tmp_path: Path) -> None:
+    arguments = ["run", str(card / "images"), "--model", str(CLEAN), "--out", str(tmp_path / "out")]
+    code = (
+        f"import sys; sys.argv = {['trapaudit', *arguments]!r}\n"
+        "from deployments.cli.main import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print([name for name in ('prefect', 'ray', 'sqlalchemy', 'fastapi') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("[]"), done.stdout + done.stderr
+    assert (tmp_path / "out" / "report" / "index.html").exists(), done.stderr
+
+
+def test_a_call_is_tried_again_as_often_as_it_says() -> None:
+    calls: list[int] = []
+
+    def works_at_the_third(value: int) -> int:
+        calls.append(value)
+        if len(calls) < 3:
+            raise OSError("away")
+        return value
+
+    runner = ThreadsRunner(Silent())
+    assert runner.call(Work(works_at_the_third, "w", retries=2), 7) == 7
+    calls.clear()
+    with pytest.raises(OSError, match="away"):
+        runner.call(Work(works_at_the_third, "w", retries=1), 7)
+    assert len(calls) == 2
+
+
+def test_results_keep_the_order_of_their_calls() -> None:
+    second_done = threading.Event()
+
+    def slow_first(number: int) -> int:
+        if number == 0:
+            assert second_done.wait(30)
+        second_done.set()
+        return number
+
+    done: list[int] = []
+    found = ThreadsRunner(Silent()).map(Work(slow_first, "w"), [(0,), (1,)], done.append)
+    assert (found, done) == ([0, 1], [1, 0])
+
+
+def test_the_first_failure_is_raised_once_what_began_has_ended() -> None:
+    ended: list[int] = []
+    failing = threading.Event()
+
+    def second_fails(number: int) -> int:
+        if number == 1:
+            failing.set()
+            raise ValueError("shard 1")
+        assert failing.wait(30)
+        ended.append(number)
+        return number
+
+    with pytest.raises(ValueError, match="shard 1"):
+        ThreadsRunner(Silent()).map(Work(second_fails, "w"), [(0,), (1,)], lambda place: None)
+    assert ended == [0]
+
+
+def test_delays_grow_as_listed() -> None:
+    work = Work(print, "w", retries=3, retry_delays=(1.0, 5.0), retry_jitter=0.5)
+    delays: list[Any] = [work.delay(retry) for retry in range(3)]
+    assert 1 <= delays[0] <= 1.5 and all(5 <= delay <= 7.5 for delay in delays[1:])

@@ -1,0 +1,35 @@
+"""An audit in this process, on a thread pool, without bars."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from flows.audit import AuditResult, run_audit
+from flows.threads_runner import ThreadsRunner
+from scd_core.config import AuditConfig
+from scd_core.job import AuditRequest, prepare_job
+
+
+class Silent:
+    """Progress that shows nothing."""
+
+    @contextmanager
+    def stage(self, stage: str, total: int) -> Iterator[Callable[[int], None]]:
+        yield lambda images: None
+
+    def note(self, text: str) -> None:
+        pass
+
+
+def request_of(source: Any, model: Any, out: Any, settings: dict[str, Any] | None = None, **given: Any) -> AuditRequest:
+    """A request with settings as the sections of a file."""
+    return AuditRequest(
+        source=str(source), model=str(model), out=str(out), settings=AuditConfig.from_mapping(settings, "test"), **given
+    )
+
+
+def audit(source: Any, model: Any, out: Any, settings: dict[str, Any] | None = None, **given: Any) -> AuditResult:
+    """Run an audit."""
+    return run_audit(prepare_job(request_of(source, model, out, settings, **given)), ThreadsRunner(Silent()))
