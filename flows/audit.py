@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from flows.batch import run_batch
 from flows.logs import in_batch
 from flows.runner import Runner
-from flows.stages import run_batch
 from scd_core.audit.labels.importing import import_labels
 from scd_core.audit.report.state import is_report_current, mark_report, report_state
 from scd_core.config import AuditConfig

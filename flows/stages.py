@@ -2,100 +2,27 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Callable
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows.runner import Runner
-from scd_core.job import Job, Shard, boxes_of
-from scd_core.masks.overlay_frames import of_deployments, overlay_frames
+from flows.batch_state import BatchState
+from scd_core.job import boxes_of
+from scd_core.masks.overlay_frames import of_deployments, choose_overlay_frames
 from scd_core.names import MediaStatus, Stage
-from scd_core.storage import clean_url
-from scd_core.tables.batches import Batch
-from scd_core.tables.commit import adopt_commit
-from scd_core.tables.rows import RunRow
 from scd_core.tables.schema import empty_table
 from tasks.classify import CLASSIFY
-from tasks.commit import COMMIT
 from tasks.ingest import DESCRIBE, FINISH_MEDIA
 from tasks.mask import MASK
 from tasks.reclassify import RECLASSIFY
 from tasks.shards import cut
 from tasks.triage import TRIAGE, confusions_of
-from tasks.work import Work
 
-__all__ = ["STAGES", "run_batch"]
+__all__ = ["STAGES"]
 
 MASK_SHARDS = 8
 """A mask costs tens of evaluations where a name costs one, so its shards are this many times smaller."""
-
-
-@dataclass
-class BatchState:
-    """A batch on its way through the stages."""
-
-    job: Job
-    batch: Batch
-    shard: Shard
-    runner: Runner
-    tables: dict[str, pa.Table] = field(default_factory=dict)
-    selected: list[pa.Table] = field(default_factory=list)  # shards of the predictions to mask
-    masks: list[pa.Table] = field(default_factory=list)  # their masks
-    seconds: dict[Stage, float] = field(default_factory=dict)  # stage -> wall time (s)
-
-    def map(self, stage: Stage, work: Work, parts: Sequence[Sequence[Any]], *columns: Sequence[Any]) -> list[Any]:
-        """Run a stage's function on shards: the part, the job's shard settings, then one value of each column."""
-        sizes = [len(part) for part in parts]
-        calls = [(part, *values) for part, *values in zip(parts, *columns, strict=True)]
-        with self.runner.progress.stage(stage, sum(sizes)) as advance:
-            return self.runner.map(work, calls, lambda place: advance(sizes[place]))
-
-    def same(self, parts: Sequence[Any]) -> list[Shard]:
-        """The shard settings, once for each part."""
-        return [self.shard] * len(parts)
-
-
-def run_batch(job: Job, batch: Batch, runner: Runner, device: str) -> dict[str, Any]:
-    """Take one batch through all stages and commit it.
-
-    Args:
-        job: the audit.
-        batch: what of it.
-        runner: runs the functions.
-        device: that functions with the model compute on.
-
-    Returns:
-        The commit's content; that of another run where one has finished the batch since it was planned.
-    """
-    request = job.request
-    if (done := adopt_commit(request.out, batch.batch_key)) is not None:
-        return done
-    started = datetime.now(UTC)
-    classify = job.config.classify.model_copy(update={"device": device})
-    config = job.config.model_copy(update={"classify": classify})
-    shard = Shard(request.source, request.model, job.model_digest, request.out, batch.batch_key, config)
-    state = BatchState(job, batch, shard, runner)
-    for stage, function in STAGES.items():
-        begun = time.monotonic()
-        function(state)
-        state.seconds[stage] = time.monotonic() - begun
-    run: RunRow = {
-        "run_id": runner.run_id,
-        "model_digest": job.model_digest,
-        "config_digest": job.config_digest,
-        "source": clean_url(request.source),
-        "started_at": started,
-        "config": job.config.model_dump_json(),
-        "individuals": sorted(set(job.spec.labels)),
-        "device": device,
-        "seconds": list(state.seconds.items()),
-    }
-    return runner.call(COMMIT, state.tables, batch, shard, run)
 
 
 def _ingest(state: BatchState) -> None:
@@ -132,7 +59,7 @@ def _mask(state: BatchState) -> None:
     predictions, media = state.tables["predictions"], state.tables["media"]
     size = max(1, state.job.config.media.shard_size // MASK_SHARDS)
     state.selected = list(cut(predictions.filter(predictions.column("is_selected")), size))
-    frames = overlay_frames(predictions, media)
+    frames = choose_overlay_frames(predictions, media)
     near = [of_deployments(frames, _media_of(media, part)) for part in state.selected]
     seen = [_media_of(media, part, near[number]) for number, part in enumerate(state.selected)]
     state.masks = state.map(Stage.MASK, MASK, state.selected, seen, near, state.same(state.selected))

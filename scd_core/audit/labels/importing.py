@@ -12,8 +12,9 @@ from pathlib import PurePosixPath
 import duckdb
 import pyarrow as pa
 
-from scd_core.audit.labels.truth import LABEL_MEDIA_SQL, create_truth
+from scd_core.audit.labels.truth import create_label_media, create_truth
 from scd_core.audit.query.connection import open_tables
+from scd_core.audit.sql import load_sql
 from scd_core.errors import InputError
 from scd_core.inputs.joining import PathIndex
 from scd_core.inputs.labels import Label, LabelFile, read_labels
@@ -22,7 +23,7 @@ from scd_core.tables.rows import LabelRow
 from scd_core.tables.schema import table_from_rows, table_schema
 from scd_core.tables.store import AuditStore
 
-__all__ = ["ImportResult", "check_labels", "import_labels", "label_rows"]
+__all__ = ["check_labels", "import_labels", "label_rows"]
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ def import_labels(
     """Add the labels of a file to an audit; importing the same content again adds nothing.
 
     All labels are kept, with who and when; the newest of a target counts. A label that repeats one in OUT is left out:
-    one with a time wherever it is there, one without where it says what already counts. Labels of images that the audit
-    has not seen yet wait for them.
+    one with a time where it repeats any, one without where it repeats the one that counts. Labels of images that the
+    audit has not seen yet wait for them.
 
     Args:
         out: OUT; need not hold an audit yet.
@@ -154,50 +155,28 @@ def _some(names: Collection[str], n: int = 5) -> str:
 
 
 def _without_repeats(connection: duckdb.DuckDBPyConnection, rows: pa.Table) -> pa.Table:
-    """A label with a time is repeated where it is in OUT at all, one without where it says what counts already."""
     create_truth(connection)
-    connection.register("incoming", rows)
-    return (
-        connection.sql("""
-        SELECT incoming.* FROM incoming WHERE NOT EXISTS (
-            FROM label_matches WHERE label_matches.label_id = incoming.label_id
-                AND (is_newest OR incoming.labelled_at <> incoming.imported_at)
-        )
-    """)
-        .to_arrow_table()
-        .cast(table_schema("labels"))
-    )
+    return _query(connection, "new_labels", rows).to_arrow_table().cast(table_schema("labels"))
 
 
 def _with_media(connection: duckdb.DuckDBPyConnection, rows: pa.Table) -> tuple[pa.Table, list[str]]:
+    """Labels with their media_id where their file fits one object, and the files that fit several."""
     connection.register("incoming", rows)
-    connection.execute("CREATE OR REPLACE TEMP TABLE labels_open AS SELECT file FROM incoming")
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE label_media AS {LABEL_MEDIA_SQL}")
-    placed = (
-        connection.sql("""
-        SELECT incoming.* REPLACE (CASE WHEN n_objects = 1 THEN label_media.media_id END AS media_id)
-        FROM incoming LEFT JOIN label_media USING (file)
-    """)
-        .to_arrow_table()
-        .cast(table_schema("labels"))
-    )
+    create_label_media(connection, "incoming")
+    placed = _query(connection, "placed_labels", rows).to_arrow_table().cast(table_schema("labels"))
     ambiguous = connection.execute("SELECT file FROM label_media WHERE n_objects > 1 ORDER BY file").fetchall()
     return placed, [file for (file,) in ambiguous]
 
 
 def _conflicts(connection: duckdb.DuckDBPyConnection, rows: pa.Table) -> list[str]:
-    """Targets of these labels that some label of the same moment names differently."""
-    connection.register("incoming", rows)
-    found = connection.execute("""
-        WITH every AS (SELECT * FROM labels UNION ALL BY NAME SELECT * FROM incoming)
-        SELECT any_value(file), detection_id, labelled_at,
-            array_to_string(list_sort(list(DISTINCT individual_id || coalesce(' (' || labelled_by || ')', ''))), ', ')
-        FROM every
-        WHERE coalesce(media_id, file) IN (SELECT coalesce(media_id, file) FROM incoming)
-        GROUP BY coalesce(media_id, file), detection_id, labelled_at
-        HAVING count(DISTINCT individual_id) > 1 ORDER BY ALL
-    """).fetchall()
+    """Targets of these labels that some label of the same moment names differently, in words."""
     return [
         f"{file}{f' detection {detection}' if detection else ''} at {moment:%Y-%m-%dT%H:%M:%SZ}: {names}"
-        for file, detection, moment, names in found
+        for file, detection, moment, names in _query(connection, "conflicts", rows).fetchall()
     ]
+
+
+def _query(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> duckdb.DuckDBPyRelation:
+    """The query ``sql/<name>.sql`` over some labels, which are its table ``incoming``."""
+    connection.register("incoming", rows)
+    return connection.sql(load_sql("scd_core.audit.labels", name))
