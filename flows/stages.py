@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from flows.batch_state import BatchState
 from scd_core.job import boxes_of
-from scd_core.masks.overlay_frames import of_deployments, choose_overlay_frames
+from scd_core.masks.overlay_frames import choose_overlay_frames, of_deployments
 from scd_core.names import MediaStatus, Stage
 from scd_core.tables.schema import empty_table
 from tasks.classify import CLASSIFY
