@@ -190,7 +190,7 @@ class SliceConfig(Settings):
     """Which slices are tested for systematic error, and when evidence counts as a cause; fixed before looking."""
 
     families: tuple[SliceKey, ...] = Field(
-        get_args(SliceKey), description="what a slice may be told by; a key that is null for a row leaves the row out"
+        get_args(SliceKey), description="what a slice may be grouped by; a key that is null for a row leaves the row out"
     )
     max_depth: int = Field(2, ge=1, le=2, description="most keys of a slice: 2 also tests pairs of families")
     min_events: int = Field(5, ge=1, description="fewest events a slice needs to be tested")
@@ -212,7 +212,7 @@ class SliceConfig(Settings):
         0.1, description="probability given to the true individual from which a wrong name is a near miss"
     )
     label_suspect_probability: Fraction = Field(
-        0.9, description="probability from which a name that the evidence supports speaks against its label"
+        0.9, description="probability from which a name that the evidence supports puts its label in doubt"
     )
     low_quality_ratio: Fraction = Field(
         0.4, description="sharpness or brightness below this share of the camera's median in that light is poor"
