@@ -190,7 +190,8 @@ class SliceConfig(Settings):
     """Which slices are tested for systematic error, and when evidence counts as a cause; fixed before looking."""
 
     families: tuple[SliceKey, ...] = Field(
-        get_args(SliceKey), description="what a slice may be grouped by; a key that is null for a row leaves the row out"
+        get_args(SliceKey),
+        description="what a slice may be grouped by; a key that is null for a row leaves the row out",
     )
     max_depth: int = Field(2, ge=1, le=2, description="most keys of a slice: 2 also tests pairs of families")
     min_events: int = Field(5, ge=1, description="fewest events a slice needs to be tested")
