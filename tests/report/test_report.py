@@ -60,15 +60,15 @@ def test_the_planted_error_comes_first(world: World, page: Path) -> None:
     assert f"{first['n_errors']} of {first['n_events']}" in said and "background" in said
 
 
-def test_folded_slices_stand_under_their_parent(world: World, page: Path) -> None:
+def test_explained_slices_stand_under_their_parent(world: World, page: Path) -> None:
     slices = read_table(world.out, "error_slices")
-    folded = slices[slices["folded_into"].notna()]
-    assert len(folded)
+    explained = slices[slices["folded_into"].notna()]
+    assert len(explained)
     content = page.read_text("utf-8")
-    for _, row in folded.head(3).iterrows():
+    for _, row in explained.head(3).iterrows():
         card = content.split(f'aria-labelledby="slice-{row["folded_into"]}"')[1].split("</article>")[0]
         assert "explained by this one" in card
-    assert not any(f'id="slice-{row}"' in content for row in folded["slice_id"])
+    assert not any(f'id="slice-{row}"' in content for row in explained["slice_id"])
 
 
 def test_order_is_by_harm(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ class Limits:
     """How much of each list the page shows; the rest is counted, and is one query away."""
 
     slices: int = 20
-    folded: int = 12
+    explained: int = 12
     unproved: int = 40
     cameras: int = 40
     individuals: int = 12
@@ -62,7 +62,7 @@ class SliceCard:
     chart: Markup
     history: Sequence[float] = ()
     """Error rates in the reports so far, oldest first; this one's last."""
-    folded: Sequence[RatedSlice] = ()
+    explained: Sequence[RatedSlice] = ()
     examples: Sequence[Example] = ()
 
 
@@ -72,7 +72,7 @@ class SliceGroups:
 
     systematic: Sequence[RatedSlice]
     """Systematic errors that no simpler slice explains, the worst first."""
-    folded: Mapping[str, Sequence[RatedSlice]]
+    explained: Mapping[str, Sequence[RatedSlice]]
     """slice_id -> slices that it explains."""
     unproved: Sequence[RatedSlice]
     gone: Sequence[RatedSlice]
@@ -171,14 +171,14 @@ def gather(
 
 def _group(rows: Sequence[RatedSlice]) -> SliceGroups:
     live = [row for row in rows if row["trend"] != Trend.GONE]
-    folded: dict[str, list[RatedSlice]] = {}
+    explained: dict[str, list[RatedSlice]] = {}
     for row in live:
         if row["folded_into"] is not None:
-            folded.setdefault(row["folded_into"], []).append(row)
+            explained.setdefault(row["folded_into"], []).append(row)
     top = [row for row in live if row["folded_into"] is None]
     return SliceGroups(
         systematic=[row for row in top if row["is_systematic"]],
-        folded=folded,
+        explained=explained,
         unproved=[row for row in top if not row["is_systematic"]],
         gone=[row for row in rows if row["trend"] == Trend.GONE],
     )
@@ -237,11 +237,11 @@ def _card(
     row: RatedSlice,
     scale: float,
     history: Sequence[float] = (),
-    folded: Sequence[RatedSlice] = (),
+    explained: Sequence[RatedSlice] = (),
     examples: Sequence[Example] = (),
 ) -> SliceCard:
     chart = interval_chart(row["error_rate"], row["ci_low"], row["ci_high"], row["baseline_rate"], scale)
-    return SliceCard(row, slice_title(dict(row["slice"])), chart, history, folded, examples)
+    return SliceCard(row, slice_title(dict(row["slice"])), chart, history, explained, examples)
 
 
 def _cards(
@@ -262,7 +262,7 @@ def _cards(
             row,
             scale,
             histories.get(row["slice_id"], [])[-limits.history :],
-            slices.folded.get(row["slice_id"], ()),
+            slices.explained.get(row["slice_id"], ()),
             [by_media[media] for media in _wanted(row, config) if media in by_media],
         )
         for row in shown
