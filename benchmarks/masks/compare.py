@@ -107,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> Report:
 
 
 def run(chosen: argparse.Namespace) -> Report:
-    """Measure everything that is asked for.
+    """Measure everything that the options name.
 
     Args:
         chosen: ``methods``, ``images``, ``animals``, ``seed``, ``device``, ``quick``.

@@ -77,7 +77,7 @@ class Frames:
 def scene_frames(count: int, seed: int, device: torch.device) -> Frames:
     """Audit scenes of the clean world that its classifier names rightly, one per burst.
 
-    The clean classifier was trained where nothing but the coat tells an individual, so the marks are what its right
+    The clean classifier was trained where nothing but the coat identifies an individual, so the marks are what its right
     answers rest on.
 
     Args:

@@ -20,7 +20,7 @@ __all__ = ["measure_overhead"]
 def measure_overhead(frames: Frames, repeats: int) -> dict[str, Any]:
     """Time of ``fit_masks`` over the time of the very same passes through the model without it.
 
-    Every pass of one call is noted: how many images, and whether a gradient was asked for. The same passes are then
+    Every pass of one call is noted: how many images, and whether a gradient was taken. The same passes are then
     made bare, with a backward pass to the images where there was one. Both are timed in turn and the fastest of each
     counts, so that a machine that is busy for a while does not enter.
 

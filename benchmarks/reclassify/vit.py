@@ -135,7 +135,7 @@ def place_pictures(world: World, settings: Settings, *, is_test: bool, habit: fl
 
 
 def _seen(world: World, spec: SceneSpec, place: str, length: float) -> tuple[Tensor, Tensor]:
-    # Nearer than a camera trap's usual animal: what a network of this size can tell coats on.
+    # Nearer than a camera trap's usual animal: the size at which a network so small can distinguish coats.
     pose = replace(spec.pose, length=length, x=0.25 + 0.5 * spec.pose.x)
     scene = render(world, replace(spec, camera_id=place, pose=pose))
     height, width = SIZE
@@ -177,7 +177,7 @@ def compare(
     Args:
         settings: data and training.
         seed: of the world, the bursts and the weights.
-        progress: told after each network.
+        progress: called after each network.
 
     Returns:
         Rows: pool, how it was trained, what it is shown, n, accuracy_known (new bursts, with the places and habits of
@@ -194,7 +194,7 @@ def compare(
         for trained in SHOWN if pool == "gap" else SHOWN[:2]:
             model = _train(pool, trained, data, settings, seed)
             for shown in SHOWN if pool == "gap" else SHOWN[:2]:
-                # What a network trained under one mask says of the other is nobody's use.
+                # What a network trained under one mask makes of the other is of no use.
                 if trained in ("original", shown):
                     row: dict[str, Any] = {"pool": pool, "trained": trained, "shown": shown, "n": len(new.classes)}
                     row["accuracy_known"] = _accuracy(model, known, shown)

@@ -1,4 +1,4 @@
-"""Checks at the door: what was asked is possible, and if not, which image is at fault."""
+"""Checks before any work: whether the images, classes and seeds fit, and if not, which image is at fault."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def check_request(
 
 
 def bad_images(images: torch.Tensor, name: str = "images") -> dict[int, str]:
-    """Images that hold NaN or infinity: index -> one line that says how many values.
+    """Images that hold NaN or infinity: index -> one line with the number of values.
 
     Args:
         images: (N, 3, H, W).

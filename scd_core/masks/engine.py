@@ -28,7 +28,7 @@ _DEFAULT = SCDConfig()
 _MAPS = 2
 """Sufficient and destroying."""
 _LEAST_UNIT = 1e-3
-"""Least range of logits that a score is counted in (log-odds): a network that says the same of everything."""
+"""Least range of logits that a score is counted in (log-odds): a network that gives everything the same."""
 
 
 def fit_masks(
@@ -110,7 +110,7 @@ class _Fitting:
         self.dtype = torch.float64 if model_dtype(model) == torch.float64 else torch.float32
         self.samples = _MAPS * config.samples
         self.unit = torch.ones(len(images), device=self.device, dtype=self.dtype)
-        self.masks = _empty_masks(images, seeds)
+        self.masks = Masks.empty(images, seeds)
         self.queue: Iterator[int] = iter(())
 
     def run(self) -> None:
@@ -141,7 +141,7 @@ class _Fitting:
         """
         return self.device.type == "cpu"
 
-    # --- the door -----------------------------------------------------------------------------------------------
+    # --- checks -------------------------------------------------------------------------------------------------
 
     def _check_pixels(self) -> None:
         for index, reason in bad_images(self.images).items():
@@ -329,20 +329,3 @@ class _Fitting:
             masks.sdr_probability[index] = probability[row, 1]
             masks.area[index] = joint[row].mean()
             masks.converged[index] = still[row]
-
-
-def _empty_masks(images: torch.Tensor, seeds: torch.Tensor) -> Masks:
-    count, _, height, width = images.shape
-    device = images.device
-
-    def maps() -> torch.Tensor:
-        return torch.zeros(count, height, width, device=device)
-
-    def number(dtype: torch.dtype) -> torch.Tensor:
-        return torch.zeros(count, dtype=dtype, device=device)
-
-    unknown = torch.full((count,), torch.nan, device=device)
-    return Masks(
-        maps(), maps(), maps(), unknown, unknown.clone(), number(torch.float32), number(torch.int64),
-        number(torch.bool), number(torch.int64), seeds.to(device, torch.int64).clone(),
-    )  # fmt: skip

@@ -46,7 +46,7 @@ def find_feature_layer(model: nn.Module, image: Tensor, layer: str | None = None
     One image is run with a hook on every module. A candidate's output is a feature map of more than one cell per
     axis, channels first (CNNs) or last (Swin), or a row of tokens as wide as an earlier feature map and as many as its
     cells plus at most eight (ViT). Of those the last one is taken at which the logits' gradient is not zero in more
-    than one cell: after the last attention of a ViT only the class token is read, and the patches there say nothing.
+    than one cell: after the last attention of a ViT only the class token is read, and the patches there count for nothing.
     Where the gradient is zero everywhere, as for a classifier whose weights are zero, it is the last candidate.
 
     Args:
@@ -86,7 +86,7 @@ def find_feature_layer(model: nn.Module, image: Tensor, layer: str | None = None
             grids[found.as_picture(output).shape[1]] = found.grid
         if output.requires_grad and layer in (None, name):
             candidates.append((found, output))
-    # All classes together: the layer must not depend on which class is asked about.
+    # All classes together: the layer must not depend on the class.
     weights = torch.linspace(1.0, 2.0, logits.shape[1], device=logits.device, dtype=logits.dtype)
     for found, output in reversed(candidates):
         (gradient,) = torch.autograd.grad((logits * weights).sum(), output, retain_graph=True, allow_unused=True)

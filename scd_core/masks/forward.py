@@ -175,7 +175,7 @@ def activation_bytes(model: Model, image: torch.Tensor) -> int:
 
 
 def _free_bytes() -> int:
-    """Physical memory that is free on this machine, or the least one pass may count on where it cannot be told."""
+    """Physical memory that is free on this machine, or the least one pass may count on where that is not known."""
     try:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (ValueError, OSError, AttributeError):

@@ -32,7 +32,7 @@ _FALLBACK_PIXELS = 8
 def cells_for(
     model: Model, height: int, width: int, config: SCDConfig, device: torch.device, dtype: torch.dtype
 ) -> int:
-    """Cells along the shorter side of the map, as the config says or, for `auto`, as the network sees.
+    """Cells along the shorter side of the map, as the config sets it or, for `auto`, as the network sees.
 
     Args:
         model: in evaluation mode, parameters frozen; `auto` runs it once on an image of noise.
@@ -54,7 +54,7 @@ def cells_for(
     if isinstance(model, nn.Module):
         none = torch.zeros(1, dtype=torch.int64, device=device)
         noise = uniform_field(none, none, (3, height, width))[0].to(dtype) - 0.5
-        with suppress(ValueError):  # the model has no feature map that can be told from the outside
+        with suppress(ValueError):  # the model has no feature map that can be found from the outside
             cells = _CELLS_PER_FEATURE * min(find_feature_layer(model, noise).grid)
     return min(short, max(_FEWEST, min(_MOST, cells)))
 

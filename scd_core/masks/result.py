@@ -43,5 +43,26 @@ class Masks:
     seeds: torch.Tensor
     failures: dict[int, str] = field(default_factory=dict)
 
+    @classmethod
+    def empty(cls, images: torch.Tensor, seeds: torch.Tensor) -> Masks:
+        """Masks of zeros for images (N, 3, H, W), to be filled; probabilities are NaN."""
+        count, _, height, width = images.shape
+        device = images.device
+        blank = torch.zeros(count, height, width, device=device)
+        unknown = torch.full((count,), torch.nan, device=device)
+        none = torch.zeros(count, dtype=torch.int64, device=device)
+        return cls(
+            sufficient=blank,
+            destroying=blank.clone(),
+            joint=blank.clone(),
+            ssr_probability=unknown,
+            sdr_probability=unknown.clone(),
+            area=torch.zeros(count, device=device),
+            iterations=none,
+            converged=torch.zeros(count, dtype=torch.bool, device=device),
+            evaluations=none.clone(),
+            seeds=seeds.to(device, torch.int64).clone(),
+        )
+
     def __len__(self) -> int:
         return len(self.joint)

@@ -1,4 +1,4 @@
-"""fit_masks: the formula, the door, independence of the batch, bounded work, and the model given back."""
+"""fit_masks: the formula, the checks, independence of the batch, bounded work, and the model given back."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_upsampling_the_logits_is_a_switch(images: torch.Tensor) -> None:
     assert (last.joint[0, :16, :16].mean() > last.joint[0, 16:, 16:].mean()).item()
 
 
-def test_contrast_speaks_for_the_target_rather_than_the_rival() -> None:
+def test_contrast_is_evidence_for_the_target_against_the_rival() -> None:
     image = torch.maximum(_textured(0), _textured(3))[None]
     against = fit_masks(Patches(), image, torch.tensor([0]), SCDConfig(mask_size=8), contrast=torch.tensor([3]))
     joint = against.joint[0]
@@ -343,7 +343,7 @@ def test_no_images() -> None:
     assert isinstance(masks, Masks) and len(masks) == 0
 
 
-# --- the door -----------------------------------------------------------------------------------------------------
+# --- checks -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

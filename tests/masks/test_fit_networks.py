@@ -66,7 +66,7 @@ def test_cells_follow_the_network_s_last_feature_map() -> None:
 
 
 def test_jaguars_masked_and_cropped_are_named_better_than_whole(photographs: Path, mobilenet: Path) -> None:
-    """The night's real case on four frames: whole frames say cheetah or leopard, the mask's crop says jaguar."""
+    """The night's real case on four frames: whole frames are named cheetah or leopard, the mask's crop is named jaguar."""
     from benchmarks.masks.crops import grow_box
     from scd_core.reclassify.crops import evidence_box
 

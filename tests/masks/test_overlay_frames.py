@@ -1,4 +1,4 @@
-"""Which frames of a batch tell the strips of a deployment."""
+"""Which frames of a batch are used to find the strips of a deployment."""
 
 from __future__ import annotations
 

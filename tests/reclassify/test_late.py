@@ -15,7 +15,7 @@ from scd_core.scenes import packaged_model
 
 
 class _Wrapped:
-    """As much of a Classifier as late masking asks of one."""
+    """As much of a Classifier as late masking needs."""
 
     def __init__(self, model: nn.Module, size: tuple[int, int]) -> None:
         self.model, self.device = model.eval().requires_grad_(False), torch.device("cpu")

@@ -24,9 +24,9 @@ def test_the_strip_of_each_scene_camera_is_found_to_the_row() -> None:
         if spec.frame == 0 and len(seen) < 5:
             seen[spec.event_id] = Image.fromarray(render(world, spec).image)
     found = {name: find_strips(list(seen.values())) for name, seen in by_deployment.items() if len(seen) >= 4}
-    told = [bands for bands in found.values() if bands is not None]
-    assert len(told) >= 4
-    for bands in told:
+    known = [bands for bands in found.values() if bands is not None]
+    assert len(known) >= 4
+    for bands in known:
         assert bands == [(pytest.approx(1 - strip_height(240) / 240, abs=1 / 240), 1.0)]
 
 

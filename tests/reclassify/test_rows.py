@@ -24,7 +24,7 @@ APPLIES = {
 
 
 @pytest.mark.parametrize("kind", APPLIES)
-def test_the_box_decides_which_questions_are_asked(tmp_path: Path, kind: str) -> None:
+def test_the_box_decides_which_strategies_apply(tmp_path: Path, kind: str) -> None:
     spec = sample_specs(preset_world("demo"), "audit", 1, seed=8)[0]
     scene = render(preset_world("demo"), spec)
     Image.fromarray(scene.image).save(tmp_path / "a.png")
@@ -47,8 +47,8 @@ def test_the_box_decides_which_questions_are_asked(tmp_path: Path, kind: str) ->
         found["strategy"]: found
         for found in reclassify_predictions([row], masks, {item.media_id: frame}, model, str(tmp_path), config)
     }
-    asked = {name for name in set().union(*APPLIES.values()) if rows[name]["strategy_status"] == "ok"}
-    assert asked == APPLIES[kind]
+    applied = {name for name in set().union(*APPLIES.values()) if rows[name]["strategy_status"] == "ok"}
+    assert applied == APPLIES[kind]
     assert rows["mask_crop"]["strategy_status"] == "ok"
     if kind == "box":
         assert {rows[name]["reason"] for name in APPLIES["frame"] | APPLIES["located"]} == {

@@ -172,12 +172,12 @@ def test_boxes_that_are_pictures_of_their_own_keep_right_names(shortcut: Classif
     taken_for_frames = outcomes_of(shortcut, [replace(case, is_box=False) for case in boxed], maps, use_boxes=False)
     broken, before = (sum(row[-1].is_flip for row in rows) for rows in (kept, taken_for_frames))
     assert broken == 0
-    assert before > 0, "what is asked of whole frames would break right names here"
+    assert before > 0, "the first question, for whole frames, would break right names here"
 
 
-@pytest.mark.parametrize(("size", "is_heard"), [((230, 170), False), ((240, 190), True)])
+@pytest.mark.parametrize(("size", "counts"), [((230, 170), False), ((240, 190), True)])
 def test_a_crop_of_most_of_the_picture_is_no_closer_look(
-    shortcut: Classifier, size: tuple[int, int], is_heard: bool
+    shortcut: Classifier, size: tuple[int, int], counts: bool
 ) -> None:
     # The smallest crop that shows more than the picture is 200 x 150 pixels: .77 of the first, .66 of the second.
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8))
@@ -186,4 +186,4 @@ def test_a_crop_of_most_of_the_picture_is_no_closer_look(
     (outcomes,) = reclassify(shortcut, [MaskedPicture(picture, mask, shortcut.spec.input, is_box=True)], config)
     rows = {outcome.strategy: outcome for outcome in outcomes}
     assert rows["mask_crop"].index is not None, "it is in the table all the same"
-    assert ("no closer view" in rows["fused"].reason) != is_heard
+    assert ("no closer view" in rows["fused"].reason) != counts

@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 from sklearn.cluster import DBSCAN
 from torch import Tensor, nn
 
-from scd_core.masks.comparators.gradient_maps import layer_maps
+from scd_core.masks.comparators.single_map import layer_maps
 from scd_core.masks.feature_layer import FeatureLayer, layer_signals
 from scd_core.masks.result import Masks
 
@@ -49,8 +49,8 @@ def cf_cam(
 
     **The softmax makes the map nearly class-blind.** The weights :math:`\alpha_k` are means of gradients, of the order
     of a hundredth, and ``softmax`` of numbers that small is ``(1 + alpha_k - mean) / K`` to first order: uniform but
-    for a percent. The map is then the mean of the kept feature maps, whatever class is asked about. The signs are gone
-    as well, so channels that speak against the class count for it. ``weighting="linear"`` leaves the softmax out;
+    for a percent. The map is then the mean of the kept feature maps, the same for every class. The signs are gone
+    as well, so channels that are evidence against the class count for it. ``weighting="linear"`` leaves the softmax out;
     :func:`scd_core.masks.metrics.class_sensitivity` measures the difference; the column of that name in
     ``docs/research/masks.md`` has both forms.
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from scd_core.masks.checks import bad_images, check_logits, check_request
+from scd_core.masks.feature_layer import FeatureLayer, find_feature_layer
 from scd_core.masks.infill import blend, make_infill
 from scd_core.masks.preserve import Model, borrowed
 from scd_core.masks.result import Masks
 
-__all__ = ["INFILL_SIGMA", "check_inputs", "check_targets", "masks_from_maps", "unit_range"]
+__all__ = ["INFILL_SIGMA", "check_inputs", "check_targets", "layer_maps", "masks_from_maps", "unit_range"]
 
 INFILL_SIGMA = 10.0
 """Width of the blur with which a map's probabilities are taken (sigma, pixels at a shorter side of 224)."""
@@ -106,4 +109,42 @@ def masks_from_maps(
         converged=ones.bool(),
         evaluations=(evaluations + 2) * ones,
         seeds=0 * ones,
+    )
+
+
+def layer_maps(
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    maps_of: Callable[[FeatureLayer, Tensor, Tensor], Tensor],
+    *,
+    layer: str | None,
+    batch_size: int,
+    evaluations: int,
+) -> Masks:
+    """Run a method that reads one layer over all images, in batches, on a borrowed model.
+
+    Args:
+        model: (B, 3, H, W) -> (B, K) logits.
+        images: (N, 3, H, W).
+        targets: (N,) int64.
+        maps_of: (layer, images (B, 3, H, W), targets (B,)) -> maps (B, h, w); negative values count as 0.
+        layer: name of the layer, or None to find it.
+        batch_size: images through the model at once.
+        evaluations: images that go through the model for one map.
+
+    Raises:
+        ValueError: as the methods.
+    """
+    check_inputs(model, images, targets)
+    targets = targets.to(images.device)
+    size = (images.shape[2], images.shape[3])
+    found_maps = []
+    with borrowed(model):
+        found = find_feature_layer(model, images[0], layer)
+        for start in range(0, len(images), batch_size):
+            part = slice(start, start + batch_size)
+            found_maps.append(unit_range(maps_of(found, images[part], targets[part]), size))
+    return masks_from_maps(
+        model, images, targets, torch.cat(found_maps), evaluations=evaluations, batch_size=batch_size
     )

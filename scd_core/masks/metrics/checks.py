@@ -1,4 +1,4 @@
-"""Checks at the door of the mask metrics, each with one line that says what was wrong and in which image."""
+"""Checks of what the mask metrics are given, each with one line: what was wrong, and in which image."""
 
 from __future__ import annotations
 

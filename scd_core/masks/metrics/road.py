@@ -45,7 +45,7 @@ def road(
 ) -> Road:
     """Probability of the target after removal with noisy linear imputation (Rong et al., ICML 2022).
 
-    The imputation leaves little trace of *which* pixels were removed, so the curve tells what the removed pixels
+    The imputation leaves little trace of *which* pixels were removed, so the curve shows what the removed pixels
     held and not what shape the hole had.
 
     Args:

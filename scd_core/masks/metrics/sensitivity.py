@@ -1,4 +1,4 @@
-"""Whether a map depends on the class it is asked about."""
+"""Whether a map depends on the class it is made for."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def rank_correlation(first: Tensor, second: Tensor) -> Tensor:
 def class_sensitivity(model: Model, images: Tensor, method: Callable[[Model, Tensor, Tensor], Tensor]) -> Tensor:
     """Rank correlation between the maps of the most and the least probable class (Rebuffi et al. 2020, section 4.3).
 
-    Near 1 the method shows the same picture whatever it is asked, so it says little about the class; near or below 0
+    Near 1 the method shows the same picture for every class, so it shows little of the class; near or below 0
     it depends on the class.
 
     Args:

@@ -1,60 +1,17 @@
-"""Maps from one backward pass: Grad-CAM and NormGrad, the comparators that cost next to nothing."""
+"""NormGrad: the map of what each place of one layer adds to a weight gradient, and its selective form."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
-from scd_core.masks.comparators.single_map import check_inputs, masks_from_maps, unit_range
-from scd_core.masks.feature_layer import FeatureLayer, find_feature_layer, layer_signals
-from scd_core.masks.preserve import borrowed
+from scd_core.masks.comparators.single_map import layer_maps
+from scd_core.masks.feature_layer import FeatureLayer, layer_signals
 from scd_core.masks.result import Masks
 
-__all__ = ["grad_cam", "layer_maps", "norm_grad"]
-
-
-def grad_cam(
-    model: nn.Module, images: Tensor, targets: Tensor, *, layer: str | None = None, batch_size: int = 32
-) -> Masks:
-    r"""Grad-CAM (Selvaraju et al., ICCV 2017).
-
-    With :math:`A^k` the k-th feature map and :math:`y^c` the target's logit,
-
-    .. math:: \alpha_k = \frac{1}{hw} \sum_u \frac{\partial y^c}{\partial A^k_u}, \qquad
-              L_u = \mathrm{ReLU}\Bigl(\sum_k \alpha_k A^k_u\Bigr),
-
-    each map then scaled to a maximum of 1 and enlarged bilinearly. A map with no positive value is zero everywhere.
-
-    Args:
-        model: (B, 3, H, W) -> (B, K) logits; comes back as it was given.
-        images: (N, 3, H, W), normalised.
-        targets: (N,) int64.
-        layer: module whose output is read, as in ``dict(model.named_modules())``; None takes the last one with
-            spatial features that reach the logits (the last feature map of a CNN or a Swin, the input of the last
-            attention of a ViT).
-        batch_size: images through the model at once.
-
-    Returns:
-        Masks, the map as all three regions. ``evaluations`` is 3: one for the map, two for its probabilities.
-
-    Raises:
-        ValueError: wrong shapes or values, a target out of range, or a model without a usable layer.
-
-    Example:
-        >>> model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
-        >>> grad_cam(model, torch.rand(2, 3, 8, 8), torch.tensor([0, 1])).joint.shape
-        torch.Size([2, 8, 8])
-    """
-
-    def weighted(found: FeatureLayer, part: Tensor, chosen: Tensor) -> Tensor:
-        activations, gradients = layer_signals(model, found, part, chosen, "logit")
-        return (gradients.mean(dim=(2, 3), keepdim=True) * activations).sum(dim=1)
-
-    return layer_maps(model, images, targets, weighted, layer=layer, batch_size=batch_size, evaluations=1)
+__all__ = ["norm_grad"]
 
 
 def norm_grad(
@@ -93,7 +50,7 @@ def norm_grad(
         targets: (N,) int64.
         selective: take the step first; images then go through the model one at a time.
         step_size: s, length of the step over the length of the parameters.
-        layer: as in :func:`grad_cam`. Right before a global average pooling :math:`g_u` is the same at every u, so the
+        layer: as in :func:`~scd_core.masks.grad_cam`. Right before a global average pooling :math:`g_u` is the same at every u, so the
             map is that of :math:`\lVert x_u \rVert` whatever the class; the selective form is not bound to that.
         batch_size: images through the model at once.
 
@@ -129,44 +86,6 @@ def norm_grad(
         layer=layer,
         batch_size=batch_size,
         evaluations=2 if selective else 1,
-    )
-
-
-def layer_maps(
-    model: nn.Module,
-    images: Tensor,
-    targets: Tensor,
-    maps_of: Callable[[FeatureLayer, Tensor, Tensor], Tensor],
-    *,
-    layer: str | None,
-    batch_size: int,
-    evaluations: int,
-) -> Masks:
-    """Run a method that reads one layer over all images, in batches, on a borrowed model.
-
-    Args:
-        model: (B, 3, H, W) -> (B, K) logits.
-        images: (N, 3, H, W).
-        targets: (N,) int64.
-        maps_of: (layer, images (B, 3, H, W), targets (B,)) -> maps (B, h, w); negative values count as 0.
-        layer: name of the layer, or None to find it.
-        batch_size: images through the model at once.
-        evaluations: images that go through the model for one map.
-
-    Raises:
-        ValueError: as the methods.
-    """
-    check_inputs(model, images, targets)
-    targets = targets.to(images.device)
-    size = (images.shape[2], images.shape[3])
-    found_maps = []
-    with borrowed(model):
-        found = find_feature_layer(model, images[0], layer)
-        for start in range(0, len(images), batch_size):
-            part = slice(start, start + batch_size)
-            found_maps.append(unit_range(maps_of(found, images[part], targets[part]), size))
-    return masks_from_maps(
-        model, images, targets, torch.cat(found_maps), evaluations=evaluations, batch_size=batch_size
     )
 
 
