@@ -50,7 +50,7 @@ def norm_grad(
         targets: (N,) int64.
         selective: take the step first; images then go through the model one at a time.
         step_size: s, length of the step over the length of the parameters.
-        layer: as in :func:`~scd_core.masks.grad_cam`. Right before a global average pooling :math:`g_u` is the same at every u, so the
+        layer: as in :func:`grad_cam`. Right before a global average pooling :math:`g_u` is the same at every u, so the
             map is that of :math:`\lVert x_u \rVert` whatever the class; the selective form is not bound to that.
         batch_size: images through the model at once.
 
