@@ -28,7 +28,8 @@ def tables_markdown() -> str:
     lines = [
         "# Tables",
         "",
-        "Generated from `scd_core/tables/fields.py` and `schema.py` by `python -m scd_core.audit.tables_page`; do not edit.",
+        "Generated from `scd_core/tables/fields.py` and `scd_core/tables/schema.py` by "
+        "`python -m scd_core.audit.tables_page`; do not edit.",
         "",
         f"Schema version {SCHEMA_VERSION}, written into each file (`trapaudit.schema_version`). Files lie under "
         "`OUT/<table>/<partition>=YYYY-MM-DD/`; the partition is a column of each view. A batch's files count once",
