@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
+
+from deployments.cli.main import app
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = ROOT / "scd_core" / "scenes" / "models" / "shortcut"
@@ -90,10 +93,8 @@ def runner(prefect_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A card of eleven scenes, a truncated file, an empty one and a duplicate."""
     folder = tmp_path_factory.mktemp("scenes")
-    code = "import sys; from deployments.cli.main import main; sys.exit(main())"
-    subprocess.run(
-        [sys.executable, "-c", code, "scenes", str(folder), "--events", "6"], check=True, cwd=ROOT, capture_output=True
-    )
+    done = CliRunner().invoke(app, ["scenes", str(folder), "--events", "6"])
+    assert done.exit_code == 0, done.output
     images = folder / "images"
     first = sorted(images.rglob("*.JPG"))[0]
     data = first.read_bytes()
