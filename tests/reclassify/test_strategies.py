@@ -165,9 +165,9 @@ def test_nothing_in_an_animals_box_is_taken_for_background(shortcut: Classifier)
 
 
 def test_boxes_that_are_pictures_of_their_own_keep_right_names(shortcut: Classifier) -> None:
-    boxed = [case for case in box_pictures(shortcut, scene_cases(shortcut, 24, 6103)) if case.kind == "right"]
+    boxed = [case for case in box_pictures(shortcut, scene_cases(shortcut, 24, 6103)) if case.kind == "right"][:40]
     maps = joint_maps(shortcut, boxed, 6103)
-    assert len(boxed) >= 40
+    assert len(boxed) == 40
     kept = outcomes_of(shortcut, boxed, maps, use_boxes=False)
     taken_for_frames = outcomes_of(shortcut, [replace(case, is_box=False) for case in boxed], maps, use_boxes=False)
     broken, before = (sum(row[-1].is_flip for row in rows) for rows in (kept, taken_for_frames))
