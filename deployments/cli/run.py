@@ -108,7 +108,7 @@ def _print_report(console: Console, derived: dict[str, Any]) -> None:
     console.print(
         f"{derived['n_labelled']} labelled: {derived['n_errors']} wrong, {derived['n_recovered']} corrected by masks, "
         f"{derived['n_broken']} made worse; {derived['n_suspected']} more suspected; "
-        f"{derived['n_systematic']} systematic errors",
+        f"{derived['n_systematic']} systematic {'error' if derived['n_systematic'] == 1 else 'errors'}",
         highlight=False,
         soft_wrap=True,
     )

@@ -15,7 +15,7 @@ __all__ = [
     "table_schema",
 ]  # fmt: skip
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Written into each file's Parquet metadata (key ``trapaudit.schema_version``)."""
 
 _STAMP = ["run_id", "batch_key", "model_digest"]

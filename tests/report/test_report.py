@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -277,6 +279,17 @@ def test_before_any_snapshot(tmp_path: Path) -> None:
     world = build_world(tmp_path, planted_frames(n_events=5), broken=False, has_pictures=False, reports=0)
     said = text(written(world))
     assert "no snapshot yet" in said and "This is the first report" in said
+
+
+def test_an_audit_of_schema_version_1_is_read(tmp_path: Path) -> None:
+    """Its runs have no column `model_input`."""
+    world = build_world(tmp_path, planted_frames(n_events=5), broken=False, has_pictures=False, reports=0)
+    (runs,) = Path(world.out).glob("runs/*/*.parquet")
+    pq.write_table(pq.ParquetFile(runs).read().drop_columns(["model_input"]), runs)
+    (commit,) = Path(world.out).glob("commits/*.json")
+    assert json.loads(commit.read_text())["schema_version"] == 1
+    refresh_report_tables(world.out, world.config)
+    assert f"<dt>named</dt><dd>{len(world.frames)}</dd>" in written(world)
 
 
 def test_every_file_quarantined(tmp_path: Path) -> None:
