@@ -98,12 +98,12 @@ def fido(
         for start in range(0, len(images), at_once):
             part = slice(start, start + at_once)
             replacement = make_infill(images[part], infill, INFILL_SIGMA, seeds[part])
-            logits = torch.zeros(len(targets[part]), 2, *grid, device=device, requires_grad=True)
+            logits = torch.zeros(len(targets[part]), 2, *grid, device=device, dtype=images.dtype, requires_grad=True)
             optimiser = torch.optim.Adam([logits], lr=learning_rate)
             schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, total_iters=steps)
             for step in range(steps):
                 number = torch.full_like(seeds[part], step)
-                uniform = uniform_field(seeds[part], number, (2, samples, *grid))
+                uniform = uniform_field(seeds[part], number, (2, samples, *grid)).to(images)
                 sampled = resample(original_concrete(logits[:, :, None], uniform, temperature), rows, columns)
                 keep = torch.stack((sampled[:, 0], 1 - sampled[:, 1]), dim=1)
                 scores = _scores(model, images[part], replacement, keep, targets[part])
