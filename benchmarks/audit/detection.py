@@ -4,9 +4,9 @@
 
 Each world is a set of audit tables, of one maker (:mod:`benchmarks.audit.worlds`), on which the rules were tuned with seeds
 0-2, or of another (:mod:`benchmarks.audit.other_worlds`), from which the real code derives errors and slices. A
-planted error counts as found where a reported slice (q < 0.05, not folded into another) names its camera, individual, pair,
-flank, quality or labeller, says nothing that contradicts it, and gives its cause. A reported slice that names none of the
-planted errors is a false discovery. Coverage asks whether the Wilson intervals of all slices with enough events, whether
+planted error counts as found where a reported slice (q < 0.05, not explained by another) names its camera, individual, pair,
+flank, quality or labeller, contradicts none of it, and gives its cause. A reported slice that names none of the
+planted errors is a false discovery. Coverage is whether the Wilson intervals of all slices with enough events, whether
 reported or not, hold the probability to err that the slice's events have, labelled or not.
 """
 
@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.audit.other_worlds import OTHER_KINDS, SHAPES, make_other_world
-from benchmarks.audit.worlds import KINDS, Planted, World, load_world, make_world
+from benchmarks.audit.planting import KINDS, Planted
+from benchmarks.audit.worlds import World, load_world, make_world
 from benchmarks.common import Report, options, resolve_device
 from scd_core.audit.errors.derive import assumed_right, derive_errors
 from scd_core.audit.slices.data import slice_data
@@ -175,7 +176,7 @@ def main() -> None:
 
 
 _NOTES = {
-    "found": "a reported slice (q < 0.05, not folded) names the planted error and gives its cause",
+    "found": "a reported slice (q < 0.05, not explained by another) names the planted error and gives its cause",
     "false": "a reported slice that names none of the planted errors",
     "other": "worlds of the second maker (benchmarks.audit.other_worlds), on which no rule was tuned; `other` leaves out the "
     "shape `flagged`, where nothing but flagged pictures is labelled and no interval can know the rate of all pictures",
