@@ -1,1 +1,1 @@
-"""The table `errors`: what people say against what the model said, with causes and suspicions."""
+"""The table `errors`: human labels against the model's names, with causes and suspicions."""

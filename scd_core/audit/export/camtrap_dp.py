@@ -18,12 +18,12 @@ from scd_core.audit.export.audit_tables import write_audit_tables
 from scd_core.audit.sql import load_sql
 from scd_core.errors import InputError
 
-__all__ = ["CORE_TABLES", "VERSION", "table_descriptor", "write_camtrap_dp"]
+__all__ = ["CORE_TABLES", "table_descriptor", "write_camtrap_dp"]
 
-VERSION = "1.0.2"
+_VERSION = "1.0.2"
 CORE_TABLES = ("deployments", "media", "observations")
 
-_STANDARD = f"https://raw.githubusercontent.com/tdwg/camtrap-dp/{VERSION}"
+_STANDARD = f"https://raw.githubusercontent.com/tdwg/camtrap-dp/{_VERSION}"
 
 
 @cache
@@ -43,7 +43,7 @@ def write_camtrap_dp(connection: duckdb.DuckDBPyConnection, folder: Path, now: d
 
     Each named target is a machine observation with individualID, box and probability, on the level of the medium; what
     masks and labels made of it stands in its tags (``finalIndividualID:...``, ``errorType:...``). Each label that counts is a
-    human observation beside it. What the audit does not know is left open, and said:
+    human observation beside it. What the audit does not know is left open, and noted:
 
     - A medium without a time cannot be in the tables, where times are required: it is in ``audit/media.csv`` only.
     - A deployment without coordinates has empty ones, which readers take and a validator names.

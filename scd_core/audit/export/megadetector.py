@@ -13,11 +13,12 @@ import duckdb
 
 from scd_core.audit.sql import load_sql
 from scd_core.errors import InputError
+from scd_core.names import Category, MediaStatus, PredictionStatus
 
 __all__ = ["write_megadetector"]
 
 _ANIMAL = "1"
-_DETECTIONS = {"1": "animal", "2": "person", "3": "vehicle"}
+_DETECTIONS = {_ANIMAL: Category.ANIMAL, "2": Category.PERSON, "3": Category.VEHICLE}
 _CHUNK = 10_000
 
 
@@ -26,7 +27,7 @@ def write_megadetector(connection: duckdb.DuckDBPyConnection, folder: Path, now:
 
     Each classified box is a detection of category animal with its classifications, the final name first (after the masks,
     with its probability), then the model's other candidates. A whole frame that was classified is a detection over the
-    frame with confidence 1, since there is no detector to ask. Files that could not be used have `failure`, images in
+    frame with confidence 1, since no detector gave one. Files that could not be used have `failure`, images in
     which the detections show no animal have none. `file` is relative to SOURCE; the full address where two sources have a
     file of the same name. Of a file that changed, the newest version is given.
 
@@ -85,13 +86,13 @@ def _fetched(connection: duckdb.DuckDBPyConnection) -> Iterator[dict[str, Any]]:
 
 def _image(name: str, rows: list[dict[str, Any]], categories: dict[str, str]) -> dict[str, Any]:
     first = rows[0]
-    if first["status"] not in ("ok", "duplicate"):
+    if first["status"] not in (MediaStatus.OK, MediaStatus.DUPLICATE):
         return {"file": name, "failure": first["failure_reason"] or first["status"], "detections": None}
-    if all(row["prediction_status"] == "failed" for row in rows):
+    if all(row["prediction_status"] == PredictionStatus.FAILED for row in rows):
         return {"file": name, "failure": first["prediction_failure"] or "not classified", "detections": None}
     return {
         "file": name,
-        "detections": [_detection(row, categories) for row in rows if row["prediction_status"] == "ok"],
+        "detections": [_detection(row, categories) for row in rows if row["prediction_status"] == PredictionStatus.OK],
     }
 
 

@@ -15,7 +15,7 @@ from scd_core.audit.query.connection import open_tables
 from scd_core.errors import InputError, RunError
 from scd_core.storage import Storage, open_source
 
-__all__ = ["ExportForm", "export_audit"]
+__all__ = ["export_audit"]
 
 ExportForm = Literal["camtrap-dp", "megadetector"]
 
@@ -30,7 +30,7 @@ def export_audit(out: str, directory: str, form: ExportForm, now: datetime | Non
     - ``camtrap-dp``: a Camtrap DP 1.0.2 package (:func:`scd_core.audit.export.camtrap_dp.write_camtrap_dp`).
     - ``megadetector``: ``megadetector.json`` for Timelapse (:func:`scd_core.audit.export.megadetector.write_megadetector`).
 
-    What the form demands and the audit does not know is said in a warning of the logger ``scd_core.audit.export.write``,
+    What the form requires and the audit does not know is a warning of the logger ``scd_core.audit.export.write``,
     one line each, and in the package.
 
     Args:

@@ -1,4 +1,4 @@
-"""Asking the audit: a DuckDB connection over every table, pandas frames with push-down, and SQL that cannot write."""
+"""Queries over the audit: a DuckDB connection over every table, pandas frames with push-down, and SQL that cannot write."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def read_table(
     dates: tuple[date | str | None, date | str | None] | None = None,
     filters: Mapping[str, Any] | Sequence[tuple[str, str, Any]] | None = None,
 ) -> pd.DataFrame:
-    """A table of the audit as a pandas frame; only the files, columns and row groups that are asked for are read.
+    """A table of the audit as a pandas frame; only the files, columns and row groups that are wanted are read.
 
     Args:
         out: OUT, an fsspec URL or path.
@@ -153,7 +153,7 @@ def run_sql(out: str, query: str) -> duckdb.DuckDBPyRelation:
         query: one SELECT, DESCRIBE, SUMMARIZE, SHOW or EXPLAIN statement of DuckDB's SQL.
 
     Raises:
-        InputError: the statement is not SQL, is not one statement that reads, or asks for what is not there or not
+        InputError: the statement is not SQL, is not one statement that reads, or needs what is not there or not
             allowed.
     """
     connection = connect(out)
@@ -163,7 +163,7 @@ def run_sql(out: str, query: str) -> duckdb.DuckDBPyRelation:
             raise InputError(f"sql: expected one statement, got {len(statements)}")
         kind = statements[0].type.name.removesuffix("_STATEMENT")
         if kind not in _READING:
-            raise InputError(f"sql: {kind} is refused, the audit is read-only; ask with SELECT, DESCRIBE or EXPLAIN")
+            raise InputError(f"sql: {kind} is refused, the audit is read-only; use SELECT, DESCRIBE or EXPLAIN")
         return connection.from_arrow(connection.sql(query).to_arrow_table())
     except duckdb.Error as error:
         raise InputError(f"sql: {_reason(error)}") from error
@@ -189,7 +189,7 @@ def _needs_fill(found: TableFiles, table: str) -> bool:
 
 
 def _reason(error: duckdb.Error) -> str:
-    """What DuckDB says, without the excerpt of the statement, or the last line of an error in our file system."""
+    """DuckDB's message without the excerpt of the statement, or the last line of an error in our file system."""
     text = str(error).strip()
     return text.splitlines()[-1] if "Traceback" in text else text.split("\n\n")[0]
 

@@ -15,7 +15,7 @@ from scd_core.config import SliceConfig
 from scd_core.names import Cause, ErrorType, Quality
 from scd_core.tables.rows import SliceRow
 
-__all__ = ["describe", "slice_sentence"]
+__all__ = ["describe"]
 
 _KEY_CAUSES = {
     "quality": Cause.IMAGE_QUALITY,
@@ -59,7 +59,7 @@ def describe(data: SliceData, tested: TestedSlice, config: SliceConfig) -> Slice
         "first_seen": pc.min(errors["captured_at"]).as_py(),
         "last_seen": pc.max(errors["captured_at"]).as_py(),
         "example_media_ids": _examples(errors, events, config.examples, cause),
-        "sentence": slice_sentence(tested, cause, confused_with, _light(data, wrong, values), n_recovered),
+        "sentence": _sentence(tested, cause, confused_with, _light(data, wrong, values), n_recovered),
     }
 
 
@@ -124,7 +124,7 @@ _PLACES = {
 _LIGHTS = {"day": "by day", "night": "by night", "infrared": "in infrared"}
 
 
-def slice_sentence(
+def _sentence(
     tested: TestedSlice,
     cause: str,
     confused_with: str | None = None,
@@ -143,32 +143,13 @@ def slice_sentence(
     >>> slice = TestedSlice("5e1f", [("camera_id", "C07"), ("true_id", "Luna")], "camera_id+true_id", n_events=52, n_images=80,
     ...     n_errors=41, n_effective=50.0, error_rate=0.79, ci_low=0.66, ci_high=0.88, baseline_rate=0.05, lift=15.8,
     ...     p_value=1e-9, n_tests=100)
-    >>> slice_sentence(slice, "background", "Nyx", "night", (33, 41))
+    >>> _sentence(slice, "background", "Nyx", "night", (33, 41))
     'At camera C07, mostly by night, 41 of 52 events of Luna are misnamed, mostly as Nyx: 79 % (66-88 %) against 5 % \
 elsewhere; the evidence lies on the background; masking it out corrects 33 of 41 pictures.'
     """
     values = dict(tested.slice)
-    where = []
-    for key, wording in _PLACES.items():
-        if key in values:
-            value = values[key]
-            where.append(
-                _LIGHTS[value] if key == "light" else wording.format(value[:2] + ":00" if key == "hour" else value)
-            )
-    if light:
-        where.append(f"mostly {_LIGHTS[light]}")
-    subject = "events"
-    verb = "are misnamed"
-    if "pair" in values:
-        true, name = values["pair"].split(PAIR, 1)
-        subject, verb = f"events of {true}", f"are called {name}"
-    else:
-        if "true_id" in values:
-            subject = f"events of {values['true_id']}"
-        if "predicted_id" in values:
-            subject, verb = f"events called {values['predicted_id']}", "are someone else"
-        elif confused_with:
-            verb += f", mostly as {confused_with}"
+    subject, verb = _subject(values, confused_with)
+    where = _circumstances(values, light)
     start = f"{', '.join(where)}, " if where else ""
     text = (
         f"{start}{tested.n_errors} of {tested.n_events} {subject} {verb}: {100 * tested.error_rate:.0f} % "
@@ -190,6 +171,29 @@ elsewhere; the evidence lies on the background; masking it out corrects 33 of 41
         it = " it out" if cause in (Cause.BACKGROUND, Cause.OVERLAY) else ""
         text += f"; masking{it} corrects {n_recovered[0]} of {n_recovered[1]} {'picture' if n_recovered[1] == 1 else 'pictures'}"
     return text[0].upper() + text[1:] + "."
+
+
+def _circumstances(values: dict[str, str], light: str | None) -> list[str]:
+    """Where, when and how a slice's pictures were taken, in words."""
+    where = []
+    for key, wording in _PLACES.items():
+        if key in values:
+            value = values[key]
+            where.append(
+                _LIGHTS[value] if key == "light" else wording.format(value[:2] + ":00" if key == "hour" else value)
+            )
+    return [*where, f"mostly {_LIGHTS[light]}"] if light else where
+
+
+def _subject(values: dict[str, str], confused_with: str | None) -> tuple[str, str]:
+    """Which events a sentence is about, and what is wrong with them."""
+    if "pair" in values:
+        true, name = values["pair"].split(PAIR, 1)
+        return f"events of {true}", f"are called {name}"
+    if "predicted_id" in values:
+        return f"events called {values['predicted_id']}", "are someone else"
+    subject = f"events of {values['true_id']}" if "true_id" in values else "events"
+    return subject, f"are misnamed, mostly as {confused_with}" if confused_with else "are misnamed"
 
 
 _REASONS: dict[str, str] = {

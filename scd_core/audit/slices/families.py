@@ -108,14 +108,7 @@ def _test_names(data: SliceData, family: tuple[str, ...], config: SliceConfig) -
     own = _of_truth(data, group, inside, of, name)
     own_total = _of_truth(data, np.zeros(inside.size, np.int64), inside, np.zeros(len(of), np.int64), name)
     everything = total_sums(data, inside)
-    called_total = np.stack(
-        [
-            # One further, because a row without a name has the code -1.
-            np.bincount(named[inside] + 1, data.weight[inside] * here, minlength=n_names + 1)[name + 1]
-            for here in _strata(data, inside)
-        ],
-        axis=1,
-    )
+    called_total = _called_weights(data, inside, name)
     exposed = of_group[of].minus(own).with_wrong(called.wrong)
     base = everything.minus(own_total).minus(exposed).with_wrong(np.maximum(called_total - called.wrong, 0))
     if by_pair:
@@ -226,6 +219,14 @@ def _of_truth(data: SliceData, group: Ints, inside: Ints, of: Ints, name: Ints) 
     found = np.minimum(np.searchsorted(keys, wanted), max(len(keys) - 1, 0))
     is_there = (keys[found] == wanted) if len(keys) else np.zeros(wanted.shape, bool)
     return sums[np.where(is_there, found, len(keys))]
+
+
+def _called_weights(data: SliceData, rows: Ints, name: Ints) -> Floats:
+    """(c, 2) weight of the wrong rows that are called each name, in the two strata."""
+    # One further, because a row without a name has the code -1.
+    code, n = data.codes["predicted_id"][rows] + 1, len(data.values["predicted_id"]) + 1
+    weights = [np.bincount(code, data.weight[rows] * here, minlength=n)[name + 1] for here in _strata(data, rows)]
+    return np.stack(weights, axis=1)
 
 
 def _events_called(data: SliceData, group: Ints, inside: Ints, cell: Ints, rows: Ints, of: Ints) -> Ints:
