@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from PIL import Image
@@ -15,7 +14,8 @@ from scd_core.identify.classifier import Classifier
 from scd_core.identify.pictures import crop_to_box
 from scd_core.identify.preprocess import decode_size
 from scd_core.identify.redaction import blank
-from scd_core.identify.targets import Boxes, targets_of
+from scd_core.identify.spec import InputSpec
+from scd_core.identify.targets import Boxes, Targets, targets_of
 from scd_core.media import MediaError
 from scd_core.media.fetch import iter_prepared
 from scd_core.names import UNKNOWN, PredictionStatus
@@ -51,28 +51,17 @@ def classify_media(
     targets = {
         row["media_id"]: targets_of(None if boxes is None else boxes.get(row["file"]), config.classify) for row in rows
     }
-
-    def needed_size(row: Mapping[str, Any]) -> int | None:
-        found = targets[row["media_id"]].boxes
-        usable = [box.clipped()[2:] for box in found if box is not None and not box.problem()]
-        return decode_size(classifier.spec.input, min(usable, key=min) if usable else (1.0, 1.0))
-
-    def inputs(row: Mapping[str, Any], image: Image.Image) -> list[torch.Tensor | None]:
-        """The network's input for each target of an image; None for one that cannot be used."""
-        own = targets[row["media_id"]]
-        shown = blank(image, own.hidden or ())
-        return [
-            None
-            if own.problem(box)
-            else classifier.preprocess(crop_to_box(shown, None if box is None else box.clipped()))
-            for box in own.boxes
-        ]
-
     predictions: list[PredictionRow] = []
     naming = _Naming(classifier, config.classify)
     wanted = [row for row in rows if targets[row["media_id"]].boxes]
-    ahead = config.classify.batch_size
-    decoded = iter_prepared(wanted, source, config.media, inputs, target_for=needed_size, ahead=ahead)
+    decoded = iter_prepared(
+        wanted,
+        source,
+        config.media,
+        lambda row, image: _inputs(targets[row["media_id"]], image, classifier),
+        target_for=lambda row: _needed_size(targets[row["media_id"]], classifier.spec.input),
+        ahead=config.classify.batch_size,
+    )
     for row in rows:
         own = targets[row["media_id"]]
         if not own.boxes:
@@ -92,6 +81,23 @@ def classify_media(
                 naming.add(prediction, tensor)
     naming.finish()
     return predictions
+
+
+def _needed_size(targets: Targets, spec: InputSpec) -> int | None:
+    """Shorter side (pixels) to decode an image at, for the smallest of its targets; None for full size."""
+    usable = [box.clipped()[2:] for box in targets.boxes if box is not None and not box.problem()]
+    return decode_size(spec, min(usable, key=min) if usable else (1.0, 1.0))
+
+
+def _inputs(targets: Targets, image: Image.Image, classifier: Classifier) -> list[torch.Tensor | None]:
+    """The network's input for each target of an image; None for one that cannot be used."""
+    shown = blank(image, targets.hidden or ())
+    return [
+        None
+        if targets.problem(box)
+        else classifier.preprocess(crop_to_box(shown, None if box is None else box.clipped()))
+        for box in targets.boxes
+    ]
 
 
 class _Naming:

@@ -12,7 +12,7 @@ from scd_core.inputs.detections import Detection
 from scd_core.names import Category, PredictionStatus
 from scd_core.tables.rows import MediaRow, PredictionRow
 
-__all__ = ["Boxes", "targets_of"]
+__all__ = ["Boxes", "Targets", "targets_of"]
 
 Boxes = Mapping[str, Sequence[Detection] | str]
 """Media file -> its detections, or why the detector gave none."""
