@@ -433,6 +433,7 @@ def test_rewriting_is_the_same_page(world: World) -> None:
 def test_titles_of_slices() -> None:
     assert slice_title({"true_id": "luna"}) == "luna"
     assert slice_title({"flank": "left", "light": "infrared"}) == "Left flank, infrared pictures"
+    assert slice_title({"light": "night"}) == "Night pictures without infrared"
 
 
 def test_nothing_but_flagged_pictures_labelled_is_said(tmp_path: Path) -> None:

@@ -96,13 +96,17 @@ _SLICE_WORDS = {
     "deployment_id": "deployment {}",
     "true_id": "{}",
     "predicted_id": "whatever is called {}",
-    "light": "{} pictures",
+    "light": "{}",
     "flank": "{} flank",
     "quality": "{} pictures",
     "model_digest": "model {:.12}",
     "labelled_by": "labelled by {}",
 }
-_LIGHT_WORDS = {"infrared": "infrared", "day": "daylight", "night": "night, no infrared:"}
+_LIGHT_WORDS = {
+    "infrared": "infrared pictures",
+    "day": "daylight pictures",
+    "night": "night pictures without infrared",
+}
 
 
 def count(value: float | None) -> str:
