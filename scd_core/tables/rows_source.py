@@ -1,4 +1,4 @@
-"""Writes ``rows.py`` from the schema: ``python -m scd_core.tables.rows_source > scd_core/tables/rows.py``."""
+"""Writes ``rows.py`` from the schema, for ``make docs``."""
 
 from __future__ import annotations
 
