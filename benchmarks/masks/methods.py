@@ -13,7 +13,7 @@ from scd_core.masks import Masks, SCDConfig, cf_cam, fido, fit_masks, grad_cam, 
 from scd_core.masks.comparators.single_map import masks_from_maps, unit_range
 from scd_core.masks.noise import uniform_field
 
-__all__ = ["EXPENSIVE", "METHODS", "QUICK", "Method", "join_masks"]
+__all__ = ["EXPENSIVE", "METHODS", "QUICK", "join_masks"]
 
 Method = Callable[[nn.Module, Tensor, Tensor, Tensor], Masks]
 """(model, images (N, 3, H, W), targets (N,), seeds (N,)) -> masks."""

@@ -41,7 +41,7 @@ __all__ = ["COLUMNS", "VIT_COLUMNS", "Case", "box_pictures", "joint_maps", "main
 
 STRATEGIES = tuple(strategy for strategy in Strategy if strategy != Strategy.FUSED)
 PARTS = "scenes", "photographs", "vit"
-FUSED, CONTROL = "fused", "center_crop"
+FUSED, CONTROL = Strategy.FUSED, Strategy.CENTER_CROP
 COLUMNS = ("pictures", "strategy", "n_errors", "recovered", "n_right", "broken")
 VIT_COLUMNS = ("pool", "trained", "shown", "n", "accuracy_known", "accuracy_new")
 _PHOTOGRAPHS_OF_A_SEED = 8
@@ -211,7 +211,7 @@ def _photographs(report: Report, seeds: Sequence[int], *, is_quick: bool) -> Non
         name = "jaguar" if use_boxes is False else "jaguar, boxes"
         _tally(report, classifier, name, cases * len(seeds), outcomes, "other")
     before = sum(case.kind == "right" for case in cases)
-    means = (fmean(right[False, strategy]) for strategy in (FUSED, CONTROL, "mask_crop"))
+    means = (fmean(right[False, strategy]) for strategy in (FUSED, CONTROL, Strategy.MASK_CROP))
     report.summary |= dict(zip(keys, (before, *means), strict=True))
     report.summary["jaguar_right_after_least"] = min(right[False, FUSED])
     report.summary["jaguar_right_after_boxes"] = fmean(right[True, FUSED])

@@ -12,6 +12,7 @@ from typing import Any
 
 from benchmarks.docs_page import NO_RESULT, RESULTS, cell, page_options, read_result, rewrite, source_line, table
 from benchmarks.reclassify.decide import VIT_COLUMNS
+from scd_core.names import Strategy
 
 __all__ = ["BEGIN", "END", "PAGE", "RESEARCH", "all_tables", "main", "short_tables"]
 
@@ -47,6 +48,8 @@ _SHORT = {
 }
 """The same for the table for users."""
 
+_SHORT_STRATEGIES = Strategy.FUSED, Strategy.MASK_CROP, Strategy.CENTER_CROP
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Rewrite the generated parts of the pages, or with ``--check`` say whether they are as the results files have them."""
@@ -66,7 +69,10 @@ def short_tables(results: Path) -> str:
     for pictures, title in _SHORT.items():
         rows = {row["strategy"]: row for row in found["rows"] if row.get("pictures") == pictures}
         if rows:
-            cells = [_recovered_broken(rows.get(strategy)) for strategy in ("fused", "mask_crop", "center_crop")]
+            cells = [
+                _recovered_broken(rows.get(strategy))
+                for strategy in (Strategy.FUSED, Strategy.MASK_CROP, Strategy.CENTER_CROP)
+            ]
             lines.append(f"| {title} | " + " | ".join(cells) + " |")
     return "\n\n".join((source_line(found, "benchmarks.reclassify --part scenes photographs"), "\n".join(lines)))
 
@@ -103,7 +109,7 @@ def _shares(rows: Sequence[dict[str, Any]]) -> str:
         recovered, broken = (
             f"{row[count]} of {row[total]}" for count, total in (("recovered", "n_errors"), ("broken", "n_right"))
         )
-        name = "**decision**" if row["strategy"] == "fused" else f"`{row['strategy']}`"
+        name = "**decision**" if row["strategy"] == Strategy.FUSED else f"`{row['strategy']}`"
         lines.append(f"| {name} | {recovered} | {broken} |")
     return "\n".join(lines)
 

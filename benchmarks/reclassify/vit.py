@@ -23,7 +23,7 @@ from scd_core.scenes.sample import Split
 from scd_core.scenes.scene import SceneSpec
 from scd_core.scenes.world import World
 
-__all__ = ["N_SEEDS", "POOLS", "Pictures", "Settings", "build_vit", "compare", "logits_of", "place_pictures"]
+__all__ = ["N_SEEDS", "Pictures", "Settings", "build_vit", "compare", "logits_of", "place_pictures"]
 
 SIZE = 72, 96
 """Height and width of the input (pixels)."""

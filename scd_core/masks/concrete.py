@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-__all__ = ["NOISE_CLAMP", "keep_probability", "logistic", "original_concrete", "simplified_concrete"]
+__all__ = ["keep_probability", "logistic", "original_concrete", "simplified_concrete"]
 
 NOISE_CLAMP = 1e-7
 """Uniform noise and, in the original form, probabilities are kept this far from 0 and 1."""

@@ -10,7 +10,7 @@ import torch
 from scd_core.masks.noise import uniform_field
 from scd_core.masks.resample import box_matrix, gaussian_matrix, resample
 
-__all__ = ["blend", "blur", "local_mean", "make_infill", "mean_colour", "noise_like"]
+__all__ = ["blend", "blur", "local_mean", "make_infill"]
 
 _NOISE_DRAW = 0x1F111
 """Number of the draw that makes a noise infill; far from the step numbers that make the samples."""

@@ -24,7 +24,7 @@ from scd_core.media import MediaError
 from scd_core.names import MaskMethod, MaskStatus
 from scd_core.tables.rows import MaskRow, MediaRow, PredictionRow
 
-__all__ = ["decode_mask", "encode_mask", "mask_predictions", "mask_seed"]
+__all__ = ["decode_mask", "encode_mask", "mask_predictions"]
 
 _MIDDLE: Box = (0.125, 0.125, 0.75, 0.75)
 """The picture without an eighth at each border."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from scd_core.config import ReclassifyConfig
 from scd_core.names import Strategy
 
-__all__ = ["MOST", "Decision", "decide"]
+__all__ = ["MOST", "decide"]
 
 MOST = 0.75
 """Largest share of the picture that a crop without a box may hold to be a closer view; a larger one only cuts an edge off."""
