@@ -1,4 +1,4 @@
-"""The pages that show queries and tables are true: every query runs, every view is told, the tables page is up to date."""
+"""The pages that show queries and tables are true: every query runs, every view is listed, the tables page is up to date."""
 
 import re
 from datetime import UTC, datetime
@@ -65,7 +65,7 @@ def test_the_python_of_the_cookbook_runs(out):
         exec(text, {"OUT": out})
 
 
-def test_every_view_is_told_and_answers(out):
+def test_every_view_is_listed_and_answers(out):
     page = (DOCS / "queries.md").read_text()
     with connect(out) as audit:
         for name in READY_VIEWS:

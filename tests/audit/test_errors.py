@@ -71,8 +71,8 @@ def test_newest_label_wins(builder, tmp_path):
     label(out, tmp_path, {"a.jpg": "Nyx"}, now=datetime(2026, 3, 3, tzinfo=UTC))
     label(out, tmp_path, {"a.jpg": "Luna"}, now=datetime(2026, 3, 4, tzinfo=UTC), name="late.csv")
     for day, by, name in ((3, "ana", "Luna"), (4, "ben", "Nyx")):
-        told = {"labelled_by": by, "labelled_at": "2026-03-01T00:00:00Z", "name": f"{by}.csv"}
-        label(out, tmp_path, {"b.jpg": name}, now=datetime(2026, 3, day, tzinfo=UTC), **told)
+        described = {"labelled_by": by, "labelled_at": "2026-03-01T00:00:00Z", "name": f"{by}.csv"}
+        label(out, tmp_path, {"b.jpg": name}, now=datetime(2026, 3, day, tzinfo=UTC), **described)
     found = errors(out)
     assert (found["a"]["true_id"], found["a"]["error_type"]) == ("Luna", "correct")
     # of one moment, the one imported later counts
@@ -186,7 +186,7 @@ def test_a_weak_flank_and_one_labellers_slip(builder, tmp_path):
 
 def test_suspicions_of_unlabelled_rows(builder, tmp_path):
     builder.predict("odd.jpg", "Nyx", event_predicted_id="Luna")
-    builder.predict("asked.jpg", "Luna", flag_reasons=["human_flag"])
+    builder.predict("flagged_by_hand.jpg", "Luna", flag_reasons=["human_flag"])
     builder.mask(builder.predict("flip.jpg", "Nyx"), "Luna")
     builder.mask(builder.predict("ground.jpg", "Nyx"), background_reliance=0.9)
     builder.mask(builder.predict("strip.jpg", "Nyx"), overlay_reliance=0.5)
@@ -200,7 +200,7 @@ def test_suspicions_of_unlabelled_rows(builder, tmp_path):
     found = errors(out)
     assert {name: row["suspicion_reasons"] for name, row in found.items() if row["is_suspected"]} == {
         "odd": ["event_disagreement"],
-        "asked": ["human_flag"],
+        "flagged_by_hand": ["human_flag"],
         "flip": ["flip_under_mask"],
         "ground": ["background_reliance"],
         "strip": ["overlay_reliance"],

@@ -1,4 +1,4 @@
-"""The audit asked where it lies: on real S3 servers, and reading no more than was asked for."""
+"""Queries where the audit lies: on real S3 servers, and reading no more than is wanted."""
 
 from __future__ import annotations
 

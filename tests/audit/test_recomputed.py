@@ -154,9 +154,9 @@ def reported(slices):
 
 
 def test_what_is_planted_by_the_second_maker_is_named(world):
-    said = [dict(row["slice"]) for row in reported(world[1])]
-    assert any(values.get("quality") == "blurred" for values in said)
-    assert len(said) <= 8
+    listed = [dict(row["slice"]) for row in reported(world[1])]
+    assert any(values.get("quality") == "blurred" for values in listed)
+    assert len(listed) <= 8
 
 
 @pytest.mark.parametrize("shape", ["ordinary", "many", "bursts", "flagged"])
@@ -168,9 +168,9 @@ def test_worlds_without_planted_errors_are_quiet_in_every_shape(shape):
 def test_the_labellers_parts_of_one_place_are_said_once():
     """Where several people label the frames of one burst, its error stands once and not once for each of them."""
     slices = derived(901, ("fog", "ghosts", *OTHER_KINDS[3:4]), "bursts")[1]
-    said = [dict(row["slice"]) for row in reported(slices)]
-    assert not any("labelled_by" in values for values in said)
-    assert {"quality": "blurred"} in said
+    listed = [dict(row["slice"]) for row in reported(slices)]
+    assert not any("labelled_by" in values for values in listed)
+    assert {"quality": "blurred"} in listed
 
 
 def test_equal_slices_under_two_names_stand_once(world):
@@ -179,9 +179,9 @@ def test_equal_slices_under_two_names_stand_once(world):
     import pyarrow as pa
 
     slices = find_slices(pa.Table.from_pandas(only, schema=world[0].schema, preserve_index=False), CONFIG.slices)
-    said = [dict(row["slice"]) for row in reported(slices)]
-    assert any("camera_id" in values for values in said)
-    assert not any("deployment_id" in values for values in said), "each camera has one deployment"
+    listed = [dict(row["slice"]) for row in reported(slices)]
+    assert any("camera_id" in values for values in listed)
+    assert not any("deployment_id" in values for values in listed), "each camera has one deployment"
 
 
 def test_ghosts_and_losses_are_the_events_of_those_types(world, frame):
@@ -203,17 +203,17 @@ def test_count_effect_recomputed(world, frame):
 
     with duckdb.connect(config={"python_enable_replacements": False}) as connection:
         connection.register("errors", world[0])
-        told = connection.execute(READY_VIEWS["count_effect"]).df().iloc[0]
+        counted = connection.execute(READY_VIEWS["count_effect"]).df().iloc[0]
     known = frame[~frame.true_id.str.startswith("stranger")]
     new = frame[frame.true_id.str.startswith("stranger")]
     ghosts = known[known.predicted_id == "unknown"]
     swallowed = new.assign(is_lost=new.predicted_id != "unknown").groupby("true_id").is_lost.all()
-    assert told.n_individuals_labelled == frame.true_id.nunique()
-    assert told.n_individuals_split == ghosts.true_id.nunique() > 3
-    assert told.n_ghost_events == ghosts.groupby("true_id").event_id.nunique().sum()
-    assert told.n_individuals_lost == swallowed.sum()
+    assert counted.n_individuals_labelled == frame.true_id.nunique()
+    assert counted.n_individuals_split == ghosts.true_id.nunique() > 3
+    assert counted.n_ghost_events == ghosts.groupby("true_id").event_id.nunique().sum()
+    assert counted.n_individuals_lost == swallowed.sum()
     lost_events = new[new.predicted_id != "unknown"].groupby("true_id").event_id.nunique().sum()
-    assert told.n_combined_events == lost_events > 0
+    assert counted.n_combined_events == lost_events > 0
 
 
 def test_trends_follow_from_two_reports(world):
@@ -258,10 +258,10 @@ def test_where_only_flags_are_labelled_a_rate_is_errors_per_event():
     predictions["weight"] = 1 / n_frames
     predictions["camera"] = predictions.media_id.map(cameras)
     labelled = predictions.target_id.isin(rows.index)
-    told = rows.groupby("event_id").apply(
+    names_of_events = rows.groupby("event_id").apply(
         lambda part: {*part.true_id, *part.predicted_id[part.error_type == "correct"]}, include_groups=False
     )
-    names = told.to_dict()
+    names = names_of_events.to_dict()
     agrees = np.array(
         [
             event not in names or name in names[event]

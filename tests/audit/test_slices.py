@@ -11,11 +11,11 @@ from scd_core.tables.schema import table_schema
 
 
 def errors_table(rows):
-    """Rows of ``errors``: camera, true, predicted, and what else is told."""
+    """Rows of ``errors``: camera, true, predicted, and other columns."""
     whole = []
     for place, row in enumerate(rows):
         camera, true, predicted, *more = row
-        told = more[0] if more else {}
+        extra = more[0] if more else {}
         whole.append(
             {
                 "batch_key": "b",
@@ -37,7 +37,7 @@ def errors_table(rows):
                 "event_weight": 1.0,
                 "label_probability": 1.0,
             }
-            | told
+            | extra
         )
     return pa.Table.from_pylist(whole, schema=table_schema("errors"))
 
@@ -246,8 +246,8 @@ def test_trend_against_the_report_before():
     none = find_slices(errors_table(world(0, bad=0)), config)
     assert not any(none["is_systematic"].to_pylist())
     some = find_slices(errors_table(world(0, n=1600, bad=0.6)), config, none)
-    told = {row["trend"] for row in some.to_pylist() if row["is_systematic"]}
-    assert told == {"new"}
+    trends = {row["trend"] for row in some.to_pylist() if row["is_systematic"]}
+    assert trends == {"new"}
     same = find_slices(errors_table(world(0, n=1600, bad=0.6)), config, some)
     assert {row["trend"] for row in same.to_pylist() if row["is_systematic"]} == {"steady"}
     gone = find_slices(errors_table(world(0, bad=0)), config, some)

@@ -99,11 +99,13 @@ def test_every_medium_prediction_and_label_is_there_once(placed: World, folder: 
     predictions = read_table(placed.out, "predictions").set_index("media_id")
     assert len(machine) == len(predictions)
     for row in machine:
-        told = predictions.loc[row["mediaID"]]
-        assert row["individualID"] == told["predicted_id"]
-        assert float(row["classificationProbability"]) == pytest.approx(told["probability"], abs=1e-5)
+        prediction = predictions.loc[row["mediaID"]]
+        assert row["individualID"] == prediction["predicted_id"]
+        assert float(row["classificationProbability"]) == pytest.approx(prediction["probability"], abs=1e-5)
         box = [float(row[name]) for name in ("bboxX", "bboxY", "bboxWidth", "bboxHeight")]
-        assert box == pytest.approx([told[f"bbox_{side}"] for side in ("x_min", "y_min", "width", "height")], abs=1e-5)
+        assert box == pytest.approx(
+            [prediction[f"bbox_{side}"] for side in ("x_min", "y_min", "width", "height")], abs=1e-5
+        )
     truth = {Path(frame.file).name: frame.true for frame in placed.frames if frame.is_labelled}
     name_of = {row["mediaID"]: row["fileName"] for row in media}
     assert {name_of[row["mediaID"]]: row["individualID"] for row in human} == truth
@@ -111,7 +113,7 @@ def test_every_medium_prediction_and_label_is_there_once(placed: World, folder: 
 
 
 def test_corrected_names_stand_in_the_tags_only(placed: World, folder: Path) -> None:
-    """The model is never made to say what the masks said."""
+    """The name that masks gave is never written as the model's."""
     export_audit(placed.out, str(folder), "camtrap-dp")
     frames = {Path(frame.file).name: frame for frame in placed.frames}
     name_of = {row["mediaID"]: row["fileName"] for row in rows(folder, "media")}
@@ -151,12 +153,12 @@ def test_negative_offsets(tmp_path: Path, folder: Path) -> None:
 def test_what_is_lacking_is_said(nowhere: World, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         export_audit(nowhere.out, str(folder), "camtrap-dp")
-    said = "\n".join(caplog.messages)
-    assert "1 medium has no capture time" in said
-    assert "deployments without coordinates" in said and "offset from UTC is unknown" in said
+    messages = "\n".join(caplog.messages)
+    assert "1 medium has no capture time" in messages
+    assert "deployments without coordinates" in messages and "offset from UTC is unknown" in messages
     deployments = rows(folder, "deployments")
     for row in deployments:
-        assert row["deploymentID"] in said and row["latitude"] == row["longitude"] == ""
+        assert row["deploymentID"] in messages and row["latitude"] == row["longitude"] == ""
         assert row["timestampIssues"] == "true"
     errors = validate(folder)
     assert {(error.type, error.field_name) for error in errors} == {
@@ -201,8 +203,8 @@ def test_hostile_names_survive(tmp_path: Path, folder: Path) -> None:
     world = build_world(tmp_path, frames, broken=False, has_pictures=False, is_placed=True)
     export_audit(world.out, str(folder), "camtrap-dp")
     assert validate(folder) == []
-    told = {row["individualID"] for row in rows(folder, "observations")}
-    assert told == {frame.true for frame in frames if frame.is_labelled} | {frame.called for frame in frames}
+    individuals = {row["individualID"] for row in rows(folder, "observations")}
+    assert individuals == {frame.true for frame in frames if frame.is_labelled} | {frame.called for frame in frames}
 
 
 def test_masks_are_pictures_in_base64(placed: World, folder: Path) -> None:
@@ -289,14 +291,14 @@ PUBLISHED = {
 def noted(field: dict[str, Any]) -> str:
     """A field of a table schema in the notation above."""
     limits = field["constraints"]
-    told = field["name"] + "*" * bool(limits.get("required")) + "^" * bool(limits.get("unique"))
+    text = field["name"] + "*" * bool(limits.get("required")) + "^" * bool(limits.get("unique"))
     if "enum" in limits:
-        return f"{told}={'|'.join(limits['enum'])}"
+        return f"{text}={'|'.join(limits['enum'])}"
     if field["type"] != "string":
-        told += f":{field['type']}"
+        text += f":{field['type']}"
     if "minimum" in limits or "maximum" in limits:
-        told += f"[{limits.get('minimum', '')},{limits.get('maximum', '')}]"
-    return told
+        text += f"[{limits.get('minimum', '')},{limits.get('maximum', '')}]"
+    return text
 
 
 @pytest.mark.parametrize("table", CORE_TABLES)

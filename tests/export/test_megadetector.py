@@ -37,9 +37,9 @@ def test_names_and_boxes(placed: World, folder: Path) -> None:
         (detection,) = by_file[frame.file]["detections"]
         assert detection["category"] == "1" and content["detection_categories"]["1"] == "animal"
         assert detection["bbox"] == pytest.approx([0.18, 0.42, 0.36, 0.34], abs=1e-4)
-        said = [names[category] for category, _ in detection["classifications"]]
+        classified = [names[category] for category, _ in detection["classifications"]]
         final = frame.final if frame.is_masked else frame.called
-        assert said[0] == final and frame.called in said and len(said) == len(set(said))
+        assert classified[0] == final and frame.called in classified and len(classified) == len(set(classified))
         flips += final != frame.called
     assert flips
 

@@ -94,7 +94,7 @@ def test_reasons_event_names_and_inclusion_probabilities_by_pandas() -> None:
     found = pd.DataFrame(triage(predictions, media, 4, config, flagged))
     frame = pd.DataFrame(predictions).merge(pd.DataFrame(media), on="media_id")
     frame = frame[frame.prediction_status == "ok"].copy()
-    # Three of four classes are told; the fourth has the rest.
+    # Three of four classes are given; the fourth has the rest.
     long = frame[["media_id", "event_id", "topk"]].explode("topk")
     long["name"] = long.topk.str["individual_id"]
     long["log"] = np.log(long.topk.str["probability"].astype(float))
@@ -125,15 +125,15 @@ def test_reasons_event_names_and_inclusion_probabilities_by_pandas() -> None:
     kept = order.rename_axis("t").reset_index().sort_values(["first", "p", "t"]).t[:40]
     wanted = pd.Series(0.1, index=frame.target_id)
     wanted[kept] = 1.0
-    told = found.set_index("target_id")
-    assert (told.inclusion_probability[wanted.index] == wanted).all()
-    assert (told.inclusion_probability[told.prediction_status == "failed"] == 0).all()
+    by_target = found.set_index("target_id")
+    assert (by_target.inclusion_probability[wanted.index] == wanted).all()
+    assert (by_target.inclusion_probability[by_target.prediction_status == "failed"] == 0).all()
     for target, row in reasons.iterrows():
-        said = [reason for reason in told.flag_reasons[target] if reason not in ("control", "cut_by_budget")]
-        assert said == list(row.index[row])
-    assert (told.is_selected[kept]).all()
-    cut = told.flag_reasons.map(lambda some: "cut_by_budget" in some)
-    assert set(told.index[cut]) == set(has.index[has]) - set(kept)
+        reasons = [reason for reason in by_target.flag_reasons[target] if reason not in ("control", "cut_by_budget")]
+        assert reasons == list(row.index[row])
+    assert (by_target.is_selected[kept]).all()
+    cut = by_target.flag_reasons.map(lambda some: "cut_by_budget" in some)
+    assert set(by_target.index[cut]) == set(has.index[has]) - set(kept)
 
 
 def test_every_row_is_drawn_as_often_as_its_inclusion_probability_says() -> None:
@@ -144,6 +144,6 @@ def test_every_row_is_drawn_as_often_as_its_inclusion_probability_says() -> None
     for seed in range(seeds):
         done = triage(predictions, media, 4, TriageConfig(budget=10, control_rate=rate, seed=seed))
         drawn += [row["is_selected"] for row in done]
-    told = np.array([row["inclusion_probability"] for row in done])
-    assert set(told) == {0.0, rate, 1.0}
-    assert np.abs(drawn / seeds - told).max() < 4.5 * np.sqrt(rate * (1 - rate) / seeds)
+    claimed = np.array([row["inclusion_probability"] for row in done])
+    assert set(claimed) == {0.0, rate, 1.0}
+    assert np.abs(drawn / seeds - claimed).max() < 4.5 * np.sqrt(rate * (1 - rate) / seeds)

@@ -54,7 +54,7 @@ def test_the_budget_goes_to_the_most_pressing_and_what_it_cut_stays_flagged() ->
 
 
 def test_inclusion_probability_is_exact_whatever_the_draw() -> None:
-    """Over many seeds a row without a reason is selected as often as its inclusion probability says."""
+    """Over many seeds a row without a reason is selected as often as its inclusion probability is."""
     rows = [prediction(number) for number in range(40)]
     rate, seeds, selected = 0.2, 200, 0
     for seed in range(seeds):
