@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from operator import attrgetter
 
 from scd_core.errors import RunError
 from scd_core.storage import Storage, open_source
@@ -31,6 +32,9 @@ def plain_name(name: str) -> str:
     return name
 
 
+_path_of = attrgetter("path")
+
+
 class OutFolder:
     """The folder OUT of an audit, on any fsspec file system.
 
@@ -51,17 +55,21 @@ class OutFolder:
         """Address of OUT, without credentials."""
         return self.storage.url
 
-    def files(self, folder: str = "") -> list[str]:
-        """Paths of all files below a folder of OUT, sorted.
+    def states(self, folder: str = "") -> dict[str, str]:
+        """Paths of all files below a folder of OUT, sorted, each with its ETag or what stands in for it.
 
         Raises:
             RunError: the storage did not answer, or refused.
         """
         start = len(self.storage.path(""))
         try:
-            return sorted(entry.path[start:] for entry in self.storage.entries(folder))
+            return {entry.path[start:]: entry.etag for entry in sorted(self.storage.entries(folder), key=_path_of)}
         except OSError as error:
             raise RunError(f"{self.url}/{folder}: cannot be listed ({self.storage.explain(error)})") from error
+
+    def files(self, folder: str = "") -> list[str]:
+        """Paths of all files below a folder of OUT, sorted; raises as :meth:`states` does."""
+        return list(self.states(folder))
 
     def get_file(self, relative: str) -> bytes | None:
         """Content of a file; None where there is none.

@@ -22,6 +22,9 @@ from scd_core.tables.shards import sweep_work
 __all__ = ["AuditStore"]
 
 _MARKER = "trapaudit.json"
+_READ_COMMITS: dict[tuple[str, str, str], dict[str, Any]] = {}
+"""OUT, path and state of a commit -> its content; a run reads all commits several times, and there may be thousands."""
+
 _COMMIT_FIELDS = ("model_digest", "config_digest", "batch_date", "files")
 
 
@@ -107,7 +110,7 @@ class AuditStore(OutFolder):
     def committed(self) -> dict[str, dict[str, Any]]:
         """The content of every commit, by batch_key, in the order of the keys."""
         files = self._commit_files()
-        contents = ordered_map(files, self._read_json, READERS, ahead=4 * READERS)
+        contents = ordered_map(files.items(), self._read_commit, READERS, ahead=4 * READERS)
         return {_key(file): content for file, content in zip(files, contents)}
 
     def commit(self, batch_key: str, content: Mapping[str, Any]) -> bool:
@@ -205,8 +208,15 @@ class AuditStore(OutFolder):
 
     # inside
 
-    def _commit_files(self) -> list[str]:
-        return [file for file in self.files("commits") if file.endswith(".json")]
+    def _read_commit(self, found: tuple[str, str]) -> dict[str, Any]:
+        """The content of a commit of this path and state, read once in a process."""
+        key = (self.url, *found)
+        if key not in _READ_COMMITS:
+            _READ_COMMITS[key] = self._read_json(found[0])
+        return _READ_COMMITS[key]
+
+    def _commit_files(self) -> dict[str, str]:
+        return {file: state for file, state in self.states("commits").items() if file.endswith(".json")}
 
     def _read_files(self, table: str, files: Iterable[str], columns: Sequence[str] | None) -> pa.Table:
         schema = table_schema(table)
