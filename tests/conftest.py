@@ -19,8 +19,9 @@ os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
 
 LONGEST = (
-    "flows/test_real_photographs.py", "faults/test_kill.py", "docs/test_commands.py", "flows/test_ray.py",
-    "faults/test_nights.py", "masks/test_fit_networks.py", "flows/test_command_line.py", "flows/test_persons.py",
+    "flows/test_interrupt.py", "flows/test_real_photographs.py", "flows/test_ray.py", "docs/test_commands.py",
+    "flows/test_runners.py", "faults/test_kill.py", "reclassify/test_strategies.py", "masks/test_fit_networks.py",
+    "faults/test_changes.py", "flows/test_persons.py", "flows/test_command_line.py",
 )  # fmt: skip
 """Files that take longest, longest first. A worker takes file after file, so a long one must not be left for the end."""
 

@@ -27,11 +27,10 @@ FAST = {
 
 
 @pytest.fixture(scope="session")
-def prefect_env(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Environment of a child process that finds the running Prefect server."""
+def child_env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Environment of a child process, for a run that needs no Prefect server."""
     return {
         "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")),
-        "PREFECT_API_URL": prefect_server,
         "DO_NOT_TRACK": "1",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_LOGGING_LEVEL": "CRITICAL",
@@ -72,7 +71,7 @@ class Runner:
 
 
 @pytest.fixture(scope="session")
-def runner(prefect_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
+def runner(child_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
     log = tmp_path_factory.mktemp("runs") / "runs.log"
     with log.with_suffix(".zygote").open("w") as errors:
         process = subprocess.Popen(
@@ -81,7 +80,7 @@ def runner(prefect_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
-            env={**os.environ, **prefect_env},
+            env={**os.environ, **child_env},
             cwd=ROOT,
         )
     yield Runner(process, log)

@@ -66,7 +66,8 @@ def both(folder: Path, env: dict[str, str], arguments: list[str], lag: float) ->
 
 
 @pytest.mark.parametrize(("place", "lag"), [("ceph", 0.0), ("ceph", 2.0), ("moto", 0.0), ("disk", 0.0)])
-def test_one_commits_and_the_other_adopts(place, lag, request, prefect_env, runner, scenes, tmp_path):
+def test_one_commits_and_the_other_adopts(place, lag, request, child_env, prefect_server, runner, scenes, tmp_path):
+    prefect_env = child_env | {"PREFECT_API_URL": prefect_server}
     if place == "disk":
         check(str(scenes), str(tmp_path / "calm"), str(tmp_path / "out"), lag, prefect_env, runner, tmp_path)
         return

@@ -13,7 +13,6 @@ from scd_core.audit import read_table
 from tests.services.audits import audit
 
 JAGUAR_NAMES = {"media": {"filename_pattern": r"(?P<camera_id>[A-Z]+ \d+)_(?P<captured_at>\d{8}_\d{4})"}}
-
 FAST: dict[str, Any] = {"masks": {"steps": 3}, "triage": {"budget": 2}}
 """What is measured are the jaguars; the other folders only need a mask to be made."""
 
@@ -109,12 +108,10 @@ def test_a_plain_glob_reads_the_tables_without_us(audited: dict[str, str]) -> No
 
 
 def test_a_second_run_does_nothing(audited: dict[str, str], photographs: Path, mobilenet: Path) -> None:
-    from flows.audit_batch import audit_batch
-
     out = Path(audited["speciesnet"])
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*.parquet")}
-    result = audit_batch(str(photographs / "speciesnet"), str(mobilenet), str(out), config=FAST)
-    assert (result["batches"], result["n_done"]) == ([], 11)
+    result = audit(photographs / "speciesnet", mobilenet, out, settings=FAST)
+    assert (result.batches, result.n_done) == ([], 11)
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.parquet")} == before
 
 
