@@ -16,7 +16,7 @@ from scd_core.scenes import packaged_model
 from scd_core.tables.store import AuditStore
 
 CLEAN = str(packaged_model("clean"))
-SLOW = "masks: {steps: 20}\ntriage: {control_rate: 1.0}\n"
+SLOW = "masks: {steps: 8}\ntriage: {control_rate: 1.0}\n"
 LINE = "trapaudit: interrupted; what was finished is kept, run again to go on"
 
 
