@@ -14,6 +14,7 @@ from rich.console import Console
 from deployments.cli.model import model_app
 from deployments.cli.operations import register_commands
 from deployments.cli.tables import Audit, register_tables
+from scd_core import __version__
 from scd_core.errors import InputError, TrapauditError
 
 if TYPE_CHECKING:
@@ -57,8 +58,17 @@ RayAddress = Annotated[
 ]
 
 
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        typer.echo(f"trapaudit {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _settings(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version and end")
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="show Prefect's log and full tracebacks")] = False,
 ) -> None:
     if verbose:

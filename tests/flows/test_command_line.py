@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from scd_core import __version__
 from scd_core.audit import read_table
 from scd_core.scenes import packaged_model
 
@@ -174,3 +175,8 @@ def test_a_batch_in_which_nothing_can_be_read_is_committed(run: Call, tmp_path: 
     media = read_table(str(tmp_path / "audit"), "media").set_index("file")
     assert media["failure_reason"].notna().all()
     assert media.loc["a.jpg", "status"] == "empty"
+
+
+def test_the_version(trapaudit: Call) -> None:
+    outcome = trapaudit("--version")
+    assert (outcome.code, outcome.out) == (0, f"trapaudit {__version__}\n")

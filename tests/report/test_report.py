@@ -21,7 +21,7 @@ from scd_core.audit import read_table
 from scd_core.audit.report import write_report
 from scd_core.audit.report.content import Limits
 from scd_core.audit.report.refresh import refresh_report_tables
-from scd_core.audit.report.wording import slice_title
+from scd_core.audit.wording import slice_title
 from scd_core.config import AuditConfig
 from scd_core.errors import InputError, RunError
 from scd_core.tables.schema import table_from_rows

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import scd_core
-from scd_core.audit.report import wording, write_report
+from scd_core.audit import wording
+from scd_core.audit.report import write_report
 from scd_core.names import Cause, ErrorType, FlagReason, MediaStatus, Strategy, SuspicionReason, Trend
 from tests.report.world import build_world, planted_frames
 

@@ -14,9 +14,9 @@ from scd_core.audit.report.examples import Example, load_examples, shared_out
 from scd_core.audit.report.queries import RatedSlice, Row, create_views, first_row, query
 from scd_core.audit.report.sections import Calibration, Cameras, Confusions, calibration, cameras, confusions
 from scd_core.audit.report.totals import Totals, report_totals
-from scd_core.audit.report.wording import slice_title
 from scd_core.audit.slices.data import DAY_HOURS
 from scd_core.audit.slices.statistics import wilson_interval
+from scd_core.audit.wording import slice_title
 from scd_core.config import AuditConfig, SliceConfig
 from scd_core.names import ErrorType, Trend
 

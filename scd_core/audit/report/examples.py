@@ -16,7 +16,7 @@ from scd_core.audit.report.draw import (
     shrink,
 )
 from scd_core.audit.report.queries import Row
-from scd_core.audit.report.wording import STRATEGY_WORDS, moment
+from scd_core.audit.wording import STRATEGY_WORDS, moment
 from scd_core.boxes import box_from_row
 from scd_core.config import MediaConfig
 from scd_core.identify.redaction import blank, boxes_from_columns

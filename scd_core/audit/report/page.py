@@ -8,7 +8,7 @@ from importlib import resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from scd_core.audit.report import wording
+from scd_core.audit import wording
 from scd_core.audit.report.content import ReportContent
 
 __all__ = ["render"]
