@@ -19,7 +19,7 @@ from scd_core.identify.spec import PackageSpec
 from scd_core.inputs.config import load_config
 from scd_core.inputs.detections import Detection, Detections, read_detections
 from scd_core.inputs.flags import read_flags
-from scd_core.inputs.joining import PathIndex
+from scd_core.inputs.joining import MediaIndex, path_as_joined
 from scd_core.inputs.labels import LabelFile, read_labels
 from scd_core.media import batch_levels, list_source
 from scd_core.storage import clean_url, has_password, open_source
@@ -184,7 +184,7 @@ def list_job(job: Job) -> Listed:
         doubts = check_labels(job.labels.labels, known, job.spec.labels)
         if doubts:
             raise InputError(f"{doubts[0]}; mend the file, or pass --allow-unknown-labels where this is meant")
-    _check_flags(job.flags, known)
+    _check_flags(job.flags, MediaIndex((item.uri, item.file) for item in objects))
     if job.detections is not None:
         job.detections.match(files, source=clean_url(request.source))
     if not request.only_complete:
@@ -225,8 +225,8 @@ def boxes_of(job: Job, files: Collection[str]) -> dict[str, tuple[Detection, ...
     return boxes | job.detections.failed([file for file in files if file not in boxes], source)
 
 
-def _check_flags(flags: Mapping[str, str], known: Collection[str]) -> None:
-    missing = PathIndex(known).absent(flags)
+def _check_flags(flags: Mapping[str, str], media: MediaIndex) -> None:
+    missing = [file for file in flags if not media.find(path_as_joined(file))]
     if missing:
         raise InputError(
             f"flags: {len(missing)} of {len(flags)} files are not in SOURCE, first {missing[0]!r}; "

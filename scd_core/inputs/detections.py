@@ -7,21 +7,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePosixPath
-from typing import TypeVar
 
 from scd_core.boxes import Box
 from scd_core.errors import InputError
 from scd_core.inputs.camtrap_dp import DATAPACKAGE, observation_tables
 from scd_core.inputs.csv import has_column, read_csv
-from scd_core.inputs.joining import PathIndex, check_join, path_as_joined
+from scd_core.inputs.joining import Join, PathIndex, path_as_joined
 from scd_core.inputs.megadetector import box_of, number_of, parse_megadetector
 from scd_core.inputs.text import decode_text, read_file
 from scd_core.names import Category
 from scd_core.storage import clean_url
 
 __all__ = ["Detection", "Detections", "read_detections"]
-
-T = TypeVar("T")
 
 _NOTHING = frozenset({"empty", "blank", "none", "nothing"})
 """Categories of a box that holds nothing."""
@@ -91,30 +88,38 @@ class Detections:
     def _index(self) -> PathIndex:
         return PathIndex((*self.boxes, *self.failures))
 
-    def match(self, files: Iterable[str], strict: bool = True, source: str = "") -> dict[str, tuple[Detection, ...]]:
-        """Boxes by media file, joined as :meth:`scd_core.inputs.joining.PathIndex.best_for` does.
+    def join(self, files: Sequence[str], source: str = "", strict: bool = True) -> Join:
+        """Join the results to media, as :meth:`scd_core.inputs.joining.PathIndex.join` does.
 
         Args:
-            files: paths relative to SOURCE.
-            strict: refuse results that match none of the files, or that fit several of them equally well.
+            files: paths relative to SOURCE, all of them.
             source: SOURCE, whose own folders count as well.
+            strict: refuse results that match none of the files, or that fit several of them equally well as written.
 
         Raises:
             InputError: `strict`, and the results and the files do not fit one to one; the message names both.
         """
-        files = list(files)
-        found = self._index.best_for(files, source)
-        if strict:
-            check_join(f"detections {self.name}", self._index.paths, files, found)
-        return _values(found, self.boxes)
+        return self._index.join(files, source, f"detections {self.name}" if strict else None)
+
+    def entries(self, join: Join) -> dict[str, tuple[Detection, ...] | str]:
+        """By medium that is in the results its boxes, or why there are none that can be relied on."""
+        found: dict[str, tuple[Detection, ...] | str] = {
+            file: self.boxes[path] if path in self.boxes else self.failures[path] for file, path in join.path_of.items()
+        }
+        for file, paths in join.doubtful.items():
+            rival = f"or {paths[1]!r}" if len(paths) > 1 else "which fits other images as well"
+            found[file] = f"the detections name it only as {paths[0]!r}, {rival}"
+        return found
+
+    def match(self, files: Iterable[str], strict: bool = True, source: str = "") -> dict[str, tuple[Detection, ...]]:
+        """Boxes by media file; arguments and errors as for :meth:`join`."""
+        entries = self.entries(self.join(list(files), source, strict))
+        return {file: found for file, found in entries.items() if not isinstance(found, str)}
 
     def failed(self, files: Iterable[str], source: str = "") -> dict[str, str]:
-        """Why the detector gave no result, by media file, for those it failed on; matched as in :meth:`match`."""
-        return _values(self._index.best_for(list(files), source), self.failures)
-
-
-def _values(found: Mapping[str, Sequence[str]], values: Mapping[str, T]) -> dict[str, T]:
-    return {file: values[paths[0]] for file, paths in found.items() if len(paths) == 1 and paths[0] in values}
+        """Why there are no boxes that can be relied on, by media file; matched as in :meth:`match`."""
+        entries = self.entries(self.join(list(files), source, strict=False))
+        return {file: found for file, found in entries.items() if isinstance(found, str)}
 
 
 def read_detections(url: str) -> Detections:

@@ -1,15 +1,21 @@
-"""Finding the medium of SOURCE that a path in a file means, for labels, flags and detections alike."""
+"""Finding the medium of SOURCE that a path in a file means, for labels, flags, detections and manifests alike."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+import math
+import unicodedata
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import PurePosixPath
 
 from scd_core.errors import InputError
 
-__all__ = ["PathIndex", "check_join", "path_as_joined"]
+__all__ = ["Join", "MediaIndex", "PathIndex", "fold_path", "path_as_joined"]
+
+_Score = tuple[float, bool]
+"""Parts that agree from the end, whatever their case and Unicode form; and whether all of these agree as they are written."""
+_WHOLE: _Score = (math.inf, True)
 
 
 def path_as_joined(path: str) -> str:
@@ -30,8 +36,31 @@ def path_as_joined(path: str) -> str:
     return path
 
 
+def fold_path(path: str) -> str:
+    """A path without what differs between disks: the case of its letters and their Unicode form (NFC, NFD).
+
+    >>> fold_path("C01/IMG_1.JPG") == fold_path("c01/img_1.jpg")
+    True
+    """
+    if path.isascii():
+        return path.lower()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
+
+
+@dataclass(frozen=True)
+class Join:
+    """Media and the paths of a file that mean them, one to one."""
+
+    path_of: Mapping[str, str]
+    """Medium -> its path."""
+    doubtful: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Medium that is not joined -> the paths that fit it as well as another, in all but case or Unicode form."""
+    unused: Sequence[str] = ()
+    """Paths that are of no medium."""
+
+
 class PathIndex:
-    """Paths, in which others are looked up.
+    """Paths of a file, in which media are looked up.
 
     Args:
         paths: in the form of :func:`path_as_joined`.
@@ -42,85 +71,143 @@ class PathIndex:
 
     @cached_property
     def _by_name(self) -> dict[str, list[tuple[str, tuple[str, ...]]]]:
-        """Last part of a path -> the paths that end so, in parts."""
+        """Last part of a path, folded -> the paths that end so, in parts."""
         found: dict[str, list[tuple[str, tuple[str, ...]]]] = defaultdict(list)
         for path in self.paths:
-            found[PurePosixPath(path).name].append((path, _parts(path)))
+            found[_name(path)].append((path, _parts(path)))
         return dict(found)
 
     def absent(self, others: Collection[str], *, by_ending: bool = False) -> list[str]:
-        """Those of some paths that are none of the paths here, nor the end of one where `by_ending`."""
-        return [path for path in others if path not in self.paths and not (by_ending and self._has_ending(path))]
+        """Those of some paths that are none of the paths here, nor the end of one where `by_ending`, in any case or form."""
+        return [path for path in others if path not in self.paths and not self._has(path, by_ending)]
 
-    def best_for(self, files: Sequence[str], source: str = "") -> dict[str, list[str]]:
-        """For each media file the paths here that fit it best: one, where it is clear; files that none fits are left out.
+    def join(self, files: Sequence[str], source: str = "", what: str | None = None) -> Join:
+        """Join the paths here to media, one to one.
 
-        A file fits its own path; else the path that agrees with it in most folders, counted from the end, where the shorter
-        of the two agrees whole (results made one folder higher or lower, absolute paths). A bare file name never decides
-        between two folders.
+        A medium's own path wins; else the path that agrees with it in most folders, counted from the end, where the shorter
+        of the two agrees whole (results made one folder higher or lower, absolute paths). Case and Unicode form decide only
+        between paths that agree otherwise. A bare file name never decides between two folders.
 
         Args:
-            files: paths relative to SOURCE.
+            files: media, as paths relative to SOURCE: all of them, since what a path means depends on the others.
             source: SOURCE, whose own folders count as well.
+            what: name of the file in messages; None refuses nothing.
+
+        Raises:
+            InputError: `what`, and no path fits, or paths and media do not fit one to one as they are written.
         """
-        above = _parts(source.replace("\\", "/"))
-        found: dict[str, list[str]] = {}
-        for file in files:
-            if file in self.paths:
-                found[file] = [file]
+        best = {file: fit for file in files if (fit := self._best(file, source))}
+        if what is not None and files and not best:
+            first = next(iter(self.paths), "nothing")
+            raise InputError(
+                f"{what}: match no image of SOURCE (the file names {first!r}, SOURCE holds {files[0]!r}); {_HINT}"
+            )
+        rivals: dict[str, list[tuple[_Score, str]]] = defaultdict(list)
+        for file, (score, paths) in best.items():
+            for path in paths:
+                rivals[path].append((score, file))
+        path_of: dict[str, str] = {}
+        doubtful: dict[str, Sequence[str]] = {}
+        for file, (score, paths) in best.items():
+            if len(paths) == 1 and score != max(rivals[paths[0]])[0]:
+                continue  # the path is nearer to another medium
+            equal = [other for other_score, other in rivals[paths[0]] if other_score == score and other != file]
+            if len(paths) == 1 and not equal:
+                path_of[file] = paths[0]
                 continue
-            own = _parts(file)
-            agreeing: dict[int, list[str]] = defaultdict(list)
-            for path, parts in self._by_name.get(PurePosixPath(file).name, ()):
-                n = _agreement((*above, *own), parts)
-                if n >= min(len(own), len(parts)):
-                    agreeing[n].append(path)
-            if agreeing:
-                found[file] = agreeing[max(agreeing)]
-        return found
+            if what is not None and score[1]:
+                raise InputError(
+                    f"{what}: {paths[0]!r} and {paths[1]!r} both fit {file!r} of SOURCE; {_HINT}"
+                    if len(paths) > 1
+                    else f"{what}: {paths[0]!r} fits both {file!r} and {equal[0]!r} of SOURCE; {_HINT}"
+                )
+            doubtful[file] = paths
+        spoken_for = {*path_of.values(), *(path for paths in doubtful.values() for path in paths)}
+        return Join(path_of, doubtful, [path for path in self.paths if path not in spoken_for])
 
-    def _has_ending(self, path: str) -> bool:
-        ending = "/" + (path.partition("://")[2] if "://" in path else path).lstrip("/")
-        return any(("/" + own).endswith(ending) for own, _ in self._by_name.get(PurePosixPath(path).name, ()))
+    def _best(self, file: str, source: str) -> tuple[_Score, list[str]] | None:
+        """The paths that fit a medium best, and how well; None for none."""
+        if file in self.paths:
+            return _WHOLE, [file]
+        above = _parts(source.replace("\\", "/"))
+        own = _parts(file)
+        fitting: dict[_Score, list[str]] = defaultdict(list)
+        for path, parts in self._by_name.get(_name(file), ()):
+            score = _agreement((*above, *own), parts)
+            if score[0] >= min(len(own), len(parts)):
+                fitting[score].append(path)
+        return max(fitting.items()) if fitting else None
+
+    def _has(self, path: str, by_ending: bool) -> bool:
+        parts = _parts(_without_root(path) if by_ending else path)
+        return any(
+            _agreement(own, parts)[0] == (len(parts) if by_ending else max(len(own), len(parts)))
+            for _, own in self._by_name.get(_name(path), ())
+        )
 
 
-def check_join(what: str, paths: Iterable[str], files: Sequence[str], found: Mapping[str, Sequence[str]]) -> None:
-    """Refuse a file of which no path fits the media, or of which paths and media do not fit one to one.
+class MediaIndex:
+    """Media, in which paths of a file are looked up: those of labels and flags, of which several may name one medium.
 
     Args:
-        what: name of the file in messages.
-        paths: the paths in it.
-        files: the media, as paths relative to SOURCE.
-        found: the paths that fit each medium best, as :meth:`PathIndex.best_for` gives them.
-
-    Raises:
-        InputError: the message names a path of the file and one of SOURCE.
+        media: address and path relative to SOURCE of each.
     """
-    hint = "paths must be relative to SOURCE"
-    if files and not found:
-        first = next(iter(paths), "nothing")
-        raise InputError(
-            f"{what}: match no image of SOURCE (the file names {first!r}, SOURCE holds {files[0]!r}); {hint}"
-        )
-    for file, fitting in found.items():
-        if len(fitting) > 1:
-            raise InputError(f"{what}: {fitting[0]!r} and {fitting[1]!r} both fit {file!r} of SOURCE; {hint}")
-    uses = Counter(fitting[0] for fitting in found.values())
-    doubtful = next((path for path, n in uses.items() if n > 1), None)
-    if doubtful is not None:
-        rivals = [file for file, fitting in found.items() if fitting[0] == doubtful][:2]
-        raise InputError(f"{what}: {doubtful!r} fits both {rivals[0]!r} and {rivals[1]!r} of SOURCE; {hint}")
+
+    def __init__(self, media: Iterable[tuple[str, str]]) -> None:
+        self._whole: dict[str, dict[str, None]] = defaultdict(dict)
+        self._by_name: dict[str, dict[str, str]] = defaultdict(dict)
+        for uri, file in media:
+            self._whole[uri][uri] = self._whole[file][uri] = None
+            self._by_name[_name(uri)][uri] = file
+
+    def find(self, path: str) -> list[str]:
+        """Addresses of the media that a path means: one, where it is clear; several, where it fits them equally well.
+
+        A medium's address or path relative to SOURCE wins. Else a medium fits whose address ends in the whole path; or, for
+        an absolute path of another machine (``D:/cards/C01/a.jpg``), whose path relative to SOURCE is the end of it, a
+        folder at least. Of those, the ones that agree in most parts, and of these the ones that agree as they are written, count.
+
+        Args:
+            path: in the form of :func:`path_as_joined`.
+        """
+        if path in self._whole:
+            return list(self._whole[path])
+        wanted = _parts(_without_root(path))
+        is_absolute = path != _without_root(path)
+        fitting: dict[_Score, list[str]] = defaultdict(list)
+        for uri, file in self._by_name.get(_name(path), {}).items():
+            score, n_own = _agreement(_parts(uri), wanted), len(_parts(file))
+            if score[0] == len(wanted) or (is_absolute and score[0] >= n_own > 1):
+                fitting[score].append(uri)
+        return max(fitting.items())[1] if fitting else []
+
+
+_HINT = "paths must be relative to SOURCE"
+
+
+def _without_root(path: str) -> str:
+    """A path without its scheme, drive or leading slashes."""
+    rest = path.partition("://")[2] or path
+    if rest[1:2] == ":" and rest[:1].isalpha():
+        rest = rest[2:]
+    return rest.lstrip("/")
+
+
+def _name(path: str) -> str:
+    return fold_path(path.rstrip("/").rpartition("/")[2])
 
 
 def _parts(path: str) -> tuple[str, ...]:
     return tuple(part for part in path.split("/") if part not in ("", "."))
 
 
-def _agreement(first: Sequence[str], second: Sequence[str]) -> int:
-    """How many parts agree, counted from the end."""
-    n = 0
+def _agreement(first: Sequence[str], second: Sequence[str]) -> _Score:
+    """How many parts agree, counted from the end, and whether they agree as they are written."""
+    n, is_written = 0, True
     for one, other in zip(reversed(first), reversed(second)):
         if one != other:
-            break
+            if fold_path(one) != fold_path(other):
+                break
+            is_written = False
         n += 1
-    return n
+    return n, is_written

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from scd_core.errors import InputError
 from scd_core.inputs.detections import read_detections
-from scd_core.inputs.joining import PathIndex, path_as_joined
+from scd_core.inputs.joining import MediaIndex, PathIndex, path_as_joined
 from scd_core.inputs.labels import read_labels
 
 
@@ -37,7 +38,74 @@ def test_the_end_of_a_path_is_found_for_labels_alone() -> None:
     index = PathIndex(["s3://cards/C01/a.jpg"])
     ends = ["a.jpg", "/C01/a.jpg", "cards/C01/a.jpg", "s3://C01/a.jpg"]
     assert index.absent(ends) == ends
-    assert index.absent([*ends, "1/a.jpg", "A.JPG"], by_ending=True) == ["1/a.jpg", "A.JPG"]
+    assert index.absent([*ends, "1/a.jpg", "b.jpg", "A.JPG"], by_ending=True) == ["1/a.jpg", "b.jpg"]
+
+
+NFC, NFD = (unicodedata.normalize(form, "Müritz/IMG_1.JPG") for form in ("NFC", "NFD"))
+
+
+@pytest.mark.parametrize(
+    ("path", "file"),
+    [
+        ("c01/d1/img_1.jpg", "C01/D1/IMG_1.JPG"),
+        (NFD, NFC),
+        (NFC, NFD),
+        (NFD.upper(), NFC),
+        ("/mnt/card/c01/IMG_1.jpg", "C01/IMG_1.JPG"),
+        ("D:/cards/C01/IMG_1.jpg", "C01/IMG_1.JPG"),
+    ],
+)
+def test_names_that_differ_in_case_or_unicode_form_join(path: str, file: str) -> None:
+    assert PathIndex([path]).join([file, "C09/other.jpg"], what="d.json").path_of == {file: path}
+    assert MediaIndex([(f"s3://bucket/{file}", file)]).find(path) == [f"s3://bucket/{file}"]
+
+
+def test_a_name_as_it_is_written_wins_and_is_of_no_other_medium() -> None:
+    index = PathIndex(["C01/a.jpg", "C01/A.JPG", "x/C02/b.jpg"])
+    join = index.join(["C01/A.JPG", "C01/a.jpg", "C02/b.jpg", "C02/B.JPG"], what="d.json")
+    assert join.path_of == {"C01/A.JPG": "C01/A.JPG", "C01/a.jpg": "C01/a.jpg", "C02/b.jpg": "x/C02/b.jpg"}
+    assert (join.doubtful, join.unused) == ({}, [])
+    media = MediaIndex([("/s/C01/a.jpg", "C01/a.jpg"), ("/s/C01/A.jpg", "C01/A.jpg")])
+    assert media.find("C01/A.jpg") == ["/s/C01/A.jpg"]
+    assert media.find("c01/a.jpg") == ["/s/C01/a.jpg", "/s/C01/A.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("paths", "files"),
+    [
+        (["c01/a.jpg"], ["C01/a.JPG", "C01/A.jpg"]),
+        (["c01/a.jpg", "C01/A.jpg"], ["C01/a.JPG"]),
+    ],
+)
+def test_names_that_fit_two_in_all_but_case_are_listed_and_not_joined(paths: list[str], files: list[str]) -> None:
+    join = PathIndex(paths).join(files, what="d.json")
+    assert join.path_of == {}
+    assert {file: set(fitting) for file, fitting in join.doubtful.items()} == {file: set(paths) for file in files}
+    assert join.unused == []
+
+
+def test_a_bare_name_as_written_is_no_better_than_a_whole_path_in_other_case() -> None:
+    join = PathIndex(["IMG_1.JPG", "c01/d1/IMG_1.jpg"]).join(["C01/D1/IMG_1.JPG"], what="d.json")
+    assert join.path_of == {"C01/D1/IMG_1.JPG": "c01/d1/IMG_1.jpg"}
+    assert join.unused == ["IMG_1.JPG"]
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("C01/a.jpg", ["/cards/A/C01/a.jpg", "/cards/B/C01/a.jpg"]),
+        ("A/C01/a.jpg", ["/cards/A/C01/a.jpg"]),
+        ("a/c01/A.JPG", ["/cards/A/C01/a.jpg"]),
+        ("D:/all/B/C01/a.jpg", ["/cards/B/C01/a.jpg"]),
+        ("E/C01/a.jpg", []),  # another card, which is still to come
+        ("D:/E/top.jpg", []),
+        ("top.jpg", ["/cards/A/top.jpg"]),
+        ("01/a.jpg", []),
+    ],
+)
+def test_paths_of_labels_and_flags_among_the_media_of_several_sources(path: str, found: list[str]) -> None:
+    media = [("/cards/A/C01/a.jpg", "C01/a.jpg"), ("/cards/B/C01/a.jpg", "C01/a.jpg"), ("/cards/A/top.jpg", "top.jpg")]
+    assert MediaIndex(media).find(path) == found
 
 
 def results(folder: Path, image: Any) -> str:

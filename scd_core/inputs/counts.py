@@ -1,0 +1,73 @@
+"""What became of the rows of a file that was handed in: counts, examples and one line for the user."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+__all__ = ["MAX_EXAMPLES", "FileCounts", "counts_as_json", "counts_from_json", "some_of"]
+
+MAX_EXAMPLES = 5
+"""Examples that are kept and shown of what is not clear."""
+
+
+@dataclass(frozen=True)
+class FileCounts:
+    """Rows of one file, and what became of them; a row counts in one of the counts besides `rows`."""
+
+    kind: str
+    """What the file is to the user: ``detections``, ``labels``, ``flags``, ``manifest``, ``left out``."""
+    name: str
+    """Its own name, for messages."""
+    rows: int
+    joined: int = 0
+    """Rows of media that are known."""
+    waiting: int = 0
+    """Rows that fit no medium of SOURCE; they wait for one."""
+    not_understood: int = 0
+    """Rows with a value that has no meaning here; they are used without it."""
+    unusable: int = 0
+    """Rows that are not used."""
+    examples: tuple[str, ...] = ()
+    """Up to five of the rows that are not joined, each with the reason."""
+    notes: tuple[str, ...] = ()
+    """What else a user should know, a sentence each: ``6 of 8 pictures have no entry in the detections``."""
+
+    def line(self) -> str:
+        """All of it in one line.
+
+        >>> FileCounts("flags", "f.csv", 3, 2, waiting=1, examples=("b.jpg fits no picture",)).line()
+        'flags f.csv: 3 rows, 2 joined, 1 waiting (b.jpg fits no picture)'
+        """
+        counts = [f"{self.rows} {'row' if self.rows == 1 else 'rows'}", f"{self.joined} joined"]
+        rest = ((self.waiting, "waiting"), (self.not_understood, "not understood"), (self.unusable, "not usable"))
+        counts += [f"{n} {word}" for n, word in rest if n]
+        shown = f" ({some_of(self.examples)})" if self.examples else ""
+        return "; ".join((f"{self.kind} {self.name}: {', '.join(counts)}{shown}", *self.notes))
+
+
+def some_of(items: Iterable[str], n: int | None = None) -> str:
+    """Up to five items in words, and how many more there are.
+
+    Args:
+        items: at least those that are shown.
+        n: number of all; None is the number of items.
+
+    >>> some_of("abcdefg")
+    'a; b; c; d; e; 2 more'
+    """
+    listed = list(items)
+    more = (len(listed) if n is None else n) - len(listed[:MAX_EXAMPLES])
+    return "; ".join([*listed[:MAX_EXAMPLES], *([f"{more} more"] if more > 0 else [])])
+
+
+def counts_as_json(counts: Iterable[FileCounts]) -> str:
+    """Counts of files as the column `inputs` of ``runs`` holds them."""
+    return json.dumps([asdict(one) for one in counts])
+
+
+def counts_from_json(text: str | None) -> list[FileCounts]:
+    """Counts of files from the column `inputs`; none where it is null, as in an older OUT."""
+    rows = json.loads(text) if text else []
+    return [FileCounts(**row | {"examples": tuple(row["examples"]), "notes": tuple(row["notes"])}) for row in rows]
