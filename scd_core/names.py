@@ -13,6 +13,7 @@ __all__ = [
     "FlagReason",
     "Flank",
     "LabelFormat",
+    "LeftOutKind",
     "MaskMethod",
     "MaskStatus",
     "MediaStatus",
@@ -39,6 +40,18 @@ class MediaStatus(StrEnum):
     UNSUPPORTED = "unsupported"
     DUPLICATE = "duplicate"
     MISSING = "missing"
+
+
+class LeftOutKind(StrEnum):
+    """Why a file below SOURCE is no medium, in the order in which a run names the counts."""
+
+    RECYCLE_BIN = "recycle_bin"
+    DELETED = "deleted"
+    THUMBNAIL = "thumbnail"
+    COPY = "copy"
+    SYSTEM = "system"
+    HIDDEN = "hidden"
+    SIDECAR = "sidecar"
 
 
 class FailureStage(StrEnum):

@@ -3,53 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from pathlib import PurePosixPath
+from collections.abc import Iterator, Sequence
 
 from scd_core.config import MediaConfig
 from scd_core.errors import InputError, TrapauditError
+from scd_core.media.left_out import count_left_out, left_out_kind, left_out_line
 from scd_core.media.manifest import is_manifest, manifest_objects
 from scd_core.storage import Storage, open_source, storage_of
 from scd_core.storage.entry import Entry
-from scd_core.storage.objects import Listing, ObjectRef
+from scd_core.storage.objects import LeftOut, Listing, ObjectRef
 from scd_core.storage.retry import error_code, scrub
 
-__all__ = ["is_sidecar", "list_objects", "list_source", "media_entries"]
+__all__ = ["list_objects", "list_source", "media_entries"]
 
 _MARKERS = ("batch.json", "_SUCCESS")
 """Names of the files by which an uploader marks a folder as complete."""
 
-_SIDECAR_SUFFIXES = frozenset(
-    {
-        ".csv", ".tsv", ".json", ".jsonl", ".geojson", ".txt", ".md", ".xml", ".yaml", ".yml", ".log", ".ini", ".xmp",
-        ".parquet", ".xlsx", ".xls", ".ods", ".pdf", ".md5", ".sha1", ".sha256", ".ddb", ".db",
-    }
-)  # fmt: skip
 _SAMPLE = 4
-_SIDECAR_NAMES = frozenset({"_success", "thumbs.db", "desktop.ini", "license", "readme"})
-
-
-def is_sidecar(file: str) -> bool:
-    """Whether a file goes along with media instead of being one.
-
-    Hidden files and folders (a name that begins with a dot and has more than dots), tables, notes, manifests and
-    markers are sidecars, found by name alone. Everything else is listed as media, videos and unknown types included, so
-    that nothing is lost.
-
-    Args:
-        file: path relative to SOURCE.
-
-    >>> is_sidecar("card1/detections.csv"), is_sidecar("card1/IMG_0001.JPG"), is_sidecar("card1/clip.mp4")
-    (True, False, False)
-    """
-    parts = file.split("/")
-    name = parts[-1].lower()
-    return (
-        # `..` in the key of an object store is a name like any other, and hides nothing.
-        any(part.startswith(".") and part.strip(".") for part in parts)
-        or name in _SIDECAR_NAMES
-        or PurePosixPath(name).suffix in _SIDECAR_SUFFIXES
-    )
 
 
 def media_entries(storage: Storage, without: str | None = None) -> Iterator[Entry]:
@@ -63,9 +33,9 @@ def media_entries(storage: Storage, without: str | None = None) -> Iterator[Entr
         RunError: the storage did not answer.
         OSError: the storage refused.
     """
-    left_out = _left_out(without)
+    of_out = _begin_of_out(without)
     for entry in storage.entries(versions=True):
-        if not is_sidecar(_file(storage, entry)) and not storage.uri_of(entry.path).startswith(left_out):
+        if left_out_kind(_file(storage, entry)) is None and not storage.uri_of(entry.path).startswith(of_out):
             yield entry
 
 
@@ -78,7 +48,7 @@ def list_objects(source: str, config: MediaConfig, without: str | None = None) -
         without: URL or path of a folder that is left out: OUT, where it lies below SOURCE.
 
     Returns:
-        One reference per object that is not a sidecar (:func:`is_sidecar`), sorted by ``file``.
+        One reference per object that is not left out (:func:`scd_core.media.left_out.left_out_kind`), sorted by ``file``.
 
     Raises:
         InputError: SOURCE does not exist, holds no media, or may not be listed or read.
@@ -96,7 +66,7 @@ def list_source(source: str, config: MediaConfig, without: str | None = None) ->
     """
     storage = open_source(source)
     if is_manifest(source):
-        return Listing(_check(storage, manifest_objects(source), None), {})
+        return Listing(_check(storage, manifest_objects(source)), {})
     try:
         entries = list(storage.entries(versions=True))
         if not entries:
@@ -111,18 +81,21 @@ def list_source(source: str, config: MediaConfig, without: str | None = None) ->
         raise InputError(f"SOURCE {storage.url}: cannot be listed ({scrub(error)})") from error
     if not entries:
         raise InputError(f"SOURCE {storage.url}: {storage.explain_empty()}")
-    left_out = _left_out(without)
-    refs = [ref for entry in entries if not (ref := _ref(storage, entry)).uri.startswith(left_out)]
+    of_out = _begin_of_out(without)
+    refs = [ref for entry in entries if not (ref := _ref(storage, entry)).uri.startswith(of_out)]
     if not refs:
         raise InputError(f"SOURCE {storage.url}: holds no images besides the files of OUT")
-    media = [ref for ref in refs if not is_sidecar(ref.file)]
+    kinds = [left_out_kind(ref.file) for ref in refs]
+    left_out = count_left_out((ref.file, kind) for ref, kind in zip(refs, kinds, strict=True))
+    media = [ref for ref, kind in zip(refs, kinds, strict=True) if kind is None]
     markers = {ref.file: ref.last_modified_at for ref in refs if ref.file.rsplit("/", 1)[-1] in _MARKERS}
-    return Listing(_check(storage, media, refs), markers)
+    return Listing(_check(storage, media, left_out), markers, left_out)
 
 
-def _check(storage: Storage, media: list[ObjectRef], refs: list[ObjectRef] | None) -> list[ObjectRef]:
+def _check(storage: Storage, media: list[ObjectRef], left_out: Sequence[LeftOut] = ()) -> list[ObjectRef]:
     if not media:
-        others = f" (only {len(refs)} other files, such as {min(r.file for r in refs)})" if refs else ""
+        n = sum(one.n for one in left_out)
+        others = f" (only {n} other files; {left_out_line(left_out)})" if left_out else ""
         raise InputError(f"SOURCE {storage.url}: holds no images{others}")
     media = sorted(media, key=lambda ref: ref.file)
     if not storage.listing_is_reading:
@@ -168,6 +141,6 @@ def _file(storage: Storage, entry: Entry) -> str:
     return entry.path[len(storage.root) if storage.root != "/" else 0 :].removeprefix("/")
 
 
-def _left_out(folder: str | None) -> str | tuple[str, ...]:
-    """How the addresses of what is left out begin; for ``str.startswith``."""
+def _begin_of_out(folder: str | None) -> str | tuple[str, ...]:
+    """How the addresses of the files of OUT begin; for ``str.startswith``."""
     return () if folder is None else open_source(folder).url.rstrip("/") + "/"

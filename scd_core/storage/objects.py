@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-__all__ = ["Listing", "ObjectRef"]
+from scd_core.names import LeftOutKind
+
+__all__ = ["LeftOut", "Listing", "ObjectRef"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,16 @@ class ObjectRef:
         return hashlib.sha256("\0".join((self.uri, *state)).encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Files of one kind below SOURCE that are no media."""
+
+    kind: LeftOutKind
+    n: int
+    examples: tuple[str, ...]
+    """The first of them, as paths relative to SOURCE."""
+
+
 @dataclass(frozen=True)
 class Listing:
     """What SOURCE held at one moment."""
@@ -41,3 +53,5 @@ class Listing:
     """The media, sorted by ``file``."""
     markers: Mapping[str, datetime]
     """Marker files (``batch.json``, ``_SUCCESS``): path relative to SOURCE -> when it was written (UTC)."""
+    left_out: tuple[LeftOut, ...] = ()
+    """What SOURCE holds besides media, by kind."""

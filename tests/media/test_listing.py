@@ -12,8 +12,8 @@ import pytest
 from scd_core.config import MediaConfig
 from scd_core.errors import InputError
 from scd_core.job import list_job, prepare_job
-from scd_core.media import describe_objects, list_objects
-from scd_core.media.listing import is_sidecar
+from scd_core.media import describe_objects, list_objects, list_source
+from scd_core.media.left_out import left_out_kind, left_out_line
 from scd_core.storage import clean_url, open_source
 from scd_core.tables.schema import table_from_rows
 from tests.services.audits import request_of
@@ -79,16 +79,75 @@ def test_an_unknown_scheme_is_one_clear_line():
         list_objects("nosuch://me:hunter2@host/x", CONFIG)
 
 
+LEFT_OUT = {
+    "sidecar": ["a.CSV", "x/_SUCCESS", "batch.json", "TimelapseData.ddb", "TimelapseData.tdb", "media.csv.gz", "a.xmp", "a.AAE"],
+    "system": [
+        ".DS_Store", "._a.jpg", "Thumbs.db", "ehthumbs.db", "desktop.ini", "__MACOSX/C1/._a.jpg", "c/@eaDir.jpg@SynoEAStream",
+        "System Volume Information/IndexerVolumeGuid", "FOUND.000/FILE0000.CHK", "lost+found/a.jpg", "@tmp/a.jpg",
+    ],
+    "recycle_bin": [
+        ".trash/a.jpg", ".Trash-1000/files/a.jpg", ".Trashes/501/a.jpg", "#recycle/C1/a.jpg", "C1/@Recycle/a.jpg",
+        "$RECYCLE.BIN/S-1-5-21/$R1.JPG", "$Recycle.Bin/S-1/$I1.JPG", "RECYCLER/a.jpg",
+        "C1/.dtrash/files/a.jpg", ".Recycle.Bin/a.jpg",
+    ],
+    "deleted": ["C1/DeletedFiles/a.jpg", "C1/Deleted Files/a.jpg", "DELETED/a.jpg"],
+    "thumbnail": [
+        "C1/@eaDir/a.JPG/SYNOPHOTO_THUMB_XL.jpg", "C1/.@__thumb/s100a.jpg", "C1/a.THM", "C1/a.lrv",
+        "x/Card Previews.lrdata/0/a.jpg",
+        ".thumbnails/a.png", "thumbs/a.jpg", "Ours.photoslibrary/resources/derivatives/a.jpg",
+    ],
+    "copy": [
+        "C1/a.JPG_original", "a.jpg_exiftool_tmp", "a.jpg~", "a.JPG.bak", "C1/Backups/a.jpg", "#snapshot/d/a.jpg",
+        "@GMT-2024.01.02-03.04.05/a.jpg", ".stversions/a.jpg", "[Originals]/a.jpg",
+    ],
+    "hidden": [".hidden.jpg", "C1/.cache/a.jpg"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "file"), [(kind, file) for kind, files in LEFT_OUT.items() for file in files])
+def test_what_systems_and_programs_put_beside_pictures_is_no_medium(kind, file):
+    assert left_out_kind(file) == kind
+
+
 @pytest.mark.parametrize(
-    "file", ["a.CSV", "x/_SUCCESS", "batch.json", ".DS_Store", "._a.jpg", ".trash/a.jpg", "Thumbs.db"]
-)
-def test_sidecars(file):
-    assert is_sidecar(file)
-
-
-@pytest.mark.parametrize("file", ["a.jpg", "a.mp4", "no_suffix", "a.CR2", "a.jpeg.part", "a.xyz"])
+    "file",
+    [
+        "a.jpg", "a.mp4", "no_suffix", "a.CR2", "a.jpeg.part", "a.xyz", "Recycle Creek/a.jpg", "deleted_scene.jpg", "thumb.jpg",
+        "Originals/a.jpg", "original.jpg", "IMG_original.jpg", "@home/a.jpg", "#1/a.jpg", "Thumbsup/a.jpg", "x/../a.jpg",
+        "Ours.photoslibrary/originals/0/a.jpg", "Backup_2/a.jpg", "$5/a.jpg",
+    ],
+)  # fmt: skip
 def test_all_else_is_listed(file):
-    assert not is_sidecar(file)
+    assert left_out_kind(file) is None
+
+
+def test_what_a_person_deleted_does_not_come_back_and_is_counted(tmp_path):
+    files = [
+        "C1/d1/a.jpg",
+        "C1/d1/a.jpg_original",
+        "C1/d1/DeletedFiles/b.jpg",
+        "#recycle/C1/c.jpg",
+        "#recycle/C1/d.jpg",
+        "x.csv",
+    ]
+    for file in files:
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_bytes(b"1")
+    listing = list_source(str(tmp_path), CONFIG)
+    assert [ref.file for ref in listing.objects] == ["C1/d1/a.jpg"]
+    assert {one.kind: (one.n, one.examples) for one in listing.left_out} == {
+        "recycle_bin": (2, ("#recycle/C1/c.jpg", "#recycle/C1/d.jpg")),
+        "deleted": (1, ("C1/d1/DeletedFiles/b.jpg",)),
+        "copy": (1, ("C1/d1/a.jpg_original",)),
+        "sidecar": (1, ("x.csv",)),
+    }
+    assert left_out_line(listing.left_out) == (
+        "left out: 2 in recycle bins (first '#recycle/C1/c.jpg'), 1 in a folder of deleted files ('C1/d1/DeletedFiles/b.jpg'), "
+        "1 copy kept by a program ('C1/d1/a.jpg_original'), 1 side file ('x.csv')"
+    )
+    (tmp_path / "C1/d1/a.jpg").unlink()
+    with pytest.raises(InputError, match=r"holds no images .only 5 other files; left out: 2 in recycle bins"):
+        list_source(str(tmp_path), CONFIG)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,179 @@
+"""Files below SOURCE that are no media: side files, thumbnails, recycle bins and what people have deleted, by name alone."""
+
+from __future__ import annotations
+
+import heapq
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import PurePosixPath
+
+from scd_core.names import LeftOutKind
+from scd_core.storage.objects import LeftOut
+
+__all__ = ["count_left_out", "left_out_kind", "left_out_line"]
+
+_MAX_EXAMPLES = 5
+
+_RECYCLE_BINS = frozenset(
+    {
+        "#recycle", "@recycle", "@recycle_bin", "$recycle.bin", "$recycled", "recycler", "recycled", "recycle bin", "recycle.bin",
+        ".recycle", ".recycle.bin", ".recyclebin", ".recycled", ".trash", ".trashes", ".dtrash", ".trashbox", "trashbox",
+        "trash", "network trash folder", "files_trashbin", ".trashcan",
+    }
+)  # fmt: skip
+_DELETED = frozenset(
+    {"deletedfiles", "deletedimages", "deletedpictures", "deletedphotos", "deletedmedia", "deleted", "recentlydeleted"}
+)
+"""Without blanks, hyphens and underscores, so that `Deleted files` of one program is `DeletedFiles` of another."""
+_THUMBNAILS = frozenset(
+    {
+        "@eadir", "@__thumb", ".@__thumb", ".thumbnails", ".thumbs", ".thumb", ".vthumb", "thumbnails", "_thumbnails", "thumbs",
+        "_thumbs",
+    }
+)  # fmt: skip
+_COPIES = frozenset(
+    {
+        "backups", "#snapshot", "@snapshot", ".snapshot", ".snapshots", "~snapshot", ".zfs", "@recently-snapshot",
+        ".@recently-snapshot", ".stversions", "files_versions", "[originals]", ".picasaoriginals", ".versions", "#archive",
+    }
+)  # fmt: skip
+_SYSTEM = frozenset(
+    {
+        "system volume information", "__macosx", "@tmp", "@sharebin", "@synologydrive", "@synofinder-log", "lost+found",
+        "temporary items", "thevolumesettingsfolder", ".temporaryitems", ".spotlight-v100", ".fseventsd",
+        ".documentrevisions-v100", ".appledouble", ".appledb", ".appledesktop", ".@upload_cache", ".@qmariadb", ".streams",
+        "$extend",
+    }
+)  # fmt: skip
+_NUMBERED_FOLDERS = (
+    (re.compile(r"\.trash-\d+|\$recycle\.bin.*"), LeftOutKind.RECYCLE_BIN),
+    (re.compile(r"@gmt-[\d.-]+"), LeftOutKind.COPY),
+    (re.compile(r"found\.\d{3}"), LeftOutKind.SYSTEM),
+)
+_PREVIEWS = (".lrdata", ".lrcat-data", ".cocatalogdb", ".dtgallery")
+_LIBRARIES = (".photoslibrary", ".migratedphotolibrary", ".aplibrary")
+_PICTURES_OF_LIBRARIES = frozenset({"originals", "masters"})
+
+_SIDECAR_SUFFIXES = frozenset(
+    {
+        ".csv", ".tsv", ".json", ".jsonl", ".geojson", ".txt", ".md", ".xml", ".yaml", ".yml", ".log", ".ini", ".xmp",
+        ".parquet", ".xlsx", ".xls", ".ods", ".pdf", ".md5", ".sha1", ".sha256", ".db", ".ddb", ".tdb", ".sqlite", ".sqlite3",
+        ".aae", ".pp3", ".dop", ".cos", ".lrcat", ".doc", ".docx", ".odt", ".rtf", ".gpx", ".kml", ".kmz", ".inf", ".lnk",
+        ".url", ".webloc", ".ctg", ".bdm", ".mpl", ".cpi", ".ind", ".db-journal", ".db-wal", ".db-shm", ".lock", ".jbf",
+    }
+)  # fmt: skip
+_THUMBNAIL_SUFFIXES = frozenset({".thm", ".lrv", ".thumb", ".cot", ".ithmb"})
+_SIDECAR_NAMES = frozenset({"_success", "license", "readme"})
+_TABLE = re.compile(r"\.(csv|tsv|json|jsonl|txt|tdb|ddb|db)(\.gz|\.bz2|\.xz|\.zst)$")
+_SYSTEM_NAME = re.compile(
+    r"thumbs\.db|(eh)?thumbs(_vista)?\.db|desktop\.ini|autorun\.inf|icon\r|\.ds_store|\._.*|.*@synoeastream|.*@synoresource"
+    r"|synoindex_.*|indexervolumeguid|wpsettings\.dat|bootsect\.bak|file\d{4}\.chk",
+    re.DOTALL,
+)
+_THUMBNAIL_NAME = re.compile(r"synophoto_(thumb|film)_.*|zbthumbnail\.info|s\d{3}_?thumb\.jpe?g", re.DOTALL)
+_COPY_NAME = re.compile(r"\.[a-z0-9]{2,5}(_original|_exiftool_tmp|~|\.bak|\.orig|\.xnbak)\Z")
+
+_WORDS = {
+    LeftOutKind.RECYCLE_BIN: ("in a recycle bin", "in recycle bins"),
+    LeftOutKind.DELETED: ("in a folder of deleted files", "in folders of deleted files"),
+    LeftOutKind.THUMBNAIL: ("thumbnail or preview", "thumbnails and previews"),
+    LeftOutKind.COPY: ("copy kept by a program", "copies kept by programs"),
+    LeftOutKind.SYSTEM: ("file of an operating system", "files of operating systems"),
+    LeftOutKind.HIDDEN: ("hidden file", "hidden files"),
+    LeftOutKind.SIDECAR: ("side file", "side files"),
+}
+
+
+def left_out_kind(file: str) -> LeftOutKind | None:
+    """What a file is that goes along with media instead of being one; None for media.
+
+    Everything else is media, videos and unknown types included, so that nothing is lost. Case does not matter.
+
+    Args:
+        file: path relative to SOURCE, with forward slashes.
+
+    >>> left_out_kind("#recycle/C01/IMG_0001.JPG"), left_out_kind("C01/IMG_0001.JPG_original"), left_out_kind("C01/a.jpg")
+    (<LeftOutKind.RECYCLE_BIN: 'recycle_bin'>, <LeftOutKind.COPY: 'copy'>, None)
+    """
+    folder, _, name = file.rpartition("/")
+    return _kind_of_folders(folder) or _kind_of_name(name.lower())
+
+
+def count_left_out(files: Iterable[tuple[str, LeftOutKind | None]]) -> tuple[LeftOut, ...]:
+    """How many of some files are left out, by kind, with up to five examples each; kinds without any are not there.
+
+    Args:
+        files: paths relative to SOURCE, each with what :func:`left_out_kind` gives for it.
+    """
+    found: dict[LeftOutKind, list[str]] = defaultdict(list)
+    for file, kind in files:
+        if kind is not None:
+            found[kind].append(file)
+    return tuple(
+        LeftOut(kind, len(found[kind]), tuple(heapq.nsmallest(_MAX_EXAMPLES, found[kind])))
+        for kind in LeftOutKind
+        if kind in found
+    )
+
+
+def left_out_line(left_out: Iterable[LeftOut]) -> str:
+    """All that was left out in one line; empty where nothing was.
+
+    >>> left_out_line([LeftOut(LeftOutKind.RECYCLE_BIN, 3, ("#recycle/a.jpg",)), LeftOut(LeftOutKind.COPY, 1, ("b.jpg~",))])
+    "left out: 3 in recycle bins (first '#recycle/a.jpg'), 1 copy kept by a program ('b.jpg~')"
+    """
+    parts = [
+        f"{one.n} {_WORDS[one.kind][one.n > 1]} ({'first ' if one.n > 1 else ''}{one.examples[0]!r})"
+        for one in left_out
+    ]
+    return f"left out: {', '.join(parts)}" if parts else ""
+
+
+@lru_cache(maxsize=16_384)
+def _kind_of_folders(folder: str) -> LeftOutKind | None:
+    """The kind of what lies in a folder, by its own name and those above it."""
+    parts = [part for part in folder.lower().split("/") if part]
+    for number, part in enumerate(parts):
+        kind = _kind_of_folder(part)
+        if kind is None and part.endswith(_LIBRARIES):
+            below = parts[number + 1] if number + 1 < len(parts) else ""
+            kind = None if below in _PICTURES_OF_LIBRARIES else LeftOutKind.THUMBNAIL
+        if kind is not None:
+            return kind
+    return None
+
+
+def _kind_of_folder(name: str) -> LeftOutKind | None:
+    if name in _RECYCLE_BINS:
+        return LeftOutKind.RECYCLE_BIN
+    if re.sub(r"[ _-]", "", name) in _DELETED:
+        return LeftOutKind.DELETED
+    if name in _COPIES:
+        return LeftOutKind.COPY
+    if name in _THUMBNAILS or name.endswith(_PREVIEWS):
+        return LeftOutKind.THUMBNAIL
+    if name in _SYSTEM:
+        return LeftOutKind.SYSTEM
+    numbered = next((kind for pattern, kind in _NUMBERED_FOLDERS if pattern.fullmatch(name)), None)
+    return numbered or (LeftOutKind.HIDDEN if _is_hidden(name) else None)
+
+
+def _kind_of_name(name: str) -> LeftOutKind | None:
+    """The kind of a file by its own name in lower case."""
+    suffix = PurePosixPath(name).suffix
+    if _SYSTEM_NAME.fullmatch(name):
+        return LeftOutKind.SYSTEM
+    if suffix in _THUMBNAIL_SUFFIXES or _THUMBNAIL_NAME.fullmatch(name):
+        return LeftOutKind.THUMBNAIL
+    if _COPY_NAME.search(name):
+        return LeftOutKind.COPY
+    if name in _SIDECAR_NAMES or suffix in _SIDECAR_SUFFIXES or _TABLE.search(name):
+        return LeftOutKind.SIDECAR
+    return LeftOutKind.HIDDEN if _is_hidden(name) else None
+
+
+def _is_hidden(name: str) -> bool:
+    # `..` in the key of an object store is a name like any other, and hides nothing.
+    return name.startswith(".") and bool(name.strip("."))
