@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from flows.batch_state import BatchState
 from scd_core.job import boxes_of
 from scd_core.masks.overlay_frames import choose_overlay_frames, of_deployments
+from scd_core.media.time_notes import time_notes
 from scd_core.names import MediaStatus, Stage
 from scd_core.tables.schema import empty_table
 from tasks.classify import CLASSIFY
@@ -31,6 +32,8 @@ def _ingest(state: BatchState) -> None:
     parts = [objects[start : start + size] for start in range(0, len(objects), size)]
     described = state.map(Stage.INGEST, DESCRIBE, parts, state.same(parts))
     state.tables["media"] = state.runner.call(FINISH_MEDIA, described, state.job.config.media)
+    for line in time_notes(state.tables["media"]):
+        state.runner.progress.note(line)
 
 
 def _classify(state: BatchState) -> None:

@@ -66,6 +66,9 @@ class TimeSource(StrEnum):
     """Where the capture time of a picture is from."""
 
     EXIF = "exif"
+    """DateTimeOriginal."""
+    EXIF_CREATED = "exif_created"
+    """DateTimeDigitized (CreateDate), where there is no DateTimeOriginal."""
     MANIFEST = "manifest"
     FILENAME = "filename"
 

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scd_core.media.groups import is_timed
 from scd_core.names import PredictionStatus
 
 __all__ = ["choose_overlay_frames", "of_deployments"]
@@ -42,8 +43,8 @@ def choose_overlay_frames(predictions: pa.Table, media: pa.Table) -> pa.Table:
         zip(frames.column("media_id").to_pylist(), frames.column("event_id").to_pylist(), strict=True)
     ):
         if deployment := deployment_of.get(media_id):
-            # One frame of an event: those of a burst are alike, strip or not.
-            events[deployment].setdefault(event or media_id, place)
+            # One frame of an event: those of a burst are alike, strip or not; frames without a time need not be of one burst.
+            events[deployment].setdefault(event if event and is_timed(event) else media_id, place)
     chosen: list[tuple[int, str]] = []
     for deployment, places in events.items():
         order = list(places.values())

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import PurePosixPath
 
 from scd_core.config import MediaConfig
+from scd_core.media.clock import choose_time
 from scd_core.media.decode import load_image, open_image, upright_size
 from scd_core.media.error import MediaError
 from scd_core.media.fetch import UNDECODED_BYTES, fetch_bytes
 from scd_core.media.manifest import Manifest, ManifestFacts, find_manifest
-from scd_core.media.metadata import exif_time, path_facts
+from scd_core.media.metadata import ExifTime, PathFacts, exif_time, path_facts
 from scd_core.media.pixels import measure_pixels
 from scd_core.media.sniff import sniff
-from scd_core.names import FailureStage, MediaStatus, TimeSource
+from scd_core.names import FailureStage, MediaStatus
 from scd_core.storage import Storage, open_source, storage_of
 from scd_core.storage.objects import ObjectRef
 from scd_core.storage.threads import COMPUTING, ordered_map
@@ -95,54 +97,57 @@ def _describe(ref: ObjectRef, storage: Storage, config: MediaConfig, manifest: M
         "failure_reason": None,
         "duplicate_of": None,
     }
-    row.update(_place_and_time(ref, config, manifest))
+    path = path_facts(ref.file, config)
+    facts = (manifest.lookup(ref, path) if manifest is not None else None) or ManifestFacts()
+    row.update(_place(path, facts))
+    row.update(_time(ExifTime(), facts, path))
     try:
         if ref.size_bytes == 0 and ref.etag:
             raise MediaError(MediaStatus.EMPTY, FailureStage.FETCH, "the file has no bytes")
         _refuse_unread(ref, storage, config)
         with UNDECODED_BYTES.hold(ref.size_bytes):
             data = fetch_bytes(storage, ref.uri, etag=ref.etag, size_bytes=ref.size_bytes, version_id=ref.version_id)
-            _describe_content(row, data, config)
+            _describe_content(row, data, config, lambda exif: _time(exif, facts, path))
     except MediaError as error:
         row.update({"status": error.status, "failure_stage": error.stage, "failure_reason": error.reason})
     return row
 
 
-def _describe_content(row: MediaRow, data: bytes, config: MediaConfig) -> None:
-    """Fill in what the bytes hold, as far as they can be read."""
+def _describe_content(row: MediaRow, data: bytes, config: MediaConfig, time_of: Callable[[ExifTime], MediaRow]) -> None:
+    """Fill in what the bytes hold, as far as they can be read; `time_of` gives the columns of the time."""
     row["content_sha256"] = hashlib.sha256(data).hexdigest()
     kind = sniff(data[:64])
     row["format"] = None if kind == "unknown" else kind
     if kind == "TIFF" and PurePosixPath(row["file"]).suffix.lower() in _RAW_SUFFIXES:
         raise MediaError(MediaStatus.UNSUPPORTED, FailureStage.DECODE, _RAW_REASON)
     image = open_image(data, max_pixels=config.max_pixels)
-    moment, offset = exif_time(image)
-    if moment is not None:
-        row.update({"captured_at": moment, "captured_at_source": TimeSource.EXIF})
-        if offset is not None:
-            row["utc_offset_minutes"] = offset
+    row.update(time_of(exif_time(image)))
     row["width"], row["height"] = upright_size(image)
     with COMPUTING:
         facts = measure_pixels(load_image(image, target=_MEASURE_SIDE))
     row.update({"is_infrared": facts.is_infrared, "brightness": facts.brightness, "sharpness": facts.sharpness})
 
 
-def _place_and_time(ref: ObjectRef, config: MediaConfig, manifest: Manifest | None) -> MediaRow:
-    """What manifest, path and name hold about an object; EXIF comes on top once the bytes are there."""
-    path = path_facts(ref.file, config)
-    facts = (manifest.lookup(ref, path) if manifest is not None else None) or ManifestFacts()
-    captured_at, source = path.captured_at, TimeSource.FILENAME
-    if facts.captured_at is not None:
-        captured_at, source = facts.captured_at, TimeSource.MANIFEST
+def _place(path: PathFacts, facts: ManifestFacts) -> MediaRow:
+    """What manifest, path and name hold about the place of an object."""
     return {
         "site_id": facts.site_id or path.site_id,
         "camera_id": facts.camera_id or path.camera_id,
         "deployment_id": facts.deployment_id or path.deployment_id,
-        "captured_at": captured_at,
-        "captured_at_source": source if captured_at is not None else None,
-        "utc_offset_minutes": facts.utc_offset_minutes,
         "latitude": facts.latitude,
         "longitude": facts.longitude,
+    }
+
+
+def _time(exif: ExifTime, facts: ManifestFacts, path: PathFacts) -> MediaRow:
+    """What EXIF, manifest and name hold about the time of an object."""
+    chosen = choose_time(exif, facts, path.captured_at, datetime.now(UTC).replace(tzinfo=None))
+    return {
+        "captured_at": chosen.captured_at,
+        "captured_at_source": chosen.source,
+        "time_not_understood": exif.not_understood,
+        "clock_doubt": chosen.doubt,
+        "utc_offset_minutes": chosen.utc_offset_minutes,
     }
 
 

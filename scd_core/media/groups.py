@@ -13,9 +13,13 @@ from pathlib import PurePosixPath
 from scd_core.names import MediaStatus, TimeSource
 from scd_core.tables.rows import MediaRow
 
-__all__ = ["assign_events", "mark_clocks", "mark_duplicates"]
+__all__ = ["assign_events", "is_timed", "mark_clocks", "mark_duplicates"]
 
 _NUMBERED = re.compile(r"(.*?)(\d{3,5})(\.[^.]*)?$")
+_OF_CAMERA = (TimeSource.EXIF, TimeSource.EXIF_CREATED)
+_UNTIMED = "untimed-"
+"""How the event_id of frames without a time begins."""
+
 _NEXT = 10
 """Files between two numbers that still count as neighbours: some were deleted."""
 
@@ -57,14 +61,15 @@ def mark_clocks(rows: list[MediaRow]) -> list[MediaRow]:
         rows: rows of the table ``media``.
 
     Returns:
-        New rows in the same order, with ``clock_doubt`` in words on the file at which the clock went back; else None.
+        New rows in the same order, with ``clock_doubt`` in words on the file at which the clock went back; where there is one
+        already, it stays.
     """
     series: dict[tuple[str, str], list[tuple[int, datetime, MediaRow]]] = defaultdict(list)
     for row in rows:
         path = PurePosixPath(row["file"])
         numbered = _NUMBERED.match(path.name)
         moment = row.get("captured_at")
-        if numbered and moment is not None and row.get("captured_at_source") == TimeSource.EXIF:
+        if numbered and moment is not None and row.get("captured_at_source") in _OF_CAMERA:
             series[str(path.parent), numbered[1]].append((int(numbered[2]), moment, row))
     doubts: dict[str, str] = {}
     for files in series.values():
@@ -73,14 +78,15 @@ def mark_clocks(rows: list[MediaRow]) -> list[MediaRow]:
             back = earlier - later
             if back >= timedelta(seconds=1) and 0 < following - number <= _NEXT:
                 doubts[after["media_id"]] = f"the clock runs backwards: {back} earlier than {before['file']}"
-    return [row | {"clock_doubt": doubts.get(row["media_id"])} for row in rows]
+    return [row | {"clock_doubt": row.get("clock_doubt") or doubts.get(row["media_id"])} for row in rows]
 
 
 def assign_events(rows: list[MediaRow], gap_seconds: float) -> list[MediaRow]:
     """Group frames of one deployment into events, by the time since the frame before.
 
-    Frames of one burst are one encounter, not independent proofs. A medium without a time is an event of its own; one
-    without a deployment is grouped within its camera, or else within its folder.
+    Frames of one burst are one encounter, not independent proofs. Nobody knows which frames without a time belong together, so
+    all of one deployment and folder are one event (:func:`is_timed`): rates count them once at most, and no name is expected to
+    be common to them. A medium without a deployment is grouped within its camera, or else within its folder.
 
     Args:
         rows: rows of the table ``media``.
@@ -104,7 +110,16 @@ def assign_events(rows: list[MediaRow], gap_seconds: float) -> list[MediaRow]:
             event_id = _digest(*place, moment.isoformat())
         last = moment
         events[media_id] = event_id
-    return [row | {"event_id": events.get(row["media_id"]) or _digest("medium", row["media_id"])} for row in rows]
+    return [row | {"event_id": events.get(row["media_id"]) or _untimed_event(row)} for row in rows]
+
+
+def is_timed(event_id: str | None) -> bool:
+    """Whether the frames of an event are close in time; else they are those of a folder whose time is unknown."""
+    return event_id is not None and not event_id.startswith(_UNTIMED)
+
+
+def _untimed_event(row: MediaRow) -> str:
+    return _UNTIMED + _digest(*_place(row), str(PurePosixPath(row["file"]).parent))
 
 
 def _place(row: MediaRow) -> tuple[str, ...]:

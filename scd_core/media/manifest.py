@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from scd_core.errors import InputError
 from scd_core.inputs.camtrap_dp import package_tables
 from scd_core.inputs.csv import Line, has_column, read_csv
 from scd_core.inputs.text import decode_text, read_object
 from scd_core.media.metadata import PathFacts
+from scd_core.media.times import Moment, parse_time
 from scd_core.storage import Storage, clean_url, open_source, storage_of
 from scd_core.storage.entry import Entry
 from scd_core.storage.objects import ObjectRef
@@ -21,6 +22,7 @@ __all__ = ["Manifest", "ManifestFacts", "find_manifest", "is_manifest", "manifes
 
 
 _WORKERS = 16
+_TRUE = frozenset({"true", "1", "yes", "t", "y"})
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,16 @@ class ManifestFacts:
     deployment_id: str | None = None
     latitude: float | None = None
     longitude: float | None = None
-    captured_at: datetime | None = None
-    """On the camera's clock, without a zone."""
+    moment: Moment | None = None
+    """When the picture was taken."""
     utc_offset_minutes: int | None = None
+    """The clock's, in the whole deployment."""
+    starts: datetime | None = None
+    """When the deployment began, on the camera's clock, without a zone."""
+    ends: datetime | None = None
+    """When it ended."""
+    has_timestamp_issues: bool = False
+    """A person has noted that the clock was wrong (``timestampIssues``)."""
 
 
 @dataclass(frozen=True)
@@ -180,13 +189,18 @@ def _deployments(lines: Iterable[Line]) -> dict[str, ManifestFacts]:
 
 
 def _facts(line: Line) -> ManifestFacts:
+    start = _time(line.first("deploymentStart", "start") or "")
+    end = _time(line.first("deploymentEnd", "end") or "", is_end=True)
     return ManifestFacts(
         site_id=line.first("locationName", "locationID", "site_id"),
         camera_id=line.first("cameraID", "camera_id"),
         deployment_id=line.first("deploymentID", "deployment_id"),
         latitude=_degrees(line, "latitude", 90),
         longitude=_degrees(line, "longitude", 180),
-        utc_offset_minutes=_offset(_time(line["deploymentStart"])),
+        utc_offset_minutes=start.offset if start else None,
+        starts=start.local if start else None,
+        ends=end.local if end else None,
+        has_timestamp_issues=(line.first("timestampIssues", "timestamp_issues") or "").lower() in _TRUE,
     )
 
 
@@ -203,26 +217,16 @@ def _media(
         address = clean_url(path) if "://" in path else storage.uri_of(f"{folder}/{path.removeprefix('./')}")
         name = line.first("deploymentID", "deployment_id")
         base = deployments.get(name or "") or _facts(line)
-        moment = _time(line.first("timestamp", "captured_at") or "")
-        offset = _offset(moment)
-        found[address] = replace(
-            base,
-            captured_at=moment.replace(tzinfo=None) if moment else None,
-            utc_offset_minutes=base.utc_offset_minutes if offset is None else offset,
-        )
+        found[address] = replace(base, moment=_time(line.first("timestamp", "captured_at") or ""))
     return found
 
 
-def _time(text: str) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        return None
-
-
-def _offset(moment: datetime | None) -> int | None:
-    delta = moment.utcoffset() if moment else None
-    return None if delta is None else round(delta.total_seconds() / 60)
+def _time(text: str, *, is_end: bool = False) -> Moment | None:
+    """A time of a table; a date alone is its first moment, or its last where `is_end`."""
+    if (moment := parse_time(text)) is not None:
+        return moment
+    day = parse_time(f"{text} 00:00")
+    return Moment(day.local + timedelta(days=1)) if day and is_end else day
 
 
 def _degrees(line: Line, column: str, limit: int) -> float | None:

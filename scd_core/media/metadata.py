@@ -12,14 +12,18 @@ from PIL import Image
 
 from scd_core.config import MediaConfig
 from scd_core.errors import InputError
+from scd_core.media.times import Moment, is_blank_time, parse_offset, parse_time
+from scd_core.names import TimeSource
 
-__all__ = ["PathFacts", "batch_levels", "exif_time", "path_facts", "read_exif"]
+__all__ = ["ExifTime", "PathFacts", "batch_levels", "exif_time", "path_facts", "read_exif"]
 
 _EXIF_IFD = 0x8769
-_DATE_TIME_ORIGINAL = 0x9003
-_OFFSET_TIME_ORIGINAL = 0x9011
-_SUBSEC_TIME_ORIGINAL = 0x9291
-_OFFSET = re.compile(r"([+-])(\d{2}):?(\d{2})$")
+_TIMES = (
+    (TimeSource.EXIF, 0x9003, 0x9291, 0x9011),
+    (TimeSource.EXIF_CREATED, 0x9004, 0x9292, 0x9012),
+)
+"""Tags of the time, of its fraction of a second and of its offset: DateTimeOriginal, then DateTimeDigitized (CreateDate)."""
+_MAX_SHOWN = 60
 _NAMES = frozenset({"site_id", "camera_id", "deployment_id", "card"})
 
 
@@ -34,6 +38,17 @@ class PathFacts:
     """On the camera's clock, without a zone."""
 
 
+@dataclass(frozen=True)
+class ExifTime:
+    """When a picture was taken, by its EXIF block."""
+
+    moment: Moment | None = None
+    source: TimeSource = TimeSource.EXIF
+    """Which of the block's times it is."""
+    not_understood: str | None = None
+    """What stands where the time should be, where it cannot be read and no other time can."""
+
+
 def read_exif(image: Image.Image) -> Image.Exif:
     """The EXIF block in the header of an image; empty where there is none there.
 
@@ -42,59 +57,48 @@ def read_exif(image: Image.Image) -> Image.Exif:
     return Image.Image.getexif(image)
 
 
-def exif_time(image: Image.Image) -> tuple[datetime | None, int | None]:
+def exif_time(image: Image.Image) -> ExifTime:
     """When a picture was taken, by its EXIF block.
 
-    Only DateTimeOriginal counts: the other times are those of editing or storing.
-
-    Returns:
-        The time on the camera's clock (no zone) and the clock's offset from UTC in minutes; None for what is absent,
-        blank or no valid date.
+    DateTimeOriginal counts, else DateTimeDigitized (CreateDate), which a camera writes at the same moment. DateTime (0x0132)
+    never counts: it is when the file was changed, and editors, card copiers and anonymisers write it. An offset in its own tag
+    (OffsetTimeOriginal, OffsetTimeDigitized) wins over one that is written behind the time.
     """
+    found: list[tuple[TimeSource, str, str, str]] = []
     try:
-        block = read_exif(image).get_ifd(_EXIF_IFD)
-        text, subsec, offset = (
-            block.get(tag) for tag in (_DATE_TIME_ORIGINAL, _SUBSEC_TIME_ORIGINAL, _OFFSET_TIME_ORIGINAL)
-        )
+        exif = read_exif(image)
+        block = exif.get_ifd(_EXIF_IFD)
+        for source, *tags in _TIMES:
+            # TIFF/EP has the same tags in the first directory.
+            text, fraction, offset = (_text(block.get(tag, exif.get(tag))) for tag in tags)
+            found.append((source, text, fraction, offset))
     except Exception:  # noqa: BLE001 - Pillow's EXIF parser raises many things on a broken block
-        return None, None
-    moment = _parse_exif_time(_text(text))
-    if moment is None:
-        return None, None
-    digits = _text(subsec)
-    if digits.isascii() and digits.isdigit():
-        moment = moment.replace(microsecond=int(digits[:6].ljust(6, "0")))
-    return moment, _parse_offset(_text(offset))
+        return ExifTime()
+    not_understood = None
+    for source, text, fraction, offset in found:
+        moment = parse_time(text)
+        if moment is not None:
+            return ExifTime(_exact(moment, fraction, parse_offset(offset)), source)
+        if not_understood is None and not is_blank_time(text):
+            not_understood = text[:_MAX_SHOWN]
+    return ExifTime(not_understood=not_understood)
+
+
+def _exact(moment: Moment, fraction: str, offset: int | None) -> Moment:
+    """A time with what stands beside it in tags of their own."""
+    local = moment.local
+    if fraction.isascii() and fraction.isdigit():
+        local = local.replace(microsecond=int(fraction[:6].ljust(6, "0")))
+    return Moment(local, moment.offset if offset is None else offset)
 
 
 def _text(value: object) -> str:
+    if isinstance(value, tuple) and len(value) == 1:
+        value = value[0]
     if isinstance(value, bytes):
         value = value.decode("ascii", "replace")
-    return value.strip("\0 \t\r\n") if isinstance(value, str) else ""
-
-
-def _parse_exif_time(text: str) -> datetime | None:
-    for pattern in ("%Y:%m:%d %H:%M:%S", "%Y-%m-%d %H:%M:%S"):
-        try:
-            return datetime.strptime(text, pattern)
-        except ValueError:
-            continue
-    return None
-
-
-def _parse_offset(text: str) -> int | None:
-    """Minutes east of UTC of ``+HH:MM`` or ``Z``; None for anything else.
-
-    >>> _parse_offset("-07:00"), _parse_offset("Z"), _parse_offset("")
-    (-420, 0, None)
-    """
-    if text in ("Z", "z"):
-        return 0
-    match = _OFFSET.match(text)
-    if match is None or int(match[2]) > 14 or int(match[3]) > 59:
-        return None
-    minutes = int(match[2]) * 60 + int(match[3])
-    return -minutes if match[1] == "-" else minutes
+    # what follows a zero byte is left over from another value
+    return value.partition("\0")[0].strip() if isinstance(value, str) else ""
 
 
 def batch_levels(config: MediaConfig) -> int:

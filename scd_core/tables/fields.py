@@ -55,8 +55,13 @@ FIELDS: dict[str, Field] = {
     "captured_at_source": Field(
         pa.string(), "where the time is from; null where the time is unknown", values=names.TimeSource
     ),
+    "time_not_understood": Field(
+        pa.string(), "what EXIF has in place of a time, where it cannot be read; null where nothing stands there"
+    ),
     "clock_doubt": Field(
-        pa.string(), "that the camera's clock runs backwards here, in words: the file before has a later time"
+        pa.string(),
+        "why the time is in doubt, in words: the clock runs backwards here (the file before has a later time), is impossible, or "
+        "the manifest has another time; then also which was taken",
     ),
     "utc_offset_minutes": Field(pa.int32(), "the camera clock's offset from UTC; null where unknown", "minutes"),
     "site_id": Field(pa.string(), "site, from the path or the manifest"),
@@ -64,7 +69,10 @@ FIELDS: dict[str, Field] = {
     "deployment_id": Field(pa.string(), "deployment: one camera at one place for one period"),
     "latitude": Field(pa.float64(), "of the deployment, from the manifest", "degrees"),
     "longitude": Field(pa.float64(), "of the deployment, from the manifest", "degrees"),
-    "event_id": Field(pa.string(), "burst of frames of one deployment; frames of one event are not independent"),
+    "event_id": Field(
+        pa.string(),
+        "burst of frames of one deployment, which are not independent; `untimed-...`: all frames of one folder without a time",
+    ),
     "is_infrared": Field(pa.bool_(), "grey picture of an infrared flash, derived from the pixels"),
     "brightness": Field(pa.float32(), "mean grey value, 0-1"),
     "sharpness": Field(pa.float32(), "variance of the Laplacian of the grey picture at 256 px"),

@@ -57,6 +57,7 @@ class MediaRow(TypedDict, total=False):
     height: int | None
     captured_at: datetime | None
     captured_at_source: str | None
+    time_not_understood: str | None
     clock_doubt: str | None
     utc_offset_minutes: int | None
     site_id: str | None

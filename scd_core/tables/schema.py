@@ -25,9 +25,9 @@ _BOX = ["bbox_x_min", "bbox_y_min", "bbox_width", "bbox_height"]
 TABLES: dict[str, list[str]] = {
     "media": [
         *_STAMP, "media_id", "uri", "file", "version_id", "etag", "size_bytes", "last_modified_at", "content_sha256",
-        "format", "width", "height", "captured_at", "captured_at_source", "clock_doubt", "utc_offset_minutes", "site_id",
-        "camera_id", "deployment_id", "latitude", "longitude", "event_id", "is_infrared", "brightness", "sharpness",
-        "status", "failure_stage", "failure_reason", "duplicate_of",
+        "format", "width", "height", "captured_at", "captured_at_source", "time_not_understood", "clock_doubt",
+        "utc_offset_minutes", "site_id", "camera_id", "deployment_id", "latitude", "longitude", "event_id", "is_infrared",
+        "brightness", "sharpness", "status", "failure_stage", "failure_reason", "duplicate_of",
     ],
     "predictions": [
         *_STAMP, *_TARGET, *_BOX, "hidden_boxes", "detection_confidence", "prediction_status", "failure_reason", "predicted_id",

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
 from scd_core.config import TriageConfig
+from scd_core.media.groups import is_timed
 from scd_core.names import UNKNOWN, FlagReason, PredictionStatus
 from scd_core.tables.rows import MediaRow, PredictionRow
 from scd_core.triage.travel import impossible_travel
@@ -83,12 +84,13 @@ def event_names(rows: Sequence[PredictionRow], n_labels: int) -> dict[str, str]:
     """Individual that all frames of an event name together, by summed log-probability.
 
     The mass outside a frame's top candidates is spread evenly over the other classes. Two boxes of one frame may be two
-    animals, so an event with several boxes in one frame has no common name.
+    animals, so an event with several boxes in one frame has no common name; nor have frames whose time is unknown.
     """
     events: dict[str, list[PredictionRow]] = defaultdict(list)
     for row in rows:
-        if row["prediction_status"] == PredictionStatus.OK and row["event_id"] is not None:
-            events[row["event_id"]].append(row)
+        event = row["event_id"]
+        if row["prediction_status"] == PredictionStatus.OK and event is not None and is_timed(event):
+            events[event].append(row)
     return {
         event: _common_name(frames, n_labels)
         for event, frames in events.items()

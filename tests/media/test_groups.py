@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scd_core.media import assign_events, mark_duplicates
+from scd_core.media import assign_events, mark_clocks, mark_duplicates
+from scd_core.media.groups import is_timed
 
 
 def row(file: str, sha: str = "", status: str = "ok", **columns: object) -> dict:
@@ -37,7 +38,34 @@ def test_events_slide_from_the_last_frame_within_one_deployment():
     ]
     event = {r["file"]: r["event_id"] for r in assign_events(rows, 60)}
     assert event["1"] == event["2"] == event["3"]
-    assert len({event[f] for f in "14567"}) == 5
+    assert len({event[f] for f in "1456"}) == 4
+
+
+def test_frames_without_a_time_are_one_event_of_their_deployment_and_folder():
+    """They are no proofs of their own, and no name is expected to be common to them."""
+    rows = [
+        row("C1/d1/a", deployment_id="d1", captured_at=at(0)),
+        row("C1/d1/b", deployment_id="d1"),
+        row("C1/d1/c", deployment_id="d1"),
+        row("C1/d1/x/d", deployment_id="d1"),
+        row("C1/d2/e", deployment_id="d2"),
+        row("C2/f", camera_id="C2"),
+        row("C2/g", camera_id="C2"),
+    ]
+    event = {r["file"][-1]: r["event_id"] for r in assign_events(rows, 60)}
+    assert event["b"] == event["c"] and event["f"] == event["g"]
+    assert len(set(event.values())) == 5
+    assert [name for name in "abcdefg" if is_timed(event[name])] == ["a"]
+
+
+def test_a_doubt_that_is_there_stays_when_clocks_are_compared():
+    rows = [
+        row("C1/IMG_0001.JPG", captured_at=at(0), captured_at_source="exif", clock_doubt="set wrong"),
+        row("C1/IMG_0002.JPG", captured_at=at(-5), captured_at_source="exif_created", clock_doubt=None),
+    ]
+    assert [r["clock_doubt"] for r in mark_clocks(rows)] == [
+        "set wrong", "the clock runs backwards: 0:00:05 earlier than C1/IMG_0001.JPG",
+    ]  # fmt: skip
 
 
 @given(st.permutations(list(range(12))))

@@ -36,7 +36,9 @@ def test_events_are_those_of_pandas_whatever_the_order_of_files() -> None:
     pairs = set(zip(expected, timed.event_id, strict=True))
     assert len(pairs) == expected.nunique() == timed.event_id.nunique()
     untimed = found[found.captured_at.isna()]
-    assert untimed.event_id.is_unique and not set(untimed.event_id) & set(timed.event_id)
+    assert (untimed.groupby("deployment_id").event_id.nunique() == 1).all()
+    assert untimed.event_id.nunique() == untimed.deployment_id.nunique()
+    assert not set(untimed.event_id) & set(timed.event_id)
     backwards = {row["media_id"]: row["event_id"] for row in assign_events(rows[::-1], 60.0)}
     assert backwards == dict(zip(found.media_id, found.event_id, strict=True))
 
