@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flows.batch import run_batch
@@ -47,12 +47,15 @@ def run_audit(job: Job, runner: Runner, listed: Listed | None = None) -> AuditRe
     """
     request, note = job.request, runner.progress.note
     device = runner.model_device(job.config.classify.device)
-    objects, n_waiting = listed or list_job(job)
+    objects, n_waiting, joined = listed or list_job(job)
+    job = replace(job, joined=joined)
     batches = plan_job(job, objects)
     n_new = sum(len(batch.objects) for batch in batches)
     note(f"{n_new} of {len(objects)} objects are new, in {len(batches)} {'batch' if len(batches) == 1 else 'batches'}")
     if n_waiting:
         note(f"{n_waiting} objects wait until their upload is complete")
+    for counts in joined.inputs:
+        note(counts.line())
     if batches:
         runner.check_machines(job, device, batches[0].objects)
     commits = []

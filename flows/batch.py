@@ -9,6 +9,7 @@ from typing import Any
 from flows.batch_state import BatchState
 from flows.runner import Runner
 from flows.stages import STAGES
+from scd_core.inputs.counts import counts_as_json
 from scd_core.job import Job, Shard
 from scd_core.storage import clean_url
 from scd_core.tables.batches import Batch
@@ -52,6 +53,7 @@ def run_batch(job: Job, batch: Batch, runner: Runner, device: str) -> dict[str, 
         "config": job.config.model_dump_json(),
         "individuals": sorted(set(job.spec.labels)),
         "device": device,
+        "inputs": counts_as_json(job.joined.inputs),
         "seconds": list(state.seconds.items()),
     }
     return runner.call(COMMIT, state.tables, batch, shard, run)

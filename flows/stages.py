@@ -52,7 +52,7 @@ def _triage(state: BatchState) -> None:
     names, job = state.tables["predictions"], state.job
     with state.runner.progress.stage(Stage.TRIAGE, len(names)):
         state.tables["predictions"] = state.runner.call(
-            TRIAGE, names, state.tables["media"], len(set(job.spec.labels)), state.shard, set(job.flags),
+            TRIAGE, names, state.tables["media"], len(set(job.spec.labels)), state.shard, job.joined.flagged,
             confusions_of(state.shard),
         )  # fmt: skip
 

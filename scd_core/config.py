@@ -90,6 +90,11 @@ class ClassifyConfig(Settings):
         description="classify: each animal box on its own; locate: whole frames, boxes only say where the animal is",
     )
     min_detection_confidence: Fraction = Field(0.2, description="detection boxes below this confidence are ignored")
+    without_entry: Literal["skip", "name"] = Field(
+        "skip",
+        description="what becomes of a picture that has no entry in the detections that are given; skip: it is not named and "
+        "not shown, since nobody knows who is in it; name: it is named whole",
+    )
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
@@ -17,19 +17,21 @@ from scd_core.errors import InputError
 from scd_core.identify.package import read_package
 from scd_core.identify.spec import PackageSpec
 from scd_core.inputs.config import load_config
-from scd_core.inputs.detections import Detection, Detections, read_detections
-from scd_core.inputs.flags import read_flags
-from scd_core.inputs.joining import MediaIndex, path_as_joined
+from scd_core.inputs.counts import LEFT_OUT, FileCounts
+from scd_core.inputs.detections import Detections, Entry, read_detections
+from scd_core.inputs.flags import Flags, read_flags
+from scd_core.inputs.joining import MediaIndex
 from scd_core.inputs.labels import LabelFile, read_labels
 from scd_core.media import batch_levels, list_source
 from scd_core.storage import clean_url, has_password, open_source
-from scd_core.storage.objects import ObjectRef
+from scd_core.storage.objects import Listing, ObjectRef
 from scd_core.tables.batches import Batch, split_complete
 from scd_core.tables.plans import plan_batches
 from scd_core.tables.store import AuditStore
 
 __all__ = [
-    "AuditRequest", "Job", "Listed", "RunnerName", "Shard", "boxes_of", "list_job", "plan_job", "prepare_job", "settings_of",
+    "AuditRequest", "Job", "Joined", "Listed", "RunnerName", "Shard", "boxes_of", "list_job", "plan_job", "prepare_job",
+    "settings_of",
 ]  # fmt: skip
 
 
@@ -64,6 +66,18 @@ class AuditRequest(Settings):
 
 
 @dataclass(frozen=True)
+class Joined:
+    """What was handed in for the media of SOURCE, joined to them."""
+
+    boxes: Mapping[str, Entry] | None = None
+    """Medium, as a path relative to SOURCE -> what the detections hold about it; None where no detections were given."""
+    flagged: frozenset[str] = frozenset()
+    """Addresses of the media that people flagged."""
+    inputs: tuple[FileCounts, ...] = ()
+    """What became of the rows of each file."""
+
+
+@dataclass(frozen=True)
 class Job:
     """A request whose inputs are read and checked."""
 
@@ -73,7 +87,9 @@ class Job:
     model_digest: str
     detections: Detections | None = None
     labels: LabelFile | None = None
-    flags: Mapping[str, str] = field(default_factory=dict)
+    flags: Flags | None = None
+    joined: Joined = Joined()
+    """Set once SOURCE is listed (:func:`list_job`)."""
 
     @property
     def config_digest(self) -> str:
@@ -81,8 +97,10 @@ class Job:
         boxes: Any = None
         if self.detections is not None:
             found = {file: [str(box) for box in boxes] for file, boxes in self.detections.boxes.items()}
-            boxes = found | dict(self.detections.failures)
-        content = json.dumps([self.config.digest, boxes, sorted(self.flags)], sort_keys=True)
+            boxes = found | dict(self.detections.failures) | dict.fromkeys(self.detections.unplaced)
+        content = json.dumps(
+            [self.config.digest, boxes, sorted(self.flags.reasons if self.flags else ())], sort_keys=True
+        )
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
@@ -141,7 +159,7 @@ def prepare_job(request: AuditRequest) -> Job:
         model_digest=package.digest,
         detections=read_detections(request.detections) if request.detections else None,
         labels=read_labels(request.labels) if request.labels else None,
-        flags=read_flags(request.flags) if request.flags else {},
+        flags=read_flags(request.flags) if request.flags else None,
     )
     AuditStore(request.out).check_writable()
     return job
@@ -154,6 +172,8 @@ class Listed(NamedTuple):
     """The objects to audit."""
     n_waiting: int
     """Objects left for later, because their upload is not complete."""
+    joined: Joined = Joined()
+    """What was handed in, joined to the objects."""
 
 
 def list_job(job: Job) -> Listed:
@@ -163,8 +183,8 @@ def list_job(job: Job) -> Listed:
         job: a prepared job.
 
     Returns:
-        The objects. Where the request leaves uploads that are under way to a later run, those wait: no marker file, and not
-        quiet for long enough.
+        The objects, and what was handed in joined to them. Where the request leaves uploads that are under way to a later
+        run, those wait: no marker file, and not quiet for long enough.
 
     Raises:
         InputError: SOURCE cannot be listed, holds no images or is OUT; labels, flags or detections do not fit it. Files of
@@ -178,17 +198,14 @@ def list_job(job: Job) -> Listed:
         )
     listing = list_source(request.source, settings, request.out)
     objects = listing.objects
-    files = [item.file for item in objects]
-    known = {*files, *(item.uri for item in objects)}
     if job.labels is not None and not request.allow_unknown_labels:
+        known = {*(item.file for item in objects), *(item.uri for item in objects)}
         doubts = check_labels(job.labels.labels, known, job.spec.labels)
         if doubts:
             raise InputError(f"{doubts[0]}; mend the file, or pass --allow-unknown-labels where this is meant")
-    _check_flags(job.flags, MediaIndex((item.uri, item.file) for item in objects))
-    if job.detections is not None:
-        job.detections.match(files, source=clean_url(request.source))
+    joined = _join_inputs(job, listing)
     if not request.only_complete:
-        return Listed(objects, 0)
+        return Listed(objects, 0, joined)
     ready, waiting = split_complete(
         objects,
         listing.markers,
@@ -196,7 +213,7 @@ def list_job(job: Job) -> Listed:
         quiet_seconds=settings.quiet_seconds,
         now=datetime.now(UTC),
     )
-    return Listed(ready, len(waiting))
+    return Listed(ready, len(waiting), joined)
 
 
 def plan_job(job: Job, objects: Sequence[ObjectRef]) -> list[Batch]:
@@ -216,19 +233,38 @@ def plan_job(job: Job, objects: Sequence[ObjectRef]) -> list[Batch]:
     )
 
 
-def boxes_of(job: Job, files: Collection[str]) -> dict[str, tuple[Detection, ...] | str] | None:
-    """Detections by media file, for some files, or why the detector gave none; None where no detections were given."""
-    if job.detections is None:
-        return None
-    source = clean_url(job.request.source)
-    boxes = job.detections.match(files, strict=False, source=source)
-    return boxes | job.detections.failed([file for file in files if file not in boxes], source)
+def boxes_of(job: Job, files: Collection[str]) -> dict[str, Entry] | None:
+    """What the detections hold about some media that have an entry in them; None where no detections were given.
+
+    Args:
+        job: a job whose inputs are joined (:func:`list_job`).
+        files: media, as paths relative to SOURCE.
+    """
+    boxes = job.joined.boxes
+    return None if boxes is None else {file: boxes[file] for file in files if file in boxes}
 
 
-def _check_flags(flags: Mapping[str, str], media: MediaIndex) -> None:
-    missing = [file for file in flags if not media.find(path_as_joined(file))]
-    if missing:
-        raise InputError(
-            f"flags: {len(missing)} of {len(flags)} files are not in SOURCE, first {missing[0]!r}; "
-            "paths must be relative to SOURCE, or full URIs"
-        )
+def _join_inputs(job: Job, listing: Listing) -> Joined:
+    """Join detections and flags to the media of SOURCE, and count what became of each file's rows.
+
+    Raises:
+        InputError: detections or flags do not fit the media.
+    """
+    counts: list[FileCounts] = []
+    boxes: Mapping[str, Entry] | None = None
+    flagged: frozenset[str] = frozenset()
+    if job.detections is not None:
+        files = [item.file for item in listing.objects]
+        join = job.detections.join(files, clean_url(job.request.source))
+        boxes = job.detections.entries(join)
+        counts.append(job.detections.counts(join, len(files)))
+    if job.flags is not None or job.labels is not None:
+        media = MediaIndex((item.uri, item.file) for item in listing.objects)
+        if job.flags is not None:
+            flagged, of_flags = job.flags.join(media)
+            counts.append(of_flags)
+    if listing.left_out:
+        n = sum(one.n for one in listing.left_out)
+        examples = tuple(f"{one.n} {one.kind}, first {one.examples[0]!r}" for one in listing.left_out)
+        counts.append(FileCounts(LEFT_OUT, clean_url(job.request.source), n, unusable=n, examples=examples))
+    return Joined(boxes, flagged, tuple(counts))

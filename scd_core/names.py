@@ -86,6 +86,7 @@ class PredictionStatus(StrEnum):
 
     OK = "ok"
     NO_ANIMAL = "no_animal"
+    NO_DETECTIONS = "no_detections"
     FAILED = "failed"
 
 

@@ -41,16 +41,15 @@ def classify_media(
         classifier: the model package in use.
         source: SOURCE of the rows.
         config: settings; boxes below ``classify.min_detection_confidence`` are left out.
-        boxes: media file -> its detections; None classifies whole frames. An image without an entry is classified whole.
+        boxes: media file -> its detections; None classifies whole frames. `classify.without_entry` decides about an image
+            without an entry.
 
     Returns:
-        Prediction rows in the order of `rows`. An image whose detections hold no animal, a box that cannot be used, an
-        image that cannot be read any more or that the detector failed on: each a row with `prediction_status` and
-        `failure_reason`.
+        Prediction rows in the order of `rows`. An image whose detections hold no animal, or that has no entry in them, a
+        box that cannot be used, an image that cannot be read any more or that the detector failed on: each a row with
+        `prediction_status` and `failure_reason`.
     """
-    targets = {
-        row["media_id"]: targets_of(None if boxes is None else boxes.get(row["file"]), config.classify) for row in rows
-    }
+    targets = {row["media_id"]: targets_of(row["file"], boxes, config.classify) for row in rows}
     predictions: list[PredictionRow] = []
     naming = _Naming(classifier, config.classify)
     wanted = [row for row in rows if targets[row["media_id"]].boxes]

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from scd_core.boxes import WHOLE, Box
 from scd_core.config import ClassifyConfig
 from scd_core.identify.redaction import hidden_boxes, hidden_columns, hidden_share
-from scd_core.inputs.detections import Detection
-from scd_core.names import Category, PredictionStatus
+from scd_core.inputs.detections import Detection, Entry
+from scd_core.names import PredictionStatus
 from scd_core.tables.rows import MediaRow, PredictionRow
 
 __all__ = ["Boxes", "Targets", "targets_of"]
 
-Boxes = Mapping[str, Sequence[Detection] | str]
-"""Media file -> its detections, or why the detector gave none."""
+Boxes = Mapping[str, Entry]
+"""Media file -> what the detections hold about it; a medium without an entry is not in it."""
 
 _MOST_HIDDEN = 0.5
 """An animal of which persons or vehicles cover a larger share is not named."""
@@ -66,22 +66,29 @@ class Targets:
         return row
 
 
-def targets_of(found: Sequence[Detection] | str | None, config: ClassifyConfig) -> Targets:
+def targets_of(file: str, boxes: Boxes | None, config: ClassifyConfig) -> Targets:
     """What is classified in an image.
 
     Args:
-        found: its detections, why the detector gave none, or None where no detections are given.
-        config: which boxes count, and whether boxes or whole frames are classified.
+        file: the image.
+        boxes: what the detections hold about each image; None where no detections are given.
+        config: which boxes count, whether boxes or whole frames are classified, and what becomes of an image without entry.
     """
-    if found is None:
+    if boxes is None or (file not in boxes and config.without_entry == "name"):
         return Targets([None])
+    if file not in boxes:
+        reason = "the detections have no entry for this image, so nobody knows who is in it (classify.without_entry)"
+        return Targets([], hidden=[WHOLE], status=PredictionStatus.NO_DETECTIONS, reason=reason)
+    found = boxes[file]
+    if found is None:
+        return Targets([None], hidden=[])
     if isinstance(found, str):
-        reason = f"the detector failed on this image ({found}), so nobody knows who is in it"
+        reason = f"the detections give nothing for this image ({found}), so nobody knows who is in it"
         return Targets([], hidden=[WHOLE], status=PredictionStatus.FAILED, reason=reason)
     least = config.min_detection_confidence
     hidden = hidden_boxes(found, least)
     # A confidence that is no number is not below the least: it becomes a failed row.
-    animals = [box for box in found if box.category == Category.ANIMAL and not box.confidence < least]
+    animals = [box for box in found if box.is_animal and not box.confidence < least]
     if not animals and (hidden or config.box_use == "classify"):
         kinds = sorted({box.category for box in found if box.is_redacted and not box.confidence < least})
         only = f", only {', '.join(kinds)}" if kinds else ""

@@ -6,8 +6,10 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
-__all__ = ["MAX_EXAMPLES", "FileCounts", "counts_as_json", "counts_from_json", "some_of"]
+__all__ = ["LEFT_OUT", "MAX_EXAMPLES", "FileCounts", "counts_as_json", "counts_from_json", "some_of"]
 
+LEFT_OUT = "left out"
+"""Kind of the files below SOURCE that are no media; each is a row that is not used."""
 MAX_EXAMPLES = 5
 """Examples that are kept and shown of what is not clear."""
 
@@ -17,7 +19,7 @@ class FileCounts:
     """Rows of one file, and what became of them; a row counts in one of the counts besides `rows`."""
 
     kind: str
-    """What the file is to the user: ``detections``, ``labels``, ``flags``, ``manifest``, ``left out``."""
+    """What the file is to the user: ``detections``, ``labels``, ``flags``, ``manifest``, or :data:`LEFT_OUT`."""
     name: str
     """Its own name, for messages."""
     rows: int
@@ -40,10 +42,12 @@ class FileCounts:
         >>> FileCounts("flags", "f.csv", 3, 2, waiting=1, examples=("b.jpg fits no picture",)).line()
         'flags f.csv: 3 rows, 2 joined, 1 waiting (b.jpg fits no picture)'
         """
+        shown = f" ({some_of(self.examples)})" if self.examples else ""
+        if self.kind == LEFT_OUT:
+            return f"{self.kind} of {self.name}: {self.rows} {'file' if self.rows == 1 else 'files'}{shown}"
         counts = [f"{self.rows} {'row' if self.rows == 1 else 'rows'}", f"{self.joined} joined"]
         rest = ((self.waiting, "waiting"), (self.not_understood, "not understood"), (self.unusable, "not usable"))
         counts += [f"{n} {word}" for n, word in rest if n]
-        shown = f" ({some_of(self.examples)})" if self.examples else ""
         return "; ".join((f"{self.kind} {self.name}: {', '.join(counts)}{shown}", *self.notes))
 
 

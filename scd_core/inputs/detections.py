@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePosixPath
@@ -11,6 +12,8 @@ from pathlib import PurePosixPath
 from scd_core.boxes import Box
 from scd_core.errors import InputError
 from scd_core.inputs.camtrap_dp import DATAPACKAGE, observation_tables
+from scd_core.inputs.categories import NOTHING, category_of
+from scd_core.inputs.counts import MAX_EXAMPLES, FileCounts, some_of
 from scd_core.inputs.csv import has_column, read_csv
 from scd_core.inputs.joining import Join, PathIndex, path_as_joined
 from scd_core.inputs.megadetector import box_of, number_of, parse_megadetector
@@ -18,19 +21,13 @@ from scd_core.inputs.text import decode_text, read_file
 from scd_core.names import Category
 from scd_core.storage import clean_url
 
-__all__ = ["Detection", "Detections", "read_detections"]
-
-_NOTHING = frozenset({"empty", "blank", "none", "nothing"})
-"""Categories of a box that holds nothing."""
+__all__ = ["Detection", "Detections", "Entry", "read_detections"]
 
 _COLUMNS = ("file", "category", "confidence", "x_min", "y_min", "width", "height")
 _CAMTRAP_BOX = ("bboxX", "bboxY", "bboxWidth", "bboxHeight")
-_SYNONYMS = {
-    "animals": Category.ANIMAL, "wildlife": Category.ANIMAL, "human": Category.PERSON, "humans": Category.PERSON,
-    "people": Category.PERSON, "persons": Category.PERSON, "vehicles": Category.VEHICLE,
-}  # fmt: skip
 _NUMBERS = {"1": Category.ANIMAL, "2": Category.PERSON, "3": Category.VEHICLE}
 """What MegaDetector's numbers mean in a CSV, which has no table of categories."""
+_HIDDEN = (Category.PERSON, Category.VEHICLE)
 
 
 @dataclass(frozen=True)
@@ -40,16 +37,26 @@ class Detection:
     detection_id: str
     """Place of the box in its image's list, counted from 0."""
     category: str
-    """Lower-case name: animal, person, vehicle, ..."""
+    """As :func:`scd_core.inputs.categories.category_of` gives it: animal, person, vehicle, leopard, ..."""
     confidence: float
     """0-1; NaN where the file holds no number."""
     bbox: Box
     """As given, not yet clipped."""
 
     @property
+    def is_animal(self) -> bool:
+        """Of an animal: every category with a name that is no person, vehicle or nothing, such as a species."""
+        return self.is_named and self.category not in _HIDDEN and self.category not in NOTHING
+
+    @property
     def is_redacted(self) -> bool:
-        """Of a person, a vehicle or anything else but an animal: neither classified nor shown."""
-        return self.category != Category.ANIMAL and self.category not in _NOTHING
+        """Of a person or a vehicle, or of a category that has no name and may be anybody: neither classified nor shown."""
+        return self.category in _HIDDEN or not self.is_named
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the category is a name, not a number that the file does not explain."""
+        return any(letter.isalpha() for letter in self.category)
 
     def problem(self) -> str | None:
         """Why the box cannot be used, in words; None where it can."""
@@ -73,6 +80,10 @@ class Detection:
         return left, top, min(1.0, x + width) - left, min(1.0, y + height) - top
 
 
+Entry = tuple[Detection, ...] | str | None
+"""What results hold about a medium: its boxes; why there are none that can be relied on; None for an animal somewhere."""
+
+
 @dataclass(frozen=True)
 class Detections:
     """A detector's results for many files."""
@@ -80,13 +91,17 @@ class Detections:
     name: str
     """Name of the file they come from, for messages."""
     boxes: Mapping[str, tuple[Detection, ...]]
-    """File as written in the results -> its boxes, possibly none."""
+    """File as written in the results -> its boxes, possibly none; of files of `unplaced` there is no entry here."""
     failures: Mapping[str, str] = field(default_factory=dict)
     """File -> why the detector gave no result."""
+    unplaced: frozenset[str] = frozenset()
+    """Files with an animal somewhere and no box: named whole."""
+    unusable: Sequence[str] = ()
+    """Rows that are not used, each with its place and the reason."""
 
     @cached_property
     def _index(self) -> PathIndex:
-        return PathIndex((*self.boxes, *self.failures))
+        return PathIndex((*self.boxes, *self.failures, *self.unplaced))
 
     def join(self, files: Sequence[str], source: str = "", strict: bool = True) -> Join:
         """Join the results to media, as :meth:`scd_core.inputs.joining.PathIndex.join` does.
@@ -101,25 +116,83 @@ class Detections:
         """
         return self._index.join(files, source, f"detections {self.name}" if strict else None)
 
-    def entries(self, join: Join) -> dict[str, tuple[Detection, ...] | str]:
-        """By medium that is in the results its boxes, or why there are none that can be relied on."""
-        found: dict[str, tuple[Detection, ...] | str] = {
-            file: self.boxes[path] if path in self.boxes else self.failures[path] for file, path in join.path_of.items()
-        }
+    def entries(self, join: Join) -> dict[str, Entry]:
+        """What the results hold about each medium that has an entry."""
+        found: dict[str, Entry] = {file: self._entry(path) for file, path in join.path_of.items()}
         for file, paths in join.doubtful.items():
             rival = f"or {paths[1]!r}" if len(paths) > 1 else "which fits other images as well"
-            found[file] = f"the detections name it only as {paths[0]!r}, {rival}"
+            found[file] = f"they name it only as {paths[0]!r}, {rival}"
         return found
+
+    def _entry(self, path: str) -> Entry:
+        if path in self.boxes:
+            return self.boxes[path]
+        return None if path in self.unplaced else self.failures[path]
+
+    def counts(self, join: Join, n_pictures: int) -> FileCounts:
+        """What became of the results in a run.
+
+        Args:
+            join: of the results and all media of SOURCE.
+            n_pictures: media of SOURCE.
+        """
+        doubtful = {path: file for file, paths in join.doubtful.items() for path in paths}
+        failed = [path for path in join.path_of.values() if path in self.failures]
+        examples = [
+            *(f"{path!r} fits {file!r} of SOURCE no better than another" for path, file in doubtful.items()),
+            *(f"{path!r}: {self.failures[path]}" for path in failed),
+            *self.unusable,
+            *(f"{path!r} fits no picture" for path in join.unused),
+        ]
+        notes = [f"{n} {_boxes(n)} of `{name}` taken as animals" for name, n in self._species().items()]
+        notes += [
+            f"{n} {_boxes(n)} of category {name!r}, which has no name, hidden" for name, n in self._nameless().items()
+        ]
+        if broken := [problem for boxes in self.boxes.values() for box in boxes if (problem := box.problem())]:
+            notes.append(f"{len(broken)} {_boxes(len(broken))} not usable: {some_of(broken)}")
+        if without := n_pictures - len(join.path_of) - len(join.doubtful):
+            pictures = "picture" if n_pictures == 1 else "pictures"
+            has = "has" if without == 1 else "have"
+            notes.append(f"{without} of {n_pictures} {pictures} {has} no entry in the detections")
+        return FileCounts(
+            "detections",
+            self.name,
+            rows=len(self._index.paths) + len(self.unusable),
+            joined=len(join.path_of) - len(failed),
+            waiting=len(join.unused),
+            not_understood=0,
+            unusable=len(self.unusable) + len(failed) + len(doubtful),
+            examples=tuple(examples[:MAX_EXAMPLES]),
+            notes=tuple(notes),
+        )
+
+    def _species(self) -> dict[str, int]:
+        """Categories that are animals by no word for animal -> number of boxes, most first."""
+        return _tally(box.category for box in self._every() if box.is_animal and box.category != Category.ANIMAL)
+
+    def _nameless(self) -> dict[str, int]:
+        return _tally(box.category for box in self._every() if not box.is_named)
+
+    def _every(self) -> Iterator[Detection]:
+        return (box for boxes in self.boxes.values() for box in boxes)
 
     def match(self, files: Iterable[str], strict: bool = True, source: str = "") -> dict[str, tuple[Detection, ...]]:
         """Boxes by media file; arguments and errors as for :meth:`join`."""
         entries = self.entries(self.join(list(files), source, strict))
-        return {file: found for file, found in entries.items() if not isinstance(found, str)}
+        return {file: found for file, found in entries.items() if isinstance(found, tuple)}
 
     def failed(self, files: Iterable[str], source: str = "") -> dict[str, str]:
         """Why there are no boxes that can be relied on, by media file; matched as in :meth:`match`."""
         entries = self.entries(self.join(list(files), source, strict=False))
         return {file: found for file, found in entries.items() if isinstance(found, str)}
+
+
+def _tally(categories: Iterable[str]) -> dict[str, int]:
+    return dict(Counter(categories).most_common())
+
+
+def _boxes(n: int) -> str:
+    return "box" if n == 1 else "boxes"
 
 
 def read_detections(url: str) -> Detections:
@@ -133,25 +206,15 @@ def read_detections(url: str) -> Detections:
     content = read_file(url, "detections")
     text = decode_text(content, where)
     if name != DATAPACKAGE and text.lstrip().startswith("{"):
-        boxes, failures = _from_megadetector(text, where)
-    elif name == DATAPACKAGE or has_column(text, "bboxX"):
-        boxes, failures = _from_camtrap(url, content), {}
-    else:
-        boxes, failures = _from_csv(text, where), {}
-    _check_categories(boxes, where)
-    return Detections(name, boxes, failures)
+        return Detections(name, *_from_megadetector(text, where))
+    if name == DATAPACKAGE or has_column(text, "bboxX"):
+        boxes, unplaced, unusable = _from_camtrap(url, content)
+        return Detections(name, boxes, {}, unplaced, unusable)
+    boxes, unusable = _from_csv(text, where)
+    return Detections(name, boxes, unusable=unusable)
 
 
 _Boxes = dict[str, tuple[Detection, ...]]
-
-
-def _check_categories(found: _Boxes, where: str) -> None:
-    """Refuse boxes under names such as species, of which none would be taken for an animal."""
-    categories = {box.category for boxes in found.values() for box in boxes}
-    if Category.ANIMAL not in categories and (strange := sorted(categories - set(Category) - _NOTHING)):
-        raise InputError(
-            f"{where}: no box is an animal, and {strange[0]!r} is not known; name categories animal, person and vehicle"
-        )
 
 
 def _from_megadetector(text: str, where: str) -> tuple[_Boxes, dict[str, str]]:
@@ -169,7 +232,7 @@ def _from_megadetector(text: str, where: str) -> tuple[_Boxes, dict[str, str]]:
         for place, box in enumerate(image.boxes or ()):
             if box.category is None:
                 raise InputError(f"{where}: {image.where}: detection {place} has no category")
-            category = _category(categories.get(box.category, box.category))
+            category = category_of(categories.get(box.category, box.category))
             found.append(Detection(str(place), category, box.confidence, box.bbox))
         # Compared as text, in which NaN equals NaN.
         if image.file in boxes and str(boxes[image.file]) != str(tuple(found)):
@@ -178,48 +241,57 @@ def _from_megadetector(text: str, where: str) -> tuple[_Boxes, dict[str, str]]:
     return boxes, {file: why for file, why in failures.items() if file not in boxes}
 
 
-def _from_csv(text: str, where: str) -> _Boxes:
+def _from_csv(text: str, where: str) -> tuple[_Boxes, list[str]]:
     boxes: _Boxes = {}
+    unusable: list[str] = []
     for line in read_csv(text, where, _COLUMNS):
         file, coordinates = path_as_joined(line["file"]), [line[column] for column in _COLUMNS[3:]]
-        category = _category(line["category"])
+        category = category_of(line["category"])
         if not file:
-            continue
-        if not any(coordinates) and category in {"", *_NOTHING}:
+            unusable.append(f"line {line.number}: file is empty")
+        elif not any(coordinates) and (not category or category in NOTHING):
             # A line without a box means that nothing was found.
             boxes.setdefault(file, ())
-            continue
-        _add(boxes, file, str(_NUMBERS.get(category, category)), number_of(line["confidence"]), coordinates)
-    return boxes
+        else:
+            # Tables that were saved by other programs hold 1.0 for 1.
+            category = str(_NUMBERS.get(category.removesuffix(".0"), category))
+            _add(boxes, file, category, number_of(line["confidence"]), coordinates)
+    return boxes, unusable
 
 
-def _from_camtrap(url: str, content: bytes) -> _Boxes:
-    """Boxes of observations of single media (Camtrap DP 1.0): a person without a box may be anywhere in the picture."""
+def _from_camtrap(url: str, content: bytes) -> tuple[_Boxes, frozenset[str], list[str]]:
+    """Boxes of observations of single media (Camtrap DP 1.0), files of animals without a box, and rows that are not used.
+
+    A person without a box may be anywhere in the picture. The package has no confidence of a box (its
+    `classificationProbability` is that of the name), so each box counts.
+    """
     observations, media = observation_tables(url, content, "detections")
     path_of = {line["mediaID"]: path_as_joined(line["filePath"]) for line in media.lines(("mediaID", "filePath"))}
     boxes: _Boxes = {}
+    unplaced: set[str] = set()
+    unusable: list[str] = []
     for line in observations.lines(("mediaID", "observationType", *_CAMTRAP_BOX)):
         if not line["mediaID"]:
+            unusable.append(f"line {line.number}: is of an event, not of one medium")
             continue
         if line["mediaID"] not in path_of:
             raise InputError(f"{line.where}: mediaID {line['mediaID']} is not in media.csv")
         file, coordinates = path_of[line["mediaID"]], [line[column] for column in _CAMTRAP_BOX]
-        category = _category(line["observationType"])
-        if category == "blank":
+        category, named = category_of(line["observationType"]), category_of(line["scientificName"])
+        if named in _HIDDEN:
+            category = named
+        if category in NOTHING:
             boxes.setdefault(file, ())
-        elif any(coordinates) or category in (Category.PERSON, Category.VEHICLE):
-            probability = line["classificationProbability"]
-            # A person who looked gives no probability.
-            _add(boxes, file, category, number_of(probability) if probability else 1.0, coordinates)
-    return boxes
+        elif any(coordinates) or category in _HIDDEN:
+            _add(boxes, file, category, 1.0, coordinates)
+        elif category == Category.ANIMAL:
+            unplaced.add(file)
+        else:
+            unusable.append(f"line {line.number}: {line['observationType'] or 'no observationType'}, and no box")
+    return boxes, frozenset(unplaced - boxes.keys()), unusable
 
 
 def _add(boxes: _Boxes, file: str, category: str, confidence: float, coordinates: Sequence[str]) -> None:
     """One more box of a file, known by its place among them."""
     before = boxes.get(file, ())
     boxes[file] = (*before, Detection(str(len(before)), category, confidence, box_of(coordinates)))
-
-
-def _category(text: str) -> str:
-    name = text.strip().lower()
-    return str(_SYNONYMS.get(name, name))

@@ -91,11 +91,12 @@ FIELDS: dict[str, Field] = {
     "hidden_boxes": Field(
         pa.list_(pa.struct([(name, pa.float32()) for name in ("x_min", "y_min", "width", "height")])),
         "boxes of persons and vehicles, neither classified nor shown, as shares of the image; all of it where the detector "
-        "failed; null without detections",
+        "failed or has no entry; null without detections",
     ),
     "prediction_status": Field(
         pa.string(),
-        "whether it was named; `no_animal`: detections given, none of an animal",
+        "whether it was named; `no_animal`: detections given, none of an animal; `no_detections`: detections given that have "
+        "no entry for the image",
         values=names.PredictionStatus,
         is_required=True,
     ),
@@ -242,6 +243,11 @@ FIELDS: dict[str, Field] = {
     "individuals": Field(pa.list_(pa.string()), "names that the model can give"),
     "versions": Field(pa.string(), "versions of trapaudit, Python, torch, torchvision, prefect, as JSON"),
     "device": Field(pa.string(), "device of the model"),
+    "inputs": Field(
+        pa.string(),
+        "what became of the rows of each file that was handed in, as a JSON list: `kind`, `name`, `rows`, `joined`, `waiting`, "
+        "`not_understood`, `unusable`, `examples`, `notes`",
+    ),
     "n_media": Field(pa.int64(), "objects in the batch"),
     "n_ok": Field(pa.int64(), "media that could be used, duplicates included"),
     "n_quarantined": Field(pa.int64(), "media that could not be used"),

@@ -266,6 +266,7 @@ class RunRow(TypedDict, total=False):
     versions: str | None
     device: str | None
     individuals: list[str] | None
+    inputs: str | None
     n_media: int | None
     n_ok: int | None
     n_quarantined: int | None

@@ -63,8 +63,8 @@ TABLES: dict[str, list[str]] = {
     ],
     "runs": [
         *_STAMP, "config_digest", "source", "started_at", "finished_at", "config", "model_input", "versions", "device",
-        "individuals", "n_media", "n_ok", "n_quarantined", "n_predictions", "n_flagged", "n_masks", "n_failed", "n_flips",
-        "seconds",
+        "individuals", "inputs", "n_media", "n_ok", "n_quarantined", "n_predictions", "n_flagged", "n_masks", "n_failed",
+        "n_flips", "seconds",
     ],
 }  # fmt: skip
 

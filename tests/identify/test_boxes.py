@@ -119,6 +119,27 @@ def test_a_frame_of_persons_alone_is_not_named_where_boxes_only_locate(tmp_path:
     assert nothing["prediction_status"] == "ok"
 
 
+@pytest.mark.parametrize("config", [AuditConfig(), LOCATE], ids=["classify", "locate"])
+def test_a_picture_without_an_entry_is_not_named_unless_the_settings_allow_it(
+    tmp_path: Path, classifier: Classifier, config: AuditConfig
+) -> None:
+    for name in ("a.png", "b.png", "c.png"):
+        _write(tmp_path / name)
+    boxes = {"a.png": (_box(0, "leopard", 0.9, ANIMAL),), "c.png": None}
+    named, without, unplaced = classify_media(_rows(tmp_path), classifier, str(tmp_path), config, boxes)
+    assert named["prediction_status"] == unplaced["prediction_status"] == "ok"
+    assert (without["prediction_status"], without.get("predicted_id")) == ("no_detections", None)
+    assert "classify.without_entry" in without["failure_reason"]
+    assert boxes_from_columns(without["hidden_boxes"]) == [(0.0, 0.0, 1.0, 1.0)]
+    assert unplaced.get("detection_id") is None and unplaced["hidden_boxes"] == []
+    assert len(table_from_rows("predictions", [named, without, unplaced])) == 3
+    whole = {"classify": {"without_entry": "name", "box_use": config.classify.box_use}}
+    _, without, _ = classify_media(
+        _rows(tmp_path), classifier, str(tmp_path), AuditConfig.from_mapping(whole, "test"), boxes
+    )
+    assert without["prediction_status"] == "ok" and without.get("hidden_boxes") is None
+
+
 def test_pictures_of_rows_do_not_show_persons(tmp_path: Path, classifier: Classifier) -> None:
     _write(tmp_path / "a.png", 1, PERSON)
     boxes = {"a.png": (_box(0, "animal", 0.9, (0.05, 0.05, 0.9, 0.9)), _box(1, "person", 0.9, PERSON))}

@@ -141,12 +141,43 @@ def test_an_image_named_twice_is_refused_unless_its_boxes_are_equal(tmp_path: Pa
         read_detections(megadetector(tmp_path, other))
 
 
-def test_species_instead_of_animals_are_refused_with_their_name(tmp_path: Path) -> None:
-    images = [{"file": "a.jpg", "detections": [one("1")]}]
-    with pytest.raises(InputError, match=r"'jaguar'.*animal, person and vehicle"):
-        read_detections(megadetector(tmp_path, images, {"1": "jaguar"}))
-    # A night of persons alone is fine.
-    assert read_detections(megadetector(tmp_path, images, {"1": "person"})).boxes["a.jpg"][0].is_redacted
+def test_species_are_animals_and_named_to_the_user(tmp_path: Path) -> None:
+    categories = {"1": "animal", "2": "person", "4": "leopard", "5": "Impala"}
+    boxes = [one(number) for number in ("1", "2", "4", "4", "5", "99")]
+    found = read_detections(megadetector(tmp_path, [{"file": "a.jpg", "detections": boxes}], categories))
+    assert [box.is_animal for box in found.boxes["a.jpg"]] == [True, False, True, True, True, False]
+    assert [box.is_redacted for box in found.boxes["a.jpg"]] == [False, True, False, False, False, True]
+    counts = found.counts(found.join(["a.jpg", "b.jpg"]), 2)
+    assert (counts.rows, counts.joined, counts.waiting, counts.unusable) == (1, 1, 0, 0)
+    assert counts.notes == (
+        "2 boxes of `leopard` taken as animals",
+        "1 box of `impala` taken as animals",
+        "1 box of category '99', which has no name, hidden",
+        "1 of 2 pictures has no entry in the detections",
+    )
+
+
+def test_each_entry_is_counted_once(tmp_path: Path) -> None:
+    images = [
+        {"file": "a.jpg", "detections": [one()]},
+        {"file": "B.JPG", "detections": [one(bbox=None)]},
+        {"file": "c.jpg", "failure": "Failure image access", "detections": None},
+        {"file": "d.JPG", "detections": []},
+        {"file": "D.jpg", "detections": [one("2")]},
+        {"file": "other/x.jpg", "detections": []},
+    ]
+    found = read_detections(megadetector(tmp_path, images))
+    join = found.join(["a.jpg", "b.jpg", "c.jpg", "d.jpg", "e.jpg"])
+    entries = found.entries(join)
+    assert set(entries) == {"a.jpg", "b.jpg", "c.jpg", "d.jpg"}
+    assert "D.jpg" in str(entries["d.jpg"])
+    counts = found.counts(join, 5)
+    assert (counts.rows, counts.joined, counts.waiting, counts.unusable) == (6, 2, 1, 3)
+    assert counts.line() == (
+        "detections md.json: 6 rows, 2 joined, 1 waiting, 3 not usable ('d.JPG' fits 'd.jpg' of SOURCE no better than another; "
+        "'D.jpg' fits 'd.jpg' of SOURCE no better than another; 'c.jpg': Failure image access; 'other/x.jpg' fits no picture); "
+        "1 box not usable: box (nan, nan, nan, nan) is not finite; 1 of 5 pictures has no entry in the detections"
+    )
 
 
 def test_csv_with_numbers_for_categories_empty_lines_and_windows_paths(tmp_path: Path) -> None:
@@ -180,11 +211,16 @@ def test_camtrap_dp_of_persons_blanks_and_boxes_without_probability(tmp_path: Pa
         "o4,m3,human,,,,,",
         "o5,m4,animal,,,,,",
         "o6,,animal,,,,,",
+        "o7,m4,unclassified,,,,,",
     ]
     (tmp_path / "observations.csv").write_text("\n".join(lines) + "\n")
-    found = read_detections(str(tmp_path / "observations.csv")).boxes
+    whole = read_detections(str(tmp_path / "observations.csv"))
+    assert whole.unplaced == {"C1/d.jpg"}
+    assert whole.entries(whole.join(["C1/d.jpg", "C1/e.jpg"])) == {"C1/d.jpg": None}
+    assert whole.unusable == ["line 7: is of an event, not of one medium", "line 8: unclassified, and no box"]
+    found = whole.boxes
     assert found["C1/a.jpg"] == (
-        Detection("0", "animal", 0.75, (0.1, 0.2, 0.3, 0.4)),
+        Detection("0", "animal", 1.0, (0.1, 0.2, 0.3, 0.4)),  # .75 is the certainty of the name
         Detection("1", "person", 1.0, (0.5, 0.5, 0.2, 0.2)),
     )
     assert found["C1/b.jpg"] == ()
@@ -238,6 +274,17 @@ def test_a_bare_name_never_decides_between_folders() -> None:
         boxes("a/IMG_1.JPG", "b/IMG_1.JPG").match(["IMG_1.JPG"])
     with pytest.raises(InputError, match=r"'IMG_1\.JPG' fits both 'C1/IMG_1\.JPG' and 'C2/IMG_1\.JPG'"):
         boxes("IMG_1.JPG").match(["C1/IMG_1.JPG", "C2/IMG_1.JPG"])
+
+
+def test_a_person_of_a_package_is_hidden_whatever_the_type_of_the_row(tmp_path: Path) -> None:
+    (tmp_path / "media.csv").write_text("mediaID,filePath\nm1,a.jpg\n")
+    (tmp_path / "observations.csv").write_text(
+        "mediaID,observationType,scientificName,classificationProbability,bboxX,bboxY,bboxWidth,bboxHeight\n"
+        "m1,animal,Homo sapiens,0.05,0.1,0.1,0.3,0.4\nm1,animal,Panthera pardus,0.05,0.5,0.1,0.3,0.4\n"
+    )
+    person, leopard = read_detections(str(tmp_path / "observations.csv")).boxes["a.jpg"]
+    assert (person.category, person.confidence) == ("person", 1.0)
+    assert leopard.is_animal and leopard.confidence == 1.0
 
 
 def test_results_of_other_images_are_refused_with_both_names() -> None:

@@ -180,7 +180,7 @@ def test_an_out_below_source_is_not_audited(tmp_path):
     for path in (card / "a.jpg", out / "report.jpg", card / "out2.jpg"):
         path.write_bytes(b"x")
     package = Path(__file__).resolve().parents[2] / "scd_core" / "scenes" / "models" / "clean"
-    objects, _ = list_job(prepare_job(request_of(card, package, out)))
+    objects, *_ = list_job(prepare_job(request_of(card, package, out)))
     assert [item.file for item in objects] == ["a.jpg", "out2.jpg"]
     with pytest.raises(InputError, match="is SOURCE itself"):
         list_job(prepare_job(request_of(card, package, card)))

@@ -88,7 +88,7 @@ def _image(name: str, rows: list[dict[str, Any]], categories: dict[str, str]) ->
     first = rows[0]
     if first["status"] not in (MediaStatus.OK, MediaStatus.DUPLICATE):
         return {"file": name, "failure": first["failure_reason"] or first["status"], "detections": None}
-    if all(row["prediction_status"] == PredictionStatus.FAILED for row in rows):
+    if all(row["prediction_status"] in (PredictionStatus.FAILED, PredictionStatus.NO_DETECTIONS) for row in rows):
         return {"file": name, "failure": first["prediction_failure"] or "not classified", "detections": None}
     return {
         "file": name,
