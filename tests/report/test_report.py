@@ -24,6 +24,7 @@ from scd_core.audit.report.refresh import refresh_report_tables
 from scd_core.audit.wording import slice_title
 from scd_core.config import AuditConfig
 from scd_core.errors import InputError, RunError
+from scd_core.inputs.counts import FileCounts, counts_as_json
 from scd_core.tables.schema import table_from_rows
 from scd_core.tables.store import AuditStore
 from tests.audit.audit_builder import AuditBuilder, label
@@ -162,6 +163,28 @@ def test_label_next_lists_unlabelled_events_only(world: World, page: Path) -> No
 def test_quarantined_files_and_their_reasons(page: Path) -> None:
     said = text(section(page.read_text("utf-8"), "quarantine"))
     assert "EMPTY.JPG empty 0 bytes" in said and "<b>TORN & co.JPG corrupt the header is <broken>" in said
+
+
+def test_what_was_handed_in_and_what_became_of_it(tmp_path: Path) -> None:
+    world = build_world(tmp_path, planted_frames(n_events=6), broken=False, has_pictures=False, reports=0)
+    assert "No file beside the pictures" in text(section(written(world), "inputs"))
+    (runs,) = (Path(world.out) / "runs").rglob("*.parquet")
+    boxes = FileCounts(
+        "detections",
+        "<b>md</b>.json",
+        8,
+        6,
+        unusable=2,
+        examples=("x.jpg: failed",),
+        notes=("2 of 9 pictures have none",),
+    )
+    flags = FileCounts("flags", "flags.csv", 1234, 1233, waiting=1)
+    table = pq.read_table(runs)
+    place = table.schema.get_field_index("inputs")
+    pq.write_table(table.set_column(place, "inputs", [[counts_as_json([boxes, flags])] * len(table)]), runs)
+    said = text(section(written(world), "inputs"))
+    assert "detections <b>md</b>.json 8 6 0 0 2 2 of 9 pictures have none; x.jpg: failed" in said
+    assert "flags flags.csv 1 234 1 233 1 0 0" in said
 
 
 def test_pictures_show_frame_evidence_and_view(world: World, page: Path) -> None:

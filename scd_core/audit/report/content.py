@@ -12,7 +12,16 @@ from markupsafe import Markup
 from scd_core.audit.report.charts import interval_chart
 from scd_core.audit.report.examples import Example, load_examples, shared_out
 from scd_core.audit.report.queries import RatedSlice, Row, create_views, first_row, query
-from scd_core.audit.report.sections import Calibration, Cameras, Confusions, calibration, cameras, confusions
+from scd_core.audit.report.sections import (
+    Calibration,
+    Cameras,
+    Confusions,
+    HandedIn,
+    calibration,
+    cameras,
+    confusions,
+    handed_in,
+)
 from scd_core.audit.report.totals import Totals, report_totals
 from scd_core.audit.slices.data import DAY_HOURS
 from scd_core.audit.slices.statistics import wilson_interval
@@ -38,6 +47,7 @@ class Limits:
     single_errors: int = 6
     label_next: int = 30
     quarantined: int = 100
+    inputs: int = 40
     history: int = 12
     picture_bytes: int = 3_800_000
 
@@ -111,6 +121,8 @@ class ReportContent:
     label_next: Sequence[Row]
     quarantine_kinds: Sequence[Row]
     quarantined: Sequence[Row]
+    inputs: Sequence[HandedIn]
+    """Files that were handed in, the newest first."""
 
 
 def gather(
@@ -166,6 +178,7 @@ def gather(
         label_next=query(connection, "label_next", limit=limits.label_next),
         quarantine_kinds=query(connection, "quarantine_kinds"),
         quarantined=query(connection, "quarantined", limit=limits.quarantined),
+        inputs=handed_in(query(connection, "inputs", limit=limits.inputs)),
     )
 
 

@@ -1,18 +1,20 @@
-"""The page's sections on cameras, confusions and calibration, from the rows of their queries."""
+"""The page's sections on cameras, confusions, calibration and files that were handed in, from the rows of their queries."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from markupsafe import Markup
 
 from scd_core.audit.report.charts import ReliabilityBin, reliability_chart
-from scd_core.audit.report.queries import BinRow, CameraRow, PairRow
+from scd_core.audit.report.queries import BinRow, CameraRow, PairRow, Row
 from scd_core.audit.slices.statistics import wilson_interval
 from scd_core.config import SliceConfig
+from scd_core.inputs.counts import FileCounts, counts_from_json
 
-__all__ = ["Calibration", "Cameras", "Confusions", "calibration", "cameras", "confusions"]
+__all__ = ["Calibration", "Cameras", "Confusions", "HandedIn", "calibration", "cameras", "confusions", "handed_in"]
 
 _LIGHTS = ("day", "night", "infrared", "unknown")
 _SHADES = (0.05, 0.15, 0.3)
@@ -51,6 +53,17 @@ class Confusions:
     """Individuals of the matrix."""
     matrix: Mapping[tuple[str, str], PairRow]
     """(true_id, predicted_id) -> pair."""
+
+
+@dataclass(frozen=True)
+class HandedIn:
+    """A file that was handed in with a run."""
+
+    counts: FileCounts
+    source: str
+    """SOURCE of the run."""
+    last_at: datetime
+    """When the last batch with it was finished, UTC."""
 
 
 @dataclass(frozen=True)
@@ -108,3 +121,16 @@ def calibration(rows: Sequence[BinRow], config: SliceConfig) -> Calibration:
     n = sum(found.n for found in bins)
     error = sum(found.n * abs(found.accuracy - found.probability) for found in bins) / n if n else None
     return Calibration(bins, error, reliability_chart(bins))
+
+
+def handed_in(rows: Sequence[Row]) -> list[HandedIn]:
+    """Files of the runs, each as of the last run with it on a SOURCE.
+
+    Args:
+        rows: of the query `inputs`, newest first.
+    """
+    found: dict[tuple[str, str, str], HandedIn] = {}
+    for row in rows:
+        for counts in counts_from_json(row["inputs"]):
+            found.setdefault((row["source"], counts.kind, counts.name), HandedIn(counts, row["source"], row["last_at"]))
+    return list(found.values())
