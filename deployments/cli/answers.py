@@ -7,6 +7,7 @@ import csv
 import json
 import math
 import sys
+import unicodedata
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Literal
@@ -16,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["Output", "print_rows"]
+__all__ = ["Output", "plain_value", "print_rows", "printable"]
 
 Output = Literal["table", "csv", "json"]
 
@@ -35,17 +36,40 @@ def print_rows(answer: pa.Table, output: Output) -> None:
     if output == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(answer.column_names)
-        writer.writerows([_plain(value) for value in row] for row in rows)
+        writer.writerows([plain_value(value) for value in row] for row in rows)
     elif output == "json":
-        named = [dict(zip(answer.column_names, map(_plain, row), strict=True)) for row in rows]
+        named = [dict(zip(answer.column_names, map(plain_value, row), strict=True)) for row in rows]
         sys.stdout.write(json.dumps(named, ensure_ascii=False) + "\n")
     else:
         table = Table()
         for name in answer.column_names:
-            table.add_column(Text(name))
+            table.add_column(Text(printable(name)))
         for row in rows:
-            table.add_row(*[Text(_cell(value)) for value in row])
+            table.add_row(*[Text(printable(_cell(value), keep="\n")) for value in row])
         Console().print(table)
+
+
+def printable(text: str, keep: str = "") -> str:
+    """A text from anywhere for a terminal: characters that steer it, or hide or reorder others, become escapes.
+
+    Args:
+        text: the text.
+        keep: characters that are left as they are.
+
+    >>> print(printable("a\\x1b[2Jb\\u202ec é"))
+    a\\x1b[2Jb\\u202ec é
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        char.encode("unicode_escape").decode()
+        if unicodedata.category(char) in _UNPRINTED and char not in keep
+        else char
+        for char in text
+    )
+
+
+_UNPRINTED = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
 def _cell(value: object) -> str:
@@ -56,10 +80,10 @@ def _cell(value: object) -> str:
         return f"{value:.4g}"
     if isinstance(value, bytes):
         return f"<{len(value)} bytes>"
-    return str(_plain(value))
+    return str(plain_value(value))
 
 
-def _plain(value: object) -> object:
+def plain_value(value: object) -> object:
     """A value as CSV and JSON can carry it: times in ISO 8601, bytes in base64, what is no number as null."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
@@ -70,7 +94,7 @@ def _plain(value: object) -> object:
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     if isinstance(value, list):
-        return [_plain(item) for item in value]
+        return [plain_value(item) for item in value]
     if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
+        return {name: plain_value(item) for name, item in value.items()}
     return value if isinstance(value, str | int | float | None) else str(value)

@@ -1,4 +1,4 @@
-"""`trapaudit sql`, `export`, `labels import` and `scenes`: what goes into the tables by hand, and what comes out."""
+"""`trapaudit sql`, `show`, `export`, `labels import` and `scenes`: what goes into the tables by hand, and what comes out."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
+
+from deployments.cli.show import show
 
 __all__ = ["Audit", "register_tables"]
 
@@ -19,7 +21,7 @@ def register_tables(app: typer.Typer) -> None:
     labels_app = typer.Typer(help="Human truth.", no_args_is_help=True)
     labels_app.command("import")(import_labels)
     app.add_typer(labels_app, name="labels")
-    for command in (sql, export, scenes):
+    for command in (sql, show, export, scenes):
         app.command()(command)
 
 

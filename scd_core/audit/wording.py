@@ -7,14 +7,17 @@ from collections.abc import Mapping
 from datetime import date, datetime
 
 from scd_core.audit.errors.suspicion import SUSPICION_REASONS
-from scd_core.names import Cause, ErrorType, FlagReason, MediaStatus, Strategy, Trend
+from scd_core.names import Cause, ErrorType, FlagReason, MediaStatus, PredictionStatus, Strategy, TimeSource, Trend
 
 __all__ = [
     "CAUSE_WORDS",
     "ERROR_WORDS",
+    "LABEL_WORDS",
+    "PREDICTION_WORDS",
     "REASON_WORDS",
     "STATUS_WORDS",
     "STRATEGY_WORDS",
+    "TIME_WORDS",
     "TREND_WORDS",
     "count",
     "day",
@@ -75,6 +78,31 @@ STATUS_WORDS: Mapping[str, str] = {
     MediaStatus.MISSING: "listed, but not there when it was read",
 }
 """Status of a medium -> words."""
+
+TIME_WORDS: Mapping[str, str] = {
+    TimeSource.EXIF: "from EXIF",
+    TimeSource.MANIFEST: "from the manifest",
+    TimeSource.FILENAME: "from the file's name",
+}
+"""Source of a capture time -> words."""
+
+PREDICTION_WORDS: Mapping[str, str] = {
+    PredictionStatus.OK: "named",
+    PredictionStatus.NO_ANIMAL: "no name: detections were given, none of an animal",
+    PredictionStatus.FAILED: "no name: it failed",
+}
+"""Status of a prediction -> words."""
+
+LABEL_WORDS: Mapping[str, str] = {
+    "newest": "counts",
+    "superseded": "does not count: a later label does",
+    "conflicting": "does not count: another label of this moment differs",
+    "ambiguous": "does not count: its file fits several pictures",
+    "waiting": "waits for its picture",
+    "several": "counts as one of several animals",
+    "undone": "does not count: its import was undone",
+}
+"""Status of a label (:func:`scd_core.audit.labels.truth.create_truth`) -> whether it counts."""
 
 STRATEGY_WORDS: Mapping[str, str] = {
     Strategy.EARLY_BLUR: "everything but the evidence blurred",

@@ -11,7 +11,7 @@ import pytest
 from scd_core import audit, names
 
 ROOT = Path(audit.__file__).parent
-FILES = sorted(ROOT.glob("*/sql/*.sql"))
+FILES = sorted(ROOT.rglob("sql/*.sql"))
 VALUES = {
     str(value)
     for kind in vars(names).values()
@@ -32,6 +32,7 @@ WORDS = {
         "http",
         "i",
     },
+    "picture": {"ambiguous"},
     "labels": {"newest", "conflicting", "ambiguous", "superseded", "waiting"},
     "report": {"infrared", "day", "night"},
 }

@@ -21,7 +21,7 @@ from scd_core.tables.store import AuditStore
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["connect", "open_tables", "read_table", "run_sql"]
+__all__ = ["connect", "open_database", "open_tables", "read_table", "run_sql"]
 
 _QUIET: dict[str, Any] = {
     # Extensions would be fetched from the network, and Python variables are no tables of the audit.
@@ -95,13 +95,23 @@ def open_tables(
     settings |= {"memory_limit": memory_limit} if memory_limit else {}
     settings |= {"threads": threads} if threads else {}
     settings |= {"temp_directory": scratch} if scratch else {}
-    connection = duckdb.connect(config=_QUIET | settings)
-    connection.execute("SET enable_progress_bar = false")
-    root = store.storage.local_root  # read by DuckDB itself, without Python between
-    if root is None:
-        connection.register_filesystem(AuditFileSystem(store.storage.fs, store.storage.root))
-    for name, sql in _base_views(table_files(store, may_be_empty), root).items():
+    connection = open_database(store, settings)
+    for name, sql in _base_views(table_files(store, may_be_empty), store.storage.local_root).items():
         connection.execute(f'CREATE VIEW "{name}" AS {sql}')
+    return connection
+
+
+def open_database(store: AuditStore, settings: Mapping[str, Any] | None = None) -> duckdb.DuckDBPyConnection:
+    """An in-memory DuckDB database that can read the files of OUT, and has no table yet; not for foreign SQL.
+
+    Args:
+        store: OUT. Its files are read by their path where it has a ``local_root``, else as ``audit://``.
+        settings: more settings of DuckDB.
+    """
+    connection = duckdb.connect(config=_QUIET | dict(settings or {}))
+    connection.execute("SET enable_progress_bar = false")
+    if store.storage.local_root is None:  # otherwise read by DuckDB itself, without Python between
+        connection.register_filesystem(AuditFileSystem(store.storage.fs, store.storage.root))
     return connection
 
 

@@ -26,6 +26,7 @@ __all__ = [
     "is_error",
     "is_of",
     "slice_data",
+    "slice_keys",
     "slice_members",
 ]
 
@@ -149,6 +150,40 @@ def slice_data(errors: pa.Table, assumed: pa.Table | None = None) -> SliceData:
         rows = pa.concat_tables([rows.set_column(place, rows.schema.field(place), control), assumed])
         is_of_flagged = np.concatenate([is_whole.to_numpy(), np.ones(assumed.num_rows, bool)])
     event = pc.coalesce(rows["event_id"], pc.binary_join_element_wise("target", rows["target_id"], ":"))
+    codes, values = {}, {}
+    for name, column in _key_columns(rows).items():
+        codes[name], values[name] = _encode(column)
+    event_codes, _ = _encode(event)
+    probability = pc.fill_null(rows["label_probability"], 1.0).to_numpy()
+    return SliceData(
+        event=event_codes,
+        weight=rows["event_weight"].to_numpy(),
+        is_sampled=probability < 1,
+        unseen=_unseen(rows, probability),
+        is_wrong=pc.not_equal(rows["error_type"], ErrorType.CORRECT).to_numpy(),
+        codes=codes,
+        values=values,
+        cause=pc.fill_null(pc.index_in(rows["cause"], pa.array(list(Cause))), -1).to_numpy().astype(np.int64),
+        is_of_flagged=is_of_flagged,
+        rows=rows,
+    )
+
+
+def slice_keys(errors: pa.Table) -> list[dict[str, str]]:
+    """What each row of ``errors`` is counted by in slices: key -> value, keys that are not known left out.
+
+    Args:
+        errors: rows of ``errors``.
+    """
+    columns = {name: column.to_pylist() for name, column in _key_columns(errors).items()}
+    return [
+        {name: values[place] for name, values in columns.items() if values[place] is not None}
+        for place in range(errors.num_rows)
+    ]
+
+
+def _key_columns(rows: pa.Table) -> dict[str, Any]:
+    """Key -> its value in each row of ``errors``; null where it is not known."""
     columns: dict[str, Any] = {
         name: rows[name]
         for name in (
@@ -169,23 +204,7 @@ def slice_data(errors: pa.Table, assumed: pa.Table | None = None) -> SliceData:
     columns["light"] = pc.if_else(
         pc.fill_null(rows["is_infrared"], False), "infrared", pc.if_else(is_day, "day", "night")
     )
-    codes, values = {}, {}
-    for name, column in columns.items():
-        codes[name], values[name] = _encode(column)
-    event_codes, _ = _encode(event)
-    probability = pc.fill_null(rows["label_probability"], 1.0).to_numpy()
-    return SliceData(
-        event=event_codes,
-        weight=rows["event_weight"].to_numpy(),
-        is_sampled=probability < 1,
-        unseen=_unseen(rows, probability),
-        is_wrong=pc.not_equal(rows["error_type"], ErrorType.CORRECT).to_numpy(),
-        codes=codes,
-        values=values,
-        cause=pc.fill_null(pc.index_in(rows["cause"], pa.array(list(Cause))), -1).to_numpy().astype(np.int64),
-        is_of_flagged=is_of_flagged,
-        rows=rows,
-    )
+    return columns
 
 
 def _unseen(rows: pa.Table, probability: Floats) -> Floats:
