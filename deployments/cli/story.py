@@ -27,7 +27,7 @@ from scd_core.audit.wording import (
     reason,
     slice_title,
 )
-from scd_core.boxes import box_from_row
+from scd_core.boxes import WHOLE, box_from_row
 from scd_core.names import ErrorType, FlagReason, MaskStatus, MediaStatus, PredictionStatus, StrategyStatus
 
 __all__ = ["story_view"]
@@ -99,7 +99,8 @@ def _media(story: PictureStory, out: str) -> Iterator[Line]:
 
 def _taken(media: Row) -> str:
     if media["captured_at"] is None:
-        return "unknown"
+        found = media["time_not_understood"]
+        return f"unknown: EXIF has {found!r}, which is not understood" if found else "unknown"
     source = media["captured_at_source"]
     offset = media["utc_offset_minutes"]
     zone = None
@@ -121,7 +122,8 @@ def _hidden(targets: Sequence[TargetStory]) -> Iterator[Line]:
     if boxes is None:
         yield "hidden", "nothing is known: no detections were given"
     elif boxes:
-        places = "; ".join(_box(*(box[name] for name in ("x_min", "y_min", "width", "height"))) for box in boxes)
+        found = [(box["x_min"], box["y_min"], box["width"], box["height"]) for box in boxes]
+        places = "; ".join("the whole picture" if box == WHOLE else _box(*box) for box in found)
         yield "hidden", f"{len(boxes)} {plural(len(boxes), 'box', 'boxes')} neither classified nor shown: {places}"
 
 
@@ -142,8 +144,8 @@ def _target(target: TargetStory, n_frames: int | None) -> Iterator[Line]:
         if others:
             yield "next", _listed(others[:4])
     else:
-        why = f": {prediction['failure_reason']}" if prediction["failure_reason"] else ""
-        yield "name", PREDICTION_WORDS.get(status, f"no name: {_words(status)}") + why
+        why = prediction["failure_reason"]
+        yield "name", f"no name: {why}" if why else PREDICTION_WORDS.get(status, f"no name: {_words(status)}")
     if prediction["event_predicted_id"] and n_frames != 1:
         yield "event", f"all frames together: {prediction['event_predicted_id']}"
     if prediction["candidate_id"]:

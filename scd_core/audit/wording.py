@@ -81,6 +81,7 @@ STATUS_WORDS: Mapping[str, str] = {
 
 TIME_WORDS: Mapping[str, str] = {
     TimeSource.EXIF: "from EXIF",
+    TimeSource.EXIF_CREATED: "from EXIF's CreateDate",
     TimeSource.MANIFEST: "from the manifest",
     TimeSource.FILENAME: "from the file's name",
 }
@@ -89,6 +90,7 @@ TIME_WORDS: Mapping[str, str] = {
 PREDICTION_WORDS: Mapping[str, str] = {
     PredictionStatus.OK: "named",
     PredictionStatus.NO_ANIMAL: "no name: detections were given, none of an animal",
+    PredictionStatus.NO_DETECTIONS: "no name: the detections have no entry for it",
     PredictionStatus.FAILED: "no name: it failed",
 }
 """Status of a prediction -> words."""

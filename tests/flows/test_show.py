@@ -104,6 +104,9 @@ def test_boxes_persons_broken_files_and_earlier_runs(trapaudit: Call, tmp_path: 
         builder.predict("a.jpg", f"Luna-{model}", detection="0", detection_confidence=0.9, **box)
         builder.predict("a.jpg", "Tom", detection="1", new_media=False, **box)
         builder.media("b.jpg", status="corrupt", failure_stage="decode", failure_reason="the file ends early")
+        why = "the detections have no entry"
+        whole = [{"x_min": 0.0, "y_min": 0.0, "width": 1.0, "height": 1.0}]
+        builder.predict("c.jpg", None, prediction_status="no_detections", failure_reason=why, hidden_boxes=whole)
         builder.write()
     shown = trapaudit("show", tmp_path / "out", "a.jpg").out
     assert "Box 0 (1 of 2)" in shown and "Box 1 (2 of 2)" in shown
@@ -112,3 +115,6 @@ def test_boxes_persons_broken_files_and_earlier_runs(trapaudit: Call, tmp_path: 
     assert "Luna-m2" in shown.split("before")[0] and "Luna-m1" in shown.split("before")[1]
     assert "no errors and slices are known" in shown
     assert "the file is damaged (at decode): the file ends early" in trapaudit("show", tmp_path / "out", "b.jpg").out
+    without = trapaudit("show", tmp_path / "out", "c.jpg").out
+    assert "no name: the detections have no entry\n" in without
+    assert "neither classified nor shown: the whole picture" in without

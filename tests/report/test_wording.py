@@ -13,7 +13,17 @@ import pytest
 import scd_core
 from scd_core.audit import wording
 from scd_core.audit.report import write_report
-from scd_core.names import Cause, ErrorType, FlagReason, MediaStatus, Strategy, SuspicionReason, Trend
+from scd_core.names import (
+    Cause,
+    ErrorType,
+    FlagReason,
+    MediaStatus,
+    PredictionStatus,
+    Strategy,
+    SuspicionReason,
+    TimeSource,
+    Trend,
+)
 from tests.report.world import build_world, planted_frames
 
 WORDINGS: list[tuple[type[StrEnum], Mapping[str, object]]] = [
@@ -22,6 +32,8 @@ WORDINGS: list[tuple[type[StrEnum], Mapping[str, object]]] = [
     (ErrorType, wording.ERROR_WORDS),
     (Strategy, wording.STRATEGY_WORDS),
     (MediaStatus, wording.STATUS_WORDS),
+    (PredictionStatus, wording.PREDICTION_WORDS),
+    (TimeSource, wording.TIME_WORDS),
 ]
 ODD = re.compile(
     r"\b(told|tells?|asked|witness(es)?|speaks? (for|against)|borne out|bears? out|heard|hold no word|at the door"
