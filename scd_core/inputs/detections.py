@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import PurePosixPath
 
@@ -122,7 +123,27 @@ class Detections:
         for file, paths in join.doubtful.items():
             rival = f"or {paths[1]!r}" if len(paths) > 1 else "which fits other images as well"
             found[file] = f"they name it only as {paths[0]!r}, {rival}"
+        for file, paths in join.spellings.items():
+            if (boxes := found[file]) is None or isinstance(boxes, tuple):
+                found[file] = self._with_spellings(boxes, join.path_of[file], paths)
         return found
+
+    def _with_spellings(self, boxes: tuple[Detection, ...] | None, own: str, paths: Sequence[str]) -> Entry:
+        """Boxes of an entry and those of other spellings of its name: all where the Unicode form alone differs.
+
+        A name in other case may be of another picture that is not here, so only its persons are taken: somebody who is in
+        the file is never shown.
+        """
+        more = [
+            box
+            for path in paths
+            for box in self.boxes.get(path, ())
+            if box.is_redacted or unicodedata.normalize("NFC", path) == unicodedata.normalize("NFC", own)
+        ]
+        if not more:
+            return boxes
+        held = boxes or ()
+        return (*held, *(replace(box, detection_id=str(n)) for n, box in enumerate(more, start=len(held))))
 
     def _entry(self, path: str) -> Entry:
         if path in self.boxes:
@@ -138,6 +159,7 @@ class Detections:
         """
         doubtful = {path: file for file, paths in join.doubtful.items() for path in paths}
         failed = [path for path in join.path_of.values() if path in self.failures]
+        spellings = {path: file for file, paths in join.spellings.items() for path in paths}
         examples = [
             *(f"{path!r} fits {file!r} of SOURCE no better than another" for path, file in doubtful.items()),
             *(f"{path!r}: {self.failures[path]}" for path in failed),
@@ -150,6 +172,11 @@ class Detections:
         ]
         if broken := [problem for boxes in self.boxes.values() for box in boxes if (problem := box.problem())]:
             notes.append(f"{len(broken)} {_boxes(len(broken))} not usable: {some_of(broken)}")
+        if spellings:
+            shown = some_of(
+                (f"{path!r} beside {join.path_of[file]!r}" for path, file in spellings.items()), len(spellings)
+            )
+            notes.append(f"more than one entry of a picture in other case or Unicode form: {shown}")
         if without := n_pictures - len(join.path_of) - len(join.doubtful):
             pictures = "picture" if n_pictures == 1 else "pictures"
             has = "has" if without == 1 else "have"
@@ -158,7 +185,7 @@ class Detections:
             "detections",
             self.name,
             rows=len(self._index.paths) + len(self.unusable),
-            joined=len(join.path_of) - len(failed),
+            joined=len(join.path_of) - len(failed) + len(spellings),
             waiting=len(join.unused),
             not_understood=0,
             unusable=len(self.unusable) + len(failed) + len(doubtful),

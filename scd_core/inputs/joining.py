@@ -57,6 +57,8 @@ class Join:
     """Medium that is not joined -> the paths that fit it as well as another, in all but case or Unicode form."""
     unused: Sequence[str] = ()
     """Paths that are of no medium."""
+    spellings: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Medium -> more paths that are its own in all but case or Unicode form; each is a path of no other medium's own."""
 
 
 class PathIndex:
@@ -123,7 +125,10 @@ class PathIndex:
                 )
             doubtful[file] = paths
         spoken_for = {*path_of.values(), *(path for paths in doubtful.values() for path in paths)}
-        return Join(path_of, doubtful, [path for path in self.paths if path not in spoken_for])
+        unused = [path for path in self.paths if path not in spoken_for]
+        spellings = _spellings(path_of, unused)
+        others = {path for paths in spellings.values() for path in paths}
+        return Join(path_of, doubtful, [path for path in unused if path not in others], spellings)
 
     def _best(self, file: str, source: str) -> tuple[_Score, list[str]] | None:
         """The paths that fit a medium best, and how well; None for none."""
@@ -180,6 +185,16 @@ class MediaIndex:
             if score[0] == len(wanted) or (is_absolute and score[0] >= n_own > 1):
                 fitting[score].append(uri)
         return max(fitting.items())[1] if fitting else []
+
+
+def _spellings(path_of: Mapping[str, str], unused: Collection[str]) -> dict[str, list[str]]:
+    """Medium -> unused paths that are its path in all but case or Unicode form."""
+    wanted: dict[str, list[str]] = defaultdict(list)
+    for path in unused:
+        wanted[fold_path(path)].append(path)
+    return (
+        {file: wanted[fold] for file, path in path_of.items() if (fold := fold_path(path)) in wanted} if wanted else {}
+    )
 
 
 _HINT = "paths must be relative to SOURCE"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,25 @@ def test_species_are_animals_and_named_to_the_user(tmp_path: Path) -> None:
         "1 box of category '99', which has no name, hidden",
         "1 of 2 pictures has no entry in the detections",
     )
+
+
+def test_a_person_under_a_second_spelling_of_a_name_is_hidden(tmp_path: Path) -> None:
+    """The entry as written wins for animals; nobody who is in the file is shown."""
+    images = [
+        {"file": "a.jpg", "detections": [one()]},
+        {"file": "A.JPG", "detections": [one(), one("2")]},
+        {"file": unicodedata.normalize("NFC", "ü.jpg"), "detections": [one()]},
+        {"file": unicodedata.normalize("NFD", "ü.jpg"), "detections": [one(), one("2")]},
+    ]
+    found = read_detections(megadetector(tmp_path, images))
+    files = ["a.jpg", unicodedata.normalize("NFD", "ü.jpg")]
+    join = found.join(files)
+    boxes = found.entries(join)
+    assert [(box.detection_id, box.category) for box in boxes[files[0]] or ()] == [("0", "animal"), ("1", "person")]  # type: ignore[union-attr]
+    assert [box.category for box in boxes[files[1]] or ()] == ["animal", "person", "animal"]  # type: ignore[union-attr]
+    counts = found.counts(join, 2)
+    assert (counts.rows, counts.joined, counts.waiting) == (4, 4, 0)
+    assert "'A.JPG' beside 'a.jpg'" in counts.line()
 
 
 def test_each_entry_is_counted_once(tmp_path: Path) -> None:

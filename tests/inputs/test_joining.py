@@ -87,7 +87,7 @@ def test_names_that_fit_two_in_all_but_case_are_listed_and_not_joined(paths: lis
 def test_a_bare_name_as_written_is_no_better_than_a_whole_path_in_other_case() -> None:
     join = PathIndex(["IMG_1.JPG", "c01/d1/IMG_1.jpg"]).join(["C01/D1/IMG_1.JPG"], what="d.json")
     assert join.path_of == {"C01/D1/IMG_1.JPG": "c01/d1/IMG_1.jpg"}
-    assert join.unused == ["IMG_1.JPG"]
+    assert join.unused == ["IMG_1.JPG"] and join.spellings == {}
 
 
 @pytest.mark.parametrize(
