@@ -287,7 +287,10 @@ def _labels(story: PictureStory, out: str) -> Iterator[Line]:
     if story.report is None:
         yield "report", f"none yet, so no errors and slices are known: trapaudit report {out}"
     elif story.report["is_older"]:
-        yield "report", f"of {moment(story.report['made_at'])} UTC, before the newest of this: trapaudit report {out}"
+        yield (
+            "report",
+            f"of {moment(story.report['made_at'])} UTC, older than the newest label or run here: trapaudit report {out}",
+        )
     else:
         yield "report", f"of {moment(story.report['made_at'])} UTC"
 
