@@ -37,7 +37,7 @@ def _manifest(source: str, batch_key: str) -> Manifest | None:
 
 def finish_media(parts: Sequence[pa.Table], config: MediaConfig) -> pa.Table:
     """Duplicates, doubtful clocks and events over the whole batch, in the order of its files."""
-    rows = sorted(pa.concat_tables(parts).to_pylist(), key=lambda row: row["file"])
+    rows = sorted((row for part in parts for row in part.to_pylist()), key=lambda row: row["file"])
     return table_from_rows("media", assign_events(mark_clocks(mark_duplicates(rows)), config.event_gap_seconds))
 
 

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from scd_core.errors import InputError
+from scd_core.inputs.addresses import path_below
 from scd_core.inputs.csv import Line, read_csv
 from scd_core.inputs.text import decode_text, read_file, read_object
 from scd_core.storage import Storage, clean_url, open_source
@@ -116,13 +117,7 @@ def _parts(resource: Mapping[str, Any]) -> list[Any]:
 def _part(storage: Storage, folder: str, part: Any, where: str, what: str) -> tuple[str, bytes | list[Any]]:
     if isinstance(part, list):
         return where, part
-    if "://" in str(part):
-        storage = open_source(str(part))
-        path = storage.root
-    elif ".." in str(part).split("/") or str(part).startswith("/"):
-        raise InputError(f"{where}: path {part!r} leads outside the package")
-    else:
-        path = f"{folder}/{part}"
+    path = path_below(storage, folder, part, where)
     file = f"{what} {storage.uri_of(path)}"
     return file, read_object(storage, path, file)
 

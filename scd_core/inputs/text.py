@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
+import io
+import zlib
+
 from scd_core.errors import InputError, TrapauditError
 from scd_core.storage import Storage, clean_url, open_source
 
-__all__ = ["decode_text", "read_file", "read_object", "read_text"]
+__all__ = ["MAX_BYTES", "decode_text", "read_file", "read_object", "read_text"]
+
+_GZIP_MARK = b"\x1f\x8b"
+MAX_BYTES = 1_000_000_000
+"""Largest file that is read whole, as it is and unpacked (bytes)."""
 
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
@@ -44,10 +52,13 @@ def read_object(storage: Storage, path: str, where: str) -> bytes:
         where: name of the object in messages.
 
     Raises:
-        InputError: it is not there, or cannot be read.
+        InputError: it is not there, cannot be read, or is larger than :data:`MAX_BYTES`.
         RunError: the storage did not answer.
     """
     try:
+        found = storage.head_or_denied(path)
+        if found is not None and found.size > MAX_BYTES:
+            raise InputError(f"{where}: has {found.size} bytes, over the limit of {MAX_BYTES}; split it")
         return storage.read(path)
     except FileNotFoundError as error:
         raise InputError(f"{where}: no such file") from error
@@ -56,18 +67,31 @@ def read_object(storage: Storage, path: str, where: str) -> bytes:
 
 
 def decode_text(content: bytes, where: str) -> str:
-    """Text of UTF-8 bytes, with or without a byte-order mark, or of UTF-16 bytes with one.
+    """Text of UTF-8 bytes, with or without a byte-order mark, or of UTF-16 bytes with one; gzipped or not.
 
     Args:
         content: the whole file.
         where: name of the file in messages.
 
     Raises:
-        InputError: the bytes are no such text; the message gives the line.
+        InputError: the bytes are no such text; the message gives the line. Or they unpack to more than :data:`MAX_BYTES`.
     """
+    if content.startswith(_GZIP_MARK):
+        content = _unpacked(content, where)
     is_utf16 = content.startswith(_UTF16_MARKS) and content[2:4] != b"\0\0"
     try:
         return content.decode("utf-16" if is_utf16 else "utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise InputError(f"{where}: line {line}: not UTF-8; save the file as UTF-8") from error
+
+
+def _unpacked(content: bytes, where: str) -> bytes:
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+            plain = file.read(MAX_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{where}: damaged gzip file ({error})") from error
+    if len(plain) > MAX_BYTES:
+        raise InputError(f"{where}: unpacks to more than the limit of {MAX_BYTES} bytes; split it")
+    return plain

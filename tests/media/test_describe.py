@@ -241,15 +241,16 @@ def test_a_camtrap_dp_package_fills_deployment_place_and_time(card, jpeg, below)
             b'{"resources": [{"name": "deployments", "path": "../../etc/passwd"}]}',
             "outside the package",
         ),
-        ("deployments.csv", b"deploymentID,latitude\nd1,north\n", "line 2: latitude 'north' is no number"),
-        ("deployments.csv", b"deploymentID,latitude\nd1,95\n", "outside -90 to 90"),
-        ("deployments.csv", b"name\nd1\n", "line 2 has no deploymentID"),
         ("deployments.csv", b"\xff\xfe\0\0", "line 1: not UTF-8"),
     ],
 )
-def test_a_broken_manifest_is_one_clear_line(card, jpeg, name, content, words):
+def test_a_manifest_that_cannot_be_read_is_a_warning_unless_it_is_named(card, jpeg, name, content, words):
+    source = card({"a.jpg": jpeg, name: content})
+    assert described(source)["a.jpg"]["status"] == "ok"
+    (warning,) = find_manifest(source).warnings
+    assert words in warning and "\n" not in warning and name in warning
     with pytest.raises(InputError, match=words) as caught:
-        described(card({"a.jpg": jpeg, name: content}))
+        find_manifest(f"{source}/{name}")
     assert "\n" not in str(caught.value) and name in str(caught.value)
 
 

@@ -63,21 +63,21 @@ def test_the_template_gives_the_levels():
 
 def test_a_manifest_as_source_lists_what_it_names_and_misses_what_is_not_there(tmp_path, jpeg):
     (tmp_path / "package" / "media").mkdir(parents=True)
-    for name in ("package/media/one.jpg", "package/media/unnamed.jpg", "elsewhere.jpg"):
+    for name in ("package/media/one.jpg", "package/media/full.jpg", "package/media/unnamed.jpg", "elsewhere.jpg"):
         (tmp_path / name).write_bytes(jpeg)
     manifest = tmp_path / "package" / "media.csv"
     manifest.write_text(
         "filePath,deploymentID,cameraID,timestamp\n"
         "media/one.jpg,d1,C1,2024-05-03T10:00:00-03:00\n"
+        f"file://{tmp_path}/package/media/full.jpg,d1,C1,\n"
         f"file://{tmp_path}/elsewhere.jpg,d1,C1,\n"
         "media/lost.jpg,d2,C2,2024-05-03T10:00:00Z\n"
     )
     source, config = str(manifest), MediaConfig()
     objects = list_objects(source, config)
     rows = {row["file"]: row for row in describe_objects(objects, source, config, find_manifest(source))}
-    elsewhere = f"file://{tmp_path}/elsewhere.jpg"
     assert {f: r["status"] for f, r in rows.items()} == {
-        elsewhere: "ok",
+        "media/full.jpg": "ok",
         "media/lost.jpg": "missing",
         "media/one.jpg": "ok",
     }
@@ -85,7 +85,7 @@ def test_a_manifest_as_source_lists_what_it_names_and_misses_what_is_not_there(t
     assert (one["deployment_id"], one["camera_id"], one["utc_offset_minutes"]) == ("d1", "C1", -180)
     assert one["captured_at"] == datetime(2024, 5, 3, 10)
     assert (lost["failure_stage"], lost["deployment_id"]) == ("list", "d2")
-    assert all(image.size for row, image in iter_images([one, rows[elsewhere]], source, config, target_for=64))
+    assert all(image.size for row, image in iter_images([one, rows["media/full.jpg"]], source, config, target_for=64))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,207 @@
+"""A manifest's bad row costs that row something, never the run; and no path in it leads anywhere else."""
+
+from __future__ import annotations
+
+import gzip
+import http.server
+import json
+import threading
+import unicodedata
+from datetime import datetime
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from scd_core.config import MediaConfig
+from scd_core.errors import InputError
+from scd_core.inputs import text
+from scd_core.inputs.addresses import address_in_store
+from scd_core.inputs.detections import read_detections
+from scd_core.media import describe_objects, find_manifest, list_objects
+from scd_core.media.manifest_counts import manifest_counts
+from scd_core.storage import open_source
+
+CONFIG = MediaConfig()
+HEAD = "deploymentID,locationName,cameraID,latitude,longitude,deploymentStart,deploymentEnd\n"
+GOOD = "d1,Pond,C1,50,5,2024-04-01T00:00:00+02:00,2024-06-01T00:00:00+02:00\n"
+
+
+def write(folder: Path, files: dict[str, bytes | str]) -> str:
+    for name, data in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data.encode() if isinstance(data, str) else data)
+    return str(folder)
+
+
+def counts(source: str):
+    return manifest_counts(find_manifest(source), list_objects(source, CONFIG), CONFIG)
+
+
+def rows_of(source: str) -> dict[str, dict]:
+    return {row["file"]: row for row in describe_objects(list_objects(source, CONFIG), source, CONFIG)}
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("d2,Hill,C2,91,5,,\n", "latitude '91' is outside -90 to 90"),
+        ("d2,Hill,C2,50,east,,\n", "longitude 'east' is no number"),
+        ("d2,Hill,C2,50,5,2024-05-01,2024-04-01\n", "ends before it starts"),
+        ("d2,Hill,C2,50,5,,\nd2,Lake,C2,51,5,,\n", "'d2' is there twice"),
+    ],
+)
+def test_one_bad_line_of_deployments_leaves_its_deployment_without_place(tmp_path, jpeg, line, words):
+    source = write(tmp_path, {"C1/d1/a.jpg": jpeg, "C2/d2/b.jpg": jpeg, "deployments.csv": HEAD + GOOD + line})
+    rows = rows_of(source)
+    place = [(row["site_id"], row["latitude"], row["deployment_id"]) for row in rows.values()]
+    assert place == [("Pond", 50.0, "d1"), (None, None, "d2")]
+    (table,) = counts(source)
+    assert table.not_understood == 1 and words in table.examples[0] and "line " in table.examples[0]
+    assert table.rows == table.joined + table.not_understood
+
+
+def test_rows_without_a_deployment_and_unreadable_times_are_counted(tmp_path, jpeg):
+    lines = ",Hill,C2,50,5,,\nd3,Hill,C2,NA,5,soon,\nd4,,,,,,\n"
+    source = write(
+        tmp_path, {"C1/d1/a.jpg": jpeg, "C1/d3/a.jpg": jpeg, "x/b.jpg": jpeg, "deployments.csv": HEAD + GOOD + lines}
+    )
+    table, rest = counts(source)
+    assert (table.rows, table.joined, table.waiting, table.not_understood, table.unusable) == (4, 1, 1, 1, 1)
+    assert "no deploymentID" in table.examples[0] and "deploymentStart 'soon' is no time" in table.examples[1]
+    assert "no picture is of deployment 'd4'" in table.examples[2]
+    assert rest.notes == ("1 of 3 pictures have no deployment in it",)
+
+
+def test_a_package_that_is_none_leaves_the_deployments_beside_it(tmp_path, jpeg):
+    source = write(tmp_path, {"C1/d1/a.jpg": jpeg, "datapackage.json": "{", "deployments.csv": HEAD + GOOD})
+    assert rows_of(source)["C1/d1/a.jpg"]["latitude"] == 50.0
+    assert "no data package" in counts(source)[-1].line()
+
+
+def test_older_versions_gzipped_tables_and_lists_of_paths_are_read(tmp_path, jpeg):
+    """Names of columns as in Camtrap DP before 1.0."""
+    deployments = "deployment_id,location_name,camera_id,start,end,timestamp_issues\nd1,Pond,C9,{},{},TRUE\n"
+    media = "media_id,deployment_id,timestamp,file_path\nm1,d1,2024-05-01T06:00:00+02:00,cards\\\\{}.jpg\n"
+    resources = [
+        {"name": "deployments", "path": "tables/deployments.csv.gz"},
+        {"name": "media", "path": ["tables/media1.csv", "./tables/media2.csv.gz"]},
+    ]
+    packed = gzip.compress(deployments.format("2024-04-01T00:00:00Z", "2024-06-01T00:00:00Z").encode())
+    files = {
+        "datapackage.json": json.dumps({"resources": resources}),
+        "tables/deployments.csv.gz": packed,
+        "tables/media1.csv": media.format("a").replace("\\\\", "\\"),
+        "tables/media2.csv.gz": gzip.compress(media.format("b").replace("\\\\", "\\").encode()),
+        "cards/a.jpg": jpeg,
+        "cards/b.jpg": jpeg,
+    }
+    rows = rows_of(write(tmp_path, files))
+    for row in rows.values():
+        assert (row["camera_id"], row["site_id"], row["captured_at"]) == ("C9", "Pond", datetime(2024, 5, 1, 6))
+    assert len(rows) == 2
+    assert find_manifest(str(tmp_path)).deployments["d1"].has_timestamp_issues
+
+
+def test_a_damaged_or_endless_gzip_file_is_one_clear_line(monkeypatch):
+    with pytest.raises(InputError, match="labels x: damaged gzip file"):
+        text.decode_text(gzip.compress(b"file\n" * 100)[:-9], "labels x")
+    monkeypatch.setattr(text, "MAX_BYTES", 1000)
+    with pytest.raises(InputError, match="unpacks to more than the limit of 1000 bytes"):
+        text.decode_text(gzip.compress(b"0" * 2000), "labels x")
+
+
+def test_a_side_file_over_the_limit_is_not_read(tmp_path, jpeg, monkeypatch):
+    monkeypatch.setattr(text, "MAX_BYTES", 100)
+    source = write(tmp_path, {"a.jpg": jpeg, "deployments.csv": HEAD + GOOD * 9})
+    assert "over the limit of 100" in find_manifest(source).warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("path", "address"),
+    [
+        ("cards/a.jpg", "s3://b/pkg/cards/a.jpg"),
+        ("./cards\\a.jpg", "s3://b/pkg/cards/a.jpg"),
+        ("s3://b/elsewhere/a.jpg", "s3://b/elsewhere/a.jpg"),
+        ("s3a://key:secret@b/pkg/a.jpg", "s3://b/pkg/a.jpg"),
+        ("a::b c:d.jpg", "s3://b/pkg/a::b c:d.jpg"),
+    ],
+)
+def test_a_path_below_the_manifest_or_in_its_bucket_is_read(path, address):
+    assert address_in_store(open_source("s3://b/pkg"), "b/pkg", path, "media line 2") == address
+
+
+OUTSIDE = [
+    "http://169.254.169.254/latest/meta-data", "https://host.example/a.jpg", "HTTP://host.example/a.jpg", "file:///etc/passwd",
+    "file:/etc/passwd", "/etc/passwd", "C:\\Windows\\a.jpg", "\\\\server\\share\\a.jpg", "../a.jpg", "cards/../../a.jpg",
+    "..\\a.jpg", "%2e%2e/a.jpg", "s3://other/a.jpg", "s3://b/../other/a.jpg", "gs://b/pkg/a.jpg", "memory://b/pkg/a.jpg",
+    "zip://a.jpg::http://host.example/x.zip", "simplecache::https://host.example/a.jpg", "s3://b/x.zip::http://host.example",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", OUTSIDE)
+def test_a_path_that_leads_elsewhere_is_refused(path, tmp_path):
+    with pytest.raises(InputError, match=r"media line 2: .* leads outside the manifest's folder and store"):
+        address_in_store(open_source("s3://b/pkg"), "b/pkg", path, "media line 2")
+    if not path.startswith("s3://b/"):
+        with pytest.raises(InputError, match="leads outside"):
+            address_in_store(open_source(str(tmp_path)), str(tmp_path), path, "media line 2")
+
+
+class _Counter(http.server.BaseHTTPRequestHandler):
+    requests: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.requests.append(self.path)
+        self.send_error(404)
+
+    do_HEAD = do_GET
+
+
+@pytest.fixture
+def server():
+    _Counter.requests = []
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Counter) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+
+
+def test_nothing_at_a_url_is_ever_requested(tmp_path, jpeg, server):
+    """Neither a medium, nor a package's table, for a manifest, detections or labels."""
+    media = f"filePath,deploymentID\n{server}/a.jpg,d1\nfile:///etc/hostname,d1\n../up.jpg,d1\nC1/d1/a.jpg,d1\n"
+    source = write(tmp_path, {"C1/d1/a.jpg": jpeg, "list.csv": media})
+    assert [ref.file for ref in list_objects(f"{source}/list.csv", CONFIG)] == ["C1/d1/a.jpg"]
+    (table,) = manifest_counts(find_manifest(f"{source}/list.csv"), list_objects(f"{source}/list.csv", CONFIG), CONFIG)
+    assert (table.rows, table.joined, table.unusable) == (4, 1, 3) and len(table.examples) == 3
+    resources = [{"name": name, "path": f"{server}/{name}.csv"} for name in ("deployments", "media", "observations")]
+    write(tmp_path, {"datapackage.json": json.dumps({"resources": resources}), "deployments.csv": HEAD + GOOD})
+    assert rows_of(source)["C1/d1/a.jpg"]["latitude"] == 50.0
+    assert all("leads outside the package" in note for note in find_manifest(source).warnings)
+    with pytest.raises(InputError, match="leads outside the package"):
+        read_detections(f"{source}/datapackage.json")
+    assert _Counter.requests == []
+
+
+def test_names_that_differ_in_case_or_unicode_form_are_one(tmp_path, jpeg):
+    folder = unicodedata.normalize("NFD", "Étang")
+    media = "filePath,deploymentID,timestamp\n{}/img_1.jpg,d1,2024-05-01T06:00:00Z\n".format(
+        unicodedata.normalize("NFC", "étang")
+    )
+    resources = [{"name": "deployments", "path": "deployments.csv"}, {"name": "media", "path": "media.csv"}]
+    files = {
+        f"{folder}/IMG_1.JPG": jpeg,
+        f"{folder}/D1/IMG_2.JPG": jpeg,
+        "media.csv": media,
+        "deployments.csv": HEAD + GOOD,
+        "datapackage.json": json.dumps({"resources": resources}),
+    }
+    source = write(tmp_path, files)
+    rows = {file.rsplit("/", 1)[-1]: row for file, row in rows_of(source).items()}
+    assert rows["IMG_1.JPG"]["captured_at"] == datetime(2024, 5, 1, 6)
+    assert [row["site_id"] for row in rows.values()] == ["Pond", "Pond"]
+    (tmp_path / "list.csv").write_text(media)
+    (found,) = list_objects(f"{source}/list.csv", CONFIG)
+    assert found.file == f"{folder}/IMG_1.JPG" and found.etag
+    row = describe_objects([found], f"{source}/list.csv", CONFIG)[0]
+    assert (row["status"], row["captured_at"]) == ("ok", datetime(2024, 5, 1, 6))
