@@ -22,7 +22,9 @@ from scd_core.inputs.detections import Detections, Entry, read_detections
 from scd_core.inputs.flags import Flags, read_flags
 from scd_core.inputs.joining import MediaIndex
 from scd_core.inputs.labels import LabelFile, read_labels
-from scd_core.media import batch_levels, list_source
+from scd_core.media import batch_levels, find_manifest, list_source
+from scd_core.media.left_out import left_out_words
+from scd_core.media.manifest_counts import manifest_counts
 from scd_core.storage import clean_url, has_password, open_source
 from scd_core.storage.objects import Listing, ObjectRef
 from scd_core.tables.batches import Batch, split_complete
@@ -245,10 +247,11 @@ def boxes_of(job: Job, files: Collection[str]) -> dict[str, Entry] | None:
 
 
 def _join_inputs(job: Job, listing: Listing) -> Joined:
-    """Join detections and flags to the media of SOURCE, and count what became of each file's rows.
+    """Join detections, flags and a manifest to the media of SOURCE, and count what became of each file's rows.
 
     Raises:
-        InputError: detections or flags do not fit the media.
+        InputError: detections or flags do not fit the media, or SOURCE names a manifest that cannot be read.
+        RunError: the storage of SOURCE did not answer.
     """
     counts: list[FileCounts] = []
     boxes: Mapping[str, Entry] | None = None
@@ -265,6 +268,8 @@ def _join_inputs(job: Job, listing: Listing) -> Joined:
             counts.append(of_flags)
     if listing.left_out:
         n = sum(one.n for one in listing.left_out)
-        examples = tuple(f"{one.n} {one.kind}, first {one.examples[0]!r}" for one in listing.left_out)
+        examples = tuple(left_out_words(listing.left_out))
         counts.append(FileCounts(LEFT_OUT, clean_url(job.request.source), n, unusable=n, examples=examples))
+    if (manifest := find_manifest(job.request.source)) is not None:
+        counts += manifest_counts(manifest, listing.objects, job.config.media)
     return Joined(boxes, flagged, tuple(counts))

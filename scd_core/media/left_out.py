@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from scd_core.names import LeftOutKind
 from scd_core.storage.objects import LeftOut
 
-__all__ = ["count_left_out", "left_out_kind", "left_out_line"]
+__all__ = ["count_left_out", "left_out_kind", "left_out_line", "left_out_words"]
 
 _MAX_EXAMPLES = 5
 
@@ -118,16 +118,21 @@ def count_left_out(files: Iterable[tuple[str, LeftOutKind | None]]) -> tuple[Lef
     )
 
 
+def left_out_words(left_out: Iterable[LeftOut]) -> list[str]:
+    """What was left out in words, kind by kind: how many, and the first."""
+    return [
+        f"{one.n} {_WORDS[one.kind][one.n > 1]} ({'first ' if one.n > 1 else ''}{one.examples[0]!r})"
+        for one in left_out
+    ]
+
+
 def left_out_line(left_out: Iterable[LeftOut]) -> str:
     """All that was left out in one line; empty where nothing was.
 
     >>> left_out_line([LeftOut(LeftOutKind.RECYCLE_BIN, 3, ("#recycle/a.jpg",)), LeftOut(LeftOutKind.COPY, 1, ("b.jpg~",))])
     "left out: 3 in recycle bins (first '#recycle/a.jpg'), 1 copy kept by a program ('b.jpg~')"
     """
-    parts = [
-        f"{one.n} {_WORDS[one.kind][one.n > 1]} ({'first ' if one.n > 1 else ''}{one.examples[0]!r})"
-        for one in left_out
-    ]
+    parts = left_out_words(left_out)
     return f"left out: {', '.join(parts)}" if parts else ""
 
 
