@@ -15,7 +15,7 @@ __all__ = [
     "table_schema",
 ]  # fmt: skip
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Written into each file's Parquet metadata (key ``trapaudit.schema_version``)."""
 
 _STAMP = ["run_id", "batch_key", "model_digest"]
