@@ -12,6 +12,8 @@ LEFT_OUT = "left out"
 """Kind of the files below SOURCE that are no media; each is a row that is not used."""
 MAX_EXAMPLES = 5
 """Examples that are kept and shown of what is not clear."""
+_UNITS = {LEFT_OUT: ("file", "files"), "detections": ("entry", "entries")}
+"""What is counted, where it is not the rows of a table: detections have an entry for each picture, of any number of boxes."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,11 @@ class FileCounts:
         'flags f.csv: 3 rows, 2 joined, 1 waiting (b.jpg fits no picture)'
         """
         shown = f" ({some_of(self.examples)})" if self.examples else ""
+        one, many = _UNITS.get(self.kind, ("row", "rows"))
+        rows = f"{self.rows} {one if self.rows == 1 else many}"
         if self.kind == LEFT_OUT:
-            return f"{self.kind} of {self.name}: {self.rows} {'file' if self.rows == 1 else 'files'}{shown}"
-        counts = [f"{self.rows} {'row' if self.rows == 1 else 'rows'}", f"{self.joined} joined"]
+            return f"{self.kind} of {self.name}: {rows}{shown}"
+        counts = [rows, f"{self.joined} joined"]
         rest = ((self.waiting, "waiting"), (self.not_understood, "not understood"), (self.unusable, "not usable"))
         counts += [f"{n} {word}" for n, word in rest if n]
         return "; ".join((f"{self.kind} {self.name}: {', '.join(counts)}{shown}", *self.notes))

@@ -51,6 +51,14 @@ def test_types_of_misidentification(builder, tmp_path):
     }
 
 
+def test_a_picture_that_nobody_tried_to_name_is_no_error(builder, tmp_path):
+    builder.predict("named.jpg", "Luna")
+    builder.predict("without.jpg", None, prediction_status="no_detections")
+    out = builder.write()
+    label(out, tmp_path, dict.fromkeys(("named.jpg", "without.jpg"), "Luna"))
+    assert {file: row["error_type"] for file, row in errors(out).items()} == {"named": "correct"}
+
+
 def test_the_raw_name_is_scored_and_the_final_one_stands_beside(builder, tmp_path):
     builder.mask(builder.predict("mended.jpg", "Nyx"), "Luna")
     builder.mask(builder.predict("spoilt.jpg", "Luna"), "Nyx")

@@ -194,8 +194,9 @@ def test_each_entry_is_counted_once(tmp_path: Path) -> None:
     counts = found.counts(join, 5)
     assert (counts.rows, counts.joined, counts.waiting, counts.unusable) == (6, 2, 1, 3)
     assert counts.line() == (
-        "detections md.json: 6 rows, 2 joined, 1 waiting, 3 not usable ('d.JPG' fits 'd.jpg' of SOURCE no better than another; "
-        "'D.jpg' fits 'd.jpg' of SOURCE no better than another; 'c.jpg': Failure image access; 'other/x.jpg' fits no picture); "
+        "detections md.json: 6 entries, 2 joined, 1 waiting, 3 not usable ("
+        "'d.JPG' fits 'd.jpg' of SOURCE no better than another; 'D.jpg' fits 'd.jpg' of SOURCE no better than another; "
+        "'c.jpg': Failure image access; 'other/x.jpg' fits no picture); "
         "1 box not usable: box (nan, nan, nan, nan) is not finite; 1 of 5 pictures has no entry in the detections"
     )
 

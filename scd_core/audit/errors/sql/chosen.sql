@@ -1,8 +1,12 @@
--- chosen: the targets of the report: labelled or suspected ones, and whether the newest run over their medium is theirs.
+-- chosen: the targets of the report: labelled or suspected ones, without pictures that detections were given for and that have
+-- no entry in them (nobody tried to name these); and whether the newest run over their medium is theirs.
 CREATE OR REPLACE TEMP TABLE chosen AS
 WITH both_kinds AS (
     SELECT batch_key, target_id, media_id, true_id, flank, labelled_by,
-        CASE WHEN true_id IS NULL THEN ['label_conflict'] ELSE [] END AS reasons FROM labelled
+        CASE WHEN true_id IS NULL THEN ['label_conflict'] ELSE [] END AS reasons
+    FROM labelled ANTI JOIN (
+        FROM predictions WHERE prediction_status = 'no_detections'
+    ) without_entry USING (batch_key, target_id)
     UNION ALL
     SELECT batch_key, target_id, media_id, NULL, NULL, NULL, reasons FROM suspected
 ),
