@@ -13,6 +13,8 @@ __all__ = [
     "FlagReason",
     "Flank",
     "LabelFormat",
+    "LabelState",
+    "LabelStatus",
     "LeftOutKind",
     "MaskMethod",
     "MaskStatus",
@@ -147,6 +149,31 @@ class LabelFormat(StrEnum):
     CSV = "csv"
     CAMTRAP_DP = "camtrap-dp"
     TIMELAPSE = "timelapse"
+
+
+class LabelState(StrEnum):
+    """What a person said of a picture or an animal."""
+
+    NAMED = "named"
+    UNKNOWN = "unknown"
+    """An animal that is none of the known ones."""
+    BLANK = "blank"
+    """No animal in the picture."""
+    UNCLEAR = "unclear"
+    """An animal, but nobody can say which."""
+
+
+class LabelStatus(StrEnum):
+    """Whether a label counts."""
+
+    NEWEST = "newest"
+    SUPERSEDED = "superseded"
+    WAITING = "waiting"
+    AMBIGUOUS = "ambiguous"
+    CONFLICTING = "conflicting"
+    SEVERAL = "several"
+    """It names one of several animals, and not which of the picture's boxes is it."""
+    UNDONE = "undone"
 
 
 class Flank(StrEnum):

@@ -80,7 +80,8 @@ def calibrate(
     from scd_core.identify.calibrate import calibrate_package
     from scd_core.inputs.labels import read_labels
 
-    names = {label.file: label.individual_id for label in read_labels(labels).labels}
+    found = read_labels(labels).labels
+    names = {label.file: name for label in found if (name := label.individual_id) is not None}
     done = calibrate_package(model, source, names, unknown_rate=unknown_rate, device=device)
     table = Table("on labelled pictures", "before", "after", box=None)
     for name in ("accuracy", "log_loss", "ece"):

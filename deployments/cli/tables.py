@@ -71,14 +71,27 @@ def export(
 def import_labels(
     out: Audit,
     file: Annotated[
-        str, typer.Argument(help="CSV, Camtrap DP observations.csv, or Timelapse JSON", show_default=False)
+        str,
+        typer.Argument(
+            help="CSV, Timelapse CSV, Camtrap DP, or JSON that a person wrote or checked", show_default=False
+        ),
     ],
+    column: Annotated[
+        str | None, typer.Option("--column", help="column that holds the names, of a Timelapse or other CSV")
+    ] = None,
+    by_person: Annotated[
+        bool, typer.Option("--by-person", help="a person has checked every name of this JSON file")
+    ] = False,
 ) -> None:
     """Add human labels; the next report uses them."""
     from scd_core.audit.labels.importing import import_labels as do_import
+    from scd_core.inputs.labels import read_labels
     from scd_core.tables.store import AuditStore
 
-    result = do_import(out, file)
+    source = read_labels(file, column=column, by_person=by_person)
+    for reason, (n, shown) in source.left_out.items():
+        console.print(f"  {n} {reason}: {', '.join(shown)}", markup=False, soft_wrap=True)
+    result = do_import(out, source)
     console.print(
         f"{result.n_rows} labels written ({result.n_known_media} of media seen, {result.n_waiting} waiting for theirs), "
         f"{result.n_repeated} held already"

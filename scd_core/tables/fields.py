@@ -162,9 +162,19 @@ FIELDS: dict[str, Field] = {
     "label_id": Field(pa.string(), "hash over the label's content", is_required=True),
     "import_id": Field(pa.string(), "hash over the imported file's content", is_required=True),
     "individual_id": Field(
-        pa.string(), "individual named by a person; `unknown` where none of the known ones", is_required=True
+        pa.string(),
+        "individual named by a person; `unknown` where none of the known ones, null where `state` is blank or unclear",
     ),
-    "label_source": Field(pa.string(), "format of the file it is from", values=names.LabelFormat, is_required=True),
+    "state": Field(
+        pa.string(),
+        "what the person said; `named` or `unknown` by `individual_id` where null (older imports)",
+        values=names.LabelState,
+    ),
+    "import_file": Field(pa.string(), "name of the imported file"),
+    "undoes_import_id": Field(
+        pa.string(), "the import that this row undoes; the row then is no label, and all its other columns but ids are null"
+    ),
+    "label_source": Field(pa.string(), "format of the file it is from", values=names.LabelFormat),
     "flank": Field(
         pa.string(), "side of the animal in the picture; null where the label does not give it", values=names.Flank
     ),
@@ -172,7 +182,9 @@ FIELDS: dict[str, Field] = {
     "labelled_at": Field(_TIME, "when it was named; the time of import where not given"),
     "imported_at": Field(_TIME, "when the label was imported", is_required=True),
     # errors
-    "true_id": Field(pa.string(), "individual by the newest label; null where there is none"),
+    "true_id": Field(
+        pa.string(), "individual by the newest label, `blank` where it says that there is no animal; null where there is none"
+    ),
     "final_id": Field(pa.string(), "individual after re-classification; the prediction where nothing was masked"),
     "final_probability": Field(pa.float32(), "probability of the final name, 0-1"),
     "error_type": Field(pa.string(), "kind of error, or `correct`; null without a label", values=names.ErrorType),

@@ -168,12 +168,19 @@ class LabelRow(TypedDict, total=False):
     file: str
     media_id: str
     detection_id: str | None
-    individual_id: str
+    individual_id: str | None
     flank: str | None
-    label_source: str
+    label_source: str | None
     labelled_by: str | None
     labelled_at: datetime | None
     imported_at: datetime
+    state: str | None
+    bbox_x_min: float | None
+    bbox_y_min: float | None
+    bbox_width: float | None
+    bbox_height: float | None
+    import_file: str | None
+    undoes_import_id: str | None
 
 
 class ErrorRow(TypedDict, total=False):

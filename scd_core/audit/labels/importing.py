@@ -18,12 +18,14 @@ from scd_core.audit.sql import load_sql
 from scd_core.errors import InputError
 from scd_core.inputs.joining import PathIndex
 from scd_core.inputs.labels import Label, LabelFile, read_labels
-from scd_core.names import UNKNOWN, LabelFormat
+from scd_core.names import UNKNOWN, LabelFormat, LabelState
 from scd_core.tables.rows import LabelRow
 from scd_core.tables.schema import table_from_rows, table_schema
 from scd_core.tables.store import AuditStore
 
 __all__ = ["check_labels", "import_labels", "label_rows"]
+
+_BOX = ("bbox_x_min", "bbox_y_min", "bbox_width", "bbox_height")
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,9 @@ def label_rows(source: LabelFile, imported_at: datetime) -> list[LabelRow]:
             "labelled_by": label.labelled_by,
             "labelled_at": label.labelled_at or imported_at,
             "imported_at": imported_at,
+            "state": label.state if label.individual_id != UNKNOWN else LabelState.UNKNOWN,
+            **dict(zip(_BOX, label.bbox or (None,) * 4, strict=True)),
+            "import_file": source.name,
         }
         for label in source.labels
     ]
@@ -102,9 +107,16 @@ def label_rows(source: LabelFile, imported_at: datetime) -> list[LabelRow]:
 
 def _label_id(label: Label, source_format: LabelFormat) -> str:
     """First 16 hex digits of the sha256 over what the file holds; only a CSV file can hold a flank."""
+    if label.label_id is not None:
+        return label.label_id
     content = asdict(label)
+    del content["label_id"]
     if source_format is not LabelFormat.CSV:
         del content["flank"]
+    if label.state in (LabelState.NAMED, LabelState.UNKNOWN):
+        del content["state"]
+    if label.bbox is None:
+        del content["bbox"]
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
@@ -131,9 +143,9 @@ def check_labels(labels: Sequence[Label], files: Collection[str], individuals: C
             "give `file` relative to SOURCE, or as a full URI"
         )
     known = {*individuals, UNKNOWN}
-    people = list(dict.fromkeys(label.individual_id for label in labels))
+    people = list(dict.fromkeys(name for label in labels if (name := label.individual_id) is not None))
     new = [name for name in people if name not in known]
-    if len(new) == len(people):
+    if people and len(new) == len(people):
         raise InputError(
             f"labels: the model knows none of the individuals ({_some(new)}); its names are {_some(sorted(known - {UNKNOWN}))}"
         )

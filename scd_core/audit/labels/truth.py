@@ -31,6 +31,7 @@ def create_truth(connection: duckdb.DuckDBPyConnection) -> None:
     Args:
         connection: database with the tables; gets the temporary ones.
     """
-    create_label_media(connection, "labels WHERE media_id IS NULL")
+    create_label_media(connection, "labels WHERE media_id IS NULL AND undoes_import_id IS NULL")
+    connection.execute(load_sql("scd_core.audit.labels", "label_boxes"))
     connection.execute(load_sql("scd_core.audit.labels", "label_matches"))
     connection.execute(load_sql("scd_core.audit.labels", "truth"))

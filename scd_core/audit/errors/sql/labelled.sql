@@ -1,6 +1,6 @@
 -- labelled: the targets that a label belongs to, with the truth; null where the newest labels differ.
 -- A label of the whole frame belongs to the frame's one target; labels of boxes belong to a whole-frame prediction where
--- they all name one individual. A frame of several boxes with one label for all of them is no truth for any of them.
+-- they all name one individual. A label `blank` belongs to every target of its frame. A frame of several boxes with one label for all of them is no truth for any of them.
 CREATE OR REPLACE TEMP TABLE labelled AS
 WITH candidates AS (
     SELECT batch_key, target_id, media_id, detection_id,
@@ -15,7 +15,7 @@ whole AS (
 SELECT batch_key, target_id, media_id, truth.true_id, truth.flank, truth.labelled_by
 FROM candidates JOIN truth USING (media_id)
 WHERE candidates.detection_id IS NOT DISTINCT FROM truth.detection_id
-    OR (truth.detection_id IS NULL AND n_targets = 1)
+    OR (truth.detection_id IS NULL AND (n_targets = 1 OR truth.true_id = 'blank'))
 UNION
 SELECT batch_key, target_id, media_id, whole.true_id, whole.flank, whole.labelled_by
 FROM candidates JOIN whole USING (media_id)

@@ -21,7 +21,8 @@ named AS (
         coalesce(fused_id, joined.predicted_id) AS final_id,
         coalesce(fused_probability, joined.probability) AS final_probability,
         -- the right name for a model of known individuals
-        CASE WHEN joined.true_id IS NULL THEN NULL WHEN known.individual_id IS NULL THEN 'unknown'
+        CASE WHEN joined.true_id IS NULL THEN NULL WHEN joined.true_id = 'blank' THEN 'blank'
+            WHEN known.individual_id IS NULL THEN 'unknown'
             ELSE joined.true_id END AS right_id,
         coalesce(
             list_filter(topk, lambda candidate: candidate.individual_id = joined.true_id)[1].probability, 0
@@ -39,14 +40,23 @@ named AS (
     LEFT JOIN label_shares ON joined.batch_key = label_shares.batch_key
         AND (inclusion_probability >= 1) = label_shares.has_reason
 )
-SELECT *, right_id IS NOT NULL AND predicted_id IS DISTINCT FROM right_id AS is_wrong,
+-- A picture without an animal is right where it has no name, or one that means so: names that are compared.
+, called AS (
+    SELECT *,
+        CASE WHEN right_id = 'blank' AND coalesce(lower(predicted_id), 'blank') IN ('blank', 'empty', 'nothing', 'none')
+            THEN 'blank' ELSE predicted_id END AS called_id,
+        CASE WHEN right_id = 'blank' AND coalesce(lower(final_id), 'blank') IN ('blank', 'empty', 'nothing', 'none')
+            THEN 'blank' ELSE final_id END AS final_called_id
+    FROM named
+)
+SELECT * EXCLUDE (called_id, final_called_id), right_id IS NOT NULL AND called_id IS DISTINCT FROM right_id AS is_wrong,
     CASE WHEN right_id IS NULL THEN NULL
-        WHEN predicted_id IS NULL THEN 'exclusion'
-        WHEN predicted_id = right_id THEN 'correct'
-        WHEN predicted_id = 'unknown' THEN 'split'
-        WHEN right_id = 'unknown' THEN 'combination'
+        WHEN called_id IS NULL THEN 'exclusion'
+        WHEN called_id = right_id THEN 'correct'
+        WHEN called_id = 'unknown' THEN 'split'
+        WHEN right_id IN ('unknown', 'blank') THEN 'combination'
         ELSE 'shift' END AS error_type,
-    right_id IS NOT NULL AND predicted_id IS DISTINCT FROM right_id AND final_id IS NOT DISTINCT FROM right_id
+    right_id IS NOT NULL AND called_id IS DISTINCT FROM right_id AND final_called_id IS NOT DISTINCT FROM right_id
         AS is_recovered,
-    coalesce(predicted_id = right_id AND final_id IS DISTINCT FROM right_id, false) AS is_broken
-FROM named
+    coalesce(called_id = right_id AND final_called_id IS DISTINCT FROM right_id, false) AS is_broken
+FROM called

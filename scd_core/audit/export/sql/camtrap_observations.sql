@@ -37,16 +37,27 @@ boxes AS (
     WHERE detection_id IS NOT NULL
 ),
 human AS (
-    SELECT 'human-' || import_id || '-' || label_id AS "observationID", media_id, 'animal' AS "observationType",
-        1 AS "count", CASE WHEN individual_id <> 'unknown' THEN individual_id END AS "individualID",
+    SELECT 'human-' || import_id || '-' || label_id AS "observationID", media_id,
+        CASE WHEN state = 'blank' THEN 'blank' ELSE 'animal' END AS "observationType",
+        CASE WHEN state <> 'blank' THEN 1 END AS "count",
+        CASE WHEN individual_id <> 'unknown' THEN individual_id END AS "individualID",
         bbox_x_min, bbox_y_min, bbox_width, bbox_height,
         'human' AS "classificationMethod", labelled_by AS "classifiedBy",
         strftime(labelled_at AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%SZ') AS "classificationTimestamp",
-        NULL::DOUBLE AS "classificationProbability", 'labelSource:' || label_source AS "observationTags",
+        NULL::DOUBLE AS "classificationProbability",
+        concat_ws(' | ', 'labelSource:' || label_source, CASE WHEN state <> 'named' THEN 'labelState:' || state END)
+            AS "observationTags",
         CASE WHEN status = 'conflicting' THEN 'conflicts with another label of the same moment' END
             AS "observationComments"
-    FROM label_matches LEFT JOIN boxes USING (media_id, detection_id)
-    WHERE status IN ('newest', 'conflicting')
+    FROM (
+        SELECT label_matches.* EXCLUDE (bbox_x_min, bbox_y_min, bbox_width, bbox_height),
+            CASE WHEN boxes.bbox_width IS NOT NULL THEN boxes.bbox_x_min ELSE label_matches.bbox_x_min END AS bbox_x_min,
+            CASE WHEN boxes.bbox_width IS NOT NULL THEN boxes.bbox_y_min ELSE label_matches.bbox_y_min END AS bbox_y_min,
+            coalesce(boxes.bbox_width, label_matches.bbox_width) AS bbox_width,
+            CASE WHEN boxes.bbox_width IS NOT NULL THEN boxes.bbox_height ELSE label_matches.bbox_height END AS bbox_height
+        FROM label_matches LEFT JOIN boxes USING (media_id, detection_id)
+    )
+    WHERE status IN ('newest', 'conflicting', 'several')
 ),
 observations AS (
     SELECT *, coalesce(bbox_width >= 1e-6 AND bbox_height >= 1e-6 AND bbox_x_min IS NOT NULL AND bbox_y_min IS NOT NULL, false)

@@ -1,8 +1,7 @@
--- conflicts: targets of incoming labels that labels of one moment name differently, with these names and who gave them.
-WITH every AS (SELECT * FROM labels UNION ALL BY NAME SELECT * FROM incoming)
+-- conflicts: targets of the incoming import's labels that labels of one moment name differently, with these names and who gave them.
 SELECT any_value(file), detection_id, labelled_at,
-    array_to_string(list_sort(list(DISTINCT individual_id || coalesce(' (' || labelled_by || ')', ''))), ', ')
-FROM every
+    array_to_string(list_sort(list(DISTINCT coalesce(individual_id, state) || coalesce(' (' || labelled_by || ')', ''))), ', ')
+FROM label_matches
 WHERE coalesce(media_id, file) IN (SELECT coalesce(media_id, file) FROM incoming)
 GROUP BY coalesce(media_id, file), detection_id, labelled_at
-HAVING count(DISTINCT individual_id) > 1 ORDER BY ALL
+HAVING count(DISTINCT coalesce(individual_id, state)) > 1 ORDER BY ALL

@@ -1,0 +1,139 @@
+"""Human names in a Camtrap DP package: observations of one medium, and of all media of an event."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+from scd_core.boxes import Box
+from scd_core.errors import InputError
+from scd_core.inputs.csv import Line
+from scd_core.inputs.joining import path_as_joined
+from scd_core.inputs.label import MACHINE_RESULTS, Account, Label, name_and_state, parse_time, wall_clock
+from scd_core.inputs.megadetector import box_of
+from scd_core.names import UNKNOWN, LabelState
+
+__all__ = ["camtrap_labels"]
+
+_OURS = re.compile(r"human-[0-9a-f]{16}-([0-9a-f]{16})")
+_UNKNOWN_TAG = f"labelState:{LabelState.UNKNOWN}"
+_SECOND = timedelta(seconds=1)
+
+
+def camtrap_labels(
+    observations: Iterable[Line], media: Sequence[Line], where: str, account: Account, column: str = "individualID"
+) -> Iterator[Label]:
+    """Human observations with a name, and human ``blank`` ones; one that names an event holds for the event's media.
+
+    Args:
+        observations: rows of the table.
+        media: rows of the table of media.
+        where: name of the file in messages.
+        account: gets the rows that become no label.
+        column: holds the name.
+
+    Raises:
+        InputError: no row is of a person, or one of them cannot be used; the message gives the line.
+    """
+    events = _Events(media)
+    path_of = {line["mediaID"]: line["filePath"] for line in media}
+    n_human = 0
+    for line in observations:
+        account.n_rows += 1
+        method = line["classificationMethod"].lower()
+        if method != "human":
+            account.leave_out("rows of a machine" if method else "rows without a classificationMethod", line.where)
+            continue
+        n_human += 1
+        name, state = _name(line, column)
+        if name is None and state is not LabelState.BLANK:
+            account.leave_out(f"rows of a person without {column}", line.where)
+            continue
+        files = _files(line, path_of, events)
+        if not files:
+            event = line.first("eventID", "sequenceID") or f"{line['eventStart']} to {line['eventEnd']}"
+            account.leave_out("event labels that fit no picture", f"{line.where}: {event} of {line['deploymentID']}")
+        for file in files:
+            yield _label(line, file, name, state)
+    if not n_human:
+        raise InputError(f"{where}: no observation has classificationMethod human: {MACHINE_RESULTS}")
+
+
+def _name(line: Line, column: str) -> tuple[str | None, LabelState]:
+    if line[column]:
+        return name_and_state(line[column])
+    if line["observationType"].lower() == "blank":
+        return None, LabelState.BLANK
+    if _UNKNOWN_TAG in line["observationTags"]:
+        return UNKNOWN, LabelState.UNKNOWN
+    return None, LabelState.UNCLEAR
+
+
+def _files(line: Line, path_of: dict[str, str], events: _Events) -> list[str]:
+    if not line["mediaID"]:
+        return events.files(line)
+    if line["mediaID"] not in path_of:
+        raise InputError(f"{line.where}: mediaID {line['mediaID']} is not in media.csv")
+    return [path_of[line["mediaID"]]]
+
+
+def _label(line: Line, file: str, name: str | None, state: LabelState) -> Label:
+    ours = _OURS.fullmatch(line["observationID"])
+    return Label(
+        file=path_as_joined(file),
+        detection_id=None,
+        individual_id=name,
+        flank=None,
+        labelled_by=line["classifiedBy"] or None,
+        labelled_at=parse_time(line["classificationTimestamp"], line.where, "classificationTimestamp"),
+        state=state,
+        bbox=_box(line),
+        label_id=ours[1] if ours else None,
+    )
+
+
+def _box(line: Line) -> Box | None:
+    box = box_of([line[f"bbox{side}"] for side in ("X", "Y", "Width", "Height")])
+    return box if all(value == value for value in box) and box[2] > 0 and box[3] > 0 else None
+
+
+class _Events:
+    """Media by deployment, in which the ones of an event are looked up."""
+
+    def __init__(self, media: Iterable[Line]) -> None:
+        self._media: dict[str, list[tuple[datetime, str]]] = defaultdict(list)
+        self._sequences: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for row in media:
+            time = wall_clock(row["timestamp"], row.where, "timestamp")
+            if time is not None:
+                self._media[row["deploymentID"]].append((time, row["filePath"]))
+            if row["sequenceID"]:
+                self._sequences[row["deploymentID"], row["sequenceID"]].append(row["filePath"])
+
+    def files(self, line: Line) -> list[str]:
+        """Paths of an event's media: those between its start and end, or those of its sequence (Camtrap DP 0.1).
+
+        Times with an offset on both sides are compared as moments; else the clocks are compared as they are written, since
+        the one without an offset is the camera's own. An end without fractions of a second lasts until the next second.
+        """
+        start = wall_clock(line["eventStart"], line.where, "eventStart")
+        end = wall_clock(line["eventEnd"], line.where, "eventEnd")
+        if start is None or end is None:
+            found = self._sequences.get((line["deploymentID"], line["sequenceID"]), [])
+            if not line["sequenceID"]:
+                raise InputError(f"{line.where}: neither a mediaID nor eventStart and eventEnd")
+            return found
+        end = end if end.microsecond else end + _SECOND - timedelta(microseconds=1)
+        return [
+            file
+            for time, file in self._media.get(line["deploymentID"], ())
+            if _not_later(start, time) and _not_later(time, end)
+        ]
+
+
+def _not_later(first: datetime, second: datetime) -> bool:
+    if first.tzinfo and second.tzinfo:
+        return first.astimezone(UTC) <= second.astimezone(UTC)
+    return first.replace(tzinfo=None) <= second.replace(tzinfo=None)

@@ -1,0 +1,91 @@
+"""One label, the words that mean no individual, and the account of a file's rows that became none."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from scd_core.boxes import Box
+from scd_core.errors import InputError
+from scd_core.names import UNKNOWN, Flank, LabelState
+
+__all__ = ["MACHINE_RESULTS", "Account", "Label", "name_and_state", "parse_time", "wall_clock"]
+
+MACHINE_RESULTS = "these are a classifier's results; they are predictions, see docs/models.md"
+"""The one refusal of a machine's results where a person's names are expected."""
+
+_BLANK_WORDS = frozenset({"blank", "empty", "nothing"})
+_N_EXAMPLES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a person said of a picture, or of an animal in it."""
+
+    file: str
+    """As written, in the form of :func:`scd_core.inputs.joining.path_as_joined`."""
+    detection_id: str | None
+    individual_id: str | None
+    """None where there is no animal, or nobody can say which."""
+    flank: Flank | None
+    labelled_by: str | None
+    labelled_at: datetime | None
+    """UTC; None where the file has no time."""
+    state: LabelState = LabelState.NAMED
+    bbox: Box | None = None
+    """Box of the animal in the file, as shares of the picture."""
+    label_id: str | None = None
+    """Of the label in the audit that the file is an export of."""
+
+
+@dataclass
+class Account:
+    """Rows of a file that became no label, by reason, with up to five examples each."""
+
+    n_rows: int = 0
+    reasons: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+    def leave_out(self, reason: str, example: str) -> None:
+        """Count a row that becomes no label."""
+        self.counts[reason] += 1
+        if len(self.reasons[reason]) < _N_EXAMPLES:
+            self.reasons[reason].append(example)
+
+
+def name_and_state(name: str) -> tuple[str | None, LabelState]:
+    """An individual and the state of its label from the text in a file.
+
+    ``blank``, ``empty`` and ``nothing`` in any case, and ``none`` in small letters, mean a picture without an animal;
+    ``unknown`` in any case means none of the known individuals. Every other text is a name, ``None``, ``NA`` and ``null``
+    too.
+
+    >>> name_and_state("Empty"), name_and_state("NA")[0]
+    ((None, <LabelState.BLANK: 'blank'>), 'NA')
+    """
+    if name.lower() in _BLANK_WORDS or name == "none":
+        return None, LabelState.BLANK
+    if name.lower() == UNKNOWN:
+        return UNKNOWN, LabelState.UNKNOWN
+    return name, LabelState.NAMED
+
+
+def wall_clock(text: str, where: str, column: str) -> datetime | None:
+    """A time as written: with its offset where it has one, naive otherwise; None for an empty text.
+
+    Raises:
+        InputError: the text is no ISO 8601 time.
+    """
+    if not text:
+        return None
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(f"{where}: {column} {text!r} is no ISO 8601 time such as 2026-03-01T06:30:00Z") from error
+
+
+def parse_time(text: str, where: str, column: str) -> datetime | None:
+    """A time in UTC, one without an offset taken as UTC; arguments and errors as for :func:`wall_clock`."""
+    time = wall_clock(text, where, column)
+    return time and (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
