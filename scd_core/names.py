@@ -6,6 +6,7 @@ from enum import StrEnum
 
 __all__ = [
     "UNKNOWN",
+    "BlankWord",
     "Category",
     "Cause",
     "ErrorType",
@@ -161,6 +162,15 @@ class LabelState(StrEnum):
     """No animal in the picture."""
     UNCLEAR = "unclear"
     """An animal, but nobody can say which."""
+
+
+class BlankWord(StrEnum):
+    """Words that mean a picture without an animal, in labels and as classes of a model."""
+
+    BLANK = "blank"
+    EMPTY = "empty"
+    NOTHING = "nothing"
+    NONE = "none"
 
 
 class LabelStatus(StrEnum):

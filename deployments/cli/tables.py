@@ -1,4 +1,4 @@
-"""`trapaudit sql`, `show`, `export`, `labels import` and `scenes`: what goes into the tables by hand, and what comes out."""
+"""`trapaudit sql`, `show`, `export`, `labels` and `scenes`: what goes into the tables by hand, and what comes out."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
+from deployments.cli.labels import labels_app
 from deployments.cli.show import show
 
 __all__ = ["Audit", "register_tables"]
@@ -18,8 +19,6 @@ Audit = Annotated[str, typer.Argument(metavar="OUT", help="URL or path of the au
 
 def register_tables(app: typer.Typer) -> None:
     """Add these commands to the command line."""
-    labels_app = typer.Typer(help="Human truth.", no_args_is_help=True)
-    labels_app.command("import")(import_labels)
     app.add_typer(labels_app, name="labels")
     for command in (sql, show, export, scenes):
         app.command()(command)
@@ -66,40 +65,3 @@ def export(
     from scd_core.audit.export import export_audit
 
     console.print(f"written: {export_audit(out, directory, form)}")
-
-
-def import_labels(
-    out: Audit,
-    file: Annotated[
-        str,
-        typer.Argument(
-            help="CSV, Timelapse CSV, Camtrap DP, or JSON that a person wrote or checked", show_default=False
-        ),
-    ],
-    column: Annotated[
-        str | None, typer.Option("--column", help="column that holds the names, of a Timelapse or other CSV")
-    ] = None,
-    by_person: Annotated[
-        bool, typer.Option("--by-person", help="a person has checked every name of this JSON file")
-    ] = False,
-) -> None:
-    """Add human labels; the next report uses them."""
-    from scd_core.audit.labels.importing import import_labels as do_import
-    from scd_core.inputs.labels import read_labels
-    from scd_core.tables.store import AuditStore
-
-    source = read_labels(file, column=column, by_person=by_person)
-    for reason, (n, shown) in source.left_out.items():
-        console.print(f"  {n} {reason}: {', '.join(shown)}", markup=False, soft_wrap=True)
-    result = do_import(out, source)
-    console.print(
-        f"{result.n_rows} labels written ({result.n_known_media} of media seen, {result.n_waiting} waiting for theirs), "
-        f"{result.n_repeated} held already"
-    )
-    for line in (*result.conflicts, *result.ambiguous):
-        console.print(f"  {line}", markup=False)
-    if result.n_known_media or AuditStore(out).committed_keys():
-        console.print(f"next: trapaudit report {out}", markup=False, soft_wrap=True)
-    else:
-        console.print(f"OUT {out} holds no audit yet: is it the right place?", markup=False, soft_wrap=True)
-        console.print("The labels wait there for one")

@@ -8,14 +8,13 @@ from datetime import UTC, datetime
 
 from scd_core.boxes import Box
 from scd_core.errors import InputError
-from scd_core.names import UNKNOWN, Flank, LabelState
+from scd_core.names import UNKNOWN, BlankWord, Flank, LabelState
 
 __all__ = ["MACHINE_RESULTS", "Account", "Label", "name_and_state", "parse_time", "wall_clock"]
 
 MACHINE_RESULTS = "these are a classifier's results; they are predictions, see docs/models.md"
 """The one refusal of a machine's results where a person's names are expected."""
 
-_BLANK_WORDS = frozenset({"blank", "empty", "nothing"})
 _N_EXAMPLES = 5
 
 
@@ -64,7 +63,8 @@ def name_and_state(name: str) -> tuple[str | None, LabelState]:
     >>> name_and_state("Empty"), name_and_state("NA")[0]
     ((None, <LabelState.BLANK: 'blank'>), 'NA')
     """
-    if name.lower() in _BLANK_WORDS or name == "none":
+    is_none = name.lower() == BlankWord.NONE
+    if name == BlankWord.NONE if is_none else name.lower() in set(BlankWord):
         return None, LabelState.BLANK
     if name.lower() == UNKNOWN:
         return UNKNOWN, LabelState.UNKNOWN

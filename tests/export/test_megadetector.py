@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from scd_core.audit.export import export_audit
+from scd_core.errors import InputError
 from scd_core.inputs.labels import read_labels
 from tests.report.world import World, build_world, commit_world, planted_frames
 
@@ -54,9 +55,11 @@ def test_required_by_the_format(placed: World, folder: Path) -> None:
             assert all(0 <= probability <= 1 for _, probability in detection["classifications"])
 
 
-def test_our_own_reader_takes_it(placed: World, folder: Path) -> None:
+def test_our_own_names_are_never_truth(placed: World, folder: Path) -> None:
     exported(placed, folder)
-    labels = read_labels(str(folder / "megadetector.json"), "timelapse").labels
+    with pytest.raises(InputError, match="a classifier's results"):
+        read_labels(str(folder / "megadetector.json"), "timelapse")
+    labels = read_labels(str(folder / "megadetector.json"), "timelapse", by_person=True).labels
     assert len(labels) == len(placed.frames)
 
 

@@ -108,6 +108,50 @@ def test_camtrap_dp_event_names_all_its_media(tmp_path):
     assert [row.file for row in rows(file)] == ["C01/a.jpg", "C01/b.jpg"]
 
 
+EVENT = "2026-03-01T06:00:00{0},2026-03-01T06:00:10{0}"
+
+
+@pytest.mark.parametrize("media_offset", ["", "Z", "+02:00", "+0200"])
+@pytest.mark.parametrize("event_offset", ["", "+02:00"])
+def test_an_event_reaches_its_media_whatever_the_offsets(tmp_path, media_offset, event_offset):
+    """The side without an offset is the camera's own clock; two offsets are two moments."""
+    text(tmp_path, MEDIA.replace("Z,", f"{media_offset},"), "media.csv")
+    line = f"o1,d1,,{EVENT.format(event_offset)},Luna,human,Ana,\no2,d2,m3,,,Nyx,human,Ana,\n"
+    found = read_labels(str(text(tmp_path, OBSERVATIONS + line, "observations.csv")))
+    files = [row.file for row in found.labels if row.individual_id == "Luna"]
+    if (media_offset, event_offset) == ("Z", "+02:00"):
+        assert files == []
+        (what,) = found.left_out.items()
+        assert what == ("event labels that fit no picture", (1, (what[1][1][0],))) and "of d1" in what[1][1][0]
+    else:
+        assert files == ["C01/a.jpg", "C01/b.jpg"]
+
+
+def test_an_event_ends_with_its_last_second(tmp_path):
+    text(tmp_path, MEDIA.replace("06:00:10Z", "06:00:10.950Z"), "media.csv")
+    line = f"o1,d1,,{EVENT.format('Z')},Luna,human,Ana,\n"
+    assert len(rows(text(tmp_path, OBSERVATIONS + line, "observations.csv"))) == 2
+
+
+def test_camtrap_dp_blank_pictures_and_boxes(tmp_path):
+    text(tmp_path, MEDIA, "media.csv")
+    head = "observationID,deploymentID,mediaID,observationType,individualID,bboxX,bboxY,bboxWidth,bboxHeight,classificationMethod\n"
+    lines = (
+        "o1,d1,m1,blank,,,,,,human\no2,d1,m2,animal,Luna,0.1,0.2,0.3,0.4,human\n"
+        "o3,d2,m3,animal,,,,,,human\no4,d2,m3,animal,Nyx,,,,,machine\no5,d2,m3,animal,Nyx,,,,,\n"
+    )
+    found = read_labels(str(text(tmp_path, head + lines, "observations.csv")))
+    blank, luna = found.labels
+    assert (blank.file, blank.individual_id, blank.state) == ("C01/a.jpg", None, "blank")
+    assert (luna.individual_id, luna.bbox, luna.detection_id) == ("Luna", (0.1, 0.2, 0.3, 0.4), None)
+    assert {reason: n for reason, (n, _) in found.left_out.items()} == {
+        "rows of a person without individualID": 1,
+        "rows of a machine": 1,
+        "rows without a classificationMethod": 1,
+    }
+    assert found.n_rows == 5
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
@@ -129,25 +173,95 @@ def test_camtrap_dp_without_media_csv(tmp_path):
         rows(text(tmp_path, OBSERVATIONS, "observations.csv"))
 
 
-def test_timelapse_takes_the_first_classification_of_a_box(tmp_path):
-    content = {
-        "info": {"classifier": "ana"},
-        "classification_categories": {"0": "Luna", "1": "Nyx"},
-        "images": [
-            {
-                "file": "a.jpg",
-                "detections": [{"conf": 0.9}, {"conf": 0.8, "classifications": [["1", 1.0], ["0", 0.0]]}],
-            },
-            {"file": "b.jpg", "failure": "unreadable", "detections": None},
-        ],
-    }
-    (row,) = rows(text(tmp_path, json.dumps(content), "labels.json"))
-    assert (row.file, row.detection_id, row.individual_id, row.labelled_by) == ("a.jpg", "1", "Nyx", "ana")
+NAMES = {"0": "Luna", "1": "Nyx", "2": "blank"}
 
 
-def test_real_megadetector_file():
+def results(tmp_path, *images, **info):
+    content = {"info": info, "classification_categories": NAMES, "images": images}
+    return text(tmp_path, json.dumps(content), "labels.json")
+
+
+def image(file, *classifications, **more):
+    return {"file": file, "detections": [{"conf": 0.9}, {"conf": 0.8, "classifications": classifications}]} | more
+
+
+def test_results_without_a_classifier_and_without_doubt_are_a_persons(tmp_path):
+    failed = {"file": "b.jpg", "failure": "unreadable", "detections": None}
+    (row,) = rows(results(tmp_path, image("a.jpg", ["0", 0.0], ["1", 1.0]), failed))
+    assert (row.file, row.detection_id, row.individual_id, row.labelled_by) == ("a.jpg", "1", "Nyx", None)
+
+
+MACHINE = "these are a classifier's results; they are predictions, see docs/models.md"
+
+
+def test_results_of_a_classifier_are_refused_with_the_way_out(tmp_path):
+    certain, doubtful = image("a.jpg", ["0", 1.0]), image("b.jpg", ["0", 0.8], ["1", 0.1])
+    for file in (
+        results(tmp_path, certain, classifier="ana"),
+        results(tmp_path, certain, doubtful),
+        text(tmp_path, json.dumps({"predictions": [{"filepath": "a.jpg", "prediction": "x;Luna"}]}), "predictions.json"),
+    ):
+        with pytest.raises(InputError, match=MACHINE) as caught:
+            rows(file)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_person_can_vouch_for_a_file_or_for_pictures_in_it(tmp_path):
+    """AddaxAI marks the pictures that a person has checked; its categories of detections are names."""
+    file = results(tmp_path, image("a.jpg", ["0", 0.8], ["1", 0.1]), classifier="net")
+    (row,) = read_labels(str(file), by_person=True).labels
+    assert (row.individual_id, row.labelled_by) == ("Luna", None)
+    checked = {"file": "b.jpg", "manually_checked": True, "detections": [{"category": "1"}, {"category": "2"}]}
+    content = json.loads(file.read_text()) | {"detection_categories": {"1": "animal", "2": "Nyx"}}
+    content["images"].append(checked)
+    found = read_labels(str(text(tmp_path, json.dumps(content), "mixed.json")))
+    assert [(row.file, row.detection_id, row.individual_id) for row in found.labels] == [("b.jpg", "1", "Nyx")]
+    assert found.left_out == {"names of a classifier": (1, ("a.jpg",))}
+
+
+def test_a_timelapse_table_needs_its_column_of_names(tmp_path):
+    table = (
+        "File,RelativePath,DateTime,DeleteFlag,Who\n"
+        "a.jpg,C01\\d1,2026-03-01 06:00:00,false,Luna\n"
+        "b.jpg,,2026-03-01 06:00:00,false,\n"
+        "c.jpg,C01,2026-03-01 06:00:00,true,Nyx\n"
+        "d.jpg,C01,2026-03-01 06:00:00,false,Empty\n"
+    )
+    file = text(tmp_path, table, "TimelapseData.csv")
+    with pytest.raises(InputError, match="Timelapse table; give the column that holds the names with --column NAME"):
+        rows(file)
+    with pytest.raises(InputError, match="no column Name"):
+        read_labels(str(file), column="Name")
+    found = read_labels(str(file), column="who")
+    assert [(row.file, row.individual_id, row.state) for row in found.labels] == [
+        ("C01/d1/a.jpg", "Luna", "named"),
+        ("C01/d.jpg", None, "blank"),
+    ]
+    assert {reason: n for reason, (n, _) in found.left_out.items()} == {"rows without who": 1, "rows marked for deletion": 1}
+
+
+@pytest.mark.parametrize("word", ["blank", "Empty", "NOTHING", "none"])
+def test_a_picture_without_an_animal_is_no_individual(tmp_path, word):
+    (row,) = rows(text(tmp_path, f"file,individual_id\na.jpg,{word}\n"))
+    assert (row.individual_id, row.state) == (None, "blank")
+
+
+@pytest.mark.parametrize("name", ["NA", "NaN", "nan", "null", "None", "007", "1e5", "true"])
+def test_a_name_that_looks_like_nothing_is_a_name(tmp_path, name):
+    (row,) = rows(text(tmp_path, f"file,individual_id\na.jpg,{name}\n"))
+    assert (row.individual_id, row.state) == (name, "named")
+
+
+def test_unknown_is_one_word_in_any_case(tmp_path):
+    (row,) = rows(text(tmp_path, "file,individual_id\na.jpg,Unknown\n"))
+    assert (row.individual_id, row.state) == ("unknown", "unknown")
+
+
+def test_a_real_classifiers_file_is_refused():
     file = DATA / "ena24" / "md_annotations.json"
     if not file.exists():
         pytest.skip("../shared/data is not here")
-    names = {row.file: row.individual_id for row in rows(file)}
+    with pytest.raises(InputError, match=MACHINE):
+        rows(file)
+    names = {row.file: row.individual_id for row in read_labels(str(file), by_person=True).labels}
     assert names["2480.jpg"] == "virginia_opossum"

@@ -62,7 +62,7 @@ def write_camtrap_dp(connection: duckdb.DuckDBPyConnection, folder: Path, now: d
         One line for each thing that the package lacks.
 
     Raises:
-        InputError: no medium has a time.
+        InputError: no medium has a time, or an individual or a deployment has a name that Camtrap DP reads as a missing value.
     """
     for name in ("iso_time", "placed", "camtrap_deployments", "camtrap_media", "camtrap_observations"):
         connection.execute(load_sql("scd_core.audit.export", name))
@@ -72,6 +72,7 @@ def write_camtrap_dp(connection: duckdb.DuckDBPyConnection, folder: Path, now: d
             "export camtrap-dp: no picture has a capture time, which Camtrap DP requires; run the audit with "
             "media.filename_pattern in the config, or with a manifest beside the pictures"
         )
+    _check_names(connection)
     for table in CORE_TABLES:
         columns = ", ".join(f'"{field["name"]}"' for field in table_descriptor(table)["fields"])
         target = str(folder / f"{table}.csv").replace("'", "''")
@@ -81,6 +82,17 @@ def write_camtrap_dp(connection: duckdb.DuckDBPyConnection, folder: Path, now: d
     package = _package(connection, extras, notes, now)
     (folder / "datapackage.json").write_text(json.dumps(package, indent=2, ensure_ascii=False) + "\n", "utf-8")
     return notes
+
+
+def _check_names(connection: duckdb.DuckDBPyConnection) -> None:
+    """Refuse names that a reader of the package would take for missing values."""
+    missing = [word for word in table_descriptor("observations")["missingValues"] if word]
+    found = connection.execute(load_sql("scd_core.audit.export", "lost_names"), {"missing": missing}).fetchall()
+    if found:
+        raise InputError(
+            f"export camtrap-dp: Camtrap DP reads {', '.join(repr(name) for (name,) in found)} as a missing value, so these "
+            "names would be lost; rename these individuals or deployments, or export --format megadetector"
+        )
 
 
 def _package(

@@ -1,29 +1,30 @@
-"""Importing labels into an audit: append-only, matched to media where they are known, conflicts named."""
+"""Importing labels into an audit: append-only, matched to media where they are known, conflicts named, undone by a row."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 import duckdb
 import pyarrow as pa
 
+from scd_core.audit.labels.checks import check_files, check_labels, check_names
 from scd_core.audit.labels.truth import create_label_media, create_truth
 from scd_core.audit.query.connection import open_tables
 from scd_core.audit.sql import load_sql
 from scd_core.errors import InputError
-from scd_core.inputs.joining import PathIndex
+from scd_core.inputs.counts import MAX_EXAMPLES, FileCounts
 from scd_core.inputs.labels import Label, LabelFile, read_labels
 from scd_core.names import UNKNOWN, LabelFormat, LabelState
 from scd_core.tables.rows import LabelRow
 from scd_core.tables.schema import table_from_rows, table_schema
 from scd_core.tables.store import AuditStore
 
-__all__ = ["check_labels", "import_labels", "label_rows"]
+__all__ = ["check_labels", "import_labels", "known_names", "label_rows", "list_imports", "undo_import"]
 
 _BOX = ("bbox_x_min", "bbox_y_min", "bbox_width", "bbox_height")
 
@@ -39,16 +40,34 @@ class ImportResult:
     n_waiting: int  # written labels that wait for media
     conflicts: list[str] = field(default_factory=list)  # one line per target named differently at one moment
     ambiguous: list[str] = field(default_factory=list)  # files that fit several objects; give their full URI
+    new_names: list[str] = field(default_factory=list)  # individuals that neither the model nor earlier labels know
+    counts: FileCounts = FileCounts("labels", "", 0)  # what became of the file's rows
+
+
+class _Doubts(NamedTuple):
+    ambiguous: list[str]
+    waiting: list[str]
+    boxless: list[str]
+    n_ambiguous: int
+    n_waiting: int
+    n_boxless: int
 
 
 def import_labels(
-    out: str, file: str | LabelFile, fmt: str | None = None, *, now: datetime | None = None
+    out: str,
+    file: str | LabelFile,
+    fmt: str | None = None,
+    *,
+    now: datetime | None = None,
+    allow_waiting: bool = True,
+    allow_new_names: bool = True,
+    is_decision: bool = True,
 ) -> ImportResult:
-    """Add the labels of a file to an audit; importing the same content again adds nothing.
+    """Add the labels of a file to an audit; what repeats a label that counts adds nothing.
 
     All labels are kept, with who and when; the newest of a target counts. A label that repeats one in OUT is left out:
-    one with a time where it repeats any, one without where it repeats the one that counts. Labels of images that the
-    audit has not seen yet wait for them.
+    one with a time where it repeats any, one without where it repeats the one that counts. So A, then B, then A again is A.
+    Labels of images that the audit has not seen yet wait for them.
 
     Args:
         out: OUT; need not hold an audit yet.
@@ -56,6 +75,10 @@ def import_labels(
             that function read.
         fmt: format of a file that is still to be read; None finds it by the file.
         now: time of the import; None is now.
+        allow_waiting: none of the files need be known to an audit that OUT holds.
+        allow_new_names: names need not be known to a model or earlier labels of OUT.
+        is_decision: a person imports the file now. A run that is given the same file each night makes no decision: a file that
+            OUT holds adds nothing then, so that what was corrected or undone since stays so.
 
     Raises:
         InputError: the file cannot be used; the message gives the line.
@@ -64,18 +87,92 @@ def import_labels(
     source = file if isinstance(file, LabelFile) else read_labels(file, fmt)
     now = now or datetime.now(UTC)
     store = AuditStore(out)
-    if any(PurePosixPath(file).stem == source.import_id for file in store.committed_files("labels")):
-        return ImportResult(source.import_id, 0, len(source.labels), 0, 0)
+    held = {PurePosixPath(name).stem for name in store.committed_files("labels")}
+    if not is_decision and source.import_id in held:
+        counts = _counts(source, len(source.labels), _Doubts([], [], [], 0, 0, 0))
+        return ImportResult(source.import_id, 0, len(source.labels), 0, 0, counts=counts)
     rows = table_from_rows("labels", label_rows(source, now))
     with open_tables(out, may_be_empty=True) as connection:
-        new = _without_repeats(connection, rows)
-        new, ambiguous = _with_media(connection, new)
-        conflicts = _conflicts(connection, new)
-    if len(new):
-        store.write_table("labels", new, now.date(), source.import_id)
+        create_truth(connection)
+        known = known_names(connection)
+        new_names = [] if known is None else _check(connection, source, known, allow_waiting, allow_new_names)
+        new = _query(connection, "new_labels", rows).to_arrow_table().cast(table_schema("labels"))
+        import_id = _free_id(source.import_id, held)
+        new = new.set_column(0, new.schema.field("import_id"), pa.array([import_id] * len(new), pa.string()))
+        create_label_media_of(connection, new)
+        new = _query(connection, "placed_labels", new).to_arrow_table().cast(table_schema("labels"))
+    if not len(new):
+        counts = _counts(source, len(rows), _Doubts([], [], [], 0, 0, 0))
+        return ImportResult(source.import_id, 0, len(rows), 0, 0, new_names=new_names, counts=counts)
+    store.write_table("labels", new, now.date(), import_id)
+    with open_tables(out, may_be_empty=True) as connection:
+        create_truth(connection)
+        doubts = _Doubts(*_fetch(connection, "unplaced", import_id)[0])
+        conflicts = _conflicts(connection, import_id)
     n_waiting = new.column("media_id").null_count
-    n_known = len(new) - n_waiting
-    return ImportResult(source.import_id, len(new), len(rows) - len(new), n_known, n_waiting, conflicts, ambiguous)
+    n_repeated = len(rows) - len(new)
+    return ImportResult(
+        import_id, len(new), n_repeated, len(new) - n_waiting, n_waiting, conflicts, doubts.ambiguous, new_names,
+        _counts(source, n_repeated + len(new) - n_waiting, doubts),
+    )  # fmt: skip
+
+
+def undo_import(out: str, import_id: str, *, now: datetime | None = None) -> int:
+    """Undo an import of labels: a row says so, and none of its labels counts any more.
+
+    Args:
+        out: OUT.
+        import_id: of the import; its first digits will do.
+        now: time of the decision; None is now.
+
+    Returns:
+        Number of labels that no longer count.
+
+    Raises:
+        InputError: there is no such import, or several, or it is undone already.
+        RunError: OUT cannot be written.
+    """
+    now = now or datetime.now(UTC)
+    imports = list_imports(out).to_pylist()
+    found = [row for row in imports if row["import_id"].startswith(import_id)]
+    if len(found) != 1 or not import_id:
+        ids = ", ".join(row["import_id"] for row in found or imports) or "none"
+        raise InputError(
+            f"labels undo {import_id}: {'fits several' if found else 'there is no such import'}; imports are {ids}"
+        )
+    (wanted,) = found
+    if wanted["undone_at"] is not None:
+        raise InputError(f"labels undo {import_id}: is undone already; import the file again to take that back")
+    name = hashlib.sha256(f"undo {wanted['import_id']}".encode()).hexdigest()[:16]
+    row = {"import_id": name, "label_id": name, "file": "", "imported_at": now, "undoes_import_id": wanted["import_id"]}
+    AuditStore(out).write_table("labels", table_from_rows("labels", [row]), now.date(), name)
+    return int(wanted["n_labels"])
+
+
+def list_imports(out: str) -> pa.Table:
+    """Imports of labels, oldest first: ``import_id, imported_at, file, format, labelled_by, n_labels, n_count, n_waiting, undone_at``.
+
+    Raises:
+        InputError: OUT was written by a newer version.
+    """
+    with open_tables(out, may_be_empty=True) as connection:
+        create_truth(connection)
+        return connection.sql(load_sql("scd_core.audit.labels", "imports")).to_arrow_table()
+
+
+def known_names(connection: duckdb.DuckDBPyConnection) -> set[str] | None:
+    """Names that the models of an audit and the labels in it know; None where the audit does not know its models' names.
+
+    Args:
+        connection: database with the audit's tables and ``label_matches``.
+    """
+    models = connection.execute("SELECT DISTINCT unnest(individuals) FROM runs").fetchall()
+    if not models:
+        return None
+    labels = connection.execute(
+        "SELECT DISTINCT individual_id FROM label_matches WHERE individual_id IS NOT NULL AND status <> 'undone'"
+    ).fetchall()
+    return {name for (name,) in (*models, *labels)}
 
 
 def label_rows(source: LabelFile, imported_at: datetime) -> list[LabelRow]:
@@ -98,7 +195,10 @@ def label_rows(source: LabelFile, imported_at: datetime) -> list[LabelRow]:
             "labelled_at": label.labelled_at or imported_at,
             "imported_at": imported_at,
             "state": label.state if label.individual_id != UNKNOWN else LabelState.UNKNOWN,
-            **dict(zip(_BOX, label.bbox or (None,) * 4, strict=True)),
+            "bbox_x_min": label.bbox and label.bbox[0],
+            "bbox_y_min": label.bbox and label.bbox[1],
+            "bbox_width": label.bbox and label.bbox[2],
+            "bbox_height": label.bbox and label.bbox[3],
             "import_file": source.name,
         }
         for label in source.labels
@@ -120,72 +220,66 @@ def _label_id(label: Label, source_format: LabelFormat) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def check_labels(labels: Sequence[Label], files: Collection[str], individuals: Collection[str]) -> list[str]:
-    """Compare labels with what a run is about to audit.
+def _check(
+    connection: duckdb.DuckDBPyConnection, source: LabelFile, known: set[str], allow_waiting: bool, allow_new_names: bool
+) -> list[str]:
+    """Refuse labels that do not fit the audit, and give the names that are new to it."""
+    if not allow_waiting:
+        named = list(dict.fromkeys(label.file for label in source.labels))
+        connection.register("files_named", pa.table({"file": pa.array(named, pa.string())}))
+        create_label_media(connection, "files_named")
+        placed = {file for (file,) in connection.execute("SELECT file FROM label_media").fetchall()}
+        check_files(named, [file for file in named if file not in placed], "OUT")
+    if not allow_new_names and (doubts := check_names(source.labels, known)):
+        raise InputError(doubts[0])
+    names = dict.fromkeys(label.individual_id for label in source.labels)
+    return [name for name in names if name is not None and name not in {*known, UNKNOWN}]
 
-    Args:
-        labels: labels of a file.
-        files: the run's media, as paths relative to SOURCE, URIs, or both.
-        individuals: names that the model knows.
 
-    Returns:
-        One line per kind of doubt, for a warning: files that are not among the media, and individuals that the model
-        cannot name (they are new ones, or misspelt).
+def _free_id(import_id: str, held: set[str]) -> str:
+    """The id, or one made from it where OUT holds an import of this content."""
+    found, n = import_id, 1
+    while found in held:
+        n += 1
+        found = hashlib.sha256(f"{import_id} {n}".encode()).hexdigest()[:16]
+    return found
 
-    Raises:
-        InputError: no label names one of the media, or none names an individual that the model knows.
-    """
-    named = list(dict.fromkeys(label.file for label in labels))
-    strange = PathIndex(files).absent(named, by_ending=True)
-    if len(strange) == len(named):
-        raise InputError(
-            f"labels: none of {len(named)} files is among the images of SOURCE (the first is {named[0]}); "
-            "give `file` relative to SOURCE, or as a full URI"
+
+def _counts(source: LabelFile, n_joined: int, doubts: _Doubts) -> FileCounts:
+    left_out = [f"{shown[0]} ({reason})" for reason, (_, shown) in source.left_out.items()]
+    waiting = [f"{file} fits {'several pictures' if file in doubts.ambiguous else 'no picture'}"
+               for file in (*doubts.ambiguous, *doubts.waiting)]  # fmt: skip
+    notes = [f"{n} {reason}" for reason, (n, _) in source.left_out.items()]
+    if doubts.n_boxless:
+        notes.append(
+            f"{doubts.n_boxless} {'label names' if doubts.n_boxless == 1 else 'labels name'} no box of a picture with "
+            f"several animals, such as {doubts.boxless[0]}"
         )
-    known = {*individuals, UNKNOWN}
-    people = list(dict.fromkeys(name for label in labels if (name := label.individual_id) is not None))
-    new = [name for name in people if name not in known]
-    if people and len(new) == len(people):
-        raise InputError(
-            f"labels: the model knows none of the individuals ({_some(new)}); its names are {_some(sorted(known - {UNKNOWN}))}"
-        )
-    warnings = []
-    if strange:
-        warnings.append(
-            f"labels: {len(strange)} files are not among the images of SOURCE and wait for them: {_some(strange)}"
-        )
-    if new:
-        warnings.append(
-            f"labels: the model does not know {len(new)} individuals, they count as unknown ones: {_some(new)}"
-        )
-    return warnings
+    n_unusable = sum(n for n, _ in source.left_out.values())
+    n_waiting = doubts.n_waiting + doubts.n_ambiguous
+    return FileCounts(
+        "labels", source.name, max(source.n_rows, n_joined + n_waiting + n_unusable), n_joined, n_waiting,
+        unusable=n_unusable, examples=tuple((*waiting, *left_out)[:MAX_EXAMPLES]), notes=tuple(notes),
+    )  # fmt: skip
 
 
-def _some(names: Collection[str], n: int = 5) -> str:
-    shown = ", ".join(list(names)[:n])
-    return f"{shown} and {len(names) - n} more" if len(names) > n else shown
-
-
-def _without_repeats(connection: duckdb.DuckDBPyConnection, rows: pa.Table) -> pa.Table:
-    create_truth(connection)
-    return _query(connection, "new_labels", rows).to_arrow_table().cast(table_schema("labels"))
-
-
-def _with_media(connection: duckdb.DuckDBPyConnection, rows: pa.Table) -> tuple[pa.Table, list[str]]:
-    """Labels with their media_id where their file fits one object, and the files that fit several."""
+def create_label_media_of(connection: duckdb.DuckDBPyConnection, rows: pa.Table) -> None:
+    """As :func:`scd_core.audit.labels.truth.create_label_media`, for labels that are not in the audit yet."""
     connection.register("incoming", rows)
     create_label_media(connection, "incoming")
-    placed = _query(connection, "placed_labels", rows).to_arrow_table().cast(table_schema("labels"))
-    ambiguous = connection.execute("SELECT file FROM label_media WHERE n_objects > 1 ORDER BY file").fetchall()
-    return placed, [file for (file,) in ambiguous]
 
 
-def _conflicts(connection: duckdb.DuckDBPyConnection, rows: pa.Table) -> list[str]:
-    """Targets of these labels that some label of the same moment names differently, in words."""
+def _conflicts(connection: duckdb.DuckDBPyConnection, import_id: str) -> list[str]:
+    """Targets of an import's labels that some label of the same moment names differently, in words."""
     return [
         f"{file}{f' detection {detection}' if detection else ''} at {moment:%Y-%m-%dT%H:%M:%SZ}: {names}"
-        for file, detection, moment, names in _query(connection, "conflicts", rows).fetchall()
+        for file, detection, moment, names in _fetch(connection, "conflicts", import_id)
     ]
+
+
+def _fetch(connection: duckdb.DuckDBPyConnection, name: str, import_id: str) -> list[tuple[object, ...]]:
+    """Rows of the query ``sql/<name>.sql`` about an import."""
+    return connection.execute(load_sql("scd_core.audit.labels", name), {"import_id": import_id}).fetchall()
 
 
 def _query(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> duckdb.DuckDBPyRelation:

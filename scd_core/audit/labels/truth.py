@@ -3,35 +3,54 @@
 from __future__ import annotations
 
 import duckdb
+import pyarrow as pa
 
 from scd_core.audit.sql import load_sql
+from scd_core.inputs.joining import MediaIndex
 
 __all__ = ["create_label_media", "create_truth"]
+
+_LABEL_MEDIA = pa.schema([("file", pa.string()), ("media_id", pa.string()), ("n_objects", pa.int64())])
 
 
 def create_label_media(connection: duckdb.DuckDBPyConnection, labels: str) -> None:
     """Make the temporary table ``label_media``: file, media_id of its newest version, number of objects that it fits.
 
+    A file means the medium that :class:`scd_core.inputs.joining.MediaIndex` finds for it; files that fit none are left out.
+
     Args:
         connection: database with the table ``media``; gets the temporary one.
         labels: name of a relation in it with the column ``file``, and a condition where only some of its rows count.
     """
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE labels_open AS SELECT file FROM {labels}")
-    connection.execute(load_sql("scd_core.audit.labels", "label_media"))
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE labels_open AS SELECT DISTINCT file FROM {labels}")
+    media = connection.execute(load_sql("scd_core.audit.labels", "label_candidates")).fetchall()
+    index = MediaIndex((uri, file) for uri, file, _ in media)
+    media_ids = {uri: media_id for uri, _, media_id in media}
+    rows = []
+    for (file,) in connection.execute("SELECT file FROM labels_open ORDER BY file").fetchall() if media else ():
+        if found := index.find(file):
+            rows.append({"file": file, "media_id": media_ids[found[0]], "n_objects": len(found)})
+    connection.register("label_media_rows", pa.Table.from_pylist(rows, schema=_LABEL_MEDIA))
+    connection.execute("CREATE OR REPLACE TEMP TABLE label_media AS SELECT * FROM label_media_rows")
+    connection.unregister("label_media_rows")
 
 
 def create_truth(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the temporary tables ``label_matches`` and ``truth`` from the tables ``labels`` and ``media``.
+    """Make the temporary tables ``label_matches`` and ``truth`` from the tables ``labels``, ``media`` and ``predictions``.
 
-    ``label_matches``: each label with its ``media_id``, ``is_newest`` and a ``status``: ``newest``, ``superseded`` by a
-    later label of the same target, ``waiting`` for media not seen yet, ``ambiguous`` where its file fits several objects, or
-    ``conflicting`` where the newest labels of one moment differ (then none is believed). ``truth``: the newest label of
-    each (media_id, detection_id), ``true_id`` null where they conflict. Later means labelled later, then imported later.
+    ``label_matches``: each label with its ``media_id``, its ``detection_id`` in the newest run over the medium, ``is_newest``
+    and a ``status`` (:class:`scd_core.names.LabelStatus`). A label is of the box that agrees with its own by at least half
+    (intersection over union), else of the one that it names, else of the only one; ``names_no_box`` where a picture has
+    several and it is of none. Later means labelled later, then imported later. Labels of one moment that differ conflict, and none
+    is believed; several names of one import of Camtrap DP, or for a picture with several boxes, are several animals. A
+    label ``blank`` is of the picture, and supersedes what was said before it of animals there.
+
+    ``truth``: the newest label of each (media_id, detection_id); ``true_id`` is null where they conflict, and ``blank`` where
+    there is no animal.
 
     Args:
         connection: database with the tables; gets the temporary ones.
     """
     create_label_media(connection, "labels WHERE media_id IS NULL AND undoes_import_id IS NULL")
-    connection.execute(load_sql("scd_core.audit.labels", "label_boxes"))
-    connection.execute(load_sql("scd_core.audit.labels", "label_matches"))
-    connection.execute(load_sql("scd_core.audit.labels", "truth"))
+    for name in ("label_boxes", "label_matches", "truth"):
+        connection.execute(load_sql("scd_core.audit.labels", name))

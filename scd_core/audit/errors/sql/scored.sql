@@ -39,9 +39,9 @@ named AS (
     LEFT JOIN control_shares ON joined.batch_key = control_shares.batch_key
     LEFT JOIN label_shares ON joined.batch_key = label_shares.batch_key
         AND (inclusion_probability >= 1) = label_shares.has_reason
-)
--- A picture without an animal is right where it has no name, or one that means so: names that are compared.
-, called AS (
+),
+-- The names that are compared: a picture without an animal is right where it has no name, or one that means so.
+called AS (
     SELECT *,
         CASE WHEN right_id = 'blank' AND coalesce(lower(predicted_id), 'blank') IN ('blank', 'empty', 'nothing', 'none')
             THEN 'blank' ELSE predicted_id END AS called_id,

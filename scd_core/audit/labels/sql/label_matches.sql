@@ -11,7 +11,7 @@ placed AS (
     LEFT JOIN undone ON labels.import_id = undone.import_id
 ),
 -- The box that agrees most with the label's own, by intersection over union.
-overlaps AS (
+overlapping AS (
     SELECT row, label_boxes.detection_id,
         greatest(0, least(bbox_x_min + bbox_width, x + w) - greatest(bbox_x_min, x))
             * greatest(0, least(bbox_y_min + bbox_height, y + h) - greatest(bbox_y_min, y)) AS common,
@@ -19,7 +19,7 @@ overlaps AS (
     FROM placed JOIN label_boxes USING (media_id)
 ),
 nearest AS (
-    SELECT row, arg_max(detection_id, common / (both_areas - common)) AS detection_id FROM overlaps
+    SELECT row, arg_max(detection_id, common / (both_areas - common)) AS detection_id FROM overlapping
     WHERE common >= 0.5 * (both_areas - common) AND both_areas > common GROUP BY row
 ),
 boxes AS (SELECT media_id, any_value(n_boxes) AS n_boxes, any_value(detection_id) AS one FROM label_boxes GROUP BY media_id),

@@ -5,8 +5,8 @@ WITH known AS (
         count(DISTINCT coalesce(event_id, target_id)) FILTER (error_type = 'combination') AS n_combined_events
     FROM errors WHERE is_labelled AND is_current GROUP BY true_id
 )
-SELECT count(*) FILTER (true_id <> 'unknown') AS n_individuals_labelled,
-    count(*) FILTER (was_split) AS n_individuals_split, coalesce(sum(n_split_events), 0)::BIGINT AS n_ghost_events,
-    count(*) FILTER (was_swallowed) AS n_individuals_lost,
+SELECT count(*) FILTER (true_id NOT IN ('unknown', 'blank')) AS n_individuals_labelled,
+    count(*) FILTER (was_split AND true_id <> 'blank') AS n_individuals_split, coalesce(sum(n_split_events), 0)::BIGINT AS n_ghost_events,
+    count(*) FILTER (was_swallowed AND true_id <> 'blank') AS n_individuals_lost,
     coalesce(sum(n_combined_events), 0)::BIGINT AS n_combined_events
 FROM known

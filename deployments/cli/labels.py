@@ -1,0 +1,92 @@
+"""`trapaudit labels import`, `list` and `undo`: names given by people."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+__all__ = ["labels_app"]
+
+console = Console(stderr=True)
+labels_app = typer.Typer(help="Human truth.", no_args_is_help=True)
+
+_Out = Annotated[str, typer.Argument(metavar="OUT", help="URL or path of the audit tables", show_default=False)]
+
+
+@labels_app.command("import")
+def import_labels(
+    out: _Out,
+    file: Annotated[
+        str,
+        typer.Argument(
+            help="CSV, Timelapse CSV, Camtrap DP, or JSON that a person wrote or checked", show_default=False
+        ),
+    ],
+    column: Annotated[
+        str | None, typer.Option("--column", help="column that holds the names, of a Timelapse or other table")
+    ] = None,
+    by_person: Annotated[
+        bool, typer.Option("--by-person", help="a person has checked every name of this JSON file")
+    ] = False,
+    allow_new_names: Annotated[
+        bool, typer.Option("--allow-new-names", help="accept names that neither the model nor earlier labels know")
+    ] = False,
+    allow_waiting: Annotated[
+        bool, typer.Option("--allow-waiting", help="accept a file of which OUT knows no picture yet")
+    ] = False,
+) -> None:
+    """Add human labels; the next report uses them."""
+    from scd_core.audit.labels.importing import import_labels as do_import
+    from scd_core.inputs.labels import read_labels
+    from scd_core.tables.store import AuditStore
+
+    source = read_labels(file, column=column, by_person=by_person)
+    result = do_import(out, source, allow_waiting=allow_waiting, allow_new_names=allow_new_names)
+    if result.new_names:
+        _say(f"new names, each of which counts as a new animal: {', '.join(result.new_names)}")
+    _say(
+        f"{result.n_rows} labels written ({result.n_known_media} of media seen, {result.n_waiting} waiting for theirs), "
+        f"{result.n_repeated} held already"
+    )
+    _say(result.counts.line())
+    for line in (*result.conflicts, *result.ambiguous):
+        _say(f"  {line}")
+    if result.n_known_media or AuditStore(out).committed_keys():
+        if result.n_rows:
+            _say(f"to take them back: trapaudit labels undo {out} {result.import_id}")
+        _say(f"next: trapaudit report {out}")
+    else:
+        _say(f"OUT {out} holds no audit yet: is it the right place?")
+        _say("The labels wait there for one")
+
+
+@labels_app.command("list")
+def list_labels(
+    out: _Out,
+    output: Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="how rows are printed")] = "table",
+) -> None:
+    """List the imports of labels: when, which file, who labelled, how many, how many of them count, whether undone."""
+    from deployments.cli.answers import print_rows
+    from scd_core.audit.labels.importing import list_imports
+
+    print_rows(list_imports(out), output)
+
+
+@labels_app.command("undo")
+def undo_labels(
+    out: _Out,
+    import_id: Annotated[
+        str, typer.Argument(metavar="IMPORT", help="import_id of `labels list`; its first digits will do", show_default=False)
+    ],
+) -> None:
+    """Undo an import of labels: its rows stay in the table, and none of them counts."""
+    from scd_core.audit.labels.importing import undo_import
+
+    _say(f"{undo_import(out, import_id)} labels no longer count; what they had replaced counts again")
+    _say(f"next: trapaudit report {out}")
+
+
+def _say(line: str) -> None:
+    console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,100 @@
+"""Labels against what is known: files of media, and names of the model and of earlier labels."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Sequence
+
+from scd_core.errors import InputError
+from scd_core.inputs.counts import some_of
+from scd_core.inputs.joining import PathIndex
+from scd_core.inputs.labels import Label
+from scd_core.names import UNKNOWN
+
+__all__ = ["check_files", "check_labels", "check_names"]
+
+
+def check_labels(
+    labels: Sequence[Label],
+    files: Collection[str],
+    individuals: Collection[str],
+    *,
+    allow_waiting: bool = False,
+    allow_new_names: bool = False,
+) -> list[str]:
+    """Compare labels with what a run is about to audit.
+
+    Args:
+        labels: labels of a file.
+        files: the run's media, as paths relative to SOURCE, URIs, or both.
+        individuals: names that the model or earlier labels know.
+        allow_waiting: labels may be of files that are not among the media.
+        allow_new_names: labels may have names that are not among the individuals.
+
+    Returns:
+        One line per kind of doubt, with the option that allows it: files that are not among the media, and individuals that
+        nobody knows (they are new ones, or misspelt).
+
+    Raises:
+        InputError: no label names one of the media, or none names an individual that is known, and that is not allowed.
+    """
+    named = list(dict.fromkeys(label.file for label in labels))
+    doubts = []
+    if not allow_waiting:
+        strange = PathIndex(files).absent(named, by_ending=True)
+        check_files(named, strange, "SOURCE")
+        if strange:
+            doubts.append(
+                f"labels: {len(strange)} files are not among the images of SOURCE and wait for them: "
+                f"{some_of(strange)}; mend the file, or pass --allow-waiting"
+            )
+    if not allow_new_names:
+        doubts += check_names(labels, individuals)
+    return doubts
+
+
+def check_files(named: Sequence[str], strange: Sequence[str], where: str) -> None:
+    """Refuse labels of which no file is known.
+
+    Raises:
+        InputError: every file is strange.
+    """
+    if named and len(strange) == len(named):
+        raise InputError(
+            f"labels: none of {len(named)} files is among the images of {where} (the first is {named[0]}); give `file` "
+            "relative to SOURCE, or as a full URI, or pass --allow-waiting where they come later"
+        )
+
+
+def check_names(labels: Sequence[Label], individuals: Collection[str]) -> list[str]:
+    """A line for the names that neither the model nor earlier labels know, with the known ones that they resemble.
+
+    Raises:
+        InputError: no name is known.
+    """
+    known = {*individuals, UNKNOWN}
+    people = list(dict.fromkeys(name for label in labels if (name := label.individual_id) is not None))
+    new = [name for name in people if name not in known]
+    if people and len(new) == len(people):
+        raise InputError(
+            f"labels: the model knows none of the individuals ({some_of(_suggestion(n, known) for n in new)}); its names "
+            f"are {some_of(sorted(known - {UNKNOWN}))}; pass --allow-new-names where this is meant"
+        )
+    if not new:
+        return []
+    return [
+        f"labels: neither the model nor earlier labels know {len(new)} individuals, they count as unknown ones: "
+        f"{some_of([_suggestion(name, known) for name in new])}; mend the file, or pass --allow-new-names"
+    ]
+
+
+def _suggestion(name: str, known: Collection[str]) -> str:
+    """The name, and a known one that it may be a misspelling of."""
+    plain = {_plain(other): other for other in sorted(known)}
+    near = difflib.get_close_matches(_plain(name), plain, n=1, cutoff=0.75)
+    return f"`{name}`: did you mean `{plain[near[0]]}`?" if near else f"`{name}`"
+
+
+def _plain(name: str) -> str:
+    """A name without what people spell in different ways: case, blanks, underscores, hyphens."""
+    return " ".join(name.casefold().replace("_", " ").replace("-", " ").split())
