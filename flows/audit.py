@@ -66,8 +66,10 @@ def run_audit(job: Job, runner: Runner, listed: Listed | None = None) -> AuditRe
         if not commits[-1]["is_ours"]:
             note(f"batch {batch.batch_key}: another run committed it first; its result stands")
     if job.labels is not None:
-        imported = import_labels(request.out, job.labels)
-        note(f"labels: {imported.n_rows} new, {imported.n_repeated} held already, {imported.n_waiting} waiting")
+        imported = import_labels(request.out, job.labels, is_decision=False)
+        note(imported.counts.line())
+        if imported.new_names:
+            note(f"new names, each of which counts as a new animal: {', '.join(imported.new_names)}")
     report = None
     if request.report and (commits or request.labels is not None or not is_report_current(request.out)):
         report = run_report(request.out, job.config, runner)

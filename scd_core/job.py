@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
-from scd_core.audit.labels.importing import check_labels
+from scd_core.audit.labels.importing import check_labels, names_of_labels
 from scd_core.config import AuditConfig, Settings
 from scd_core.errors import InputError
 from scd_core.identify.package import read_package
@@ -56,6 +56,10 @@ class AuditRequest(Settings):
     allow_unknown_labels: bool = Field(
         False,
         description="accept labels of files that are not in SOURCE and of individuals that the model does not know",
+    )
+    allow_waiting: bool = Field(False, description="accept labels of files that are not in SOURCE")
+    allow_new_names: bool = Field(
+        False, description="accept labels of individuals that neither the model nor earlier labels know"
     )
     only_complete: bool = Field(False, description="leave uploads that are still under way to a later run")
     report: bool = Field(True, description="refresh the error tables and the HTML report at the end")
@@ -200,11 +204,8 @@ def list_job(job: Job) -> Listed:
         )
     listing = list_source(request.source, settings, request.out)
     objects = listing.objects
-    if job.labels is not None and not request.allow_unknown_labels:
-        known = {*(item.file for item in objects), *(item.uri for item in objects)}
-        doubts = check_labels(job.labels.labels, known, job.spec.labels)
-        if doubts:
-            raise InputError(f"{doubts[0]}; mend the file, or pass --allow-unknown-labels where this is meant")
+    if job.labels is not None:
+        _check_labels(job, job.labels, {*(item.file for item in objects), *(item.uri for item in objects)})
     joined = _join_inputs(job, listing)
     if not request.only_complete:
         return Listed(objects, 0, joined)
@@ -244,6 +245,20 @@ def boxes_of(job: Job, files: Collection[str]) -> dict[str, Entry] | None:
     """
     boxes = job.joined.boxes
     return None if boxes is None else {file: boxes[file] for file in files if file in boxes}
+
+
+def _check_labels(job: Job, labels: LabelFile, known: Collection[str]) -> None:
+    request = job.request
+    allow_new_names = request.allow_new_names or request.allow_unknown_labels
+    doubts = check_labels(
+        labels.labels,
+        known,
+        job.spec.labels if allow_new_names else {*job.spec.labels, *names_of_labels(request.out)},
+        allow_waiting=request.allow_waiting or request.allow_unknown_labels,
+        allow_new_names=allow_new_names,
+    )
+    if doubts:
+        raise InputError(f"{doubts[0]} where this is meant (--allow-unknown-labels allows both)")
 
 
 def _join_inputs(job: Job, listing: Listing) -> Joined:

@@ -78,7 +78,10 @@ def list_labels(
 def undo_labels(
     out: _Out,
     import_id: Annotated[
-        str, typer.Argument(metavar="IMPORT", help="import_id of `labels list`; its first digits will do", show_default=False)
+        str,
+        typer.Argument(
+            metavar="IMPORT", help="import_id of `labels list`; its first digits will do", show_default=False
+        ),
     ],
 ) -> None:
     """Undo an import of labels: its rows stay in the table, and none of them counts."""

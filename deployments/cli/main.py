@@ -92,13 +92,26 @@ def run(
     runner: RunnerName = None,
     ray_address: RayAddress = None,
     allow_unknown_labels: Annotated[
-        bool, typer.Option("--allow-unknown-labels", help="accept labels of other files and of new individuals")
+        bool, typer.Option("--allow-unknown-labels", help="--allow-waiting and --allow-new-names in one")
+    ] = False,
+    allow_waiting: Annotated[
+        bool, typer.Option("--allow-waiting", help="accept labels of files that are not in SOURCE")
+    ] = False,
+    allow_new_names: Annotated[
+        bool, typer.Option("--allow-new-names", help="accept names that neither the model nor earlier labels know")
     ] = False,
 ) -> None:
     """Audit what is new in SOURCE and refresh the report."""
     from deployments.cli.run import run_request
 
-    given = {"detections": detections, "labels": labels, "flags": flags, "allow_unknown_labels": allow_unknown_labels}
+    given = {
+        "detections": detections,
+        "labels": labels,
+        "flags": flags,
+        "allow_unknown_labels": allow_unknown_labels,
+        "allow_waiting": allow_waiting,
+        "allow_new_names": allow_new_names,
+    }
     run_request(console, _request(source, model, out, config, runner, ray_address, **given))
 
 

@@ -26,7 +26,7 @@ class ResultBox:
     bbox: Box
     """As written; NaN where the file holds no four numbers."""
     classification: str | None
-    """Key of the most probable classification in the file's classification categories; None where the box has no classification."""
+    """Key of the most probable classification in the file's classification categories; None where the box has none."""
     is_certain: bool = False
     """The classification has confidence 1, every other 0: what a person writes, and a classifier seldom does."""
 

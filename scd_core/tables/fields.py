@@ -172,7 +172,8 @@ FIELDS: dict[str, Field] = {
     ),
     "import_file": Field(pa.string(), "name of the imported file"),
     "undoes_import_id": Field(
-        pa.string(), "the import that this row undoes; the row then is no label, and all its other columns but ids are null"
+        pa.string(),
+        "the import that this row undoes; the row then is no label, and all its other columns but ids are null",
     ),
     "label_source": Field(pa.string(), "format of the file it is from", values=names.LabelFormat),
     "flank": Field(
@@ -183,7 +184,8 @@ FIELDS: dict[str, Field] = {
     "imported_at": Field(_TIME, "when the label was imported", is_required=True),
     # errors
     "true_id": Field(
-        pa.string(), "individual by the newest label, `blank` where it says that there is no animal; null where there is none"
+        pa.string(),
+        "individual by the newest label, `blank` where it says that there is no animal; null where there is none",
     ),
     "final_id": Field(pa.string(), "individual after re-classification; the prediction where nothing was masked"),
     "final_probability": Field(pa.float32(), "probability of the final name, 0-1"),

@@ -1,11 +1,14 @@
 """Labels in an audit: what an import adds, what waits, what is in doubt."""
 
+import unicodedata
 from datetime import UTC, datetime
 
 import pytest
 
 from scd_core.audit import read_table
-from scd_core.audit.labels.importing import check_labels, import_labels, label_rows
+from scd_core.audit.errors.derive import derive_errors
+from scd_core.audit.labels.checks import check_labels
+from scd_core.audit.labels.importing import import_labels, label_rows, list_imports, undo_import
 from scd_core.errors import InputError
 from scd_core.inputs.labels import Label, LabelFile, read_labels
 from scd_core.names import Flank, LabelFormat
@@ -106,3 +109,188 @@ def test_import_needs_no_audit_but_a_readable_file(tmp_path):
     with pytest.raises(InputError):
         import_labels(str(tmp_path / "out"), str(tmp_path / "none.csv"))
     assert not (tmp_path / "out").exists()
+
+
+def boxes(out, file, *names, **more):
+    builder = AuditBuilder(out, individuals=["Luna", "Nyx", "Odin"])
+    for place, name in enumerate(names):
+        box = {"bbox_x_min": 0.5 * place, "bbox_y_min": 0.1, "bbox_width": 0.4, "bbox_height": 0.4}
+        builder.predict(file, name, detection=str(place), new_media=not place, **box, **more)
+    return builder.write()
+
+
+def found(out):
+    return {row["target_id"]: (row["true_id"], row["error_type"]) for row in derive_errors(out).to_pylist()}
+
+
+def test_a_then_b_then_a_again_is_a(tmp_path):
+    """Without a time of labelling as well: the same file imported again is the last decision."""
+    builder = AuditBuilder(tmp_path / "out")
+    builder.predict("a.jpg", "Luna")
+    out = builder.write()
+    ids = []
+    for day, name in enumerate(("Luna", "Nyx", "Luna", "Nyx", "Luna"), start=1):
+        result = label(out, tmp_path, {"a.jpg": name}, now=datetime(2026, 3, day, tzinfo=UTC))
+        assert result.n_rows == 1
+        ids.append(result.import_id)
+        assert found(out)["id-a.jpg"][0] == name
+    assert len(set(ids)) == 5
+    assert label(out, tmp_path, {"a.jpg": "Luna"}, now=datetime(2026, 3, 9, tzinfo=UTC)).n_rows == 0
+
+
+def test_a_run_that_is_given_the_same_file_each_night_decides_nothing(tmp_path):
+    builder = AuditBuilder(tmp_path / "out")
+    builder.predict("a.jpg", "Luna")
+    out = builder.write()
+    file = write_csv(tmp_path / "nightly.csv", [{"file": "a.jpg", "individual_id": "Luna"}])
+    import_labels(out, file, is_decision=False)
+    label(out, tmp_path, {"a.jpg": "Nyx"}, now=datetime(2126, 3, 9, tzinfo=UTC))
+    assert import_labels(out, file, is_decision=False).n_rows == 0
+    assert found(out)["id-a.jpg"][0] == "Nyx"
+
+
+def test_an_import_is_undone_by_a_row_and_imported_again(tmp_path):
+    builder = AuditBuilder(tmp_path / "out")
+    builder.predict("a.jpg", "Luna")
+    out = builder.write()
+    first = label(out, tmp_path, {"a.jpg": "Luna"}, labelled_by="ana", now=datetime(2026, 3, 1, tzinfo=UTC))
+    second = label(
+        out, tmp_path, {"a.jpg": "Nyx"}, labelled_by="ben", now=datetime(2026, 3, 2, tzinfo=UTC), name="b.csv"
+    )
+    with pytest.raises(InputError, match=rf"no such import; imports are {first.import_id}, {second.import_id}"):
+        undo_import(out, "zz")
+    assert undo_import(out, second.import_id[:12]) == 1
+    assert found(out)["id-a.jpg"] == ("Luna", "correct")
+    with pytest.raises(InputError, match="is undone already"):
+        undo_import(out, second.import_id)
+    listed = list_imports(out).to_pylist()
+    assert [(row["file"], row["labelled_by"], row["n_labels"], row["n_count"]) for row in listed] == [
+        ("labels.csv", "ana", 1, 1),
+        ("b.csv", "ben", 1, 0),
+    ]
+    assert [row["undone_at"] is None for row in listed] == [True, False]
+    assert len(read_table(out, "labels")) == 3  # nothing was taken away
+    again = label(
+        out, tmp_path, {"a.jpg": "Nyx"}, labelled_by="ben", now=datetime(2026, 3, 4, tzinfo=UTC), name="b.csv"
+    )
+    assert again.n_rows == 1 and again.import_id != second.import_id
+    assert found(out)["id-a.jpg"][0] == "Nyx"
+    undo_import(out, again.import_id)
+    undo_import(out, first.import_id)
+    assert found(out) == {}
+
+
+def test_a_blank_picture_is_right_without_a_name_and_wrong_with_one(tmp_path):
+    builder = AuditBuilder(tmp_path / "out")
+    for file, name in (("none.jpg", None), ("luna.jpg", "Luna"), ("unknown.jpg", "unknown"), ("class.jpg", "Empty")):
+        builder.predict(file, name)
+    builder.predict("boxes.jpg", "Luna", detection="0")
+    builder.predict("boxes.jpg", "Nyx", detection="1", new_media=False)
+    out = builder.write()
+    label(out, tmp_path, dict.fromkeys(["none.jpg", "luna.jpg", "unknown.jpg", "class.jpg", "boxes.jpg"], "blank"))
+    assert set(read_table(out, "labels")["individual_id"]) == {None}
+    assert found(out) == {
+        "id-none.jpg": ("blank", "correct"),
+        "id-class.jpg": ("blank", "correct"),
+        "id-luna.jpg": ("blank", "combination"),
+        "id-unknown.jpg": ("blank", "split"),
+        "id-boxes.jpg:0": ("blank", "combination"),
+        "id-boxes.jpg:1": ("blank", "combination"),
+    }
+
+
+def test_blank_and_an_animal_supersede_each_other(tmp_path):
+    out = boxes(tmp_path / "out", "a.jpg", "Luna", "Nyx")
+    for day, (name, box, expected) in enumerate(
+        (("blank", "", {"blank"}), ("Luna", "0", {"Luna"}), ("empty", "", {"blank"})), start=1
+    ):
+        label(out, tmp_path, {"a.jpg": name}, detection_id=box, now=datetime(2026, 3, day, tzinfo=UTC))
+        assert {true for true, _ in found(out).values()} == expected
+
+
+def observations(tmp_path, *lines):
+    (tmp_path / "media.csv").write_text(
+        "mediaID,deploymentID,timestamp,filePath\nm1,d1,2026-03-01T06:00:00Z,C01/a.jpg\n"
+    )
+    head = "observationID,deploymentID,mediaID,individualID,bboxX,bboxY,bboxWidth,bboxHeight,classificationMethod,classifiedBy\n"
+    path = tmp_path / "observations.csv"
+    path.write_text(head + "".join(f"o{n},d1,m1,{line},human,Ana\n" for n, line in enumerate(lines)))
+    return str(path)
+
+
+def test_a_label_is_of_the_box_that_agrees_with_its_own(tmp_path):
+    out = boxes(tmp_path / "out", "C01/a.jpg", "Luna", "Nyx")
+    result = import_labels(out, observations(tmp_path, "Odin,0.52,0.1,0.4,0.4", "Luna,0,0.12,0.4,0.4"))
+    assert (result.conflicts, result.counts.joined, result.counts.notes) == ([], 2, ())
+    assert found(out) == {"id-C01/a.jpg:0": ("Luna", "correct"), "id-C01/a.jpg:1": ("Odin", "shift")}
+
+
+def test_several_animals_without_a_box_are_no_conflict_and_are_counted(tmp_path):
+    out = boxes(tmp_path / "out", "C01/a.jpg", "Luna", "Nyx")
+    result = import_labels(out, observations(tmp_path, "Odin,,,,", "Luna,,,,", "Nyx,0.2,0.6,0.1,0.1"))
+    assert result.conflicts == []
+    assert result.counts.notes == ("3 labels name no box of a picture with several animals, such as C01/a.jpg",)
+    assert found(out) == {}
+
+
+def test_one_box_needs_no_box_in_the_label_and_all_rows_of_it_are_one_animal(tmp_path):
+    out = boxes(tmp_path / "out", "C01/a.jpg", "Luna")
+    import_labels(out, observations(tmp_path, "Nyx,0.8,0.8,0.1,0.1"), now=datetime(2026, 3, 1, tzinfo=UTC))
+    assert found(out)["id-C01/a.jpg:0"][0] == "Nyx"
+    label(out, tmp_path, {"C01/a.jpg": "Luna"}, now=datetime(2026, 3, 2, tzinfo=UTC))
+    assert found(out)["id-C01/a.jpg:0"] == ("Luna", "correct")
+
+
+@pytest.mark.parametrize(
+    "name", ["C01/A.JPG", "c01/a.jpg", "D:\\cards\\C01\\a.jpg", "/mnt/x/C01/a.jpg", "cards/C01/A.jpg"]
+)
+def test_labels_join_as_detections_do(tmp_path, name):
+    builder = AuditBuilder(tmp_path / "out")
+    builder.predict("C01/a.jpg", "Luna")
+    assert label(builder.write(), tmp_path, {name: "Luna"}).n_known_media == 1
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_labels_join_in_either_unicode_form(tmp_path, form):
+    builder = AuditBuilder(tmp_path / "out")
+    builder.predict(unicodedata.normalize(form, "C01/Müritz/a.jpg"), "Luna")
+    builder.predict("C02/a.jpg", "Luna")
+    for other in ("NFC", "NFD"):
+        path = unicodedata.normalize(other, "C01/Müritz/a.jpg")
+        assert label(builder.write(), tmp_path, {path: "Luna"}, name=f"{other}.csv").n_waiting == 0
+
+
+def test_a_strict_import_refuses_what_a_run_refuses(tmp_path):
+    builder = AuditBuilder(tmp_path / "out", individuals=["great_white_shark", "Luna"])
+    builder.predict("a.jpg", "Luna")
+    out = builder.write()
+    strict = {"allow_waiting": False, "allow_new_names": False}
+
+    def imports(truths, **allowed):
+        rows = [{"file": file, "individual_id": name} for file, name in truths.items()]
+        return import_labels(out, write_csv(tmp_path / "s.csv", rows), **strict | allowed)
+
+    misspelt = {"a.jpg": "Great white shark", "b.jpg": "Luna"}
+    with pytest.raises(InputError, match=r"`Great white shark`: did you mean `great_white_shark`\?"):
+        imports(misspelt)
+    labels = read_labels(str(tmp_path / "s.csv")).labels
+    with pytest.raises(InputError) as of_import:
+        imports(misspelt)
+    assert str(of_import.value) == check_labels(labels, ["a.jpg", "b.jpg"], ["great_white_shark", "Luna"])[0]
+    with pytest.raises(InputError, match="none of 1 files is among the images of OUT"):
+        imports({"z.jpg": "Luna"})
+    assert len(read_table(out, "labels")) == 0
+    assert imports({"z.jpg": "Luna"}, allow_waiting=True).counts.waiting == 1
+    assert imports(misspelt, allow_new_names=True).new_names == ["Great white shark"]
+    assert imports({"a.jpg": "Great white shark"}).n_rows == 0  # an earlier label knows it now
+
+
+def test_every_row_of_a_file_is_counted(tmp_path):
+    builder = AuditBuilder(tmp_path / "out")
+    builder.predict("C01/a.jpg", "Luna")
+    builder.predict("C02/a.jpg", "Luna")
+    counts = label(builder.write(), tmp_path, {"C01/a.jpg": "Luna", "a.jpg": "Nyx", "z.jpg": "Nyx"}).counts
+    assert (counts.rows, counts.joined, counts.waiting, counts.unusable) == (3, 1, 2, 0)
+    assert counts.line() == (
+        "labels labels.csv: 3 rows, 1 joined, 2 waiting (a.jpg fits several pictures; z.jpg fits no picture)"
+    )

@@ -135,7 +135,8 @@ def test_an_event_ends_with_its_last_second(tmp_path):
 
 def test_camtrap_dp_blank_pictures_and_boxes(tmp_path):
     text(tmp_path, MEDIA, "media.csv")
-    head = "observationID,deploymentID,mediaID,observationType,individualID,bboxX,bboxY,bboxWidth,bboxHeight,classificationMethod\n"
+    head = "observationID,deploymentID,mediaID,observationType,individualID,bboxX,bboxY,bboxWidth,bboxHeight,"
+    head += "classificationMethod\n"
     lines = (
         "o1,d1,m1,blank,,,,,,human\no2,d1,m2,animal,Luna,0.1,0.2,0.3,0.4,human\n"
         "o3,d2,m3,animal,,,,,,human\no4,d2,m3,animal,Nyx,,,,,machine\no5,d2,m3,animal,Nyx,,,,,\n"
@@ -199,7 +200,9 @@ def test_results_of_a_classifier_are_refused_with_the_way_out(tmp_path):
     for file in (
         results(tmp_path, certain, classifier="ana"),
         results(tmp_path, certain, doubtful),
-        text(tmp_path, json.dumps({"predictions": [{"filepath": "a.jpg", "prediction": "x;Luna"}]}), "predictions.json"),
+        text(
+            tmp_path, json.dumps({"predictions": [{"filepath": "a.jpg", "prediction": "x;Luna"}]}), "predictions.json"
+        ),
     ):
         with pytest.raises(InputError, match=MACHINE) as caught:
             rows(file)
@@ -237,7 +240,10 @@ def test_a_timelapse_table_needs_its_column_of_names(tmp_path):
         ("C01/d1/a.jpg", "Luna", "named"),
         ("C01/d.jpg", None, "blank"),
     ]
-    assert {reason: n for reason, (n, _) in found.left_out.items()} == {"rows without who": 1, "rows marked for deletion": 1}
+    assert {reason: n for reason, (n, _) in found.left_out.items()} == {
+        "rows without who": 1,
+        "rows marked for deletion": 1,
+    }
 
 
 @pytest.mark.parametrize("word", ["blank", "Empty", "NOTHING", "none"])

@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import duckdb
 import pyarrow as pa
@@ -24,7 +24,7 @@ from scd_core.tables.rows import LabelRow
 from scd_core.tables.schema import table_from_rows, table_schema
 from scd_core.tables.store import AuditStore
 
-__all__ = ["check_labels", "import_labels", "known_names", "label_rows", "list_imports", "undo_import"]
+__all__ = ["check_labels", "import_labels", "label_rows", "list_imports", "names_of_labels", "undo_import"]
 
 _BOX = ("bbox_x_min", "bbox_y_min", "bbox_width", "bbox_height")
 
@@ -38,10 +38,10 @@ class ImportResult:
     n_repeated: int  # labels that OUT held already
     n_known_media: int  # written labels whose media were seen
     n_waiting: int  # written labels that wait for media
+    counts: FileCounts  # what became of the file's rows
     conflicts: list[str] = field(default_factory=list)  # one line per target named differently at one moment
     ambiguous: list[str] = field(default_factory=list)  # files that fit several objects; give their full URI
     new_names: list[str] = field(default_factory=list)  # individuals that neither the model nor earlier labels know
-    counts: FileCounts = FileCounts("labels", "", 0)  # what became of the file's rows
 
 
 class _Doubts(NamedTuple):
@@ -90,20 +90,20 @@ def import_labels(
     held = {PurePosixPath(name).stem for name in store.committed_files("labels")}
     if not is_decision and source.import_id in held:
         counts = _counts(source, len(source.labels), _Doubts([], [], [], 0, 0, 0))
-        return ImportResult(source.import_id, 0, len(source.labels), 0, 0, counts=counts)
+        return ImportResult(source.import_id, 0, len(source.labels), 0, 0, counts)
     rows = table_from_rows("labels", label_rows(source, now))
     with open_tables(out, may_be_empty=True) as connection:
         create_truth(connection)
-        known = known_names(connection)
+        known = _known_names(connection)
         new_names = [] if known is None else _check(connection, source, known, allow_waiting, allow_new_names)
         new = _query(connection, "new_labels", rows).to_arrow_table().cast(table_schema("labels"))
         import_id = _free_id(source.import_id, held)
         new = new.set_column(0, new.schema.field("import_id"), pa.array([import_id] * len(new), pa.string()))
-        create_label_media_of(connection, new)
+        _create_label_media_of(connection, new)
         new = _query(connection, "placed_labels", new).to_arrow_table().cast(table_schema("labels"))
     if not len(new):
         counts = _counts(source, len(rows), _Doubts([], [], [], 0, 0, 0))
-        return ImportResult(source.import_id, 0, len(rows), 0, 0, new_names=new_names, counts=counts)
+        return ImportResult(source.import_id, 0, len(rows), 0, 0, counts, new_names=new_names)
     store.write_table("labels", new, now.date(), import_id)
     with open_tables(out, may_be_empty=True) as connection:
         create_truth(connection)
@@ -112,8 +112,8 @@ def import_labels(
     n_waiting = new.column("media_id").null_count
     n_repeated = len(rows) - len(new)
     return ImportResult(
-        import_id, len(new), n_repeated, len(new) - n_waiting, n_waiting, conflicts, doubts.ambiguous, new_names,
-        _counts(source, n_repeated + len(new) - n_waiting, doubts),
+        import_id, len(new), n_repeated, len(new) - n_waiting, n_waiting,
+        _counts(source, n_repeated + len(new) - n_waiting, doubts), conflicts, doubts.ambiguous, new_names,
     )  # fmt: skip
 
 
@@ -150,7 +150,10 @@ def undo_import(out: str, import_id: str, *, now: datetime | None = None) -> int
 
 
 def list_imports(out: str) -> pa.Table:
-    """Imports of labels, oldest first: ``import_id, imported_at, file, format, labelled_by, n_labels, n_count, n_waiting, undone_at``.
+    """Imports of labels, oldest first.
+
+    Returns:
+        Columns ``import_id, imported_at, file, format, labelled_by, n_labels, n_count, n_waiting, undone_at``.
 
     Raises:
         InputError: OUT was written by a newer version.
@@ -160,7 +163,7 @@ def list_imports(out: str) -> pa.Table:
         return connection.sql(load_sql("scd_core.audit.labels", "imports")).to_arrow_table()
 
 
-def known_names(connection: duckdb.DuckDBPyConnection) -> set[str] | None:
+def _known_names(connection: duckdb.DuckDBPyConnection) -> set[str] | None:
     """Names that the models of an audit and the labels in it know; None where the audit does not know its models' names.
 
     Args:
@@ -169,10 +172,25 @@ def known_names(connection: duckdb.DuckDBPyConnection) -> set[str] | None:
     models = connection.execute("SELECT DISTINCT unnest(individuals) FROM runs").fetchall()
     if not models:
         return None
-    labels = connection.execute(
-        "SELECT DISTINCT individual_id FROM label_matches WHERE individual_id IS NOT NULL AND status <> 'undone'"
-    ).fetchall()
-    return {name for (name,) in (*models, *labels)}
+    return {name for (name,) in models} | _names_of_labels(connection)
+
+
+def names_of_labels(out: str) -> set[str]:
+    """Names that the labels of an audit know, undone ones left out; none where OUT holds no labels.
+
+    Raises:
+        InputError: OUT was written by a newer version.
+    """
+    if not AuditStore(out).committed_files("labels"):
+        return set()
+    with open_tables(out, may_be_empty=True) as connection:
+        create_truth(connection)
+        return _names_of_labels(connection)
+
+
+def _names_of_labels(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    found = connection.execute(load_sql("scd_core.audit.labels", "known_labels")).fetchall()
+    return {name for (name,) in found}
 
 
 def label_rows(source: LabelFile, imported_at: datetime) -> list[LabelRow]:
@@ -221,7 +239,11 @@ def _label_id(label: Label, source_format: LabelFormat) -> str:
 
 
 def _check(
-    connection: duckdb.DuckDBPyConnection, source: LabelFile, known: set[str], allow_waiting: bool, allow_new_names: bool
+    connection: duckdb.DuckDBPyConnection,
+    source: LabelFile,
+    known: set[str],
+    allow_waiting: bool,
+    allow_new_names: bool,
 ) -> list[str]:
     """Refuse labels that do not fit the audit, and give the names that are new to it."""
     if not allow_waiting:
@@ -263,7 +285,7 @@ def _counts(source: LabelFile, n_joined: int, doubts: _Doubts) -> FileCounts:
     )  # fmt: skip
 
 
-def create_label_media_of(connection: duckdb.DuckDBPyConnection, rows: pa.Table) -> None:
+def _create_label_media_of(connection: duckdb.DuckDBPyConnection, rows: pa.Table) -> None:
     """As :func:`scd_core.audit.labels.truth.create_label_media`, for labels that are not in the audit yet."""
     connection.register("incoming", rows)
     create_label_media(connection, "incoming")
@@ -277,7 +299,7 @@ def _conflicts(connection: duckdb.DuckDBPyConnection, import_id: str) -> list[st
     ]
 
 
-def _fetch(connection: duckdb.DuckDBPyConnection, name: str, import_id: str) -> list[tuple[object, ...]]:
+def _fetch(connection: duckdb.DuckDBPyConnection, name: str, import_id: str) -> list[Any]:
     """Rows of the query ``sql/<name>.sql`` about an import."""
     return connection.execute(load_sql("scd_core.audit.labels", name), {"import_id": import_id}).fetchall()
 

@@ -41,9 +41,9 @@ def create_truth(connection: duckdb.DuckDBPyConnection) -> None:
     ``label_matches``: each label with its ``media_id``, its ``detection_id`` in the newest run over the medium, ``is_newest``
     and a ``status`` (:class:`scd_core.names.LabelStatus`). A label is of the box that agrees with its own by at least half
     (intersection over union), else of the one that it names, else of the only one; ``names_no_box`` where a picture has
-    several and it is of none. Later means labelled later, then imported later. Labels of one moment that differ conflict, and none
-    is believed; several names of one import of Camtrap DP, or for a picture with several boxes, are several animals. A
-    label ``blank`` is of the picture, and supersedes what was said before it of animals there.
+    several and it is of none. Later means labelled later, then imported later. Labels of one moment that differ conflict,
+    and none is believed; several names of one import of Camtrap DP, or for a picture with several boxes, are several
+    animals. A label ``blank`` is of the picture, and supersedes what was said before it of animals there.
 
     ``truth``: the newest label of each (media_id, detection_id); ``true_id`` is null where they conflict, and ``blank`` where
     there is no animal.
