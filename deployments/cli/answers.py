@@ -7,7 +7,6 @@ import csv
 import json
 import math
 import sys
-import unicodedata
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Literal
@@ -17,7 +16,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["Output", "plain_value", "print_rows", "printable"]
+from deployments.cli.printable import printable
+
+__all__ = ["Output", "plain_value", "print_rows"]
 
 Output = Literal["table", "csv", "json"]
 
@@ -47,29 +48,6 @@ def print_rows(answer: pa.Table, output: Output) -> None:
         for row in rows:
             table.add_row(*[Text(printable(_cell(value), keep="\n")) for value in row])
         Console().print(table)
-
-
-def printable(text: str, keep: str = "") -> str:
-    """A text from anywhere for a terminal: characters that steer it, or hide or reorder others, become escapes.
-
-    Args:
-        text: the text.
-        keep: characters that are left as they are.
-
-    >>> print(printable("a\\x1b[2Jb\\u202ec é"))
-    a\\x1b[2Jb\\u202ec é
-    """
-    if text.isprintable():
-        return text
-    return "".join(
-        char.encode("unicode_escape").decode()
-        if unicodedata.category(char) in _UNPRINTED and char not in keep
-        else char
-        for char in text
-    )
-
-
-_UNPRINTED = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
 def _cell(value: object) -> str:

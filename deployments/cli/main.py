@@ -13,6 +13,7 @@ from rich.console import Console
 
 from deployments.cli.model import model_app
 from deployments.cli.operations import register_commands
+from deployments.cli.printable import printable
 from deployments.cli.tables import Audit, register_tables
 from scd_core import __version__
 from scd_core.errors import InputError, TrapauditError
@@ -180,7 +181,7 @@ def _fail(error: BaseException, code: int) -> None:
     if os.environ.get("TRAPAUDIT_VERBOSE"):
         console.print_exception()
     name = "" if isinstance(error, TrapauditError) else f"{type(error).__name__}: "
-    line: Any = f"trapaudit: {name}{error}".splitlines()[0]
+    line: Any = printable(f"trapaudit: {name}{error}".splitlines()[0])
     console.print(line, markup=False, highlight=False, soft_wrap=True)
     sys.exit(code)
 

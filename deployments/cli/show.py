@@ -25,7 +25,8 @@ def show(
     """One picture's story: what was found, why, by whom, and what it counts for."""
     from rich.console import Console
 
-    from deployments.cli.answers import plain_value, printable
+    from deployments.cli.answers import plain_value
+    from deployments.cli.printable import printable
     from deployments.cli.story import story_view
     from scd_core.audit.query.picture import SeveralPictures, read_story
 
@@ -40,10 +41,15 @@ def show(
         raise typer.Exit(error.exit_code) from error
     if as_json:
         text = json.dumps(plain_value(story.as_dict()), ensure_ascii=False, indent=1)
-        sys.stdout.write(printable(text, keep="\n") + "\n")
+        sys.stdout.write("".join(char if _is_safe(char) else json.dumps(char)[1:-1] for char in text) + "\n")
         return
     console = Console(highlight=False)
     console.width = min(console.width, _WIDTH) if console.is_terminal else _WIDTH
     with console.capture() as captured:
         console.print(story_view(story, out))
     sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+
+
+def _is_safe(char: str) -> bool:
+    """Whether a character of JSON goes to a terminal as it is; all others stand in strings and can be escaped."""
+    return char == "\n" or char.isprintable()

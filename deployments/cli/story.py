@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from deployments.cli.answers import printable
+from deployments.cli.printable import printable
 from scd_core.audit.query.picture import PictureStory, TargetStory
 from scd_core.audit.wording import (
     CAUSE_WORDS,

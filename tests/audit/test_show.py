@@ -6,6 +6,7 @@ import json
 import unicodedata
 import uuid
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import fsspec
 import pyarrow.parquet as pq
@@ -219,6 +220,13 @@ def test_only_the_pictures_own_batches_are_opened(monkeypatch):
     tables = {path.split("://")[-1].split("/")[0] for path in opened}
     assert tables >= {"media", "predictions", "masks", "runs"}
     assert {path.rsplit("/", 1)[-1] for path in opened if "media/" not in path} == {"b2.parquet"}
+
+
+def test_every_key_of_the_json_is_explained(out):
+    page = (Path(__file__).resolve().parents[2] / "docs" / "queries.md").read_text()
+    story = read_story(out, "C03/003.jpg").as_dict()
+    names = [*story, *(f"targets[].{name}" for name in story["targets"][0])]
+    assert "targets[].slices" in names and [name for name in names if f"`{name}`" not in page] == []
 
 
 def test_a_story_of_an_s3_bucket(bucket):

@@ -15,7 +15,7 @@ from scd_core.scenes import packaged_model
 from tests.audit.audit_builder import AuditBuilder, label
 
 Call = Callable[..., Any]
-HOSTILE = "C01/[red]one[/red]\x1b[2J\u202egpj :smile:\n.jpg"
+HOSTILE = "C01/[red]one[/red]\x1b[2J\u202egpj :smile:\n\x9b\U000e0001.jpg"
 
 
 @pytest.fixture
@@ -74,11 +74,11 @@ def test_names_from_anywhere_do_not_steer_the_terminal(trapaudit: Call, tmp_path
     label(builder.out, tmp_path, {"x": "y"})
     shown = trapaudit("show", tmp_path / "out", f"id-{HOSTILE}")
     assert shown.code == 0, shown.err
-    assert not set("\x1b\x07\u202e") & set(shown.out)
-    assert "C01/[red]one[/red]\\x1b[2J\\u202egpj :smile:\\n.jpg" in shown.out
+    assert not set("\x1b\x07\u202e\x9b\U000e0001") & set(shown.out)
+    assert "C01/[red]one[/red]\\x1b[2J\\u202egpj :smile:\\n\\x9b\\U000e0001.jpg" in shown.out
     assert "[bold]Lu\\x1b]0;x\\x07na" in shown.out and "[/]" in shown.out
     as_json = trapaudit("show", tmp_path / "out", f"id-{HOSTILE}", "--json").out
-    assert not set("\x1b\x07\u202e") & set(as_json)
+    assert not set("\x1b\x07\u202e\x9b\U000e0001") & set(as_json)
     assert json.loads(as_json)["media"]["file"] == HOSTILE
 
 
@@ -94,6 +94,8 @@ def test_several_pictures_or_none(trapaudit: Call, tmp_path: Path) -> None:
     assert all("s3://cards/d" in line and "\x1b" not in line for line in lines[1:-1])
     none = trapaudit("show", tmp_path / "out", "other.png", "--json")
     assert (none.code, none.out, none.err.count("\n")) == (2, "", 1)
+    near = trapaudit("show", tmp_path / "out", "sane\x1b.jpg")
+    assert (near.code, "\x1b" in near.err) == (2, False) and "did you mean d0/same\\x1b.jpg" in near.err
 
 
 def test_boxes_persons_broken_files_and_earlier_runs(trapaudit: Call, tmp_path: Path) -> None:
