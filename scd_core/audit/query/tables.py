@@ -76,14 +76,22 @@ def report_time(file: str) -> datetime:
     return time.replace(microsecond=int(rest[:6])) if has_microseconds else time
 
 
-def table_sql(table: str, files: Sequence[str], *, root: str | None = None, fill: bool = True) -> str:
+def table_sql(
+    table: str,
+    files: Sequence[str],
+    *,
+    root: str | None = None,
+    fill: bool = True,
+    columns: Sequence[str] | None = None,
+) -> str:
     """A SELECT of the table's declared columns and its partition column from some of its files.
 
     Args:
         table: name of the table.
         files: paths relative to OUT; none gives the table without rows.
         root: folder of OUT on a local disk, which DuckDB then reads itself; None reads through ``audit://``.
-        fill: the files may be of older schema versions; what they lack is null.
+        fill: the files may be of older schema versions; what they lack is null. Every file is opened to find out.
+        columns: columns wanted, all of them in every file where `fill` is false; None for all.
     """
     empty = _empty_sql(table)
     if not files:
@@ -92,11 +100,11 @@ def table_sql(table: str, files: Sequence[str], *, root: str | None = None, fill
     prefix = f"{root}/" if root is not None else f"{PROTOCOL}://"
     listed = ", ".join(_quoted(prefix + file) for file in files)
     options = f"hive_partitioning = true, hive_types = {{'{partition}': DATE}}"
-    columns = ", ".join(f'"{name}"' for name in (*TABLES[table], partition))
+    selected = ", ".join(f'"{name}"' for name in columns or (*TABLES[table], partition))
     if not fill:
-        return f"SELECT {columns} FROM read_parquet([{listed}], {options})"
+        return f"SELECT {selected} FROM read_parquet([{listed}], {options})"
     return (
-        f"SELECT {columns} FROM ({empty} UNION ALL BY NAME "
+        f"SELECT {selected} FROM ({empty} UNION ALL BY NAME "
         f"SELECT * FROM read_parquet([{listed}], {options}, union_by_name = true))"
     )
 

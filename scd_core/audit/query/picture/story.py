@@ -25,6 +25,8 @@ Row = Mapping[str, Any]
 
 _HEAVY = {"mask_png", "embedding"}
 """Columns that nobody reads on a screen."""
+_LOOKED_UP = ("media_id", "batch_key", "uri", "file", "captured_at", "last_modified_at", "duplicate_of")
+"""Columns of `media` by which pictures are found, which every version of the schema has; read of all batches."""
 _OF_A_BATCH = ("media", "predictions", "masks", "reclassifications")
 _STAMP = {"run_id", "batch_key", "model_digest"}
 _TARGET = {"target_id", "media_id", "detection_id"}
@@ -83,7 +85,8 @@ def read_story(out: str, wanted: str) -> PictureStory:
     found = table_files(store)
     with open_database(store) as connection:
         reader = _Reader(connection, found, store.storage.local_root)
-        connection.execute(f"CREATE VIEW every_media AS {reader.select('media', found.files['media'])}")
+        media = table_sql("media", found.files["media"], root=reader.root, fill=False, columns=_LOOKED_UP)
+        connection.execute(f"CREATE VIEW every_media AS {media}")
         picture = find_picture(connection, wanted, store.url)
         reader.create_tables(picture)
         return _story(reader, picture)
@@ -96,9 +99,6 @@ class _Reader:
     connection: duckdb.DuckDBPyConnection
     found: TableFiles
     root: str | None
-
-    def select(self, table: str, files: Sequence[str], *, fill: bool = False) -> str:
-        return table_sql(table, files, root=self.root, fill=fill or self.found.has_old_schema)
 
     def create_tables(self, picture: FoundPicture) -> None:
         media_id = picture.media_id
@@ -123,11 +123,11 @@ class _Reader:
         )
         # Whether such a label fits this picture alone depends on the others of the same name.
         is_open = self._value("SELECT count(*) FROM labels WHERE media_id IS NULL AND file <> ''")
-        others = same_name.format("uri") if is_open else "media_id = $original"
-        values = {"uri": picture.uri} if is_open else {"original": original}
-        columns = ", ".join(f'"{name}"' for name in self._columns("media"))
+        others = "media_id = $original" + (f" OR {same_name.format('uri')}" if is_open else "")
+        values = {"original": original} | ({"uri": picture.uri} if is_open else {})
+        columns = ", ".join(_LOOKED_UP)
         self.connection.execute(
-            f"INSERT INTO media SELECT {columns} FROM every_media WHERE media_id <> $media_id AND ({others})",
+            f"INSERT INTO media ({columns}) SELECT {columns} FROM every_media WHERE media_id <> $media_id AND ({others})",
             {"media_id": media_id, **values},
         )
 
@@ -135,12 +135,12 @@ class _Reader:
         """Frames of the picture's event in its batch; None where it has no event."""
         if media["event_id"] is None:
             return None
-        source = self.select("media", self._of_batches("media", [media["batch_key"]]), fill=True)
+        source = table_sql("media", self._of_batches("media", [media["batch_key"]]), root=self.root)
         return int(self._value(f"SELECT count(*) FROM ({source}) WHERE event_id = $id", id=media["event_id"]))
 
     def _create(self, table: str, files: Sequence[str], condition: str, **values: Any) -> None:
         columns = ", ".join(f'"{name}"' for name in self._columns(table))
-        source = self.select(table, files, fill=True)
+        source = table_sql(table, files, root=self.root)
         self.connection.execute(f"CREATE TABLE {table} AS SELECT {columns} FROM ({source}) WHERE {condition}", values)
 
     def _columns(self, table: str) -> list[str]:
