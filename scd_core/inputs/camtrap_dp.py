@@ -71,8 +71,8 @@ def observation_tables(url: str, content: bytes, what: str) -> tuple[Table, Tabl
     """Observations and media of a package.
 
     Args:
-        url: of its ``datapackage.json``; or of its table of observations, with ``media.csv`` or ``datapackage.json`` beside
-            it.
+        url: of its ``datapackage.json``; or of its table of observations, with ``media.csv``, gzipped or not, or
+            ``datapackage.json`` beside it.
         content: of the file at `url`.
         what: what the file is to the user, for messages: ``labels``, ``detections``.
 
@@ -86,15 +86,19 @@ def observation_tables(url: str, content: bytes, what: str) -> tuple[Table, Tabl
         tables = _beside(url, content, where, ("observations", "media"))
         return tables["observations"], tables["media"]
     observations = Table(((where, content),))
-    try:
-        media = read_file(f"{folder}media.csv", f"{what}: media.csv beside it,")
-    except InputError as missing:
+    problems: list[InputError] = []
+    for table in ("media.csv", "media.csv.gz"):
         try:
-            package = read_file(f"{folder}{DATAPACKAGE}", what)
-        except InputError:
-            raise missing from None
-        return observations, _beside(f"{folder}{DATAPACKAGE}", package, where, ("media",))["media"]
-    return observations, Table(((f"{what} {clean_url(folder)}media.csv", media),))
+            media = read_file(f"{folder}{table}", f"{what}: {table} beside it,")
+        except InputError as error:
+            problems.append(error)
+        else:
+            return observations, Table(((f"{what} {clean_url(folder)}{table}", media),))
+    try:
+        package = read_file(f"{folder}{DATAPACKAGE}", what)
+    except InputError:
+        raise problems[0] from None
+    return observations, _beside(f"{folder}{DATAPACKAGE}", package, where, ("media",))["media"]
 
 
 def _beside(url: str, content: bytes, where: str, names: Collection[str]) -> dict[str, Table]:

@@ -86,7 +86,8 @@ def assign_events(rows: list[MediaRow], gap_seconds: float) -> list[MediaRow]:
 
     Frames of one burst are one encounter, not independent proofs. Nobody knows which frames without a time belong together, so
     all of one deployment and folder are one event (:func:`is_timed`): rates count them once at most, and no name is expected to
-    be common to them. A medium without a deployment is grouped within its camera, or else within its folder.
+    be common to them. A medium without a deployment is grouped within its camera, or else within its folder. Times of a place
+    that have different offsets from UTC, and all of them one, are compared in UTC.
 
     Args:
         rows: rows of the table ``media``.
@@ -99,10 +100,14 @@ def assign_events(rows: list[MediaRow], gap_seconds: float) -> list[MediaRow]:
     place: tuple[str, ...] | None = None
     last: datetime | None = None
     event_id = ""
+    with_time = [(_place(row), moment, row) for row in rows if (moment := row.get("captured_at")) is not None]
+    offsets: dict[tuple[str, ...], set[int | None]] = defaultdict(set)
+    for where, _, row in with_time:
+        offsets[where].add(row.get("utc_offset_minutes"))
+    in_utc = {where for where, found in offsets.items() if len(found) > 1 and None not in found}
     timed = [
-        (_place(row), moment, row["file"], row["media_id"])
-        for row in rows
-        if (moment := row.get("captured_at")) is not None
+        (where, _in_utc(moment, row) if where in in_utc else moment, row["file"], row["media_id"])
+        for where, moment, row in with_time
     ]
     for where, moment, _file, media_id in sorted(timed, key=itemgetter(0, 1, 2)):
         if where != place or last is None or (moment - last).total_seconds() > gap_seconds:
@@ -116,6 +121,10 @@ def assign_events(rows: list[MediaRow], gap_seconds: float) -> list[MediaRow]:
 def is_timed(event_id: str | None) -> bool:
     """Whether the frames of an event are close in time; else they are those of a folder whose time is unknown."""
     return event_id is not None and not event_id.startswith(_UNTIMED)
+
+
+def _in_utc(moment: datetime, row: MediaRow) -> datetime:
+    return moment - timedelta(minutes=row.get("utc_offset_minutes") or 0)
 
 
 def _untimed_event(row: MediaRow) -> str:

@@ -58,6 +58,23 @@ def test_frames_without_a_time_are_one_event_of_their_deployment_and_folder():
     assert [name for name in "abcdefg" if is_timed(event[name])] == ["a"]
 
 
+def test_times_with_different_offsets_are_compared_in_utc():
+    def of(file: str, hours: float, offset: int | None, camera: str = "c") -> dict:
+        return row(file, captured_at=at(3600 * hours), utc_offset_minutes=offset, camera_id=camera)
+
+    rows = [
+        of("a", 5, 0),
+        of("b", 6, 60),
+        of("c", 6, 0),
+        of("d", 5, 0, "x"),
+        of("e", 6, 60, "x"),
+        of("f", 6, None, "x"),
+    ]
+    event = {r["file"]: r["event_id"] for r in assign_events(rows, 60)}
+    assert event["a"] == event["b"] != event["c"]
+    assert event["d"] != event["e"] == event["f"], "one offset is not known, so the times count as they are written"
+
+
 def test_a_doubt_that_is_there_stays_when_clocks_are_compared():
     rows = [
         row("C1/IMG_0001.JPG", captured_at=at(0), captured_at_source="exif", clock_doubt="set wrong"),

@@ -205,3 +205,13 @@ def test_names_that_differ_in_case_or_unicode_form_are_one(tmp_path, jpeg):
     assert found.file == f"{folder}/IMG_1.JPG" and found.etag
     row = describe_objects([found], f"{source}/list.csv", CONFIG)[0]
     assert (row["status"], row["captured_at"]) == ("ok", datetime(2024, 5, 1, 6))
+
+
+def test_gzipped_observations_beside_gzipped_media_are_read(tmp_path):
+    observations = (
+        "observationID,mediaID,observationType,bboxX,bboxY,bboxWidth,bboxHeight\no1,m1,animal,0.1,0.1,0.5,0.5\n"
+    )
+    files = {"observations.csv.gz": gzip.compress(observations.encode())}
+    files["media.csv.gz"] = gzip.compress(b"mediaID,filePath\nm1,C1/a.jpg\n")
+    source = write(tmp_path, files)
+    assert list(read_detections(f"{source}/observations.csv.gz").boxes) == ["C1/a.jpg"]
