@@ -28,7 +28,7 @@ from scd_core.audit.wording import (
     slice_title,
 )
 from scd_core.boxes import WHOLE, box_from_row
-from scd_core.names import ErrorType, FlagReason, MaskStatus, MediaStatus, PredictionStatus, StrategyStatus
+from scd_core.names import ErrorType, FlagReason, LabelStatus, MaskStatus, MediaStatus, PredictionStatus, StrategyStatus
 
 __all__ = ["story_view"]
 
@@ -274,12 +274,14 @@ def _some(titles: Sequence[str]) -> str:
 
 def _labels(story: PictureStory, out: str) -> Iterator[Line]:
     for label in story.labels:
-        name = label["individual_id"] or _words(label.get("state") or "no name")
+        name = label["individual_id"] or _words(label["state"] or "no name")
         of_box = f"box {label['detection_id']}: " if label["detection_id"] is not None else ""
         flank = f" ({label['flank']} flank)" if label["flank"] else ""
         by = f"by {label['labelled_by'] or 'somebody'}"
         source = f"{label['label_source']}, import {label['import_id']} of {moment(label['imported_at'])} UTC"
         counts = LABEL_WORDS.get(label["status"], _words(label["status"]))
+        if label["names_no_box"] and label["status"] in (LabelStatus.NEWEST, LabelStatus.SEVERAL):
+            counts = "counts for no box, for it names none of them"
         at = f"{moment(label['labelled_at'])} UTC"
         yield "labels", f"{of_box}{name}{flank} {by}, {at} ({source}): {counts}"
     if not story.labels:

@@ -7,7 +7,17 @@ from collections.abc import Mapping
 from datetime import date, datetime
 
 from scd_core.audit.errors.suspicion import SUSPICION_REASONS
-from scd_core.names import Cause, ErrorType, FlagReason, MediaStatus, PredictionStatus, Strategy, TimeSource, Trend
+from scd_core.names import (
+    Cause,
+    ErrorType,
+    FlagReason,
+    LabelStatus,
+    MediaStatus,
+    PredictionStatus,
+    Strategy,
+    TimeSource,
+    Trend,
+)
 
 __all__ = [
     "CAUSE_WORDS",
@@ -96,15 +106,15 @@ PREDICTION_WORDS: Mapping[str, str] = {
 """Status of a prediction -> words."""
 
 LABEL_WORDS: Mapping[str, str] = {
-    "newest": "counts",
-    "superseded": "does not count: a later label does",
-    "conflicting": "does not count: another label of this moment differs",
-    "ambiguous": "does not count: its file fits several pictures",
-    "waiting": "waits for its picture",
-    "several": "counts as one of several animals",
-    "undone": "does not count: its import was undone",
+    LabelStatus.NEWEST: "counts",
+    LabelStatus.SUPERSEDED: "does not count: a later label does",
+    LabelStatus.CONFLICTING: "does not count: another label of this moment differs",
+    LabelStatus.AMBIGUOUS: "does not count: its file fits several pictures",
+    LabelStatus.WAITING: "waits for its picture",
+    LabelStatus.SEVERAL: "counts as one of several animals",
+    LabelStatus.UNDONE: "does not count: its import was undone",
 }
-"""Status of a label (:func:`scd_core.audit.labels.truth.create_truth`) -> whether it counts."""
+"""Status of a label -> whether it counts."""
 
 STRATEGY_WORDS: Mapping[str, str] = {
     Strategy.EARLY_BLUR: "everything but the evidence blurred",

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from scd_core.audit import read_table
+from scd_core.audit.labels.importing import undo_import
 from scd_core.audit.query.files import AuditFileSystem
 from scd_core.audit.query.picture import SeveralPictures, read_story
 from scd_core.audit.report.refresh import refresh_report_tables
@@ -234,3 +235,17 @@ def test_a_story_of_an_s3_bucket(bucket):
     builder.predict("C01/a b+ü.jpg", "Luna")
     story = read_story(builder.write(), "a b+ü.jpg")
     assert story.targets[0].prediction["predicted_id"] == "Luna"
+
+
+def test_labels_that_were_undone_or_are_of_no_animal(tmp_path):
+    builder = AuditBuilder(tmp_path / "out")
+    for file in ("a.jpg", "b.jpg"):
+        builder.predict(file, "Luna")
+    builder.write()
+    first = label(builder.out, tmp_path, {"a.jpg": "Luna", "b.jpg": "Luna"}, now=datetime(2026, 3, 4, tzinfo=UTC))
+    label(builder.out, tmp_path, {"a.jpg": "blank"}, name="b.csv", now=datetime(2026, 3, 5, tzinfo=UTC))
+    undo_import(builder.out, first.import_id, now=datetime(2026, 3, 6, tzinfo=UTC))
+    found = [(row["individual_id"], row["state"], row["status"]) for row in read_story(builder.out, "a.jpg").labels]
+    assert found == [(None, "blank", "newest"), ("Luna", "named", "undone")]
+    (undone,) = read_story(builder.out, "b.jpg").labels
+    assert (undone["import_id"], undone["status"]) == (first.import_id, "undone")

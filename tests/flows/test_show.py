@@ -110,7 +110,9 @@ def test_boxes_persons_broken_files_and_earlier_runs(trapaudit: Call, tmp_path: 
         whole = [{"x_min": 0.0, "y_min": 0.0, "width": 1.0, "height": 1.0}]
         builder.predict("c.jpg", None, prediction_status="no_detections", failure_reason=why, hidden_boxes=whole)
         builder.write()
+    label(builder.out, tmp_path, {"a.jpg": "Luna-m2", "c.jpg": "blank"})
     shown = trapaudit("show", tmp_path / "out", "a.jpg").out
+    assert "Luna-m2 by somebody" in shown and "counts for no box" in " ".join(shown.split())
     assert "Box 0 (1 of 2)" in shown and "Box 1 (2 of 2)" in shown
     assert "1 box neither classified nor shown: x 0.100, y 0.200, width 0.300, height 0.400" in shown
     assert "x 0.500, y 0.500, width 0.250, height 0.250, detector 90" in shown
@@ -120,3 +122,4 @@ def test_boxes_persons_broken_files_and_earlier_runs(trapaudit: Call, tmp_path: 
     without = trapaudit("show", tmp_path / "out", "c.jpg").out
     assert "no name: the detections have no entry\n" in without
     assert "neither classified nor shown: the whole picture" in without
+    assert "blank by somebody" in without and "): counts" in " ".join(without.split())

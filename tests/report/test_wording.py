@@ -17,6 +17,7 @@ from scd_core.names import (
     Cause,
     ErrorType,
     FlagReason,
+    LabelStatus,
     MediaStatus,
     PredictionStatus,
     Strategy,
@@ -34,6 +35,7 @@ WORDINGS: list[tuple[type[StrEnum], Mapping[str, object]]] = [
     (MediaStatus, wording.STATUS_WORDS),
     (PredictionStatus, wording.PREDICTION_WORDS),
     (TimeSource, wording.TIME_WORDS),
+    (LabelStatus, wording.LABEL_WORDS),
 ]
 ODD = re.compile(
     r"\b(told|tells?|asked|witness(es)?|speaks? (for|against)|borne out|bears? out|heard|hold no word|at the door"

@@ -1,5 +1,5 @@
--- chosen: the targets of the report: labelled or suspected ones, without pictures that detections were given for and that have
--- no entry in them (nobody tried to name these); and whether the newest run over their medium is theirs.
+-- chosen: the targets of the report: labelled or suspected ones, and whether the newest run over their medium is theirs.
+-- Pictures that detections were given for and that have no entry in them are left out: nobody tried to name these.
 CREATE OR REPLACE TEMP TABLE chosen AS
 WITH both_kinds AS (
     SELECT batch_key, target_id, media_id, true_id, flank, labelled_by,
