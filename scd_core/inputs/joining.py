@@ -72,11 +72,21 @@ class PathIndex:
         self.paths = dict.fromkeys(paths)
 
     @cached_property
-    def _by_name(self) -> dict[str, list[tuple[str, tuple[str, ...]]]]:
-        """Last part of a path, folded -> the paths that end so, in parts."""
-        found: dict[str, list[tuple[str, tuple[str, ...]]]] = defaultdict(list)
+    def _by_end(self) -> dict[str, list[tuple[str, _Parts]]]:
+        """End of a path, folded: its last two parts and, for bare names, the last one -> the paths that end so, in parts."""
+        found: dict[str, list[tuple[str, _Parts]]] = defaultdict(list)
         for path in self.paths:
-            found[_name(path)].append((path, _parts(path)))
+            parts = _Parts(path)
+            found[parts.end(2)].append((path, parts))
+        return dict(found)
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[tuple[str, _Parts]]]:
+        """Last part of a path, folded -> the paths that end so, in parts."""
+        found: dict[str, list[tuple[str, _Parts]]] = defaultdict(list)
+        for path in self.paths:
+            parts = _Parts(path)
+            found[parts.end(1)].append((path, parts))
         return dict(found)
 
     def absent(self, others: Collection[str], *, by_ending: bool = False) -> list[str]:
@@ -134,20 +144,22 @@ class PathIndex:
         """The paths that fit a medium best, and how well; None for none."""
         if file in self.paths:
             return _WHOLE, [file]
-        above = _parts(source.replace("\\", "/"))
-        own = _parts(file)
+        own, whole = _Parts(file), _Parts(f"{source.replace(_BACKSLASH, '/')}/{file}")
+        # A path that agrees in the name alone fits only where it, or the medium, is a bare name.
+        near = self._by_end.get(whole.end(2), []) + self._by_end.get(whole.end(1), [])
         fitting: dict[_Score, list[str]] = defaultdict(list)
-        for path, parts in self._by_name.get(_name(file), ()):
-            score = _agreement((*above, *own), parts)
-            if score[0] >= min(len(own), len(parts)):
+        for path, parts in near if len(own.written) > 1 else self._by_name.get(own.end(1), ()):
+            score = _agreement(whole, parts)
+            if score[0] >= min(len(own.written), len(parts.written)):
                 fitting[score].append(path)
         return max(fitting.items()) if fitting else None
 
     def _has(self, path: str, by_ending: bool) -> bool:
-        parts = _parts(_without_root(path) if by_ending else path)
+        parts = _Parts(_without_root(path) if by_ending else path)
+        n = len(parts.written)
         return any(
-            _agreement(own, parts)[0] == (len(parts) if by_ending else max(len(own), len(parts)))
-            for _, own in self._by_name.get(_name(path), ())
+            _agreement(own, parts)[0] == (n if by_ending else max(len(own.written), n))
+            for _, own in self._by_name.get(parts.end(1), ())
         )
 
 
@@ -160,10 +172,12 @@ class MediaIndex:
 
     def __init__(self, media: Iterable[tuple[str, str]]) -> None:
         self._whole: dict[str, dict[str, None]] = defaultdict(dict)
-        self._by_name: dict[str, dict[str, str]] = defaultdict(dict)
+        self._by_end: dict[str, dict[str, tuple[_Parts, int]]] = defaultdict(dict)
         for uri, file in media:
             self._whole[uri][uri] = self._whole[file][uri] = None
-            self._by_name[_name(uri)][uri] = file
+            parts = _Parts(uri)
+            for n in (1, 2):
+                self._by_end[parts.end(n)][uri] = parts, len(_Parts(file).written)
 
     def find(self, path: str) -> list[str]:
         """Addresses of the media that a path means: one, where it is clear; several, where it fits them equally well.
@@ -177,12 +191,12 @@ class MediaIndex:
         """
         if path in self._whole:
             return list(self._whole[path])
-        wanted = _parts(_without_root(path))
+        wanted = _Parts(_without_root(path))
         is_absolute = path != _without_root(path)
         fitting: dict[_Score, list[str]] = defaultdict(list)
-        for uri, file in self._by_name.get(_name(path), {}).items():
-            score, n_own = _agreement(_parts(uri), wanted), len(_parts(file))
-            if score[0] == len(wanted) or (is_absolute and score[0] >= n_own > 1):
+        for uri, (parts, n_own) in self._by_end.get(wanted.end(2), {}).items():
+            score = _agreement(parts, wanted)
+            if score[0] == len(wanted.written) or (is_absolute and score[0] >= n_own > 1):
                 fitting[score].append(uri)
         return max(fitting.items())[1] if fitting else []
 
@@ -197,6 +211,7 @@ def _spellings(path_of: Mapping[str, str], unused: Collection[str]) -> dict[str,
     )
 
 
+_BACKSLASH = "\\"
 _HINT = "paths must be relative to SOURCE"
 
 
@@ -208,21 +223,29 @@ def _without_root(path: str) -> str:
     return rest.lstrip("/")
 
 
-def _name(path: str) -> str:
-    return fold_path(path.rstrip("/").rpartition("/")[2])
-
-
-def _parts(path: str) -> tuple[str, ...]:
+def _split(path: str) -> tuple[str, ...]:
     return tuple(part for part in path.split("/") if part not in ("", "."))
 
 
-def _agreement(first: Sequence[str], second: Sequence[str]) -> _Score:
+class _Parts:
+    """A path in parts, as they are written and folded."""
+
+    __slots__ = ("folded", "written")
+
+    def __init__(self, path: str) -> None:
+        self.written = _split(path)
+        self.folded = _split(fold_path(path))
+
+    def end(self, n: int) -> str:
+        """Its last parts, folded; all where it has no more."""
+        return "/".join(self.folded[-n:])
+
+
+def _agreement(first: _Parts, second: _Parts) -> _Score:
     """How many parts agree, counted from the end, and whether they agree as they are written."""
-    n, is_written = 0, True
-    for one, other in zip(reversed(first), reversed(second)):
+    n = 0
+    for one, other in zip(reversed(first.folded), reversed(second.folded)):
         if one != other:
-            if fold_path(one) != fold_path(other):
-                break
-            is_written = False
+            break
         n += 1
-    return n, is_written
+    return n, first.written[len(first.written) - n :] == second.written[len(second.written) - n :]
