@@ -67,7 +67,7 @@ def run_audit(job: Job, runner: Runner, listed: Listed | None = None) -> AuditRe
             note(f"batch {batch.batch_key}: another run committed it first; its result stands")
     if job.labels is not None:
         imported = import_labels(request.out, job.labels, is_decision=False)
-        note(imported.counts.line())
+        note(f"labels: {imported.n_rows} new, {imported.n_repeated} held already, {imported.n_waiting} waiting")
         if imported.new_names:
             note(f"new names, each of which counts as a new animal: {', '.join(imported.new_names)}")
     report = None

@@ -262,7 +262,7 @@ def _check_labels(job: Job, labels: LabelFile, known: Collection[str]) -> None:
 
 
 def _join_inputs(job: Job, listing: Listing) -> Joined:
-    """Join detections, flags and a manifest to the media of SOURCE, and count what became of each file's rows.
+    """Join detections, flags, labels and a manifest to the media of SOURCE, and count what became of each file's rows.
 
     Raises:
         InputError: detections or flags do not fit the media, or SOURCE names a manifest that cannot be read.
@@ -281,6 +281,8 @@ def _join_inputs(job: Job, listing: Listing) -> Joined:
         if job.flags is not None:
             flagged, of_flags = job.flags.join(media)
             counts.append(of_flags)
+        if job.labels is not None:
+            counts.append(job.labels.join(media))
     if listing.left_out:
         n = sum(one.n for one in listing.left_out)
         examples = tuple(left_out_words(listing.left_out))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from scd_core.errors import InputError
 from scd_core.inputs.camtrap_dp import DATAPACKAGE, observation_tables
 from scd_core.inputs.camtrap_labels import camtrap_labels
+from scd_core.inputs.counts import MAX_EXAMPLES, FileCounts
 from scd_core.inputs.csv import Line, has_column, read_csv
-from scd_core.inputs.joining import path_as_joined
+from scd_core.inputs.joining import MediaIndex, path_as_joined
 from scd_core.inputs.label import Account, Label, name_and_state, parse_time
 from scd_core.inputs.results_labels import results_labels
 from scd_core.inputs.text import decode_text, read_file
@@ -36,6 +37,36 @@ class LabelFile:
     """Rows that were read."""
     left_out: Mapping[str, tuple[int, tuple[str, ...]]] = field(default_factory=dict)
     """Reason -> number of rows that became no label, and up to five of them."""
+
+    def join(self, media: MediaIndex) -> FileCounts:
+        """What becomes of the labels among some media."""
+        found = [(label.file, len(media.find(label.file))) for label in self.labels]
+        several = [file for file, n in found if n > 1]
+        missing = [file for file, n in found if not n]
+        return self.counts(several, missing)
+
+    def counts(self, several: Sequence[str], missing: Sequence[str], notes: Sequence[str] = ()) -> FileCounts:
+        """What became of the file's rows; an observation of an event is a label of each of its pictures.
+
+        Args:
+            several: files that fit several media, one for each label.
+            missing: files that fit none, one for each label.
+            notes: what else a user should know.
+        """
+        n_unusable = sum(n for n, _ in self.left_out.values())
+        examples = [f"{file!r} fits several pictures" for file in dict.fromkeys(several)]
+        examples += [f"{file!r} fits no picture" for file in dict.fromkeys(missing)]
+        examples += [f"{example}: {reason}" for reason, (_, shown) in self.left_out.items() for example in shown[:1]]
+        return FileCounts(
+            "labels",
+            self.name,
+            max(self.n_rows, len(self.labels) + n_unusable),
+            joined=len(self.labels) - len(several) - len(missing),
+            waiting=len(several) + len(missing),
+            unusable=n_unusable,
+            examples=tuple(examples[:MAX_EXAMPLES]),
+            notes=(*(f"{n} {reason}" for reason, (n, _) in self.left_out.items()), *notes),
+        )
 
 
 def read_labels(url: str, fmt: str | None = None, *, column: str | None = None, by_person: bool = False) -> LabelFile:

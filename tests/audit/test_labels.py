@@ -229,7 +229,7 @@ def test_several_animals_without_a_box_are_no_conflict_and_are_counted(tmp_path)
     out = boxes(tmp_path / "out", "C01/a.jpg", "Luna", "Nyx")
     result = import_labels(out, observations(tmp_path, "Odin,,,,", "Luna,,,,", "Nyx,0.2,0.6,0.1,0.1"))
     assert result.conflicts == []
-    assert result.counts.notes == ("3 labels name no box of a picture with several animals, such as C01/a.jpg",)
+    assert result.counts.notes == ("3 labels name no box of a picture with several animals, such as 'C01/a.jpg'",)
     assert found(out) == {}
 
 
@@ -292,5 +292,5 @@ def test_every_row_of_a_file_is_counted(tmp_path):
     counts = label(builder.write(), tmp_path, {"C01/a.jpg": "Luna", "a.jpg": "Nyx", "z.jpg": "Nyx"}).counts
     assert (counts.rows, counts.joined, counts.waiting, counts.unusable) == (3, 1, 2, 0)
     assert counts.line() == (
-        "labels labels.csv: 3 rows, 1 joined, 2 waiting (a.jpg fits several pictures; z.jpg fits no picture)"
+        "labels labels.csv: 3 rows, 1 joined, 2 waiting ('a.jpg' fits several pictures; 'z.jpg' fits no picture)"
     )

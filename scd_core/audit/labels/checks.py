@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 
 from scd_core.errors import InputError
 from scd_core.inputs.counts import some_of
-from scd_core.inputs.joining import PathIndex
+from scd_core.inputs.joining import MediaIndex
 from scd_core.inputs.labels import Label
 from scd_core.names import UNKNOWN
 
@@ -41,7 +41,8 @@ def check_labels(
     named = list(dict.fromkeys(label.file for label in labels))
     doubts = []
     if not allow_waiting:
-        strange = PathIndex(files).absent(named, by_ending=True)
+        media = MediaIndex((file, file) for file in files)
+        strange = [file for file in named if not media.find(file)]
         check_files(named, strange, "SOURCE")
         if strange:
             doubts.append(

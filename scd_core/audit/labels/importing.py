@@ -17,7 +17,7 @@ from scd_core.audit.labels.truth import create_label_media, create_truth
 from scd_core.audit.query.connection import open_tables
 from scd_core.audit.sql import load_sql
 from scd_core.errors import InputError
-from scd_core.inputs.counts import MAX_EXAMPLES, FileCounts
+from scd_core.inputs.counts import FileCounts
 from scd_core.inputs.labels import Label, LabelFile, read_labels
 from scd_core.names import UNKNOWN, LabelFormat, LabelState
 from scd_core.tables.rows import LabelRow
@@ -45,12 +45,11 @@ class ImportResult:
 
 
 class _Doubts(NamedTuple):
+    """Files of labels that are in doubt, one for each label."""
+
     ambiguous: list[str]
     waiting: list[str]
     boxless: list[str]
-    n_ambiguous: int
-    n_waiting: int
-    n_boxless: int
 
 
 def import_labels(
@@ -89,8 +88,7 @@ def import_labels(
     store = AuditStore(out)
     held = {PurePosixPath(name).stem for name in store.committed_files("labels")}
     if not is_decision and source.import_id in held:
-        counts = _counts(source, len(source.labels), _Doubts([], [], [], 0, 0, 0))
-        return ImportResult(source.import_id, 0, len(source.labels), 0, 0, counts)
+        return ImportResult(source.import_id, 0, len(source.labels), 0, 0, source.counts([], []))
     rows = table_from_rows("labels", label_rows(source, now))
     with open_tables(out, may_be_empty=True) as connection:
         create_truth(connection)
@@ -102,19 +100,25 @@ def import_labels(
         _create_label_media_of(connection, new)
         new = _query(connection, "placed_labels", new).to_arrow_table().cast(table_schema("labels"))
     if not len(new):
-        counts = _counts(source, len(rows), _Doubts([], [], [], 0, 0, 0))
-        return ImportResult(source.import_id, 0, len(rows), 0, 0, counts, new_names=new_names)
+        return ImportResult(source.import_id, 0, len(rows), 0, 0, source.counts([], []), new_names=new_names)
     store.write_table("labels", new, now.date(), import_id)
     with open_tables(out, may_be_empty=True) as connection:
         create_truth(connection)
         doubts = _Doubts(*_fetch(connection, "unplaced", import_id)[0])
         conflicts = _conflicts(connection, import_id)
     n_waiting = new.column("media_id").null_count
-    n_repeated = len(rows) - len(new)
+    counts = source.counts(doubts.ambiguous, doubts.waiting, _notes(doubts))
     return ImportResult(
-        import_id, len(new), n_repeated, len(new) - n_waiting, n_waiting,
-        _counts(source, n_repeated + len(new) - n_waiting, doubts), conflicts, doubts.ambiguous, new_names,
-    )  # fmt: skip
+        import_id,
+        len(new),
+        len(rows) - len(new),
+        len(new) - n_waiting,
+        n_waiting,
+        counts,
+        conflicts,
+        list(dict.fromkeys(doubts.ambiguous)),
+        new_names,
+    )
 
 
 def undo_import(out: str, import_id: str, *, now: datetime | None = None) -> int:
@@ -267,22 +271,15 @@ def _free_id(import_id: str, held: set[str]) -> str:
     return found
 
 
-def _counts(source: LabelFile, n_joined: int, doubts: _Doubts) -> FileCounts:
-    left_out = [f"{shown[0]} ({reason})" for reason, (_, shown) in source.left_out.items()]
-    waiting = [f"{file} fits {'several pictures' if file in doubts.ambiguous else 'no picture'}"
-               for file in (*doubts.ambiguous, *doubts.waiting)]  # fmt: skip
-    notes = [f"{n} {reason}" for reason, (n, _) in source.left_out.items()]
-    if doubts.n_boxless:
-        notes.append(
-            f"{doubts.n_boxless} {'label names' if doubts.n_boxless == 1 else 'labels name'} no box of a picture with "
-            f"several animals, such as {doubts.boxless[0]}"
-        )
-    n_unusable = sum(n for n, _ in source.left_out.values())
-    n_waiting = doubts.n_waiting + doubts.n_ambiguous
-    return FileCounts(
-        "labels", source.name, max(source.n_rows, n_joined + n_waiting + n_unusable), n_joined, n_waiting,
-        unusable=n_unusable, examples=tuple((*waiting, *left_out)[:MAX_EXAMPLES]), notes=tuple(notes),
-    )  # fmt: skip
+def _notes(doubts: _Doubts) -> list[str]:
+    """What the labels' boxes leave open, in a sentence."""
+    if not doubts.boxless:
+        return []
+    n = len(doubts.boxless)
+    return [
+        f"{n} {'label names' if n == 1 else 'labels name'} no box of a picture with several animals, "
+        f"such as {doubts.boxless[0]!r}"
+    ]
 
 
 def _create_label_media_of(connection: duckdb.DuckDBPyConnection, rows: pa.Table) -> None:
