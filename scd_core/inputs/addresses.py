@@ -31,7 +31,7 @@ def address_in_store(storage: Storage, folder: str, path: str, where: str) -> st
     """
     base, text = storage.uri_of(folder).rstrip("/") + "/", path.strip().replace("\\", "/")
     outside = InputError(f"{where}: {path[:200]!r} leads outside the manifest's folder and store; it is not read")
-    if ".." in (unquote(part) for part in text.split("/")):
+    if ".." in (unquote(part) for part in text.split("/")) or "\0" in text:
         raise outside
     if "://" in text or _SCHEME.match(text):
         address = clean_url(text)

@@ -239,7 +239,7 @@ def _facts_of(
     media: dict[str, ManifestFacts] = {}
     counts: list[TableRows] = []
     for name, table in tables.items():
-        rows = TableRows(name)
+        rows = TableRows(name, f"manifest {storage.uri_of(folder)}/")
         counts.append(rows)
         lines = table.lines()
         if name == "deployments":

@@ -51,6 +51,8 @@ class TableRows:
     """Rows of a table that were read: how many, and what could not be used."""
 
     name: str
+    prefix: str = ""
+    """Taken off the reasons: the name of the manifest's folder in messages, which the counts have already."""
     rows: int = 0
     clean: Counter[str] = field(default_factory=Counter)
     """Deployment, or address of the medium -> rows of it in which all was understood."""
@@ -61,7 +63,7 @@ class TableRows:
     def give(self, example: str) -> None:
         """Keep one of the first reasons."""
         if len(self.examples) < MAX_EXAMPLES:
-            self.examples.append(example)
+            self.examples.append(example.replace(self.prefix, "") if self.prefix else example)
 
     def lines(self, lines: Iterable[Line]) -> Iterator[Line]:
         """Lines of a table up to one that cannot be read at all, which ends it."""
