@@ -44,17 +44,21 @@ def camtrap_labels(
         account.n_rows += 1
         method = line["classificationMethod"].lower()
         if method != "human":
-            account.leave_out("rows of a machine" if method else "rows without a classificationMethod", line.where)
+            account.leave_out(
+                "rows of a machine" if method else "rows without a classificationMethod", f"line {line.number}"
+            )
             continue
         n_human += 1
         name, state = _name(line, column)
         if name is None and state is not LabelState.BLANK:
-            account.leave_out(f"rows of a person without {column}", line.where)
+            account.leave_out(f"rows of a person without {column}", f"line {line.number}")
             continue
         files = _files(line, path_of, events)
         if not files:
             event = line.first("eventID", "sequenceID") or f"{line['eventStart']} to {line['eventEnd']}"
-            account.leave_out("event labels that fit no picture", f"{line.where}: {event} of {line['deploymentID']}")
+            account.leave_out(
+                "event labels that fit no picture", f"line {line.number}: {event} of {line['deploymentID']}"
+            )
         for file in files:
             yield _label(line, file, name, state)
     if not n_human:

@@ -108,7 +108,7 @@ def read_labels(url: str, fmt: str | None = None, *, column: str | None = None, 
     kept = tuple(dict.fromkeys(labels))
     left_out = {reason: (n, tuple(account.reasons[reason])) for reason, n in account.counts.items()}
     if not kept:
-        why = "; ".join(f"{n} {reason}, the first is {shown[0]}" for reason, (n, shown) in left_out.items())
+        why = "; ".join(f"{n} {reason}: {shown[0]}" for reason, (n, shown) in left_out.items())
         raise InputError(f"{where}: holds no label; nothing was imported{f' ({why})' if why else ''}")
     digest = hashlib.sha256(found.encode() + b"\0" + content + b"\0" + media_content)
     if column is not None:
@@ -137,12 +137,12 @@ def _from_csv(text: str, where: str, account: Account, column: str | None) -> It
         if not line["file"]:
             raise InputError(f"{line.where}: file is empty")
         if is_timelapse and line["DeleteFlag"].lower() == "true":
-            account.leave_out("rows marked for deletion", line.where)
+            account.leave_out("rows marked for deletion", f"line {line.number}")
             continue
         if not line[names]:
             if column is None:
                 raise InputError(f"{line.where}: individual_id is empty; write unknown for none of the known ones")
-            account.leave_out(f"rows without {column}", line.where)
+            account.leave_out(f"rows without {column}", f"line {line.number}")
             continue
         individual, state = name_and_state(line[names])
         yield Label(

@@ -83,7 +83,7 @@ def camtrap_dp(truth: dict[str, str], dice: random.Random, folder: Path) -> dict
         row = dict.fromkeys(("mediaID", "eventStart", "eventEnd", "individualID", "observationType"), "")
         row |= {
             "observationID": f"o{place}",
-            "deploymentID": "d",
+            "deploymentID": f"d{place}",
             "classificationMethod": dice.choice(["human", "Human"]),
         }
         if name == "blank" and dice.random() < 0.5:
