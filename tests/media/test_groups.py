@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -92,10 +90,3 @@ def test_events_do_not_depend_on_the_order_of_rows(order):
     rows = [row(f"{n}", camera_id=f"c{n % 2}", captured_at=at(n * 37.0)) for n in range(12)]
     expected = {r["file"]: r["event_id"] for r in assign_events(rows, 60)}
     assert {r["file"]: r["event_id"] for r in assign_events([rows[n] for n in order], 60)} == expected
-
-
-def test_the_query_of_what_to_label_next_knows_events_of_frames_without_a_time():
-    query = Path(__file__).resolve().parents[2] / "scd_core" / "audit" / "report" / "sql" / "label_next.sql"
-    (event,) = {r["event_id"] for r in assign_events([row("C1/a")], 60)}
-    (prefix,) = set(re.findall(r"event_id LIKE '([^%']*)%'", query.read_text()))
-    assert event.startswith(prefix) and not is_timed(prefix)

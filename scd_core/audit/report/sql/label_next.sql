@@ -1,9 +1,9 @@
 -- label_next: what a person should name next: one picture per unlabelled event, each with the reason.
 -- First the random control sample, without which no rate is honest; then names that are in doubt for the most reasons;
--- then the names that the model was least sure of. Pictures without a time share an event by their folder alone (`untimed-...`),
+-- then the names that the model was least sure of. Pictures without a time share an event by their folder alone,
 -- so each of them is asked for by itself.
 WITH labelled AS (
-    SELECT DISTINCT CASE WHEN event_id LIKE 'untimed-%' THEN target_id ELSE coalesce(event_id, target_id) END AS event
+    SELECT DISTINCT CASE WHEN captured_at IS NULL THEN target_id ELSE coalesce(event_id, target_id) END AS event
     FROM errors WHERE is_labelled
 ),
 doubts AS (
@@ -11,10 +11,11 @@ doubts AS (
 ),
 candidates AS (
     SELECT predictions.batch_key, predictions.target_id, media_id, predicted_id, probability, margin, is_control,
-        CASE WHEN event_id LIKE 'untimed-%' THEN predictions.target_id ELSE coalesce(event_id, predictions.target_id) END
+        CASE WHEN captured_at IS NULL THEN predictions.target_id ELSE coalesce(predictions.event_id, predictions.target_id) END
             AS event,
         coalesce(suspicion_reasons, []) AS reasons, flag_reasons
     FROM predictions LEFT JOIN doubts USING (batch_key, target_id)
+    LEFT JOIN (SELECT batch_key, media_id, captured_at FROM media) times USING (batch_key, media_id)
     WHERE prediction_status = 'ok' AND (is_flagged OR doubts.target_id IS NOT NULL)
 ),
 one_each AS (
