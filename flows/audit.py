@@ -55,7 +55,8 @@ def run_audit(job: Job, runner: Runner, listed: Listed | None = None) -> AuditRe
     if n_waiting:
         note(f"{n_waiting} objects wait until their upload is complete")
     for counts in joined.inputs:
-        note(counts.line())
+        if counts.kind != "labels":  # their import, at the end, knows the boxes as well
+            note(counts.line())
     if batches:
         runner.check_machines(job, device, batches[0].objects)
     commits = []

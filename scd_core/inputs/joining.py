@@ -89,10 +89,6 @@ class PathIndex:
             found[parts.end(1)].append((path, parts))
         return dict(found)
 
-    def absent(self, others: Collection[str], *, by_ending: bool = False) -> list[str]:
-        """Those of some paths that are none of the paths here, nor the end of one where `by_ending`, in any case or form."""
-        return [path for path in others if path not in self.paths and not self._has(path, by_ending)]
-
     def join(self, files: Sequence[str], source: str = "", what: str | None = None) -> Join:
         """Join the paths here to media, one to one.
 
@@ -153,14 +149,6 @@ class PathIndex:
             if score[0] >= min(len(own.written), len(parts.written)):
                 fitting[score].append(path)
         return max(fitting.items()) if fitting else None
-
-    def _has(self, path: str, by_ending: bool) -> bool:
-        parts = _Parts(_without_root(path) if by_ending else path)
-        n = len(parts.written)
-        return any(
-            _agreement(own, parts)[0] == (n if by_ending else max(len(own.written), n))
-            for _, own in self._by_name.get(parts.end(1), ())
-        )
 
 
 class MediaIndex:
