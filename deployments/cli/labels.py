@@ -47,7 +47,7 @@ def import_labels(
     if result.new_names:
         _say(f"new names, each of which counts as a new animal: {', '.join(result.new_names)}")
     _say(
-        f"{result.n_rows} labels written ({result.n_known_media} of media seen, {result.n_waiting} waiting for theirs), "
+        f"{_labels(result.n_rows)} written ({result.n_known_media} of media seen, {result.n_waiting} waiting for theirs), "
         f"{result.n_repeated} held already"
     )
     _say(result.counts.line())
@@ -71,7 +71,20 @@ def list_labels(
     from deployments.cli.answers import print_rows
     from scd_core.audit.labels.importing import list_imports
 
-    print_rows(list_imports(out), output)
+    imports = list_imports(out)
+    if output != "table":
+        print_rows(imports, output)
+        return
+    for row in imports.to_pylist():
+        undone = f", undone {row['undone_at']:%Y-%m-%d %H:%M}" if row["undone_at"] else ""
+        waiting = f", {row['n_waiting']} waiting" if row["n_waiting"] else ""
+        by = f", labelled by {row['labelled_by']}" if row["labelled_by"] else ""
+        print(
+            f"{row['import_id']}  {row['imported_at']:%Y-%m-%d %H:%M}  {row['file'] or 'unnamed file'} ({row['format']}): "
+            f"{_labels(row['n_labels'])}, {row['n_count']} count{waiting}{by}{undone}"
+        )
+    if not len(imports):
+        _say(f"{out}: no labels were imported")
 
 
 @labels_app.command("undo")
@@ -87,8 +100,12 @@ def undo_labels(
     """Undo an import of labels: its rows stay in the table, and none of them counts."""
     from scd_core.audit.labels.importing import undo_import
 
-    _say(f"{undo_import(out, import_id)} labels no longer count; what they had replaced counts again")
+    _say(f"{_labels(undo_import(out, import_id))} undone; what had been replaced by them counts again")
     _say(f"next: trapaudit report {out}")
+
+
+def _labels(n: int) -> str:
+    return f"{n} {'label' if n == 1 else 'labels'}"
 
 
 def _say(line: str) -> None:

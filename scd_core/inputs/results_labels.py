@@ -40,7 +40,9 @@ def results_labels(text: str, where: str, account: Account, *, by_person: bool =
     trusted = by_person or _is_written_by_person(results, images)
     checked = [_is_checked(entry) for entry in results.content["images"]]
     if not trusted and not any(checked) and any(_named(image) for image in images):
-        raise InputError(f"{where}: {MACHINE_RESULTS}; where a person has checked every name, pass --by-person")
+        raise InputError(
+            f"{where}: {MACHINE_RESULTS}; where a person has checked every name, use `labels import --by-person`"
+        )
     for image, is_checked in zip(images, checked, strict=True):
         yield from _labels_of(results, image, where, account, is_checked=is_checked, trusted=trusted)
 

@@ -153,6 +153,14 @@ def test_run_commits_then_does_nothing_then_takes_the_late_file(
     imported = trapaudit("labels", "import", out, labels)
     assert imported.code == 0, imported.err
     assert f"next: trapaudit report {out}" in imported.err
+    listed = trapaudit("labels", "list", out)
+    assert (listed.code, listed.out.count("\n")) == (0, 1) and f"{labels.name} (csv): {len(files)} labels" in listed.out
+    undone = trapaudit("labels", "undo", out, listed.out.split()[0])
+    assert (undone.code, f"{len(files)} labels undone" in undone.err) == (0, True)
+    assert "undone 20" in trapaudit("labels", "list", out).out
+    assert trapaudit("labels", "import", out, labels).code == 0
+    misspelt = written(tmp_path / "typo.csv", f"file,individual_id\n{sorted(media['file'])[0]},LUNA\nz.jpg,Luna\n")
+    assert_refused(trapaudit("labels", "import", out, misspelt), "`LUNA`: did you mean `Luna`?", "--allow-new-names")
     elsewhere = trapaudit("labels", "import", tmp_path / "aduit", labels)
     assert (elsewhere.code, "is it the right place?" in elsewhere.err) == (0, True)
     assert trapaudit("report", out).code == 0
