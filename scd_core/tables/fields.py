@@ -259,7 +259,7 @@ FIELDS: dict[str, Field] = {
     "device": Field(pa.string(), "device of the model"),
     "inputs": Field(
         pa.string(),
-        "what became of the rows of each file that was handed in, as a JSON list: `kind`, `name`, `rows`, `joined`, `waiting`, "
+        "what became of the rows of each given file, as a JSON list: `kind`, `name`, `rows`, `joined`, `waiting`, "
         "`not_understood`, `unusable`, `examples`, `notes`",
     ),
     "n_media": Field(pa.int64(), "objects in the batch"),

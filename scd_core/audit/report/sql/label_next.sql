@@ -1,7 +1,7 @@
 -- label_next: what a person should name next: one picture per unlabelled event, each with the reason.
 -- First the random control sample, without which no rate is honest; then names that are in doubt for the most reasons;
 -- then the names that the model was least sure of. Pictures without a time share an event by their folder alone,
--- so each of them is asked for by itself.
+-- so each of them stands by itself.
 WITH labelled AS (
     SELECT DISTINCT CASE WHEN captured_at IS NULL THEN target_id ELSE coalesce(event_id, target_id) END AS event
     FROM errors WHERE is_labelled
