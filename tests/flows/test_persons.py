@@ -60,6 +60,10 @@ def test_no_file_of_an_audit_shows_a_person(
         entry["detections"].append({"category": str(2 + place % 2), "conf": 0.9, "bbox": PERSON})
     persons_only = told["images"][0]
     persons_only["detections"] = persons_only["detections"][1:]
+    files = [entry["file"] for entry in told["images"]]
+    without = told["images"].pop()["file"]
+    for entry in told["images"][::3]:
+        entry["file"] = "D:\\cards\\" + entry["file"].swapcase().replace("/", "\\")
     detections = tmp_path / "md.json"
     detections.write_text(json.dumps(told))
     config = tmp_path / "config.yaml"
@@ -74,8 +78,11 @@ def test_no_file_of_an_audit_shows_a_person(
 
     media = read_table(str(out), "media").set_index("file")
     predictions = read_table(str(out), "predictions")
-    assert len(media) == len(told["images"])
-    alone = predictions[predictions["media_id"] == media.loc[persons_only["file"], "media_id"]]
+    assert len(media) == len(files)
+    assert f"{len(files) - 1} entries, {len(files) - 1} joined; 1 of {len(files)} pictures has no entry" in done.err
+    unseen = predictions[predictions["media_id"] == media.loc[without, "media_id"]]
+    assert list(unseen["prediction_status"]) == ["no_detections"] and unseen["predicted_id"].isna().all()
+    alone = predictions[predictions["media_id"] == media.loc[files[0], "media_id"]]
     assert list(alone["prediction_status"]) == ["no_animal"]
     assert alone["predicted_id"].isna().all()
     assert "only person" in alone["failure_reason"].iloc[0]
