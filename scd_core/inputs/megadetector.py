@@ -145,11 +145,19 @@ def _image(where: str, entry: Mapping[str, Any]) -> ResultImage:
 
 def _box(entry: Mapping[str, Any]) -> ResultBox:
     classifications = entry.get("classifications")
-    scores = [number_of(score) for _, score in classifications or ()]
+    # A list without a number counts less than any with one; of equal ones the first counts.
+    scores = [_score(one) for one in classifications or ()]
+    known = [score for score in scores if score >= 0]
     return ResultBox(
         str(entry["category"]) if "category" in entry else None,
         number_of(entry.get("conf")),
         box_of(entry.get("bbox")),
         str(classifications[max(range(len(scores)), key=scores.__getitem__)][0]) if classifications else None,
-        bool(scores) and max(scores) == 1 and sum(scores) == 1,
+        max(known, default=0) == 1 and sum(known) == 1,
     )
+
+
+def _score(classification: Sequence[Any]) -> float:
+    """Probability of a classification; -1 where it has none."""
+    score = number_of(classification[1]) if len(classification) > 1 else math.nan
+    return -1.0 if math.isnan(score) else score

@@ -13,6 +13,7 @@ from scd_core.errors import InputError
 from scd_core.inputs.detections import read_detections
 from scd_core.inputs.joining import MediaIndex, PathIndex, path_as_joined
 from scd_core.inputs.labels import read_labels
+from scd_core.inputs.megadetector import parse_megadetector
 
 
 @pytest.mark.parametrize(
@@ -129,3 +130,21 @@ def test_labels_need_no_detector_s_category(tmp_path: Path) -> None:
     assert [label.individual_id for label in read_labels(file).labels] == ["Luna"]
     with pytest.raises(InputError, match=r"images\[0\]: detection 0 has no category"):
         read_detections(file)
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        [["0", 0.2], ["1", 0.7], ["2", 0.1]],
+        [["1", 0.7], ["0", 0.2]],
+        [["0", None], ["1", 0.01]],
+        [["0", "NaN"], ["1", "0.3"]],
+        [["0"], ["1", 0.3], ["2"]],
+        [["1", 0.5], ["0", 0.5]],
+        [["1"], ["0"]],
+    ],
+)
+def test_the_name_of_a_list_is_the_most_probable_one_whatever_the_order(listed: list[Any]) -> None:
+    content = {"images": [{"file": "a.jpg", "detections": [{"category": "1", "conf": 0.9, "classifications": listed}]}]}
+    (image,) = parse_megadetector(json.dumps(content), "md.json").images()
+    assert [box.classification for box in image.boxes or ()] == ["1"]
