@@ -272,8 +272,9 @@ def _from_csv(text: str, where: str) -> tuple[_Boxes, list[str]]:
     boxes: _Boxes = {}
     unusable: list[str] = []
     for line in read_csv(text, where, _COLUMNS):
-        file, coordinates = path_as_joined(line["file"]), [line[column] for column in _COLUMNS[3:]]
-        category = category_of(line["category"])
+        # All numbers are shares, so a comma in one is a decimal comma.
+        confidence, *coordinates = (line[column].replace(",", ".") for column in _COLUMNS[2:])
+        file, category = path_as_joined(line["file"]), category_of(line["category"])
         if not file:
             unusable.append(f"line {line.number}: file is empty")
         elif not any(coordinates) and (not category or category in NOTHING):
@@ -282,7 +283,7 @@ def _from_csv(text: str, where: str) -> tuple[_Boxes, list[str]]:
         else:
             # Tables that were saved by other programs hold 1.0 for 1.
             category = str(_NUMBERS.get(category.removesuffix(".0"), category))
-            _add(boxes, file, category, number_of(line["confidence"]), coordinates)
+            _add(boxes, file, category, number_of(confidence), coordinates)
     return boxes, unusable
 
 

@@ -221,6 +221,17 @@ def test_csv_with_numbers_for_categories_empty_lines_and_windows_paths(tmp_path:
     assert "finite" in str(found["C1/IMG_4.JPG"][0].problem())
 
 
+def test_a_table_with_decimal_commas(tmp_path: Path) -> None:
+    path = tmp_path / "d.csv"
+    path.write_text(
+        "file;category;confidence;x_min;y_min;width;height\na.jpg;1;0,9;0,1;0,2;0,3;0,4\na.jpg;2.0;1;0;0;1;1\n"
+    )
+    assert read_detections(str(path)).boxes["a.jpg"] == (
+        Detection("0", "animal", 0.9, (0.1, 0.2, 0.3, 0.4)),
+        Detection("1", "person", 1.0, (0.0, 0.0, 1.0, 1.0)),
+    )
+
+
 def test_camtrap_dp_of_persons_blanks_and_boxes_without_probability(tmp_path: Path) -> None:
     (tmp_path / "media.csv").write_text("mediaID,filePath\nm1,C1/a.jpg\nm2,C1/b.jpg\nm3,C1/c.jpg\nm4,C1/d.jpg\n")
     head = "observationID,mediaID,observationType,classificationProbability,bboxX,bboxY,bboxWidth,bboxHeight"
