@@ -63,13 +63,13 @@ def check_server() -> Check:
     """Whether Prefect's server is there, has deployments of this version, plans their runs, has workers for them, and this
     worker's GPU limit.
 
-    Without a server it is well too: a run starts one for itself.
+    Without a server it is well too: a run needs none.
     """
     from prefect.settings import get_current_settings
 
     url = get_current_settings().api.url
     if not url:
-        return Check("server", True, "PREFECT_API_URL is not set: each run starts a server for itself")
+        return Check("server", True, "PREFECT_API_URL is not set: runs at the command line need no server")
     try:
         return asyncio.run(asyncio.wait_for(_look_at_server(url), _SERVER_SECONDS))
     except Exception as error:  # noqa: BLE001 - any way not to reach it is what is asked

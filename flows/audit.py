@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from flows.batch import run_batch
 from flows.logs import in_batch
 from flows.runner import Runner
 from scd_core.audit.labels.importing import import_labels
 from scd_core.audit.report.state import is_report_current, mark_report, report_state
 from scd_core.config import AuditConfig
 from scd_core.job import Job, Listed, list_job, plan_job
-from tasks.report import DERIVE_ERRORS, DRAW_REPORT
+from scd_core.tables.batches import Batch
 
 __all__ = ["AuditResult", "run_audit", "run_report"]
 
@@ -46,26 +45,22 @@ def run_audit(job: Job, runner: Runner, listed: Listed | None = None) -> AuditRe
         RunError: the work failed.
     """
     request, note = job.request, runner.progress.note
-    device = runner.model_device(job.config.classify.device)
+    # A worker without the GPU that it was promised ends here, before SOURCE is listed.
+    device = None if listed else runner.model_device(job.config.classify.device)
     objects, n_waiting, joined = listed or list_job(job)
     job = replace(job, joined=joined)
     batches = plan_job(job, objects)
-    n_new = sum(len(batch.objects) for batch in batches)
+    here = {item.media_id for item in objects}
+    n_new = sum(item.media_id in here for batch in batches for item in batch.objects)
     note(f"{n_new} of {len(objects)} objects are new, in {len(batches)} {'batch' if len(batches) == 1 else 'batches'}")
     if n_waiting:
         note(f"{n_waiting} objects wait until their upload is complete")
     for counts in joined.inputs:
         if counts.kind != "labels":  # their import, at the end, knows the boxes as well
             note(counts.line())
-    if batches:
-        runner.check_machines(job, device, batches[0].objects)
-    commits = []
-    for batch in batches:
-        note(f"batch {batch.batch_key}: {len(batch.objects)} objects of {batch.batch_date}")
-        with in_batch(batch.batch_key):
-            commits.append(run_batch(job, batch, runner, device))
-        if not commits[-1]["is_ours"]:
-            note(f"batch {batch.batch_key}: another run committed it first; its result stands")
+    commits = (
+        _run_batches(job, batches, runner, device or runner.model_device(job.config.classify.device)) if batches else []
+    )
     if job.labels is not None:
         imported = import_labels(request.out, job.labels, is_decision=False)
         note(f"labels: {imported.n_rows} new, {imported.n_repeated} held already, {imported.n_waiting} waiting")
@@ -75,6 +70,22 @@ def run_audit(job: Job, runner: Runner, listed: Listed | None = None) -> AuditRe
     if request.report and (commits or request.labels is not None or not is_report_current(request.out)):
         report = run_report(request.out, job.config, runner)
     return AuditResult(commits, len(objects), len(objects) - n_new, n_waiting, report)
+
+
+def _run_batches(job: Job, batches: list[Batch], runner: Runner, device: str) -> list[dict[str, Any]]:
+    """Take each batch through the stages; contents of the commits."""
+    from flows.batch import run_batch  # torch: a run with nothing new needs none
+
+    note = runner.progress.note
+    runner.check_machines(job, device, batches[0].objects)
+    commits = []
+    for batch in batches:
+        note(f"batch {batch.batch_key}: {len(batch.objects)} objects of {batch.batch_date}")
+        with in_batch(batch.batch_key):
+            commits.append(run_batch(job, batch, runner, device))
+        if not commits[-1]["is_ours"]:
+            note(f"batch {batch.batch_key}: another run committed it first; its result stands")
+    return commits
 
 
 def run_report(out: str, config: AuditConfig, runner: Runner) -> dict[str, Any]:
@@ -88,6 +99,8 @@ def run_report(out: str, config: AuditConfig, runner: Runner) -> dict[str, Any]:
     Returns:
         ``report_id``, ``report`` (the page's address), and the totals that the page shows.
     """
+    from tasks.report import DERIVE_ERRORS, DRAW_REPORT  # torch, as above
+
     state = report_state(out)
     report_id = runner.call(DERIVE_ERRORS, out, config)
     drawn = runner.call(DRAW_REPORT, out, config)

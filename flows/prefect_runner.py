@@ -24,6 +24,7 @@ from scd_core.storage.objects import ObjectRef
 from tasks.work import Work
 
 if TYPE_CHECKING:
+    from prefect.states import State
     from prefect.tasks import Task
 
     from flows.ray_runner import RayRunner
@@ -113,10 +114,16 @@ def _task_of(work: Work, run_name: str | None = None) -> Task[..., Any]:
         retries=work.retries,
         retry_delay_seconds=list(work.retry_delays) if work.retries else 0,
         retry_jitter_factor=work.retry_jitter or None,
+        retry_condition_fn=_may_pass,
         cache_policy=NO_CACHE,
         persist_result=False,
     )(work.function)
     return made
+
+
+def _may_pass(task: Task[..., Any], run: Any, state: State[Any]) -> bool:
+    """Whether another try may end otherwise; bad input stays bad."""
+    return not isinstance(state.result(raise_on_failure=False), InputError)
 
 
 def _check_reachable(address: str) -> None:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
 from flows.runner import Progress
-from scd_core.identify.classifier import resolve_device
+from scd_core.errors import InputError, first_line
 from scd_core.job import Job
 from scd_core.storage.objects import ObjectRef
 from tasks.work import Work
@@ -39,18 +39,20 @@ class ThreadsRunner:
         def run(arguments: tuple[Any, ...]) -> Any:
             try:
                 return self.call(work, *arguments)
-            except Exception:
+            except BaseException:
                 failed.set()
                 raise
 
         with ThreadPoolExecutor(THREADS) as pool:
             futures = [pool.submit(run, arguments) for arguments in calls]
             place = {future: number for number, future in enumerate(futures)}
-            for future in as_completed(futures):
-                done(place[future])
-                if failed.is_set():
-                    pool.shutdown(wait=True, cancel_futures=True)
-                    break
+            try:
+                for future in as_completed(futures):
+                    done(place[future])
+                    if failed.is_set():
+                        break
+            finally:
+                pool.shutdown(wait=True, cancel_futures=failed.is_set() or not all(f.done() for f in futures))
             ended = [future for future in futures if future.done() and not future.cancelled()]
             for future in ended if failed.is_set() else ():
                 future.result()
@@ -61,13 +63,17 @@ class ThreadsRunner:
         for retry in range(work.retries):
             try:
                 return work.function(*arguments)
+            except InputError:
+                raise
             except Exception as error:  # noqa: BLE001 - whatever failed may pass at the next try; the last one is raised
-                self.progress.note(f"{work.name}: {error}; trying again")
+                self.progress.note(f"{work.name}: {first_line(error)}; trying again")
                 time.sleep(work.delay(retry))
         return work.function(*arguments)
 
     def model_device(self, device: str) -> str:
         """The device of this machine."""
+        from scd_core.identify.classifier import resolve_device  # torch: a run with nothing new needs none
+
         return str(resolve_device(device))
 
     def check_machines(self, job: Job, device: str, objects: Sequence[ObjectRef]) -> None:

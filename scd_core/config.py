@@ -95,7 +95,7 @@ class ClassifyConfig(Settings):
         description="what becomes of a picture that has no entry in the detections that are given; skip: it is not named and "
         "not shown, since nobody knows who is in it; name: it is named whole",
     )
-    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N")
 
 
 class TriageConfig(Settings):

@@ -128,7 +128,8 @@ def settings_of(config: str | None, settings: AuditConfig) -> AuditConfig:
     Raises:
         InputError: the file cannot be read, or has a setting that is not allowed.
     """
-    given = settings.model_dump(exclude_unset=True)
+    # A form may send every field: what equals a default is no wish of its own.
+    given = settings.model_dump(exclude_unset=True, exclude_defaults=True)
     if config is None or not given:
         return load_config(config) if config is not None else settings
     merged = load_config(config).model_dump(exclude_unset=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,10 @@ def run_demo(console: Console, out: Path, events: int, seed: int) -> AuditResult
     stamp = out / "scenes.txt"
     if not stamp.exists():
         console.print(f"rendering {events} bursts of the demo world into {folder}", highlight=False)
-        write_scenes(str(folder), world="demo", n_events=events, seed=seed, split="audit")
+        part = out / "scenes.part"
+        shutil.rmtree(part, ignore_errors=True)  # of a run that was interrupted
+        write_scenes(str(part), world="demo", n_events=events, seed=seed, split="audit")
+        part.rename(folder)
         stamp.write_text(wanted)
     elif stamp.read_text() != wanted:
         raise InputError(f"{folder}: holds scenes of {stamp.read_text().strip()}; choose another --out, or remove it")

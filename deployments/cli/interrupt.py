@@ -7,6 +7,7 @@ through a pipe to a thread of its own, which ends the process.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -29,7 +30,8 @@ def exit_on_signals() -> None:
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     for number in _SIGNALS:
-        signal.signal(number, lambda *_: None)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # a shell starts what it puts into the background so
+            signal.signal(number, lambda *_: None)
     threading.Thread(target=_wait, args=(reading,), name="signals", daemon=True).start()
 
 
@@ -38,9 +40,12 @@ def _wait(reading: int) -> None:
         pass
     ends_at_once = threading.Thread(target=_end_at_once, args=(reading, number), daemon=True)
     ends_at_once.start()
-    _print_last((_SHOW_CURSOR if sys.stderr.isatty() else b"") + _LINE)
-    _end_children()
-    os._exit(128 + number)
+    try:
+        with contextlib.suppress(OSError):  # nobody may read any more: `trapaudit ... | tee`, a closed terminal
+            _print_last((_SHOW_CURSOR if sys.stderr.isatty() else b"") + _LINE)
+        _end_children()
+    finally:
+        os._exit(128 + number)
 
 
 def _print_last(line: bytes) -> None:

@@ -127,9 +127,10 @@ def nightly(
     ray_address: RayAddress = None,
 ) -> None:
     """Run what a night runs, now: as run, but uploads that are still under way are left to a later run."""
-    from deployments.cli.run import run_nightly
+    from deployments.cli.run import run_request
 
-    run_nightly(console, _request(source, model, out, config, runner, ray_address, detections=detections))
+    request = _request(source, model, out, config, runner, ray_address, detections=detections)
+    run_request(console, request, is_nightly=True)
 
 
 def _request(

@@ -2,59 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from scd_core.job import AuditRequest, list_job, prepare_job, settings_of
+from scd_core.job import AuditRequest, Job, Listed, list_job, prepare_job, settings_of
 from scd_core.storage import clean_url
 
 if TYPE_CHECKING:
     from flows.audit import AuditResult
 
-__all__ = ["run_nightly", "run_report_command", "run_request"]
+__all__ = ["run_report_command", "run_request"]
 
 # Flows, and with them torch, are imported inside the functions: bad input ends before seconds of imports.
 
 
-def run_request(console: Console, request: AuditRequest) -> AuditResult:
-    """Run an audit with bars, and print its result.
+def run_request(console: Console, request: AuditRequest, *, is_nightly: bool = False) -> AuditResult:
+    """Run an audit with bars, and print its result; bad input ends in its one line, before anything is printed.
+
+    Args:
+        console: where bars and results go.
+        request: what to audit.
+        is_nightly: run what a night runs: uploads that are still under way are left to a later run.
 
     Raises:
         TrapauditError: bad input, or failed work.
     """
-    if request.runner == "threads":
-        result = _run_here(console, request)
-    else:
-        from flows.audit_batch import audit_batch
-        from flows.prefect_runner import task_runner_for
-        from flows.progress import show_bars
-
-        flow = audit_batch.with_options(task_runner=task_runner_for(request))
-        with show_bars(console):
-            result = flow(request)
+    if is_nightly:
+        request = request.model_copy(update={"only_complete": True})
+    with console.status("reading the request and listing SOURCE"):  # only a terminal shows it
+        job = prepare_job(request)
+        listed = list_job(job)
+    run = _run_here if request.runner == "threads" else _prefect_run(is_nightly, request)
+    line = f"audit of {clean_url(request.source)} ({len(listed.objects)} objects) into {clean_url(request.out)}"
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
+    result = run(console, job, listed)
     _print_result(console, result)
     return result
-
-
-def run_nightly(console: Console, request: AuditRequest) -> None:
-    """Run what a night runs, with bars, and print its result.
-
-    Raises:
-        TrapauditError: bad input, or failed work.
-    """
-    request = request.model_copy(update={"only_complete": True})
-    if request.runner == "threads":
-        result = _run_here(console, request)
-    else:
-        from flows.nightly_audit import nightly_audit
-        from flows.prefect_runner import task_runner_for
-        from flows.progress import show_bars
-
-        task_runner_for(request)  # an address that cannot be used ends here
-        with show_bars(console):
-            result = nightly_audit.with_options(retries=0)(request)  # who waits at a terminal sees a failure at once
-    _print_result(console, result)
 
 
 def run_report_command(console: Console, out: str, config: str | None) -> None:
@@ -69,18 +54,30 @@ def run_report_command(console: Console, out: str, config: str | None) -> None:
     _print_report(console, run_report(out, settings, ThreadsRunner(Bars(console))))
 
 
-def _run_here(console: Console, request: AuditRequest) -> AuditResult:
-    """Run on threads of this process; bad input ends in its one line, before anything is printed."""
-    with console.status("reading the request and listing SOURCE"):  # only a terminal shows it
-        job = prepare_job(request)
-        listed = list_job(job)
-    line = f"audit of {clean_url(request.source)} ({len(listed.objects)} objects) into {clean_url(request.out)}"
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
+def _run_here(console: Console, job: Job, listed: Listed) -> AuditResult:
+    """Run on threads of this process."""
     from flows.audit import run_audit
     from flows.progress import Bars
     from flows.threads_runner import ThreadsRunner
 
     return run_audit(job, ThreadsRunner(Bars(console)), listed)
+
+
+def _prefect_run(is_nightly: bool, request: AuditRequest) -> Callable[[Console, Job, Listed], AuditResult]:
+    """What runs as Prefect flow; a cluster's address that cannot be used ends here."""
+    from flows.audit_batch import audit_batch, hand_over
+    from flows.nightly_audit import nightly_audit
+    from flows.prefect_runner import task_runner_for
+    from flows.progress import show_bars
+
+    of_runner = audit_batch.with_options(task_runner=task_runner_for(request))
+    flow = nightly_audit.with_options(retries=0) if is_nightly else of_runner  # at a terminal a failure shows at once
+
+    def run(console: Console, job: Job, listed: Listed) -> AuditResult:
+        with show_bars(console), hand_over(job, listed):
+            return flow(job.request)
+
+    return run
 
 
 def _print_result(console: Console, result: AuditResult) -> None:

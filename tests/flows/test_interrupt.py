@@ -107,3 +107,33 @@ def test_a_second_signal_does_not_wait_for_children(tmp_path: Path) -> None:
     assert (run.returncode, err.count(LINE)) == (130, 1)
     assert time.monotonic() - began < 2.5
     assert not Path(f"/proc/{child}").exists() or " Z " in Path(f"/proc/{child}/stat").read_text()
+
+
+def test_a_run_whose_reader_is_gone_ends_too(tmp_path: Path) -> None:
+    """`trapaudit ... | tee log` and Ctrl-C: tee dies first, and nobody reads the line."""
+    code = (
+        "import time\n"
+        "from deployments.cli.interrupt import exit_on_signals\n"
+        "exit_on_signals()\n"
+        "print(1, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    run = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert run.stdout is not None and run.stderr is not None
+    assert run.stdout.readline() == "1\n"
+    run.stderr.close()
+    run.stdout.close()
+    run.send_signal(signal.SIGTERM)
+    assert run.wait(30) == 143
+
+
+def test_a_signal_that_a_shell_had_ignored_stays_ignored() -> None:
+    code = (
+        "import signal, time\n"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "from deployments.cli.interrupt import exit_on_signals\n"
+        "exit_on_signals()\n"
+        "signal.raise_signal(signal.SIGINT)\n"
+        "time.sleep(0.5)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

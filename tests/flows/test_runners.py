@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import threading
@@ -12,6 +13,9 @@ import pytest
 
 from flows.threads_runner import ThreadsRunner
 from scd_core.audit import read_table
+from scd_core.config import AuditConfig
+from scd_core.errors import InputError
+from scd_core.job import settings_of
 from scd_core.scenes import packaged_model
 from tasks.work import Work
 from tests.services.audits import Silent, audit, request_of
@@ -98,3 +102,47 @@ def test_delays_grow_as_listed() -> None:
     work = Work(print, "w", retries=3, retry_delays=(1.0, 5.0), retry_jitter=0.5)
     delays: list[Any] = [work.delay(retry) for retry in range(3)]
     assert 1 <= delays[0] <= 1.5 and all(5 <= delay <= 7.5 for delay in delays[1:])
+
+
+def test_bad_input_is_not_tried_again() -> None:
+    calls: list[int] = []
+
+    def refuses() -> None:
+        calls.append(1)
+        raise InputError("OUT: holds no audit")
+
+    with pytest.raises(InputError):
+        ThreadsRunner(Silent()).call(Work(refuses, "w", retries=3), *())
+    assert len(calls) == 1
+
+
+def test_progress_that_fails_ends_the_stage() -> None:
+    def fails(place: int) -> None:
+        raise BrokenPipeError
+
+    ran: list[int] = []
+    with pytest.raises(BrokenPipeError):
+        ThreadsRunner(Silent()).map(Work(ran.append, "w"), [(number,) for number in range(500)], fails)
+    assert len(ran) < 500
+
+
+def test_settings_of_a_form_that_sends_defaults_leave_those_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("triage: {control_rate: 0.5, budget: 7}\n")
+    sent = AuditConfig.model_validate(AuditConfig().model_dump() | {"triage": {"budget": 9, "control_rate": 0.05}})
+    merged = settings_of(str(tmp_path / "c.yaml"), sent)
+    assert (merged.triage.control_rate, merged.triage.budget) == (0.5, 9)
+
+
+def test_nothing_to_do_loads_no_network(card: Path, tmp_path: Path) -> None:
+    audit(card / "images", CLEAN, tmp_path / "out", SETTINGS)
+    (tmp_path / "c.json").write_text(json.dumps(SETTINGS))
+    arguments = ["run", card / "images", "--model", CLEAN, "--out", tmp_path / "out", "--config", tmp_path / "c.json"]
+    code = (
+        f"import sys; sys.argv = {['trapaudit', *map(str, arguments)]!r}\n"
+        "from deployments.cli.main import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print([name for name in ('torch', 'prefect') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "nothing to do" in done.stderr, done.stderr
+    assert done.stdout.strip().endswith("[]"), done.stdout
