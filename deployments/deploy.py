@@ -104,9 +104,7 @@ async def _prepare(wanted: Deployment, content: dict[str, Any]) -> None:
         offset = 0
         while found := await client.read_deployments(limit=200, offset=offset, sort=DeploymentSort.NAME_ASC):
             for other in found:
-                audited = (
-                    other.parameters.get("request") or other.parameters
-                )  # before 0.2 they lay side by side
+                audited = other.parameters.get("request") or other.parameters  # before 0.2 they lay side by side
                 same = all(_same(audited.get(key), places[key]) for key in ("source", "out"))
                 if same and other.name not in ours:
                     raise InputError(
