@@ -11,7 +11,8 @@ from scd_core.storage import Storage, clean_url
 
 __all__ = ["address_in_store", "path_below"]
 
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
+"""With slashes or without, as `http:host/a.jpg` and `data:...`; one letter is a drive, and `./a1:b.jpg` a file."""
 _DRIVE = re.compile(r"[A-Za-z]:/")
 _BUCKETS = {"s3a": "s3", "gcs": "gs"} | {name: name for name in ("s3", "gs", "az", "abfs", "abfss", "oss", "oci")}
 """Schemes whose first part is a bucket, in one spelling each."""
@@ -33,7 +34,9 @@ def address_in_store(storage: Storage, folder: str, path: str, where: str) -> st
     outside = InputError(f"{where}: {path[:200]!r} leads outside the manifest's folder and store; it is not read")
     if ".." in (unquote(part) for part in text.split("/")) or "\0" in text:
         raise outside
-    if "://" in text or _SCHEME.match(text):
+    if (scheme := _SCHEME.match(text)) and text[scheme.end() : scheme.end() + 1] != "/":
+        raise InputError(f"{outside}; if it is a file's name, write ./ before it")
+    if "://" in text or scheme:
         address = clean_url(text)
         if "::" in text or not (_as_one(address).startswith(base) or _is_same_bucket(address, base)):
             raise outside

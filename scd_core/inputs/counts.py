@@ -6,10 +6,12 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
-__all__ = ["LEFT_OUT", "MAX_EXAMPLES", "FileCounts", "counts_as_json", "counts_from_json", "some_of"]
+__all__ = ["LEFT_OUT", "MANIFEST", "MAX_EXAMPLES", "FileCounts", "counts_as_json", "counts_from_json", "some_of"]
 
 LEFT_OUT = "left out"
 """Kind of the files below SOURCE that are no media; each is a row that is not used."""
+MANIFEST = "manifest"
+"""Kind of a manifest: each of its tables has counts, and one without rows has the notes on the whole of it."""
 MAX_EXAMPLES = 5
 """Examples that are kept and shown of what is not clear."""
 _UNITS = {LEFT_OUT: ("file", "files"), "detections": ("entry", "entries")}
@@ -49,6 +51,8 @@ class FileCounts:
         rows = f"{self.rows} {one if self.rows == 1 else many}"
         if self.kind == LEFT_OUT:
             return f"{self.kind} of {self.name}: {rows}{shown}"
+        if self.kind == MANIFEST and not self.rows and self.notes:
+            return f"{self.kind} {self.name}: {'; '.join(self.notes)}"  # its tables, where it has any, have lines of their own
         counts = [rows, f"{self.joined} joined"]
         rest = ((self.waiting, "waiting"), (self.not_understood, "not understood"), (self.unusable, "not usable"))
         counts += [f"{n} {word}" for n, word in rest if n]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from scd_core.media.manifest import ManifestFacts
@@ -43,7 +43,9 @@ def choose_time(exif: ExifTime, facts: ManifestFacts, by_name: datetime | None, 
     EXIF's, else the manifest's, else the one in the file's name. Where EXIF and the manifest contradict each other, the
     manifest's counts if its deployment has ``timestampIssues``, or if EXIF's is impossible (before the deployment, after it,
     after today, of a clock that was reset, or a year and more away) and the manifest's is not; else EXIF's counts, and is
-    in doubt. An offset from UTC goes with the time that it was written with; the deployment's fills in where there is none.
+    in doubt. Whichever is taken is in doubt if it is impossible, or if its deployment has ``timestampIssues`` and the manifest
+    has no other time. An offset from UTC goes with the time that it was written with; the deployment's fills in where there is
+    none.
 
     Args:
         exif: what EXIF has.
@@ -51,6 +53,14 @@ def choose_time(exif: ExifTime, facts: ManifestFacts, by_name: datetime | None, 
         by_name: the time in the file's name.
         now: the present, in UTC, without a zone.
     """
+    chosen = _choose(exif, facts, by_name, now)
+    if chosen.captured_at is None or chosen.doubt is not None:
+        return chosen
+    return replace(chosen, doubt=_doubt_of(chosen.captured_at, chosen.source, exif, facts, now))
+
+
+def _choose(exif: ExifTime, facts: ManifestFacts, by_name: datetime | None, now: datetime) -> ChosenTime:
+    """The time of a picture, with a doubt where two contradict each other."""
     given, taken, default = facts.moment, exif.moment, facts.utc_offset_minutes
     if taken is None:
         if given is not None:
@@ -58,7 +68,7 @@ def choose_time(exif: ExifTime, facts: ManifestFacts, by_name: datetime | None, 
         return ChosenTime(by_name, TimeSource.FILENAME if by_name is not None else None, default)
     offset = default if taken.offset is None else taken.offset
     if given is None:
-        return ChosenTime(taken.local, exif.source, offset, _doubt_of_exif(taken, facts, now))
+        return ChosenTime(taken.local, exif.source, offset)
     if abs(taken.local - given.local) <= _SAME:
         known = given.offset if taken.offset is None else taken.offset
         return ChosenTime(taken.local, exif.source, default if known is None else known)
@@ -80,11 +90,18 @@ def _is_same_instant(taken: Moment, given: Moment, offset: int | None) -> bool:
     return abs(taken.local - timedelta(minutes=offset) - given.utc) <= _SAME
 
 
-def _doubt_of_exif(taken: Moment, facts: ManifestFacts, now: datetime) -> str | None:
-    """Why the only time of a picture is in doubt."""
-    if why := _impossible(taken.local, facts, now, _MARGIN):
-        return f"the time is {why}; no other is given"
-    if facts.has_timestamp_issues:
+def _doubt_of(
+    time: datetime, source: TimeSource | None, exif: ExifTime, facts: ManifestFacts, now: datetime
+) -> str | None:
+    """Why a time is in doubt that no other contradicts: it is impossible, or nobody corrected a clock that was wrong."""
+    is_manifests = source is TimeSource.MANIFEST
+    if why := _impossible(time, facts, now, _MARGIN):
+        if is_manifests and exif.moment is not None:
+            beside = f"it is the manifest's, and EXIF has {exif.moment.local:%Y-%m-%d %H:%M:%S}"
+        else:
+            beside = "no other is given" if is_manifests or facts.moment is None else "the manifest has the same"
+        return f"the time is {why}; {beside}"
+    if facts.has_timestamp_issues and not is_manifests:
         return "the deployment has timestampIssues, and the manifest has no other time of this picture"
     return None
 

@@ -18,24 +18,29 @@ _MAX_EXAMPLES = 5
 
 _RECYCLE_BINS = frozenset(
     {
-        "#recycle", "@recycle", "@recycle_bin", "$recycle.bin", "$recycled", "recycler", "recycled", "recycle bin", "recycle.bin",
-        ".recycle", ".recycle.bin", ".recyclebin", ".recycled", ".trash", ".trashes", ".dtrash", ".trashbox", "trashbox",
-        "trash", "network trash folder", "files_trashbin", ".trashcan",
+        "#recycle", "@recycle", "@recyclebin", "$recycle.bin", "$recycled", "recycler", "recycled", "recyclebin", "recycle.bin",
+        "networkrecyclebin", ".recycle", ".recycle.bin", ".recyclebin", ".recycled", ".trash", ".trashes", ".dtrash",
+        ".trashbox", "trashbox", "trash", "networktrashfolder", "filestrashbin", ".trashcan", "papierkorb", "corbeille",
+        "papelera", "papeleradereciclaje", "lixeira", "cestino", "prullenbak",
     }
 )  # fmt: skip
+"""Without blanks, hyphens and underscores, as all names of recycle bins and deleted folders are compared."""
 _DELETED = frozenset(
-    {"deletedfiles", "deletedimages", "deletedpictures", "deletedphotos", "deletedmedia", "deleted", "recentlydeleted"}
-)
-"""Without blanks, hyphens and underscores, so that `Deleted files` of one program is `DeletedFiles` of another."""
+    {
+        "deletedfiles", "deletedimages", "deletedpictures", "deletedphotos", "deletedmedia", "deleteditems", "deleted",
+        "recentlydeleted",
+    }
+)  # fmt: skip
+"""`Deleted files` of one program is `DeletedFiles` of another."""
 _THUMBNAILS = frozenset(
     {
         "@eadir", "@__thumb", ".@__thumb", ".thumbnails", ".thumbs", ".thumb", ".vthumb", "thumbnails", "_thumbnails", "thumbs",
-        "_thumbs",
+        "_thumbs", "thumbnail", "_thumbnail", "@transcode",
     }
 )  # fmt: skip
 _COPIES = frozenset(
     {
-        "backups", "#snapshot", "@snapshot", ".snapshot", ".snapshots", "~snapshot", ".zfs", "@recently-snapshot",
+        "backups.backupdb", "#snapshot", "@snapshot", ".snapshot", ".snapshots", "~snapshot", ".zfs", "@recently-snapshot",
         ".@recently-snapshot", ".stversions", "files_versions", "[originals]", ".picasaoriginals", ".versions", "#archive",
     }
 )  # fmt: skip
@@ -47,6 +52,8 @@ _SYSTEM = frozenset(
         "$extend",
     }
 )  # fmt: skip
+_COUNTED = re.compile(r"\(\d+\)$|(?<=recyclebin)\d+$")
+"""How a system marks a further folder of one name: `#recycle (1)`, `Network Recycle Bin 2`."""
 _NUMBERED_FOLDERS = (
     (re.compile(r"\.trash-\d+|\$recycle\.bin.*"), LeftOutKind.RECYCLE_BIN),
     (re.compile(r"@gmt-[\d.-]+"), LeftOutKind.COPY),
@@ -151,9 +158,10 @@ def _kind_of_folders(folder: str) -> LeftOutKind | None:
 
 
 def _kind_of_folder(name: str) -> LeftOutKind | None:
-    if name in _RECYCLE_BINS:
+    folded = _COUNTED.sub("", re.sub(r"[\s_-]", "", name))
+    if folded in _RECYCLE_BINS:
         return LeftOutKind.RECYCLE_BIN
-    if re.sub(r"[ _-]", "", name) in _DELETED:
+    if folded in _DELETED:
         return LeftOutKind.DELETED
     if name in _COPIES:
         return LeftOutKind.COPY

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from scd_core.config import MediaConfig
-from scd_core.inputs.counts import MAX_EXAMPLES, FileCounts
+from scd_core.inputs.counts import MANIFEST, MAX_EXAMPLES, FileCounts
 from scd_core.media.manifest import Manifest
 from scd_core.media.metadata import path_facts
 from scd_core.storage.objects import ObjectRef
@@ -42,13 +42,13 @@ def manifest_counts(manifest: Manifest, objects: Sequence[ObjectRef], config: Me
         joined = table.rows - n_waiting - table.not_understood - table.unusable
         counts.append(
             FileCounts(
-                "manifest", f"{table.name} of {manifest.url}", table.rows, joined, n_waiting, table.not_understood,
+                MANIFEST, f"{table.name} of {manifest.url}", table.rows, joined, n_waiting, table.not_understood,
                 table.unusable, tuple(examples),
             )
         )  # fmt: skip
-    notes = list(manifest.warnings)
+    notes = [warning.removeprefix(f"manifest {manifest.url}: ") for warning in manifest.warnings]
     if n_without and manifest.tables:
         notes.append(f"{n_without} of {len(objects)} pictures have no deployment in it")
     if notes:
-        counts.append(FileCounts("manifest", manifest.url, 0, notes=tuple(notes)))
+        counts.append(FileCounts(MANIFEST, manifest.url, 0, notes=tuple(notes)))
     return counts

@@ -80,7 +80,10 @@ def test_an_unknown_scheme_is_one_clear_line():
 
 
 LEFT_OUT = {
-    "sidecar": ["a.CSV", "x/_SUCCESS", "batch.json", "TimelapseData.ddb", "TimelapseData.tdb", "media.csv.gz", "a.xmp", "a.AAE"],
+    "sidecar": [
+        "a.CSV", "x/_SUCCESS", "batch.json", "TimelapseData.ddb", "TimelapseData.tdb", "Backups/d.ddb", "Backups/d.csv",
+        "media.csv.gz", "a.xmp", "a.AAE",
+    ],
     "system": [
         ".DS_Store", "._a.jpg", "Thumbs.db", "ehthumbs.db", "desktop.ini", "__MACOSX/C1/._a.jpg", "c/@eaDir.jpg@SynoEAStream",
         "System Volume Information/IndexerVolumeGuid", "FOUND.000/FILE0000.CHK", "lost+found/a.jpg", "@tmp/a.jpg",
@@ -88,16 +91,22 @@ LEFT_OUT = {
     "recycle_bin": [
         ".trash/a.jpg", ".Trash-1000/files/a.jpg", ".Trashes/501/a.jpg", "#recycle/C1/a.jpg", "C1/@Recycle/a.jpg",
         "$RECYCLE.BIN/S-1-5-21/$R1.JPG", "$Recycle.Bin/S-1/$I1.JPG", "RECYCLER/a.jpg",
-        "C1/.dtrash/files/a.jpg", ".Recycle.Bin/a.jpg",
+        "C1/.dtrash/files/a.jpg", ".Recycle.Bin/a.jpg", "Recycle_Bin/a.jpg", "RecycleBin/a.jpg", "recycle-bin/a.jpg",
+        "Network Recycle Bin/a.jpg", "Network Recycle Bin 1/a.jpg", "Recycle Bin 2/C1/a.jpg", "recycled/a.jpg",
+        "#recycle (1)/C1/a.jpg", "@Recycle (2)/a.jpg", "Papierkorb/a.jpg", "Corbeille/a.jpg", "PAPELERA/a.jpg",
+        "Papelera de reciclaje/a.jpg", "lixeira/a.jpg", "Cestino/a.jpg", "Prullenbak/a.jpg",
     ],
-    "deleted": ["C1/DeletedFiles/a.jpg", "C1/Deleted Files/a.jpg", "DELETED/a.jpg"],
+    "deleted": [
+        "C1/DeletedFiles/a.jpg", "C1/Deleted Files/a.jpg", "DELETED/a.jpg", "Deleted Items/a.jpg", "Deleted Files (1)/a.jpg",
+    ],
     "thumbnail": [
         "C1/@eaDir/a.JPG/SYNOPHOTO_THUMB_XL.jpg", "C1/.@__thumb/s100a.jpg", "C1/a.THM", "C1/a.lrv",
         "x/Card Previews.lrdata/0/a.jpg",
-        ".thumbnails/a.png", "thumbs/a.jpg", "Ours.photoslibrary/resources/derivatives/a.jpg",
+        ".thumbnails/a.png", "thumbs/a.jpg", "Thumbnail/a.jpg", "C1/@Transcode/a/a.jpg",
+        "Ours.photoslibrary/resources/derivatives/a.jpg",
     ],
     "copy": [
-        "C1/a.JPG_original", "a.jpg_exiftool_tmp", "a.jpg~", "a.JPG.bak", "C1/Backups/a.jpg", "#snapshot/d/a.jpg",
+        "C1/a.JPG_original", "a.jpg_exiftool_tmp", "a.jpg~", "a.JPG.bak", "Backups.backupdb/m/a.jpg", "#snapshot/d/a.jpg",
         "@GMT-2024.01.02-03.04.05/a.jpg", ".stversions/a.jpg", "[Originals]/a.jpg",
     ],
     "hidden": [".hidden.jpg", "C1/.cache/a.jpg"],
@@ -115,6 +124,8 @@ def test_what_systems_and_programs_put_beside_pictures_is_no_medium(kind, file):
         "a.jpg", "a.mp4", "no_suffix", "a.CR2", "a.jpeg.part", "a.xyz", "Recycle Creek/a.jpg", "deleted_scene.jpg", "thumb.jpg",
         "Originals/a.jpg", "original.jpg", "IMG_original.jpg", "@home/a.jpg", "#1/a.jpg", "Thumbsup/a.jpg", "x/../a.jpg",
         "Ours.photoslibrary/originals/0/a.jpg", "Backup_2/a.jpg", "$5/a.jpg",
+        "C1/Backups/a.jpg", "Trash Creek/a.jpg", "Trash 2/a.jpg", "Cestino Alto/a.jpg", "Deleted 2/a.jpg", "#12 (1)/a.jpg",
+        "Recycle Bin Road/a.jpg", "papelera.jpg", "Thumbnail Ridge/a.jpg",
     ],
 )  # fmt: skip
 def test_all_else_is_listed(file):

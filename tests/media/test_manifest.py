@@ -21,6 +21,7 @@ from scd_core.inputs.detections import read_detections
 from scd_core.media import describe_objects, find_manifest, list_objects
 from scd_core.media.manifest_counts import manifest_counts
 from scd_core.storage import open_source
+from scd_core.storage.disk import DiskStorage
 
 CONFIG = MediaConfig()
 HEAD = "deploymentID,locationName,cameraID,latitude,longitude,deploymentStart,deploymentEnd\n"
@@ -79,6 +80,15 @@ def test_a_package_that_is_none_leaves_the_deployments_beside_it(tmp_path, jpeg)
     assert "no data package" in counts(source)[-1].line()
 
 
+@pytest.mark.parametrize("name", ["datapackage.json", "deployments.csv"])
+def test_a_warning_of_what_could_not_be_read_has_no_counts_before_it(name, tmp_path, jpeg):
+    source = write(tmp_path, {"a.jpg": jpeg, name: b"\x00\xff{"})
+    (found,) = counts(source)
+    line = found.line()
+    assert "0 rows" not in line and "joined" not in line
+    assert line == f"manifest file://{source}/{name}: {found.notes[0]}" and line.count(f"/{name}") == 1
+
+
 def test_older_versions_gzipped_tables_and_lists_of_paths_are_read(tmp_path, jpeg):
     """Names of columns as in Camtrap DP before 1.0."""
     deployments = "deployment_id,location_name,camera_id,start,end,timestamp_issues\nd1,Pond,C9,{},{},TRUE\n"
@@ -125,6 +135,8 @@ def test_a_side_file_over_the_limit_is_not_read(tmp_path, jpeg, monkeypatch):
         ("s3://b/elsewhere/a.jpg", "s3://b/elsewhere/a.jpg"),
         ("s3a://key:secret@b/pkg/a.jpg", "s3://b/pkg/a.jpg"),
         ("a::b c:d.jpg", "s3://b/pkg/a::b c:d.jpg"),
+        ("./cam1:a.jpg", "s3://b/pkg/cam1:a.jpg"),
+        ("cards/IMG 06:15.jpg", "s3://b/pkg/cards/IMG 06:15.jpg"),
     ],
 )
 def test_a_path_below_the_manifest_or_in_its_bucket_is_read(path, address):
@@ -136,6 +148,8 @@ OUTSIDE = [
     "file:/etc/passwd", "/etc/passwd", "C:\\Windows\\a.jpg", "\\\\server\\share\\a.jpg", "../a.jpg", "cards/../../a.jpg",
     "..\\a.jpg", "%2e%2e/a.jpg", "s3://other/a.jpg", "s3://b/../other/a.jpg", "gs://b/pkg/a.jpg", "memory://b/pkg/a.jpg",
     "zip://a.jpg::http://host.example/x.zip", "simplecache::https://host.example/a.jpg", "s3://b/x.zip::http://host.example",
+    "http:127.0.0.1/d.jpg", "HTTPS:a.jpg", "data:image/jpeg;base64,AAAA", "file:a.jpg", "s3:b/pkg/a.jpg", "urn:x:a.jpg",
+    "http:\\\\host.example\\a.jpg",
 ]  # fmt: skip
 
 
@@ -146,6 +160,21 @@ def test_a_path_that_leads_elsewhere_is_refused(path, tmp_path):
     if not path.startswith("s3://b/"):
         with pytest.raises(InputError, match="leads outside"):
             address_in_store(open_source(str(tmp_path)), str(tmp_path), path, "media line 2")
+
+
+def test_a_windows_drive_is_no_scheme():
+    home = open_source("s3://b/pkg")
+    assert "write ./ before it" in str(_refusal(home, "data:a.jpg")) and "write ./" not in str(
+        _refusal(home, "D:\\a.jpg")
+    )
+    disk = DiskStorage(None, "C:/cards")
+    assert address_in_store(disk, "C:/cards", "C:\\cards\\a.jpg", "media line 2") == "file://C:/cards/a.jpg"
+
+
+def _refusal(storage, path):
+    with pytest.raises(InputError) as caught:
+        address_in_store(storage, "b/pkg", path, "media line 2")
+    return caught.value
 
 
 class _Counter(http.server.BaseHTTPRequestHandler):

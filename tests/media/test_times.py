@@ -199,3 +199,51 @@ def test_an_impossible_time_without_another_is_kept_and_doubted(exif, given, wor
 @pytest.mark.parametrize("exif", [datetime(2024, 3, 31, 20), datetime(2024, 6, 1, 9), MAY])
 def test_a_days_work_before_and_after_a_deployment_is_no_doubt(exif):
     assert choose_time(ExifTime(Moment(exif)), facts(**DEPLOYED), None, NOW).doubt is None
+
+
+WRONG = facts(has_timestamp_issues=True)
+RESET = datetime(2000, 1, 1, 0, 3)
+
+
+@pytest.mark.parametrize(
+    ("exif", "given", "by_name", "source", "words"),
+    [
+        (RESET, facts(RESET), None, TimeSource.EXIF, "a clock that was reset; the manifest has the same"),
+        (datetime(1970, 1, 1), facts(datetime(1970, 1, 1)), None, TimeSource.EXIF, "a clock that was reset"),
+        (
+            datetime(2031, 1, 1),
+            facts(datetime(2030, 12, 31, 23), 60, utc_offset_minutes=120),
+            None,
+            TimeSource.EXIF,
+            "after",
+        ),
+        (
+            datetime(2024, 3, 1),
+            facts(datetime(2024, 3, 1), **DEPLOYED),
+            None,
+            TimeSource.EXIF,
+            "before the deployment began",
+        ),
+        (MAY, facts(MAY, has_timestamp_issues=True), None, TimeSource.EXIF, "no other time of this picture"),
+        (None, facts(RESET), None, TimeSource.MANIFEST, "a clock that was reset; no other is given"),
+        (None, facts(datetime(2024, 7, 1), **DEPLOYED), None, TimeSource.MANIFEST, "after the deployment ended"),
+        (MAY, facts(RESET, has_timestamp_issues=True), None, TimeSource.MANIFEST, "EXIF has 2024-05-01 06:00:00"),
+        (None, facts(), RESET, TimeSource.FILENAME, "a clock that was reset; no other is given"),
+        (None, facts(**DEPLOYED), datetime(2024, 7, 1), TimeSource.FILENAME, "after the deployment ended"),
+        (None, WRONG, MAY, TimeSource.FILENAME, "timestampIssues"),
+    ],
+)
+def test_whichever_time_is_taken_is_doubted_where_it_is_impossible(exif, given, by_name, source, words):
+    chosen = choose_time(ExifTime(Moment(exif) if exif else None), given, by_name, NOW)
+    assert chosen.source is source and words in chosen.doubt
+
+
+@pytest.mark.parametrize("exif", [None, RESET, datetime(2024, 5, 2)])
+def test_a_possible_correction_is_no_doubt(exif):
+    given = facts(MAY, has_timestamp_issues=True, **DEPLOYED)
+    chosen = choose_time(ExifTime(Moment(exif) if exif else None), given, None, NOW)
+    assert (chosen.captured_at, chosen.source, chosen.doubt) == (MAY, TimeSource.MANIFEST, None)
+
+
+def test_a_picture_without_a_time_is_not_doubted():
+    assert choose_time(ExifTime(None), WRONG, None, NOW).doubt is None
