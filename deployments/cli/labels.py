@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
+
+from deployments.cli.printable import printable
 
 __all__ = ["labels_app"]
 
@@ -28,7 +31,7 @@ def import_labels(
         str | None, typer.Option("--column", help="column that holds the names, of a Timelapse or other table")
     ] = None,
     by_person: Annotated[
-        bool, typer.Option("--by-person", help="a person has checked every name of this JSON file")
+        bool, typer.Option("--by-person", help="a person has checked every name of this file, which a classifier wrote")
     ] = False,
     allow_new_names: Annotated[
         bool, typer.Option("--allow-new-names", help="accept names that neither the model nor earlier labels know")
@@ -38,6 +41,7 @@ def import_labels(
     ] = False,
 ) -> None:
     """Add human labels; the next report uses them."""
+    from scd_core.audit.labels.checks import strange_files
     from scd_core.audit.labels.importing import import_labels as do_import
     from scd_core.inputs.labels import read_labels
     from scd_core.tables.store import AuditStore
@@ -45,7 +49,8 @@ def import_labels(
     source = read_labels(file, column=column, by_person=by_person)
     result = do_import(out, source, allow_waiting=allow_waiting, allow_new_names=allow_new_names)
     if result.new_names:
-        _say(f"new names, each of which counts as a new animal: {', '.join(result.new_names)}")
+        new = "new name, which" if len(result.new_names) == 1 else "new names, each of which"
+        _say(f"{new} counts as a new animal: {', '.join(result.new_names)}")
     _say(
         f"{_labels(result.n_rows)} written ({result.n_known_media} of media seen, {result.n_waiting} waiting for theirs), "
         f"{result.n_repeated} held already"
@@ -54,8 +59,14 @@ def import_labels(
     for line in (*result.conflicts, *result.ambiguous):
         _say(f"  {line}")
     if result.n_known_media or AuditStore(out).committed_keys():
+        if result.waiting:
+            _say(
+                f"{strange_files(result.waiting, 'OUT')}; {'its label waits' if len(result.waiting) == 1 else 'their labels wait'}"
+            )
         if result.n_rows:
-            _say(f"to take them back: trapaudit labels undo {out} {result.import_id}")
+            _say(
+                f"to take {'it' if result.n_rows == 1 else 'them'} back: trapaudit labels undo {out} {result.import_id}"
+            )
         _say(f"next: trapaudit report {out}")
     else:
         _say(f"OUT {out} holds no audit yet: is it the right place?")
@@ -76,13 +87,7 @@ def list_labels(
         print_rows(imports, output)
         return
     for row in imports.to_pylist():
-        undone = f", undone {row['undone_at']:%Y-%m-%d %H:%M}" if row["undone_at"] else ""
-        waiting = f", {row['n_waiting']} waiting" if row["n_waiting"] else ""
-        by = f", labelled by {row['labelled_by']}" if row["labelled_by"] else ""
-        print(
-            f"{row['import_id']}  {row['imported_at']:%Y-%m-%d %H:%M}  {row['file'] or 'unnamed file'} ({row['format']}): "
-            f"{_labels(row['n_labels'])}, {row['n_count']} count{waiting}{by}{undone}"
-        )
+        print(_import_line(row))
     if not len(imports):
         _say(f"{out}: no labels were imported")
 
@@ -100,8 +105,26 @@ def undo_labels(
     """Undo an import of labels: its rows stay in the table, and none of them counts."""
     from scd_core.audit.labels.importing import undo_import
 
-    _say(f"{_labels(undo_import(out, import_id))} undone; what had been replaced by them counts again")
+    n = undo_import(out, import_id)
+    _say(f"{_labels(n)} undone; what had been replaced by {'it' if n == 1 else 'them'} counts again")
     _say(f"next: trapaudit report {out}")
+
+
+def _import_line(row: Mapping[str, Any]) -> str:
+    """An import in one line, in the order in which a narrow screen may cut it: id, time, who, how many, file, undone."""
+    count = f"{row['n_count']} count" if row["n_count"] != row["n_labels"] else ""
+    waiting = f"{row['n_waiting']} waiting" if row["n_waiting"] else ""
+    rest = ", ".join(part for part in (count, waiting) if part)
+    undone = f"undone {row['undone_at']:%Y-%m-%d %H:%M}" if row["undone_at"] else ""
+    parts = (
+        row["import_id"],
+        f"{row['imported_at']:%Y-%m-%d %H:%M}",
+        row["labelled_by"] or "-",
+        f"{_labels(row['n_labels'])}{f' ({rest})' if rest else ''}",
+        row["file"] or "unnamed file",
+        undone,
+    )
+    return printable("  ".join(part for part in parts if part))
 
 
 def _labels(n: int) -> str:

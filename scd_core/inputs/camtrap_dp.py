@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -17,6 +17,8 @@ from scd_core.storage import Storage, clean_url, open_source
 __all__ = ["DATAPACKAGE", "Table", "observation_tables", "package_tables"]
 
 DATAPACKAGE = "datapackage.json"
+_MISSING = frozenset({"NA", "NaN", "nan"})
+"""Cells that the standard's own schemas list as missing values, besides the empty one."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +33,13 @@ class Table:
         return b"".join(part if isinstance(part, bytes) else json.dumps(part).encode() for _, part in self.parts)
 
     def lines(self, required: Sequence[str] = (), *, is_strict: bool = False) -> Iterator[Line]:
-        """Lines of all parts; arguments and errors as for :func:`scd_core.inputs.csv.read_csv`."""
+        """Lines of all parts, missing values as empty text; arguments and errors as for :func:`scd_core.inputs.csv.read_csv`."""
         for file, part in self.parts:
             if isinstance(part, bytes):
-                yield from read_csv(decode_text(part, file), file, required, is_strict=is_strict)
+                lines = read_csv(decode_text(part, file), file, required, is_strict=is_strict)
             else:
-                yield from (_inline(file, number, row) for number, row in enumerate(part, start=1))
+                lines = (_inline(file, number, row) for number, row in enumerate(part, start=1))
+            yield from (_without_missing(line) for line in lines)
 
 
 def package_tables(
@@ -124,6 +127,12 @@ def _part(storage: Storage, folder: str, part: Any, where: str, what: str) -> tu
     path = path_below(storage, folder, part, where)
     file = f"{what} {storage.uri_of(path)}"
     return file, read_object(storage, path, file)
+
+
+def _without_missing(line: Line) -> Line:
+    if _MISSING.isdisjoint(line.values.values()):
+        return line
+    return replace(line, values={column: "" if text in _MISSING else text for column, text in line.values.items()})
 
 
 def _inline(file: str, number: int, row: Any) -> Line:

@@ -10,11 +10,22 @@ from scd_core.boxes import Box
 from scd_core.errors import InputError
 from scd_core.names import UNKNOWN, BlankWord, Flank, LabelState
 
-__all__ = ["MACHINE_RESULTS", "Account", "Label", "name_and_state", "parse_time", "wall_clock"]
+__all__ = [
+    "BY_PERSON",
+    "MACHINE_RESULTS",
+    "Account",
+    "Label",
+    "name_and_state",
+    "parse_time",
+    "wall_clock",
+    "with_number",
+]
 
 MACHINE_RESULTS = "these are a classifier's results; they are predictions, see docs/models.md"
 """The one refusal of a machine's results where a person's names are expected."""
-
+BY_PERSON = "where a person has checked every name, use `labels import --by-person`"
+"""The way out of that refusal."""
+_SINGULAR = {"rows ": "row ", "names ": "name ", "event labels that fit ": "event label that fits "}
 _N_EXAMPLES = 5
 
 
@@ -51,6 +62,17 @@ class Account:
         self.counts[reason] += 1
         if len(self.reasons[reason]) < _N_EXAMPLES:
             self.reasons[reason].append(example)
+
+
+def with_number(n: int, reason: str) -> str:
+    """A number and a reason of :class:`Account`, which begins with a plural.
+
+    >>> with_number(1, "rows without individualID")
+    '1 row without individualID'
+    """
+    if n == 1:
+        reason = next((one + reason[len(many) :] for many, one in _SINGULAR.items() if reason.startswith(many)), reason)
+    return f"{n} {reason}"
 
 
 def name_and_state(name: str) -> tuple[str | None, LabelState]:

@@ -13,13 +13,16 @@ from scd_core.inputs.camtrap_labels import camtrap_labels
 from scd_core.inputs.counts import MAX_EXAMPLES, FileCounts
 from scd_core.inputs.csv import Line, has_column, read_csv
 from scd_core.inputs.joining import MediaIndex, path_as_joined
-from scd_core.inputs.label import Account, Label, name_and_state, parse_time
+from scd_core.inputs.label import BY_PERSON, MACHINE_RESULTS, Account, Label, name_and_state, parse_time, with_number
 from scd_core.inputs.results_labels import results_labels
 from scd_core.inputs.text import decode_text, read_file
 from scd_core.names import Flank, LabelFormat
 from scd_core.storage import clean_url
 
 __all__ = ["Label", "LabelFile", "read_labels"]
+
+_PROBABILITIES = ("probability", "confidence", "score")
+"""Columns of a table that a classifier wrote."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ class LabelFile:
             waiting=len(several) + len(missing),
             unusable=n_unusable,
             examples=tuple(examples[:MAX_EXAMPLES]),
-            notes=(*(f"{n} {reason}" for reason, (n, _) in self.left_out.items()), *notes),
+            notes=(*(with_number(n, reason) for reason, (n, _) in self.left_out.items()), *notes),
         )
 
 
@@ -81,7 +84,7 @@ def read_labels(url: str, fmt: str | None = None, *, column: str | None = None, 
         url: fsspec URL or path.
         fmt: one of the formats; None finds it by the name and the first line.
         column: the column of names of a table; None is ``individual_id``, or ``individualID`` of Camtrap DP.
-        by_person: a person has checked every name of a JSON file.
+        by_person: a person has checked every name of a JSON file, or of a table with a column of probabilities.
 
     Raises:
         InputError: the file cannot be read, is of no known format, lacks a column, holds no label or a classifier's
@@ -95,6 +98,8 @@ def read_labels(url: str, fmt: str | None = None, *, column: str | None = None, 
     found = LabelFormat(fmt) if fmt else _detect(name, text)
     account = Account()
     if found is LabelFormat.CSV:
+        if not by_person and has_column(text, *_PROBABILITIES):
+            raise InputError(f"{where}: has a column of probabilities: {MACHINE_RESULTS}; {BY_PERSON}")
         labels = _from_csv(text, where, account, column)
     elif found is LabelFormat.TIMELAPSE:
         labels = results_labels(text, where, account, by_person=by_person)
@@ -108,7 +113,7 @@ def read_labels(url: str, fmt: str | None = None, *, column: str | None = None, 
     kept = tuple(dict.fromkeys(labels))
     left_out = {reason: (n, tuple(account.reasons[reason])) for reason, n in account.counts.items()}
     if not kept:
-        why = "; ".join(f"{n} {reason}: {shown[0]}" for reason, (n, shown) in left_out.items())
+        why = "; ".join(f"{with_number(n, reason)}: {shown[0]}" for reason, (n, shown) in left_out.items())
         raise InputError(f"{where}: holds no label; nothing was imported{f' ({why})' if why else ''}")
     digest = hashlib.sha256(found.encode() + b"\0" + content + b"\0" + media_content)
     if column is not None:

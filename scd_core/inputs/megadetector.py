@@ -12,7 +12,16 @@ from scd_core.boxes import Box
 from scd_core.errors import InputError
 from scd_core.inputs.joining import path_as_joined
 
-__all__ = ["MegaDetectorFile", "ResultBox", "ResultImage", "box_of", "number_of", "parse_megadetector"]
+__all__ = [
+    "MegaDetectorFile",
+    "ResultBox",
+    "ResultImage",
+    "box_of",
+    "load_json",
+    "megadetector_file",
+    "number_of",
+    "parse_megadetector",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +113,27 @@ def parse_megadetector(text: str, name: str) -> MegaDetectorFile:
     Raises:
         InputError: it is not JSON, or has no list of images.
     """
+    return megadetector_file(load_json(text, name), name)
+
+
+def load_json(text: str, name: str) -> Any:
+    """Content of a JSON file; arguments as for :func:`parse_megadetector`.
+
+    Raises:
+        InputError: it is not JSON.
+    """
     try:
-        content = json.loads(text)
+        return json.loads(text)
     except json.JSONDecodeError as error:
         raise InputError(f"{name}: line {error.lineno}: not JSON ({error})") from error
+
+
+def megadetector_file(content: Any, name: str) -> MegaDetectorFile:
+    """A results file from its JSON.
+
+    Raises:
+        InputError: it has no list of images.
+    """
     if not isinstance(content, dict) or not isinstance(content.get("images"), list):
         raise InputError(f"{name}: no list `images`; expected a MegaDetector or Timelapse results file")
     return MegaDetectorFile(name, content)

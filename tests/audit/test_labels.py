@@ -7,7 +7,7 @@ import pytest
 
 from scd_core.audit import read_table
 from scd_core.audit.errors.derive import derive_errors
-from scd_core.audit.labels.checks import check_labels
+from scd_core.audit.labels.checks import check_labels, strange_files
 from scd_core.audit.labels.importing import import_labels, label_rows, list_imports, undo_import
 from scd_core.errors import InputError
 from scd_core.inputs.labels import Label, LabelFile, read_labels
@@ -96,7 +96,11 @@ def test_check_labels(tmp_path):
         {"file": "C09/z.jpg", "individual_id": "Lnua"},
     ])).labels  # fmt: skip
     warnings = check_labels(labels, ["C01/a.jpg"], ["Luna", "Nyx"])
-    assert any("C09/z.jpg" in line for line in warnings) and any("Lnua" in line for line in warnings)
+    assert warnings == [
+        "labels: 1 file is not among the images of SOURCE: C09/z.jpg; mend the file, or pass --allow-waiting",
+        "labels: neither the model nor earlier labels know 1 individual: `Lnua`: did you mean `Luna`?; mend the file, or pass "
+        "--allow-new-names",
+    ]
     with pytest.raises(InputError, match="none of 2 files is among"):
         check_labels(labels, ["other.jpg"], ["Luna"])
     with pytest.raises(InputError, match="the model knows none of the individuals"):
@@ -159,6 +163,8 @@ def test_an_import_is_undone_by_a_row_and_imported_again(tmp_path):
     )
     with pytest.raises(InputError, match=rf"no such import; imports are {first.import_id}, {second.import_id}"):
         undo_import(out, "zz")
+    with pytest.raises(InputError, match="IMPORT is empty; give the import_id that `trapaudit labels list OUT` shows"):
+        undo_import(out, " ")
     assert undo_import(out, second.import_id[:12]) == 1
     assert found(out)["id-a.jpg"] == ("Luna", "correct")
     with pytest.raises(InputError, match="is undone already"):
@@ -277,12 +283,14 @@ def test_a_strict_import_refuses_what_a_run_refuses(tmp_path):
     with pytest.raises(InputError) as of_import:
         imports(misspelt)
     assert str(of_import.value) == check_labels(labels, ["a.jpg", "b.jpg"], ["great_white_shark", "Luna"])[0]
-    with pytest.raises(InputError, match="none of 1 files is among the images of OUT"):
+    with pytest.raises(InputError, match="its one file is not among the images of OUT"):
         imports({"z.jpg": "Luna"})
     assert len(read_table(out, "labels")) == 0
     assert imports({"z.jpg": "Luna"}, allow_waiting=True).counts.waiting == 1
     assert imports(misspelt, allow_new_names=True).new_names == ["Great white shark"]
-    assert imports({"a.jpg": "Great white shark"}).n_rows == 0  # an earlier label knows it now
+    assert imports({"a.jpg": "Luna", "y.jpg": "Luna"}).waiting == ["y.jpg"]
+    assert strange_files(["y.jpg"], "OUT") == "labels: 1 file is not among the images of OUT: y.jpg"
+    assert imports({"a.jpg": "Great white shark"}).n_rows == 1  # an earlier label knows it now
 
 
 def test_every_row_of_a_file_is_counted(tmp_path):

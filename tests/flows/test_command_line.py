@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -154,7 +155,11 @@ def test_run_commits_then_does_nothing_then_takes_the_late_file(
     assert imported.code == 0, imported.err
     assert f"next: trapaudit report {out}" in imported.err
     listed = trapaudit("labels", "list", out)
-    assert (listed.code, listed.out.count("\n")) == (0, 1) and f"{labels.name} (csv): {len(files)} labels" in listed.out
+    assert (listed.code, listed.out.count("\n")) == (0, 1)
+    assert re.fullmatch(
+        rf"[0-9a-f]{{16}}  \d{{4}}-\d\d-\d\d \d\d:\d\d  \S+  {len(files)} labels  {labels.name}\n", listed.out
+    )
+    assert_refused(trapaudit("labels", "undo", out, ""), "IMPORT is empty", "labels list OUT")
     undone = trapaudit("labels", "undo", out, listed.out.split()[0])
     assert (undone.code, f"{len(files)} labels undone" in undone.err) == (0, True)
     assert "undone 20" in trapaudit("labels", "list", out).out

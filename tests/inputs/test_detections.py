@@ -232,7 +232,8 @@ def test_a_table_with_decimal_commas(tmp_path: Path) -> None:
     )
 
 
-def test_camtrap_dp_of_persons_blanks_and_boxes_without_probability(tmp_path: Path) -> None:
+@pytest.mark.parametrize("missing", ["", "NA", "NaN", "nan"])
+def test_camtrap_dp_of_persons_blanks_and_boxes_without_probability(tmp_path: Path, missing: str) -> None:
     (tmp_path / "media.csv").write_text("mediaID,filePath\nm1,C1/a.jpg\nm2,C1/b.jpg\nm3,C1/c.jpg\nm4,C1/d.jpg\n")
     head = "observationID,mediaID,observationType,classificationProbability,bboxX,bboxY,bboxWidth,bboxHeight"
     lines = [
@@ -241,8 +242,8 @@ def test_camtrap_dp_of_persons_blanks_and_boxes_without_probability(tmp_path: Pa
         "o2,m1,human,,0.5,0.5,0.2,0.2",
         "o3,m2,blank,,,,,",
         "o4,m3,human,,,,,",
-        "o5,m4,animal,,,,,",
-        "o6,,animal,,,,,",
+        f"o5,m4,animal{f',{missing}' * 5}",
+        f"o6,{missing},animal,,,,,",
         "o7,m4,unclassified,,,,,",
     ]
     (tmp_path / "observations.csv").write_text("\n".join(lines) + "\n")

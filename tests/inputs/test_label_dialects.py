@@ -107,7 +107,9 @@ def camtrap_dp(truth: dict[str, str], dice: random.Random, folder: Path) -> dict
 @MANY
 def test_labels_in_any_dialect(write: Any, files: list[str], seed: int, tmp_path: Path) -> None:
     dice = random.Random(seed)
-    truth = {file: dice.choice(NAMES) for file in files}
+    # A package reads NA as no value.
+    names = [name for name in NAMES if write is not camtrap_dp or name != "NA"]
+    truth = {file: dice.choice(names) for file in files}
     disk = {unicodedata.normalize(dice.choice(["NFC", "NFD"]), file): file for file in files}
     media = MediaIndex((f"{SOURCE}/{file}", file) for file in [*disk, "C01/other.JPG"])
     found = read_labels(**write(truth, dice, tmp_path))

@@ -209,6 +209,76 @@ def test_results_of_a_classifier_are_refused_with_the_way_out(tmp_path):
         assert "\n" not in str(caught.value)
 
 
+def test_predictions_are_refused_by_their_key(tmp_path):
+    for content in ({"predictions": [], "images": []}, {"images": [], "x": '"images"', "predictions": []}):
+        with pytest.raises(InputError, match=MACHINE):
+            rows(text(tmp_path, json.dumps(content), "predictions.json"))
+    named = {"info": {"note": '"predictions"'}, "classification_categories": NAMES}
+    file = text(tmp_path, json.dumps(named | {"images": [image("a.jpg", ["0", 1.0])]}), "labels.json")
+    assert len(rows(file)) == 1
+
+
+def test_categories_that_are_names_need_a_person(tmp_path):
+    categories = {"0": "animals", "1": "Luna", "2": "leopard"}
+    boxes = [{"category": code, "conf": 0.97, "bbox": [0.1, 0.1, 0.2, 0.2]} for code in "012"]
+    content = {"info": {}, "detection_categories": categories, "images": [{"file": "a.jpg", "detections": boxes}]}
+    file = text(tmp_path, json.dumps(content), "species.json")
+    with pytest.raises(InputError, match=f"{MACHINE}.*--by-person"):
+        rows(file)
+    found = read_labels(str(file), by_person=True).labels
+    assert [(row.detection_id, row.individual_id) for row in found] == [("1", "Luna"), ("2", "leopard")]
+
+
+@pytest.mark.parametrize(
+    ("conf", "info", "is_person"),
+    [(0.8, {}, True), (0.8, {"detector": "md"}, False), (1, {"detector": "md"}, True), (1, {"classifier": "x"}, False)],
+)
+def test_certain_names_are_a_persons_only_where_no_detector_found_the_boxes(tmp_path, conf, info, is_person):
+    detections = [{"category": "1", "conf": conf, "classifications": [["0", 1.0]]}, {"category": "1", "conf": 0.3}]
+    file = results(tmp_path, {"file": "a.jpg", "detections": detections}, **info)
+    if not is_person:
+        with pytest.raises(InputError, match=f"{MACHINE}.*--by-person"):
+            rows(file)
+    assert len(read_labels(str(file), by_person=not is_person).labels) == 1
+
+
+@pytest.mark.parametrize("column", ["probability", "Confidence", "score"])
+def test_a_table_with_probabilities_needs_a_person(tmp_path, column):
+    file = text(tmp_path, f"file,individual_id,{column}\na.jpg,Luna,0.93\n")
+    with pytest.raises(InputError, match=f"has a column of probabilities: {MACHINE}.*--by-person"):
+        rows(file)
+    assert len(read_labels(str(file), by_person=True).labels) == 1
+
+
+@pytest.mark.parametrize("cell", ["NA", "NaN", "nan"])
+def test_missing_values_of_camtrap_dp_are_empty_cells(tmp_path, cell):
+    head = OBSERVATIONS.rstrip() + ",bboxX,bboxY,bboxWidth,bboxHeight\n"
+    lines = (
+        "o1,d1,m1,_,_,Luna,human,_,_,_,_,_,_\n"
+        "o2,d1,_,2026-03-01T06:00:10Z,2026-03-01T06:00:10Z,Nyx,human,_,_,_,_,_,_\no3,d2,m3,_,_,_,human,_,_,_,_,_,_\n"
+    )
+    media = MEDIA + "m4,d2,_,C02/d.jpg\n"
+    for other in ("", cell):
+        text(tmp_path, media.replace("_", other), "media.csv")
+        found = read_labels(str(text(tmp_path, head + lines.replace("_", other), "observations.csv")))
+        luna, nyx = found.labels
+        assert (luna.labelled_by, luna.labelled_at, luna.bbox) == (None, None, None)
+        assert (nyx.file, nyx.individual_id) == ("C01/b.jpg", "Nyx")
+        assert "1 row of a person without individualID" in found.counts([], []).line()
+
+
+def test_missing_values_in_tables_within_the_package(tmp_path):
+    observation = {"observationID": "o1", "deploymentID": "d1", "mediaID": "m1", "classificationMethod": "human"}
+    rows_of = [
+        observation | {"individualID": "Luna", "classifiedBy": "NA"},
+        observation | {"individualID": float("nan")},
+    ]
+    media = [{"mediaID": "m1", "deploymentID": "d1", "timestamp": "NaN", "filePath": "a.jpg"}]
+    resources = [{"name": "observations", "data": rows_of}, {"name": "media", "data": media}]
+    (row,) = rows(text(tmp_path, json.dumps({"resources": resources}), "datapackage.json"))
+    assert (row.individual_id, row.labelled_by) == ("Luna", None)
+
+
 def test_a_person_can_vouch_for_a_file_or_for_pictures_in_it(tmp_path):
     """AddaxAI marks the pictures that a person has checked; its categories of detections are names."""
     file = results(tmp_path, image("a.jpg", ["0", 0.8], ["1", 0.1]), classifier="net")

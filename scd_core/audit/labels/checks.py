@@ -11,7 +11,7 @@ from scd_core.inputs.joining import MediaIndex
 from scd_core.inputs.labels import Label
 from scd_core.names import UNKNOWN
 
-__all__ = ["check_files", "check_labels", "check_names"]
+__all__ = ["check_files", "check_labels", "check_names", "strange_files"]
 
 
 def check_labels(
@@ -45,13 +45,16 @@ def check_labels(
         strange = [file for file in named if not media.find(file)]
         check_files(named, strange, "SOURCE")
         if strange:
-            doubts.append(
-                f"labels: {len(strange)} files are not among the images of SOURCE and wait for them: "
-                f"{some_of(strange)}; mend the file, or pass --allow-waiting"
-            )
+            doubts.append(f"{strange_files(strange, 'SOURCE')}; mend the file, or pass --allow-waiting")
     if not allow_new_names:
         doubts += check_names(labels, individuals)
     return doubts
+
+
+def strange_files(strange: Sequence[str], where: str) -> str:
+    """Some files of labels that are not among the images of `where`, in words."""
+    files = "file is" if len(strange) == 1 else "files are"
+    return f"labels: {len(strange)} {files} not among the images of {where}: {some_of(strange)}"
 
 
 def check_files(named: Sequence[str], strange: Sequence[str], where: str) -> None:
@@ -61,8 +64,9 @@ def check_files(named: Sequence[str], strange: Sequence[str], where: str) -> Non
         InputError: every file is strange.
     """
     if named and len(strange) == len(named):
+        none = f"none of {len(named)} files is" if len(named) > 1 else "its one file is not"
         raise InputError(
-            f"labels: none of {len(named)} files is among the images of {where} (the first is {named[0]}); give `file` "
+            f"labels: {none} among the images of {where} (the first is {named[0]}); give `file` "
             "relative to SOURCE, or as a full URI, or pass --allow-waiting where they come later"
         )
 
@@ -84,7 +88,7 @@ def check_names(labels: Sequence[Label], individuals: Collection[str]) -> list[s
     if not new:
         return []
     return [
-        f"labels: neither the model nor earlier labels know {len(new)} individuals, they count as unknown ones: "
+        f"labels: neither the model nor earlier labels know {len(new)} {'individual' if len(new) == 1 else 'individuals'}: "
         f"{some_of([_suggestion(name, known) for name in new])}; mend the file, or pass --allow-new-names"
     ]
 

@@ -42,6 +42,7 @@ class ImportResult:
     conflicts: list[str] = field(default_factory=list)  # one line per target named differently at one moment
     ambiguous: list[str] = field(default_factory=list)  # files that fit several objects; give their full URI
     new_names: list[str] = field(default_factory=list)  # individuals that neither the model nor earlier labels know
+    waiting: list[str] = field(default_factory=list)  # files that OUT knows no picture of
 
 
 class _Doubts(NamedTuple):
@@ -118,6 +119,7 @@ def import_labels(
         conflicts,
         list(dict.fromkeys(doubts.ambiguous)),
         new_names,
+        list(dict.fromkeys(doubts.waiting)),
     )
 
 
@@ -136,10 +138,12 @@ def undo_import(out: str, import_id: str, *, now: datetime | None = None) -> int
         InputError: there is no such import, or several, or it is undone already.
         RunError: OUT cannot be written.
     """
-    now = now or datetime.now(UTC)
+    now, import_id = now or datetime.now(UTC), import_id.strip()
+    if not import_id:
+        raise InputError("labels undo: IMPORT is empty; give the import_id that `trapaudit labels list OUT` shows")
     imports = list_imports(out).to_pylist()
     found = [row for row in imports if row["import_id"].startswith(import_id)]
-    if len(found) != 1 or not import_id:
+    if len(found) != 1:
         ids = ", ".join(row["import_id"] for row in found or imports) or "none"
         raise InputError(
             f"labels undo {import_id}: {'fits several' if found else 'there is no such import'}; imports are {ids}"
