@@ -60,9 +60,8 @@ def import_labels(
         _say(f"  {line}")
     if result.n_known_media or AuditStore(out).committed_keys():
         if result.waiting:
-            _say(
-                f"{strange_files(result.waiting, 'OUT')}; {'its label waits' if len(result.waiting) == 1 else 'their labels wait'}"
-            )
+            waits = "its label waits" if len(result.waiting) == 1 else "their labels wait"
+            _say(f"{strange_files(result.waiting, 'OUT')}; {waits}")
         if result.n_rows:
             _say(
                 f"to take {'it' if result.n_rows == 1 else 'them'} back: trapaudit labels undo {out} {result.import_id}"
@@ -112,10 +111,10 @@ def undo_labels(
 
 def _import_line(row: Mapping[str, Any]) -> str:
     """An import in one line, in the order in which a narrow screen may cut it: id, time, who, how many, file, undone."""
-    count = f"{row['n_count']} count" if row["n_count"] != row["n_labels"] else ""
+    count = f"{row['n_count']} count" if row["n_count"] != row["n_labels"] and not row["undone_at"] else ""
     waiting = f"{row['n_waiting']} waiting" if row["n_waiting"] else ""
     rest = ", ".join(part for part in (count, waiting) if part)
-    undone = f"undone {row['undone_at']:%Y-%m-%d %H:%M}" if row["undone_at"] else ""
+    undone = f"undone {row['undone_at']:%Y-%m-%d}" if row["undone_at"] else ""
     parts = (
         row["import_id"],
         f"{row['imported_at']:%Y-%m-%d %H:%M}",
