@@ -166,6 +166,10 @@ def test_run_commits_then_does_nothing_then_takes_the_late_file(
     assert trapaudit("labels", "import", out, labels).code == 0
     misspelt = written(tmp_path / "typo.csv", f"file,individual_id\n{sorted(media['file'])[0]},LUNA\nz.jpg,Luna\n")
     assert_refused(trapaudit("labels", "import", out, misspelt), "`LUNA`: did you mean `Luna`?", "--allow-new-names")
+    partly = written(tmp_path / "part.csv", f"file,individual_id\n{sorted(media['file'])[0]},Luna\nz.jpg,Luna\n")
+    part = trapaudit("labels", "import", out, partly)
+    assert (part.code, "not among the images of OUT: z.jpg; its label waits" in part.err) == (0, True), part.err
+    assert trapaudit("labels", "undo", out, part.err.partition(f"undo {out} ")[2].split()[0]).code == 0
     elsewhere = trapaudit("labels", "import", tmp_path / "aduit", labels)
     assert (elsewhere.code, "is it the right place?" in elsewhere.err) == (0, True)
     assert trapaudit("report", out).code == 0
