@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
 
 from scd_core.boxes import Box
 from scd_core.errors import InputError
+from scd_core.inputs.camtrap_events import Events
 from scd_core.inputs.csv import Line
 from scd_core.inputs.joining import path_as_joined
-from scd_core.inputs.label import MACHINE_RESULTS, Account, Label, name_and_state, parse_time, wall_clock
+from scd_core.inputs.label import MACHINE_RESULTS, Account, Label, name_and_state, parse_time
 from scd_core.inputs.megadetector import box_of
 from scd_core.names import UNKNOWN, LabelState
 
@@ -19,7 +18,6 @@ __all__ = ["camtrap_labels"]
 
 _OURS = re.compile(r"human-[0-9a-f]{16}-([0-9a-f]{16})")
 _UNKNOWN_TAG = f"labelState:{LabelState.UNKNOWN}"
-_SECOND = timedelta(seconds=1)
 
 
 def camtrap_labels(
@@ -37,7 +35,7 @@ def camtrap_labels(
     Raises:
         InputError: no row is of a person, or one of them cannot be used; the message gives the line.
     """
-    events = _Events(media)
+    events = Events(media)
     path_of = {line["mediaID"]: line["filePath"] for line in media}
     n_human = 0
     for line in observations:
@@ -75,7 +73,7 @@ def _name(line: Line, column: str) -> tuple[str | None, LabelState]:
     return None, LabelState.UNCLEAR
 
 
-def _files(line: Line, path_of: dict[str, str], events: _Events) -> list[str]:
+def _files(line: Line, path_of: dict[str, str], events: Events) -> list[str]:
     if not line["mediaID"]:
         return events.files(line)
     if line["mediaID"] not in path_of:
@@ -101,43 +99,3 @@ def _label(line: Line, file: str, name: str | None, state: LabelState) -> Label:
 def _box(line: Line) -> Box | None:
     box = box_of([line[f"bbox{side}"] for side in ("X", "Y", "Width", "Height")])
     return box if all(value == value for value in box) and box[2] > 0 and box[3] > 0 else None
-
-
-class _Events:
-    """Media by deployment, in which the ones of an event are looked up."""
-
-    def __init__(self, media: Iterable[Line]) -> None:
-        self._media: dict[str, list[tuple[datetime, str]]] = defaultdict(list)
-        self._sequences: dict[tuple[str, str], list[str]] = defaultdict(list)
-        for row in media:
-            time = wall_clock(row["timestamp"], row.where, "timestamp")
-            if time is not None:
-                self._media[row["deploymentID"]].append((time, row["filePath"]))
-            if row["sequenceID"]:
-                self._sequences[row["deploymentID"], row["sequenceID"]].append(row["filePath"])
-
-    def files(self, line: Line) -> list[str]:
-        """Paths of an event's media: those between its start and end, or those of its sequence (Camtrap DP 0.1).
-
-        Times with an offset on both sides are compared as moments; else the clocks are compared as they are written, since
-        the one without an offset is the camera's own. An end without fractions of a second lasts until the next second.
-        """
-        start = wall_clock(line["eventStart"], line.where, "eventStart")
-        end = wall_clock(line["eventEnd"], line.where, "eventEnd")
-        if start is None or end is None:
-            found = self._sequences.get((line["deploymentID"], line["sequenceID"]), [])
-            if not line["sequenceID"]:
-                raise InputError(f"{line.where}: neither a mediaID nor eventStart and eventEnd")
-            return found
-        end = end if end.microsecond else end + _SECOND - timedelta(microseconds=1)
-        return [
-            file
-            for time, file in self._media.get(line["deploymentID"], ())
-            if _not_later(start, time) and _not_later(time, end)
-        ]
-
-
-def _not_later(first: datetime, second: datetime) -> bool:
-    if first.tzinfo and second.tzinfo:
-        return first.astimezone(UTC) <= second.astimezone(UTC)
-    return first.replace(tzinfo=None) <= second.replace(tzinfo=None)

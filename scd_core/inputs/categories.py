@@ -7,25 +7,30 @@ import unicodedata
 
 from scd_core.names import Category
 
-__all__ = ["CATEGORIES", "NOTHING", "category_of"]
+__all__ = ["CATEGORIES", "NAMELESS", "NOTHING", "category_of", "is_nameless"]
 
 CATEGORIES: dict[Category, frozenset[str]] = {
     Category.ANIMAL: frozenset({"animal", "animalia", "wildlife", "fauna"}),
     Category.PERSON: frozenset({
-        "person", "people", "human", "homo", "homo sapiens", "homo species", "man", "men", "woman", "women", "child", "children",
-        "boy", "girl", "pedestrian", "hiker", "walker", "jogger", "runner", "cyclist", "biker", "rider", "visitor",
-        "tourist", "hunter", "poacher", "ranger", "herder", "farmer", "worker", "staff", "crew", "field crew", "intruder",
-        "setup", "setup pickup", "pickup setup", "camera setup",
-        "mensch", "menschen", "personen", "humain", "personne", "homme", "femme", "persona", "humano", "humana", "gente",
-        "pessoa", "mens", "mensen", "persoon", "umano", "umana", "menneske", "manniska", "ihminen",
+        "person", "people", "human", "homo", "homo sapiens", "homo species", "man", "men", "woman", "women", "child",
+        "children", "boy", "girl", "kid", "baby", "babies", "adult", "pedestrian", "hiker", "walker", "dog walker",
+        "jogger", "runner", "skier", "cyclist", "bicyclist", "motorcyclist", "biker", "rider", "horse rider", "horserider",
+        "horseback rider", "driver", "visitor", "tourist", "hunter", "poacher", "ranger", "researcher", "villager",
+        "soldier", "herder", "herdsman", "herdsmen", "shepherd", "farmer", "fisherman", "fishermen", "fisherwoman",
+        "fisherwomen", "worker", "staff", "crew", "field crew", "intruder", "setup", "setup pickup", "pickup setup",
+        "camera setup", "mensch", "menschen", "personen", "mann", "frau", "kind", "wanderer", "humain", "personne", "homme",
+        "femme", "enfant", "persona", "humano", "humana", "hombre", "mujer", "gente", "pessoa", "homem", "homens", "mulher",
+        "mens", "mensen", "persoon", "umano", "umana", "uomo", "uomini", "persone", "menneske", "manniska", "manniskor",
+        "ihminen", "osoba", "insan", "manusia", "человек", "люди", "人", "人类", "人間", "行人", "사람",
     }),
     Category.VEHICLE: frozenset({
-        "vehicle", "car", "truck", "lorry", "lorries", "bus", "buses", "minibus", "van", "pickup truck", "jeep", "suv", "bike",
-        "bicycle", "ebike", "e bike", "motorbike", "motorcycle", "moped", "scooter", "quad", "quad bike", "atv", "utv",
-        "all terrain vehicle", "tractor", "trailer", "excavator", "snowmobile", "boat", "ship", "canoe", "kayak", "train",
-        "aircraft", "airplane", "aeroplane", "helicopter", "drone",
-        "fahrzeug", "fahrzeuge", "auto", "lkw", "pkw", "fahrrad", "motorrad", "vehicule", "voiture", "camion", "velo", "moto",
-        "vehiculo", "coche", "carro", "bicicleta", "veiculo", "veicolo", "voertuig", "fiets", "kjoretoy", "fordon",
+        "vehicle", "car", "truck", "lorry", "lorries", "bus", "buses", "minibus", "van", "pickup truck", "jeep", "suv",
+        "bike", "bicycle", "ebike", "e bike", "motorbike", "motorcycle", "moped", "scooter", "quad", "quad bike",
+        "quadbike", "atv", "utv", "all terrain vehicle", "tractor", "trailer", "excavator", "snowmobile", "boat",
+        "motorboat", "ship", "canoe", "kayak", "train", "aircraft", "airplane", "aeroplane", "helicopter", "drone",
+        "fahrzeug", "fahrzeuge", "auto", "lkw", "pkw", "fahrrad", "motorrad", "traktor", "boot", "vehicule", "voiture",
+        "camion", "velo", "moto", "tracteur", "bateau", "vehiculo", "coche", "carro", "bicicleta", "veiculo", "veicolo",
+        "voertuig", "fiets", "kjoretoy", "fordon", "автомобиль", "машина", "车", "车辆", "車", "차량",
     }),
 }  # fmt: skip
 """Names that mean the same, without accents, in small letters and the singular: the one list of what is hidden."""
@@ -36,19 +41,32 @@ NOTHING = frozenset({
 })  # fmt: skip
 """Names of a box that holds nothing, in the same form."""
 
-_SURE = {
-    "person": Category.PERSON, "people": Category.PERSON, "human": Category.PERSON, "pedestrian": Category.PERSON,
-    "hiker": Category.PERSON, "vehicle": Category.VEHICLE, "car": Category.VEHICLE, "truck": Category.VEHICLE,
-    "bicycle": Category.VEHICLE, "motorcycle": Category.VEHICLE, "motorbike": Category.VEHICLE,
-}  # fmt: skip
-"""Words that hide a box also beside others (``human, male``); `boat` is not one of them, for the boat-billed heron."""
+NAMELESS = frozenset({
+    "unknown", "unclassified", "unidentified", "undetermined", "unspecified", "unlabeled", "unlabelled", "unsure", "uncertain",
+    "unclear", "not sure", "n a", "other", "object", "unbekannt", "inconnu", "desconocido", "desconhecido",
+})  # fmt: skip
+"""Names that say nothing of what is in a box, in the same form; so do two of them (``unknown object``)."""
+
+_SURE = dict.fromkeys(
+    (
+        "person", "people", "human", "man", "men", "woman", "women", "pedestrian", "hiker", "jogger", "cyclist", "bicyclist",
+        "motorcyclist", "tourist", "poacher", "ranger", "researcher", "villager", "soldier", "fisherman", "fishermen",
+    ),
+    Category.PERSON,
+) | dict.fromkeys(
+    ("vehicle", "car", "truck", "bicycle", "motorcycle", "motorbike", "tractor", "suv", "atv"), Category.VEHICLE
+)  # fmt: skip
+"""Words that hide a box also beside others (``human, male``); `boat` is not one of them, for the boat-billed heron, nor is
+`walker` or `rider`. A `fisher` alone is the marten."""
+_LOOKS = re.compile(r"[^\W_]+-(?:faced|headed|eared|eating|eater|like|sized)\b")
+"""What an animal looks like or does: the man-eating tiger, a human-faced bug."""
 _WORD = re.compile(r"[^\W_]+")
 _NOT = frozenset({"no", "non", "not", "without"})
 
 
 def category_of(text: str) -> str:
-    """What a category means: a member of :class:`~scd_core.names.Category`, a name of :data:`NOTHING`, or itself in small
-    letters where it is neither, such as a species.
+    """What a category means: a member of :class:`~scd_core.names.Category`, a name of :data:`NOTHING` or
+    :data:`NAMELESS`, or itself in small letters where it is none of these, such as a species.
 
     Case, plural, accents and separators of words do not count. Of a taxonomy such as SpeciesNet's (``...;homo;sapiens;human``)
     the last name counts.
@@ -59,7 +77,7 @@ def category_of(text: str) -> str:
     named = next((part for part in reversed(text.split(";")) if part.strip()), "")
     words = [_singular(word) for word in _WORD.findall(_plain(named))]
     for whole in (" ".join(_WORD.findall(_plain(named))), " ".join(words)):
-        if whole in NOTHING:
+        if whole in NOTHING or (any(map(str.isalpha, whole)) and is_nameless(whole)):
             return whole
         for category, names in CATEGORIES.items():
             if whole in names:
@@ -67,16 +85,27 @@ def category_of(text: str) -> str:
     if _NOT.isdisjoint(words):
         if words[:2] == ["homo", "sapien"]:
             return str(Category.PERSON)
-        found = {_SURE[word] for word in words if word in _SURE}
+        apart = (_singular(word) for word in _WORD.findall(_LOOKS.sub(" ", _plain(named))))
+        found = {_SURE[word] for word in apart if word in _SURE}
         if found:
             return str(Category.PERSON if Category.PERSON in found else Category.VEHICLE)
     return named.strip().lower()
 
 
+def is_nameless(category: str) -> bool:
+    """Whether a category, as :func:`category_of` gives it, may be anybody: a number without meaning or a word for nothing known.
+
+    >>> [is_nameless(category) for category in ("7", "unknown", "unknown object", "unknown bird", "leopard")]
+    [True, True, True, False, False]
+    """
+    words = [word for word in category.split() if not word.isdigit()]
+    return not any(map(str.isalpha, category)) or category in NAMELESS or all(word in NAMELESS for word in words)
+
+
 def _plain(text: str) -> str:
     """Small letters without accents."""
     apart = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(letter for letter in apart if not unicodedata.combining(letter))
+    return unicodedata.normalize("NFC", "".join(letter for letter in apart if not unicodedata.combining(letter)))
 
 
 def _singular(word: str) -> str:

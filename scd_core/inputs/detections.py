@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,12 +9,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import PurePosixPath
 
-from scd_core.boxes import Box
 from scd_core.errors import InputError
 from scd_core.inputs.camtrap_dp import DATAPACKAGE, observation_tables
+from scd_core.inputs.camtrap_events import Events
 from scd_core.inputs.categories import NOTHING, category_of
 from scd_core.inputs.counts import MAX_EXAMPLES, FileCounts, some_of
-from scd_core.inputs.csv import has_column, read_csv
+from scd_core.inputs.csv import Line, has_column, read_csv
+from scd_core.inputs.detection import HIDDEN, Detection
 from scd_core.inputs.joining import Join, PathIndex, path_as_joined
 from scd_core.inputs.megadetector import box_of, number_of, parse_megadetector
 from scd_core.inputs.text import decode_text, read_file
@@ -28,57 +28,6 @@ _COLUMNS = ("file", "category", "confidence", "x_min", "y_min", "width", "height
 _CAMTRAP_BOX = ("bboxX", "bboxY", "bboxWidth", "bboxHeight")
 _NUMBERS = {"1": Category.ANIMAL, "2": Category.PERSON, "3": Category.VEHICLE}
 """What MegaDetector's numbers mean in a CSV, which has no table of categories."""
-_HIDDEN = (Category.PERSON, Category.VEHICLE)
-
-
-@dataclass(frozen=True)
-class Detection:
-    """One box of a detector."""
-
-    detection_id: str
-    """Place of the box in its image's list, counted from 0."""
-    category: str
-    """As :func:`scd_core.inputs.categories.category_of` gives it: animal, person, vehicle, leopard, ..."""
-    confidence: float
-    """0-1; NaN where the file holds no number."""
-    bbox: Box
-    """As given, not yet clipped."""
-
-    @property
-    def is_animal(self) -> bool:
-        """Of an animal: every category with a name that is no person, vehicle or nothing, such as a species."""
-        return self.is_named and self.category not in _HIDDEN and self.category not in NOTHING
-
-    @property
-    def is_redacted(self) -> bool:
-        """Of a person or a vehicle, or of a category that has no name and may be anybody: neither classified nor shown."""
-        return self.category in _HIDDEN or not self.is_named
-
-    @property
-    def is_named(self) -> bool:
-        """Whether the category is a name, not a number that the file does not explain."""
-        return any(letter.isalpha() for letter in self.category)
-
-    def problem(self) -> str | None:
-        """Why the box cannot be used, in words; None where it can."""
-        if place := self.place_problem():
-            return place
-        return None if math.isfinite(self.confidence) else "confidence is not a number"
-
-    def place_problem(self) -> str | None:
-        """Why the box is nowhere in the image, in words; None where it is somewhere."""
-        if not all(math.isfinite(value) for value in self.bbox):
-            return f"box {self.bbox} is not finite"
-        _, _, width, height = self.clipped()
-        if width <= 0 or height <= 0:
-            return f"box {self.bbox} has no area inside the image"
-        return None
-
-    def clipped(self) -> Box:
-        """The box cut to the image."""
-        x, y, width, height = self.bbox
-        left, top = max(0.0, x), max(0.0, y)
-        return left, top, min(1.0, x + width) - left, min(1.0, y + height) - top
 
 
 Entry = tuple[Detection, ...] | str | None
@@ -99,6 +48,8 @@ class Detections:
     """Files with an animal somewhere and no box: named whole."""
     unusable: Sequence[str] = ()
     """Rows that are not used, each with its place and the reason."""
+    unfound: Sequence[str] = ()
+    """Categories of rows of persons and vehicles in an event that has no media; the rows are in `unusable` too."""
 
     @cached_property
     def _index(self) -> PathIndex:
@@ -170,6 +121,10 @@ class Detections:
         notes += [
             f"{n} {_boxes(n)} of category {name!r}, which has no name, hidden" for name, n in self._nameless().items()
         ]
+        notes += [
+            f"{n} {name} in an event fits no picture" if n == 1 else f"{n} {name}s in events fit no picture"
+            for name, n in _tally(self.unfound).items()
+        ]
         if broken := [problem for boxes in self.boxes.values() for box in boxes if (problem := box.problem())]:
             notes.append(f"{len(broken)} {_boxes(len(broken))} not usable: {some_of(broken)}")
         if spellings:
@@ -235,8 +190,8 @@ def read_detections(url: str) -> Detections:
     if name != DATAPACKAGE and text.lstrip().startswith("{"):
         return Detections(name, *_from_megadetector(text, where))
     if name == DATAPACKAGE or has_column(text, "bboxX"):
-        boxes, unplaced, unusable = _from_camtrap(url, content)
-        return Detections(name, boxes, {}, unplaced, unusable)
+        boxes, unplaced, unusable, unfound = _from_camtrap(url, content)
+        return Detections(name, boxes, {}, unplaced, unusable, unfound)
     boxes, unusable = _from_csv(text, where)
     return Detections(name, boxes, unusable=unusable)
 
@@ -287,36 +242,63 @@ def _from_csv(text: str, where: str) -> tuple[_Boxes, list[str]]:
     return boxes, unusable
 
 
-def _from_camtrap(url: str, content: bytes) -> tuple[_Boxes, frozenset[str], list[str]]:
-    """Boxes of observations of single media (Camtrap DP 1.0), files of animals without a box, and rows that are not used.
+def _from_camtrap(url: str, content: bytes) -> tuple[_Boxes, frozenset[str], list[str], list[str]]:
+    """Boxes of observations of single media (Camtrap DP 1.0), files of animals without a box, rows that are not used, and
+    the categories of those of events that hide no picture.
 
-    A person without a box may be anywhere in the picture. The package has no confidence of a box (its
-    `classificationProbability` is that of the name), so each box counts.
+    A person without a box may be anywhere in the picture, one in an event in each of its pictures. The package has no
+    confidence of a box (its `classificationProbability` is that of the name), so each box counts.
     """
-    observations, media = observation_tables(url, content, "detections")
-    path_of = {line["mediaID"]: path_as_joined(line["filePath"]) for line in media.lines(("mediaID", "filePath"))}
+    observations, table = observation_tables(url, content, "detections")
+    media = list(table.lines(("mediaID", "filePath")))
+    path_of = {line["mediaID"]: path_as_joined(line["filePath"]) for line in media}
     boxes: _Boxes = {}
     unplaced: set[str] = set()
     unusable: list[str] = []
+    in_events: list[tuple[Line, str]] = []
     for line in observations.lines(("mediaID", "observationType", *_CAMTRAP_BOX)):
+        category, named = category_of(line["observationType"]), category_of(line["scientificName"])
+        if named in HIDDEN:
+            category = named
         if not line["mediaID"]:
-            unusable.append(f"line {line.number}: is of an event, not of one medium")
+            if category in HIDDEN:
+                in_events.append((line, category))
+            else:
+                unusable.append(f"line {line.number}: is of an event, not of one medium")
             continue
         if line["mediaID"] not in path_of:
             raise InputError(f"{line.where}: mediaID {line['mediaID']} is not in media.csv")
         file, coordinates = path_of[line["mediaID"]], [line[column] for column in _CAMTRAP_BOX]
-        category, named = category_of(line["observationType"]), category_of(line["scientificName"])
-        if named in _HIDDEN:
-            category = named
         if category in NOTHING:
             boxes.setdefault(file, ())
-        elif any(coordinates) or category in _HIDDEN:
+        elif any(coordinates) or category in HIDDEN:
             _add(boxes, file, category, 1.0, coordinates)
         elif category == Category.ANIMAL:
             unplaced.add(file)
         else:
             unusable.append(f"line {line.number}: {line['observationType'] or 'no observationType'}, and no box")
-    return boxes, frozenset(unplaced - boxes.keys()), unusable
+    unfound = _add_events(boxes, in_events, media)
+    unusable += (f"line {line.number}: {category} in an event {why}" for line, category, why in unfound)
+    return boxes, frozenset(unplaced - boxes.keys()), unusable, [category for _, category, _ in unfound]
+
+
+def _add_events(
+    boxes: _Boxes, in_events: Sequence[tuple[Line, str]], media: Sequence[Line]
+) -> list[tuple[Line, str, str]]:
+    """Hide the pictures of events with a person or vehicle; the rows whose event has none are given back with the reason."""
+    events = Events(media) if in_events else None
+    unfound: list[tuple[Line, str, str]] = []
+    for line, category in in_events:
+        why = "fits no picture"
+        try:
+            files = dict.fromkeys(map(path_as_joined, events.files(line))) if events else {}
+        except InputError as error:
+            files, why = {}, f"fits no picture ({str(error).removeprefix(f'{line.where}: ')})"
+        for file in files:
+            _add(boxes, file, category, 1.0, ("",) * 4)
+        if not files:
+            unfound.append((line, category, why))
+    return unfound
 
 
 def _add(boxes: _Boxes, file: str, category: str, confidence: float, coordinates: Sequence[str]) -> None:

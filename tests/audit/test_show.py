@@ -85,6 +85,13 @@ def test_a_name_in_another_unicode_form_is_found(out):
     assert read_story(out, decomposed).media["file"] == "C00/Füchse.JPG"
 
 
+@pytest.mark.parametrize(
+    "wanted", ["D:\\cards\\C00\\Füchse.JPG", "d:/Work/c00/FÜCHSE.jpg", "/mnt/x/cards/C00/Füchse.JPG"]
+)
+def test_a_path_of_another_machine_is_found_as_a_label_is(out, wanted):
+    assert read_story(out, wanted).media["file"] == "C00/Füchse.JPG"
+
+
 def test_the_story_of_a_wrong_name(out):
     story = read_story(out, "C03/003.jpg")
     (target,) = story.targets

@@ -232,6 +232,46 @@ def test_a_table_with_decimal_commas(tmp_path: Path) -> None:
     )
 
 
+def test_a_person_in_an_event_of_camtrap_dp_hides_all_its_pictures(tmp_path: Path) -> None:
+    rows = [f"m{n},d1,2026-03-01T06:00:{n:02d}Z,C1/{n}.jpg,s{n // 4}" for n in range(8)]
+    media = "\n".join(
+        ["mediaID,deploymentID,timestamp,filePath,sequenceID", *rows, "m9,d2,2026-03-01T06:00:01Z,C2/1.jpg,s0"]
+    )
+    (tmp_path / "media.csv").write_text(media + "\n")
+    events = [
+        "o1,d1,,e1,2026-03-01T06:00:01Z,2026-03-01T06:00:02Z,,human,,,,,",
+        "o2,d1,,e2,2026-03-01T06:00:03Z,2026-03-01T06:00:03Z,,unclassified,Homo sapiens,,,,",
+        "o3,d1,,,,,s1,vehicle,,,,,",
+        "o4,d1,,e3,2026-03-01T06:00:00Z,2026-03-01T06:00:09Z,,animal,,,,,",
+        "o5,d1,,e4,2026-03-02T06:00:00Z,2026-03-02T06:00:09Z,,human,,,,,",
+        "o6,d1,,e5,,,,vehicle,,,,,",
+        "o7,d1,m1,e1,,,,animal,,0.1,0.2,0.3,0.4",
+    ]
+    head = "observationID,deploymentID,mediaID,eventID,eventStart,eventEnd,sequenceID,observationType,scientificName,"
+    head += "bboxX,bboxY,bboxWidth,bboxHeight\n"
+    (tmp_path / "observations.csv").write_text(head + "\n".join(events) + "\n")
+    found = read_detections(str(tmp_path / "observations.csv"))
+    assert {file: [box.category for box in boxes] for file, boxes in found.boxes.items()} == {
+        "C1/1.jpg": ["animal", "person"], "C1/2.jpg": ["person"], "C1/3.jpg": ["person"],
+        **{f"C1/{n}.jpg": ["vehicle"] for n in range(4, 8)},
+    }  # fmt: skip
+    assert all(boxes[-1].is_redacted and boxes[-1].place_problem() for boxes in found.boxes.values())
+    assert found.boxes["C1/1.jpg"][0] == Detection("0", "animal", 1.0, (0.1, 0.2, 0.3, 0.4))
+    files = [f"C1/{n}.jpg" for n in range(8)]
+    counts = found.counts(found.join(files), len(files))
+    assert counts.unusable == 3 and "line 5: is of an event, not of one medium" in counts.examples
+    assert "line 6: person in an event fits no picture" in counts.examples
+    assert {"1 person in an event fits no picture", "1 vehicle in an event fits no picture"} <= set(counts.notes)
+
+
+def test_boxes_of_unknown_are_hidden_and_counted(tmp_path: Path) -> None:
+    head = "file,category,confidence,x_min,y_min,width,height\n"
+    (tmp_path / "d.csv").write_text(f"{head}a.jpg,Unknown,0.9,0.1,0.2,0.3,0.4\na.jpg,animal,0.9,0.1,0.2,0.3,0.4\n")
+    found = read_detections(str(tmp_path / "d.csv"))
+    assert [box.is_redacted for box in found.boxes["a.jpg"]] == [True, False]
+    assert "1 box of category 'unknown', which has no name, hidden" in found.counts(found.join(["a.jpg"]), 1).notes
+
+
 @pytest.mark.parametrize("missing", ["", "NA", "NaN", "nan"])
 def test_camtrap_dp_of_persons_blanks_and_boxes_without_probability(tmp_path: Path, missing: str) -> None:
     (tmp_path / "media.csv").write_text("mediaID,filePath\nm1,C1/a.jpg\nm2,C1/b.jpg\nm3,C1/c.jpg\nm4,C1/d.jpg\n")

@@ -12,7 +12,7 @@ import duckdb
 
 from scd_core.audit.sql import load_sql
 from scd_core.errors import InputError
-from scd_core.inputs.joining import path_as_joined
+from scd_core.inputs.joining import MediaIndex, path_as_joined
 
 __all__ = ["FoundPicture", "SeveralPictures", "find_picture", "rows_of"]
 
@@ -48,7 +48,7 @@ class SeveralPictures(InputError):
 
 
 def find_picture(connection: duckdb.DuckDBPyConnection, wanted: str, out: str) -> FoundPicture:
-    """The picture that is meant: by id, address, path relative to SOURCE, else the end of a path; else by any spelling of it.
+    """The picture that is meant: by id, address, path relative to SOURCE, the end of one, any spelling of it, or as a label's is.
 
     Args:
         connection: database with the view ``every_media``, the table ``media`` of the whole audit.
@@ -67,6 +67,7 @@ def find_picture(connection: duckdb.DuckDBPyConnection, wanted: str, out: str) -
     )
     if not found and "://" not in path:  # a path from the folder that the user is in, such as ../cards/C01/IMG_1.JPG
         found = _fitting(connection, "fitting", posixpath.abspath(path), wanted="")
+    found = found or _joined(connection, path)
     if not found:
         near = [row["file"] for row in rows_of(connection, "near_files", path=path)]
         hint = f"; did you mean {', '.join(near)}?" if near else "; is it audited already?"
@@ -88,6 +89,13 @@ def rows_of(connection: duckdb.DuckDBPyConnection, name: str, **parameters: Any)
     answer = connection.execute(load_sql("scd_core.audit.query.picture", name), parameters)
     columns = [column[0] for column in answer.description or ()]
     return [dict(zip(columns, row, strict=True)) for row in answer.fetchall()]
+
+
+def _joined(connection: duckdb.DuckDBPyConnection, path: str) -> list[dict[str, Any]]:
+    """Pictures that labels of a path are for, such as one of another machine (``D:/cards/C01/IMG_1.JPG``)."""
+    uris = MediaIndex(connection.execute("SELECT DISTINCT uri, file FROM every_media").fetchall()).find(path)
+    found = [row for uri in uris[:_MOST] for row in _fitting(connection, "fitting", uri, wanted="")]
+    return [row | {"n_fitting": max(len(uris), len(found))} for row in found[:_MOST]]
 
 
 def _fitting(connection: duckdb.DuckDBPyConnection, name: str, path: str, **more: str) -> list[dict[str, Any]]:
