@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any
 
 from prefect import flow
@@ -12,28 +9,16 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.audit import AuditResult, run_audit
+from flows.hand_over import handed_over
 from flows.prefect_runner import PrefectRunner
 from flows.progress import current_bars
 from flows.threads_runner import THREADS
-from scd_core.job import AuditRequest, Job, Listed, prepare_job
+from scd_core.job import AuditRequest, prepare_job
 from scd_core.storage import clean_url
 
-__all__ = ["audit_batch", "hand_over"]
+__all__ = ["audit_batch"]
 
 threads: Any = ThreadPoolTaskRunner(max_workers=THREADS)
-
-
-_handed_over: ContextVar[tuple[Job, Listed] | None] = ContextVar("trapaudit_job", default=None)
-
-
-@contextmanager
-def hand_over(job: Job, listed: Listed) -> Iterator[None]:
-    """Have flow runs of this process inside work on a job that is prepared and listed, so that nothing is read twice."""
-    token = _handed_over.set((job, listed))
-    try:
-        yield
-    finally:
-        _handed_over.reset(token)
 
 
 @flow(
@@ -51,7 +36,7 @@ def audit_batch(request: AuditRequest) -> AuditResult:
     Returns:
         As :func:`flows.audit.run_audit`; raises as it does.
     """
-    job, listed = _handed_over.get() or (prepare_job(request), None)
+    job, listed = handed_over() or (prepare_job(request), None)
     result = run_audit(job, PrefectRunner(current_bars()), listed)
     _publish(result, clean_url(request.source))
     return result

@@ -65,7 +65,8 @@ def _run_here(console: Console, job: Job, listed: Listed) -> AuditResult:
 
 def _prefect_run(is_nightly: bool, request: AuditRequest) -> Callable[[Console, Job, Listed], AuditResult]:
     """What runs as Prefect flow; a cluster's address that cannot be used ends here."""
-    from flows.audit_batch import audit_batch, hand_over
+    from flows.audit_batch import audit_batch
+    from flows.hand_over import hand_over
     from flows.nightly_audit import nightly_audit
     from flows.prefect_runner import task_runner_for
     from flows.progress import show_bars

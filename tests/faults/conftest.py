@@ -75,7 +75,7 @@ def runner(child_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) 
     log = tmp_path_factory.mktemp("runs") / "runs.log"
     with log.with_suffix(".zygote").open("w") as errors:
         process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("zygote.py"))],
+            [sys.executable, "-m", "tests.faults.zygote"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
