@@ -6,6 +6,7 @@ import errno
 import random
 import re
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -97,6 +98,13 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         current = current.__cause__ or current.__context__
 
 
+def _detach(error: BaseException, handled: BaseException | None) -> None:
+    """Take the error that the caller is handling out of the chain of one that came meanwhile: it is not what caused it."""
+    for link in _chain(error):
+        if handled is not None and link.__context__ is handled:
+            link.__context__ = None
+
+
 def _response(error: BaseException) -> dict:
     for link in _chain(error):
         response = getattr(link, "response", None)
@@ -173,10 +181,12 @@ def retry(
         Exception: whatever else the call raises, at once.
     """
     kind: type[RunError] = BadBodyError
+    handled = sys.exc_info()[1]
     for attempt in range(attempts):
         try:
             return call()
         except Exception as error:
+            _detach(error, handled)
             if _NO_CREDENTIALS.intersection(type(link).__name__ for link in _chain(error)):
                 raise InputError(
                     f"{what}: no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile"

@@ -103,3 +103,21 @@ def test_giving_up_says_what_and_how_often():
     with pytest.raises(RunError, match=f"read s3://b/k: failed {ATTEMPTS} times.*reset by peer.*run again"):
         retry(call, "read s3://b/k", sleep=waits.append)
     assert len(tries) == ATTEMPTS and len(waits) == ATTEMPTS - 1 and max(waits) <= 8
+
+
+def test_an_error_while_another_one_is_handled_is_judged_by_itself() -> None:
+    """A lost connection while a refusal is looked at again: the refusal's 403 is not its answer."""
+    answers: list[object] = [ConnectionResetError("lost"), "there"]
+
+    def call() -> object:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    refusal = PermissionError("planted")
+    refusal.response = {"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}}  # type: ignore[attr-defined]
+    try:
+        raise refusal
+    except PermissionError:
+        assert retry(call, "look", sleep=lambda seconds: None) == "there"
