@@ -41,7 +41,7 @@ RunnerName = Literal["threads", "prefect", "ray"]
 
 
 class AuditRequest(Settings):
-    """What an audit is asked to do: the one set of parameters of the command line, the flows and the deployments."""
+    """What an audit is to do: the one set of parameters of the command line, the flows and the deployments."""
 
     source: str = Field(description="fsspec URL or path of the images")
     model: str = Field(description="URL or path of a model package")

@@ -1,4 +1,4 @@
-"""What a stage's function asks of whoever runs it: a name, retries, and whether it computes with the model."""
+"""A function of a stage and how it is run: its name, its retries, and whether it computes with the model."""
 
 from __future__ import annotations
 
