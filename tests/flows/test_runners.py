@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -121,8 +122,13 @@ def test_progress_that_fails_ends_the_stage() -> None:
         raise BrokenPipeError
 
     ran: list[int] = []
+
+    def slowly(number: int) -> None:
+        ran.append(number)
+        time.sleep(0.05)  # 6 s for all of them by four threads: there is time to stop
+
     with pytest.raises(BrokenPipeError):
-        ThreadsRunner(Silent()).map(Work(ran.append, "w"), [(number,) for number in range(500)], fails)
+        ThreadsRunner(Silent()).map(Work(slowly, "w"), [(number,) for number in range(500)], fails)
     assert len(ran) < 500
 
 
