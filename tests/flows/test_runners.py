@@ -69,16 +69,19 @@ def test_a_call_is_tried_again_as_often_as_it_says() -> None:
 
 
 def test_results_keep_the_order_of_their_calls() -> None:
-    second_done = threading.Event()
+    second_is_seen = threading.Event()
+    done: list[int] = []
 
     def slow_first(number: int) -> int:
         if number == 0:
-            assert second_done.wait(30)
-        second_done.set()
+            assert second_is_seen.wait(30)
         return number
 
-    done: list[int] = []
-    found = ThreadsRunner(Silent()).map(Work(slow_first, "w"), [(0,), (1,)], done.append)
+    def note(place: int) -> None:
+        done.append(place)
+        second_is_seen.set()
+
+    found = ThreadsRunner(Silent()).map(Work(slow_first, "w"), [(0,), (1,)], note)
     assert (found, done) == ([0, 1], [1, 0])
 
 
