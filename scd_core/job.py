@@ -47,7 +47,7 @@ class AuditRequest(Settings):
     model: str = Field(description="URL or path of a model package")
     out: str = Field(description="URL or path where the audit tables are kept")
     detections: str | None = Field(
-        None, description="URL of MegaDetector JSON, a CSV of boxes, or Camtrap DP observations"
+        None, description="URL of MegaDetector or SpeciesNet JSON, a CSV of boxes, or Camtrap DP observations"
     )
     labels: str | None = Field(None, description="URL of names given by people")
     flags: str | None = Field(None, description="URL of a CSV of files to look at")

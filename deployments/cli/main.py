@@ -47,7 +47,9 @@ Source = Annotated[str, typer.Argument(help="URL or path of the images (s3://, f
 Model = Annotated[str, typer.Option("--model", help="URL or path of a model package", show_default=False)]
 Out = Annotated[str, typer.Option("--out", help="URL or path where the audit tables are kept", show_default=False)]
 Config = Annotated[str | None, typer.Option("--config", help="YAML or JSON file of settings (docs/config.md)")]
-Detections = Annotated[str | None, typer.Option("--detections", help="MegaDetector JSON, or CSV of boxes")]
+Detections = Annotated[
+    str | None, typer.Option("--detections", help="MegaDetector or SpeciesNet JSON, CSV of boxes, or Camtrap DP")
+]
 RunnerName = Annotated[
     Literal["threads", "prefect", "ray"] | None,
     typer.Option(

@@ -51,7 +51,16 @@ def camtrap_labels(
         if name is None and state is not LabelState.BLANK:
             account.leave_out(f"rows of a person without {column}", f"line {line.number}")
             continue
-        files = _files(line, path_of, events)
+        if line["mediaID"] and line["mediaID"] not in path_of:
+            account.leave_out(
+                "rows of a mediaID that is not in media.csv", f"line {line.number} (mediaID {line['mediaID']})"
+            )
+            continue
+        try:
+            files = [path_of[line["mediaID"]]] if line["mediaID"] else events.files(line)
+        except InputError as error:
+            account.leave_out("event labels that fit no picture", str(error).removeprefix(f"{line.file}: "))
+            continue
         if not files:
             event = line.first("eventID", "sequenceID") or f"{line['eventStart']} to {line['eventEnd']}"
             account.leave_out(
@@ -71,14 +80,6 @@ def _name(line: Line, column: str) -> tuple[str | None, LabelState]:
     if _UNKNOWN_TAG in line["observationTags"]:
         return UNKNOWN, LabelState.UNKNOWN
     return None, LabelState.UNCLEAR
-
-
-def _files(line: Line, path_of: dict[str, str], events: Events) -> list[str]:
-    if not line["mediaID"]:
-        return events.files(line)
-    if line["mediaID"] not in path_of:
-        raise InputError(f"{line.where}: mediaID {line['mediaID']} is not in media.csv")
-    return [path_of[line["mediaID"]]]
 
 
 def _label(line: Line, file: str, name: str | None, state: LabelState) -> Label:

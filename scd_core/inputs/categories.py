@@ -69,12 +69,14 @@ def category_of(text: str) -> str:
     :data:`NAMELESS`, or itself in small letters where it is none of these, such as a species.
 
     Case, plural, accents and separators of words do not count. Of a taxonomy such as SpeciesNet's (``...;homo;sapiens;human``)
-    the last name counts.
+    the last name counts, and the genus Homo.
 
     >>> [category_of(text) for text in ("Humans", "Homo_sapiens", "véhicule", "Panthera pardus", "blank")]
     ['person', 'person', 'vehicle', 'panthera pardus', 'blank']
     """
     named = next((part for part in reversed(text.split(";")) if part.strip()), "")
+    if ";" in text and "homo" in (part.strip().lower() for part in text.split(";")):
+        return str(Category.PERSON)
     words = [_singular(word) for word in _WORD.findall(_plain(named))]
     for whole in (" ".join(_WORD.findall(_plain(named))), " ".join(words)):
         if whole in NOTHING or (any(map(str.isalpha, whole)) and is_nameless(whole)):

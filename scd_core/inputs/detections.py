@@ -1,4 +1,4 @@
-"""Boxes of a detector: MegaDetector's JSON, a CSV file or a Camtrap DP package, by image of SOURCE."""
+"""Boxes of a detector: JSON of MegaDetector or SpeciesNet, a CSV file or a Camtrap DP package, by image of SOURCE."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from scd_core.inputs.counts import MAX_EXAMPLES, FileCounts, some_of
 from scd_core.inputs.csv import Line, has_column, read_csv
 from scd_core.inputs.detection import HIDDEN, Detection
 from scd_core.inputs.joining import Join, PathIndex, path_as_joined
-from scd_core.inputs.megadetector import box_of, number_of, parse_megadetector
+from scd_core.inputs.megadetector import box_of, number_of
+from scd_core.inputs.results_boxes import NUMBERS, read_results
 from scd_core.inputs.text import decode_text, read_file
 from scd_core.names import Category
 from scd_core.storage import clean_url
@@ -26,9 +27,6 @@ __all__ = ["Detection", "Detections", "Entry", "read_detections"]
 
 _COLUMNS = ("file", "category", "confidence", "x_min", "y_min", "width", "height")
 _CAMTRAP_BOX = ("bboxX", "bboxY", "bboxWidth", "bboxHeight")
-_NUMBERS = {"1": Category.ANIMAL, "2": Category.PERSON, "3": Category.VEHICLE}
-"""What MegaDetector's numbers mean in a CSV, which has no table of categories."""
-
 
 Entry = tuple[Detection, ...] | str | None
 """What results hold about a medium: its boxes; why there are none that can be relied on; None for an animal somewhere."""
@@ -49,7 +47,9 @@ class Detections:
     unusable: Sequence[str] = ()
     """Rows that are not used, each with its place and the reason."""
     unfound: Sequence[str] = ()
-    """Categories of rows of persons and vehicles in an event that has no media; the rows are in `unusable` too."""
+    """Categories of rows of persons and vehicles that fit no picture; the rows are in `unusable` too."""
+    notes: Sequence[str] = ()
+    """What else a user should know, a sentence each."""
 
     @cached_property
     def _index(self) -> PathIndex:
@@ -117,15 +117,17 @@ class Detections:
             *self.unusable,
             *(f"{path!r} fits no picture" for path in join.unused),
         ]
-        notes = [f"{n} {_boxes(n)} of `{name}` taken as animals" for name, n in self._species().items()]
+        notes = [*self.notes, *(f"{n} {_boxes(n)} of `{name}` taken as animals" for name, n in self._species().items())]
         notes += [
             f"{n} {_boxes(n)} of category {name!r}, which has no name, hidden" for name, n in self._nameless().items()
         ]
         notes += [
-            f"{n} {name} in an event fits no picture" if n == 1 else f"{n} {name}s in events fit no picture"
+            f"{n} row of a {name} fits no picture" if n == 1 else f"{n} rows of {name}s fit no picture"
             for name, n in _tally(self.unfound).items()
         ]
-        if broken := [problem for boxes in self.boxes.values() for box in boxes if (problem := box.problem())]:
+        if n := sum(box.is_redacted and box.place_problem() is not None for box in self._every()):
+            notes.append(f"{n} {_boxes(n)} of persons or vehicles without a place: the whole picture is hidden")
+        if broken := [problem for box in self._every() if not box.is_redacted and (problem := box.problem())]:
             notes.append(f"{len(broken)} {_boxes(len(broken))} not usable: {some_of(broken)}")
         if spellings:
             shown = some_of(
@@ -178,8 +180,8 @@ def _boxes(n: int) -> str:
 
 
 def read_detections(url: str) -> Detections:
-    """Read MegaDetector JSON (1.x), CSV (`file, category, confidence, x_min, y_min, width, height`, relative), or the boxes
-    of a Camtrap DP (its ``datapackage.json``, or its ``observations.csv`` with ``media.csv`` beside it).
+    """Read MegaDetector JSON (1.x), SpeciesNet's predictions, CSV (`file, category, confidence, x_min, y_min, width, height`,
+    relative), or the boxes of a Camtrap DP (its ``datapackage.json``, or ``observations.csv`` with ``media.csv`` beside it).
 
     Raises:
         InputError: the file cannot be read, or is none of them.
@@ -188,7 +190,8 @@ def read_detections(url: str) -> Detections:
     content = read_file(url, "detections")
     text = decode_text(content, where)
     if name != DATAPACKAGE and text.lstrip().startswith("{"):
-        return Detections(name, *_from_megadetector(text, where))
+        results = read_results(text, where)
+        return Detections(name, results.boxes, results.failures, notes=results.notes())
     if name == DATAPACKAGE or has_column(text, "bboxX"):
         boxes, unplaced, unusable, unfound = _from_camtrap(url, content)
         return Detections(name, boxes, {}, unplaced, unusable, unfound)
@@ -197,30 +200,6 @@ def read_detections(url: str) -> Detections:
 
 
 _Boxes = dict[str, tuple[Detection, ...]]
-
-
-def _from_megadetector(text: str, where: str) -> tuple[_Boxes, dict[str, str]]:
-    results = parse_megadetector(text, where)
-    categories = results.detection_categories
-    if categories is None:
-        raise InputError(f"{where}: no table `detection_categories`; expected a MegaDetector results file")
-    boxes: _Boxes = {}
-    failures: dict[str, str] = {}
-    for image in results.images():
-        if image.failure is not None:
-            failures[image.file] = image.failure
-            continue
-        found = []
-        for place, box in enumerate(image.boxes or ()):
-            if box.category is None:
-                raise InputError(f"{where}: {image.where}: detection {place} has no category")
-            category = category_of(categories.get(box.category, box.category))
-            found.append(Detection(str(place), category, box.confidence, box.bbox))
-        # Compared as text, in which NaN equals NaN.
-        if image.file in boxes and str(boxes[image.file]) != str(tuple(found)):
-            raise InputError(f"{where}: names {image.file!r} twice, with other boxes; leave one of the two out")
-        boxes[image.file] = tuple(found)
-    return boxes, {file: why for file, why in failures.items() if file not in boxes}
 
 
 def _from_csv(text: str, where: str) -> tuple[_Boxes, list[str]]:
@@ -237,7 +216,7 @@ def _from_csv(text: str, where: str) -> tuple[_Boxes, list[str]]:
             boxes.setdefault(file, ())
         else:
             # Tables that were saved by other programs hold 1.0 for 1.
-            category = str(_NUMBERS.get(category.removesuffix(".0"), category))
+            category = str(NUMBERS.get(category.removesuffix(".0"), category))
             _add(boxes, file, category, number_of(confidence), coordinates)
     return boxes, unusable
 
@@ -256,6 +235,7 @@ def _from_camtrap(url: str, content: bytes) -> tuple[_Boxes, frozenset[str], lis
     unplaced: set[str] = set()
     unusable: list[str] = []
     in_events: list[tuple[Line, str]] = []
+    unfound: list[tuple[Line, str, str]] = []
     for line in observations.lines(("mediaID", "observationType", *_CAMTRAP_BOX)):
         category, named = category_of(line["observationType"]), category_of(line["scientificName"])
         if named in HIDDEN:
@@ -267,7 +247,12 @@ def _from_camtrap(url: str, content: bytes) -> tuple[_Boxes, frozenset[str], lis
                 unusable.append(f"line {line.number}: is of an event, not of one medium")
             continue
         if line["mediaID"] not in path_of:
-            raise InputError(f"{line.where}: mediaID {line['mediaID']} is not in media.csv")
+            why = f"mediaID {line['mediaID']} is not in media.csv"
+            if category in HIDDEN:
+                unfound.append((line, category, why))
+            else:
+                unusable.append(f"line {line.number}: {why}")
+            continue
         file, coordinates = path_of[line["mediaID"]], [line[column] for column in _CAMTRAP_BOX]
         if category in NOTHING:
             boxes.setdefault(file, ())
@@ -277,8 +262,8 @@ def _from_camtrap(url: str, content: bytes) -> tuple[_Boxes, frozenset[str], lis
             unplaced.add(file)
         else:
             unusable.append(f"line {line.number}: {line['observationType'] or 'no observationType'}, and no box")
-    unfound = _add_events(boxes, in_events, media)
-    unusable += (f"line {line.number}: {category} in an event {why}" for line, category, why in unfound)
+    unfound += _add_events(boxes, in_events, media)
+    unusable += (f"line {line.number}: {category}: {why}" for line, category, why in unfound)
     return boxes, frozenset(unplaced - boxes.keys()), unusable, [category for _, category, _ in unfound]
 
 
@@ -289,11 +274,11 @@ def _add_events(
     events = Events(media) if in_events else None
     unfound: list[tuple[Line, str, str]] = []
     for line, category in in_events:
-        why = "fits no picture"
+        why = "the event fits no picture"
         try:
             files = dict.fromkeys(map(path_as_joined, events.files(line))) if events else {}
         except InputError as error:
-            files, why = {}, f"fits no picture ({str(error).removeprefix(f'{line.where}: ')})"
+            files, why = {}, f"the event fits no picture ({str(error).removeprefix(f'{line.where}: ')})"
         for file in files:
             _add(boxes, file, category, 1.0, ("",) * 4)
         if not files:

@@ -19,6 +19,7 @@ __all__ = [
     "box_of",
     "load_json",
     "megadetector_file",
+    "most_probable",
     "number_of",
     "parse_megadetector",
 ]
@@ -155,6 +156,19 @@ def box_of(values: Any) -> Box:
     return x, y, width, height
 
 
+def most_probable(classifications: Sequence[Sequence[Any]]) -> Any:
+    """The most probable of some names, whatever their order; of equal ones the first, and one without a number last.
+
+    Args:
+        classifications: at least one, each a name, or its key, and its probability.
+
+    >>> most_probable([["fox", 0.2], ["elk", 0.8], ["wolf"]])
+    'elk'
+    """
+    scores = [_score(one) for one in classifications]
+    return classifications[max(range(len(scores)), key=scores.__getitem__)][0]
+
+
 def _image(where: str, entry: Mapping[str, Any]) -> ResultImage:
     boxes = entry.get("detections")
     failure = entry.get("failure")
@@ -171,14 +185,12 @@ def _image(where: str, entry: Mapping[str, Any]) -> ResultImage:
 
 def _box(entry: Mapping[str, Any]) -> ResultBox:
     classifications = entry.get("classifications")
-    # A list without a number counts less than any with one; of equal ones the first counts.
-    scores = [_score(one) for one in classifications or ()]
-    known = [score for score in scores if score >= 0]
+    known = [score for one in classifications or () if (score := _score(one)) >= 0]
     return ResultBox(
         str(entry["category"]) if "category" in entry else None,
         number_of(entry.get("conf")),
         box_of(entry.get("bbox")),
-        str(classifications[max(range(len(scores)), key=scores.__getitem__)][0]) if classifications else None,
+        str(most_probable(classifications)) if classifications else None,
         max(known, default=0) == 1 and sum(known) == 1,
     )
 

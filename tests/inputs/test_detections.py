@@ -260,8 +260,8 @@ def test_a_person_in_an_event_of_camtrap_dp_hides_all_its_pictures(tmp_path: Pat
     files = [f"C1/{n}.jpg" for n in range(8)]
     counts = found.counts(found.join(files), len(files))
     assert counts.unusable == 3 and "line 5: is of an event, not of one medium" in counts.examples
-    assert "line 6: person in an event fits no picture" in counts.examples
-    assert {"1 person in an event fits no picture", "1 vehicle in an event fits no picture"} <= set(counts.notes)
+    assert "line 6: person: the event fits no picture" in counts.examples
+    assert {"1 row of a person fits no picture", "1 row of a vehicle fits no picture"} <= set(counts.notes)
 
 
 def test_boxes_of_unknown_are_hidden_and_counted(tmp_path: Path) -> None:
@@ -300,12 +300,26 @@ def test_camtrap_dp_of_persons_blanks_and_boxes_without_probability(tmp_path: Pa
     # A person somewhere in the picture hides it whole; an animal somewhere has no place.
     assert found["C1/c.jpg"][0].is_redacted and found["C1/c.jpg"][0].place_problem()
     assert "C1/d.jpg" not in found
-    (tmp_path / "observations.csv").write_text(f"{head}\no1,m9,animal,0.75,0.1,0.2,0.3,0.4\n")
-    with pytest.raises(InputError, match=r"m9 is not in media\.csv"):
-        read_detections(str(tmp_path / "observations.csv"))
+    counts = whole.counts(whole.join(["C1/c.jpg"]), 1)
+    assert "1 box of persons or vehicles without a place: the whole picture is hidden" in counts.notes
+    assert not any("not usable" in note for note in counts.notes)
     (tmp_path / "media.csv").unlink()
     with pytest.raises(InputError, match=r"media\.csv.*no such file"):
         read_detections(str(tmp_path / "observations.csv"))
+
+
+def test_a_row_of_a_medium_that_is_not_in_media_csv_is_counted_and_named(tmp_path: Path) -> None:
+    (tmp_path / "media.csv").write_text("mediaID,filePath\nm1,C1/a.jpg\n")
+    head = "observationID,mediaID,observationType,bboxX,bboxY,bboxWidth,bboxHeight\n"
+    rows = "o1,m9,animal,0.1,0.2,0.3,0.4\no2,m1,animal,0.1,0.2,0.3,0.4\no3,m8,human,,,,\n"
+    (tmp_path / "observations.csv").write_text(head + rows)
+    found = read_detections(str(tmp_path / "observations.csv"))
+    counts = found.counts(found.join(["C1/a.jpg"]), 1)
+    assert (counts.rows, counts.joined, counts.unusable) == (3, 1, 2)
+    assert counts.examples == (
+        "line 2: mediaID m9 is not in media.csv", "line 4: person: mediaID m8 is not in media.csv",
+    )  # fmt: skip
+    assert counts.notes == ("1 row of a person fits no picture",)
 
 
 def boxes(*files: str) -> Detections:

@@ -156,7 +156,7 @@ def test_camtrap_dp_blank_pictures_and_boxes(tmp_path):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ("o1,d1,m9,,,Luna,human,,\n", "line 2: mediaID m9 is not in media.csv"),
+        ("o1,d1,m9,,,Luna,human,,\n", "1 row of a mediaID that is not in media.csv: line 2 (mediaID m9)"),
         ("o1,d1,m1,,,Luna,machine,,\n", "no observation has classificationMethod human"),
         ("o1,d1,m1,,,,human,,\n", "holds no label"),
         ("o1,d1,,,,Luna,human,,\n", "line 2: neither a mediaID nor eventStart and eventEnd"),
@@ -167,6 +167,17 @@ def test_camtrap_dp_bad_lines(tmp_path, lines, message):
     with pytest.raises(InputError) as caught:
         rows(text(tmp_path, OBSERVATIONS + lines, "observations.csv"))
     assert message in str(caught.value)
+
+
+def test_camtrap_dp_rows_that_fit_nothing_leave_the_others(tmp_path):
+    text(tmp_path, MEDIA, "media.csv")
+    lines = "o1,d1,m9,,,Luna,human,,\no2,d1,,,,Luna,human,,\no3,d1,m1,,,Odin,human,,\n"
+    found = read_labels(str(text(tmp_path, OBSERVATIONS + lines, "observations.csv")))
+    assert [label.individual_id for label in found.labels] == ["Odin"]
+    assert {reason: n for reason, (n, _) in found.left_out.items()} == {
+        "rows of a mediaID that is not in media.csv": 1,
+        "event labels that fit no picture": 1,
+    }
 
 
 def test_camtrap_dp_without_media_csv(tmp_path):
