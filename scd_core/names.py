@@ -25,6 +25,7 @@ __all__ = [
     "Stage",
     "Strategy",
     "StrategyStatus",
+    "Stratum",
     "SuspicionReason",
     "TimeSource",
     "Trend",
@@ -105,6 +106,13 @@ class FlagReason(StrEnum):
     SMALL_MARGIN = "small_margin"
     CONTROL = "control"
     CUT_BY_BUDGET = "cut_by_budget"
+
+
+class Stratum(StrEnum):
+    """What a prediction is drawn from for a label, where it is none of triage's reasons."""
+
+    UNFLAGGED = "unflagged"
+    FLAGGED = "flagged"
 
 
 class MaskMethod(StrEnum):

@@ -1,0 +1,1 @@
+"""The drawn list of what to label next."""
