@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from scd_core.errors import InputError
 from scd_core.inputs.addresses import path_below
@@ -14,7 +14,7 @@ from scd_core.inputs.csv import Line, read_csv
 from scd_core.inputs.text import decode_text, read_file, read_object
 from scd_core.storage import Storage, clean_url, open_source
 
-__all__ = ["DATAPACKAGE", "Table", "observation_tables", "package_tables"]
+__all__ = ["DATAPACKAGE", "ObservationTables", "Table", "observation_tables", "package_tables"]
 
 DATAPACKAGE = "datapackage.json"
 _MISSING = frozenset({"NA", "NaN", "nan"})
@@ -40,6 +40,9 @@ class Table:
             else:
                 lines = (_inline(file, number, row) for number, row in enumerate(part, start=1))
             yield from (_without_missing(line) for line in lines)
+
+
+_NO_TABLE = Table(())
 
 
 def package_tables(
@@ -70,8 +73,17 @@ def package_tables(
     }
 
 
-def observation_tables(url: str, content: bytes, what: str) -> tuple[Table, Table]:
-    """Observations and media of a package.
+class ObservationTables(NamedTuple):
+    """Tables that observations need to be understood."""
+
+    observations: Table
+    media: Table
+    deployments: Table
+    """Empty where the package has none that can be read: it only gives offsets of clocks."""
+
+
+def observation_tables(url: str, content: bytes, what: str) -> ObservationTables:
+    """Observations, media and deployments of a package.
 
     Args:
         url: of its ``datapackage.json``; or of its table of observations, with ``media.csv``, gzipped or not, or
@@ -87,21 +99,39 @@ def observation_tables(url: str, content: bytes, what: str) -> tuple[Table, Tabl
     where = f"{what} {clean_url(url)}"
     if name == DATAPACKAGE:
         tables = _beside(url, content, where, ("observations", "media"))
-        return tables["observations"], tables["media"]
+        return ObservationTables(tables["observations"], tables["media"], _deployments(url, content, where))
     observations = Table(((where, content),))
-    problems: list[InputError] = []
-    for table in ("media.csv", "media.csv.gz"):
-        try:
-            media = read_file(f"{folder}{table}", f"{what}: {table} beside it,")
-        except InputError as error:
-            problems.append(error)
-        else:
-            return observations, Table(((f"{what} {clean_url(folder)}{table}", media),))
+    media = _csv_beside(folder, "media", what)
+    if isinstance(media, Table):
+        deployments = _csv_beside(folder, "deployments", what)
+        return ObservationTables(observations, media, deployments if isinstance(deployments, Table) else _NO_TABLE)
     try:
         package = read_file(f"{folder}{DATAPACKAGE}", what)
     except InputError:
-        raise problems[0] from None
-    return observations, _beside(f"{folder}{DATAPACKAGE}", package, where, ("media",))["media"]
+        raise media from None
+    url = f"{folder}{DATAPACKAGE}"
+    found = _beside(url, package, where, ("media",))["media"]
+    return ObservationTables(observations, found, _deployments(url, package, where))
+
+
+def _csv_beside(folder: str, table: str, what: str) -> Table | InputError:
+    """A table beside one that the user named, gzipped or not; else why it cannot be read."""
+    problems: list[InputError] = []
+    for name in (f"{table}.csv", f"{table}.csv.gz"):
+        try:
+            content = read_file(f"{folder}{name}", f"{what}: {name} beside it,")
+        except InputError as error:
+            problems.append(error)
+        else:
+            return Table(((f"{what} {clean_url(folder)}{name}", content),))
+    return problems[0]
+
+
+def _deployments(url: str, content: bytes, where: str) -> Table:
+    try:
+        return _beside(url, content, where, ("deployments",))["deployments"]
+    except InputError:
+        return _NO_TABLE
 
 
 def _beside(url: str, content: bytes, where: str, names: Collection[str]) -> dict[str, Table]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from scd_core.errors import InputError
 from scd_core.inputs.csv import Line
@@ -20,43 +21,69 @@ class Events:
 
     Args:
         media: rows of the table of media.
+        deployments: rows of the table of deployments. A time without an offset is the camera's own clock, whose offset is that
+            of ``deploymentStart``; where neither is known, clocks are compared as they are written.
 
     Raises:
-        InputError: a timestamp is no ISO 8601 time.
+        InputError: a timestamp of the media is no ISO 8601 time.
     """
 
-    def __init__(self, media: Iterable[Line]) -> None:
+    def __init__(self, media: Iterable[Line], deployments: Iterable[Line] = ()) -> None:
+        self._offsets = _offsets(deployments)
+        self._completed: set[str] = set()
         self._media: dict[str, list[tuple[datetime, str]]] = defaultdict(list)
         self._sequences: dict[tuple[str, str], list[str]] = defaultdict(list)
         for row in media:
-            time = wall_clock(row["timestamp"], row.where, "timestamp")
+            time = self._time(row, "timestamp")
             if time is not None:
                 self._media[row["deploymentID"]].append((time, row["filePath"]))
             if row["sequenceID"]:
                 self._sequences[row["deploymentID"], row["sequenceID"]].append(row["filePath"])
+        self.needs_deployments = False
+        """An event was looked up whose media, or whose own times, have the offset of their deployment."""
 
     def files(self, line: Line) -> list[str]:
         """Paths of an event's media: those between its start and end, or those of its sequence (Camtrap DP 0.1).
 
-        Times with an offset on both sides are compared as moments; else the clocks are compared as they are written, since
-        the one without an offset is the camera's own. An end without fractions of a second lasts until the next second.
+        Times whose offsets are known on both sides, as written or from the deployment, are compared as moments; else the
+        clocks are compared as they are written. An end without fractions of a second lasts until the next second.
 
         Raises:
             InputError: the row has neither the two times nor a sequence, or one of them is no ISO 8601 time.
         """
-        start = wall_clock(line["eventStart"], line.where, "eventStart")
-        end = wall_clock(line["eventEnd"], line.where, "eventEnd")
+        start, end = self._time(line, "eventStart"), self._time(line, "eventEnd")
         if start is None or end is None:
             found = self._sequences.get((line["deploymentID"], line["sequenceID"]), [])
             if not line["sequenceID"]:
                 raise InputError(f"{line.where}: neither a mediaID nor eventStart and eventEnd")
             return found
+        self.needs_deployments |= line["deploymentID"] in self._completed
         end = end if end.microsecond else end + _SECOND - timedelta(microseconds=1)
         return [
             file
             for time, file in self._media.get(line["deploymentID"], ())
             if _not_later(start, time) and _not_later(time, end)
         ]
+
+    def _time(self, line: Line, column: str) -> datetime | None:
+        """A time of a row, with the offset of its deployment where it has none of its own."""
+        time, deployment = wall_clock(line[column], line.where, column), line["deploymentID"]
+        if time is None or time.tzinfo is not None or deployment not in self._offsets:
+            return time
+        self._completed.add(deployment)
+        return time.replace(tzinfo=self._offsets[deployment])
+
+
+def _offsets(deployments: Iterable[Line]) -> dict[str, tzinfo]:
+    """Deployment -> offset of its camera's clock; a start that is no time, or has no offset, gives none."""
+    found: dict[str, tzinfo] = {}
+    with suppress(InputError):  # a table that cannot be read further gives no more offsets
+        for line in deployments:
+            with suppress(InputError):
+                start = wall_clock(line.first("deploymentStart", "start") or "", line.where, "deploymentStart")
+                if start is not None and start.tzinfo is not None:
+                    found[line["deploymentID"]] = start.tzinfo
+    return found
 
 
 def _not_later(first: datetime, second: datetime) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from scd_core.boxes import Box
 from scd_core.errors import InputError
@@ -12,22 +12,28 @@ from scd_core.inputs.csv import Line
 from scd_core.inputs.joining import path_as_joined
 from scd_core.inputs.label import MACHINE_RESULTS, Account, Label, name_and_state, parse_time
 from scd_core.inputs.megadetector import box_of
-from scd_core.names import UNKNOWN, LabelState
+from scd_core.names import UNKNOWN, Flank, LabelFormat, LabelState
 
 __all__ = ["camtrap_labels"]
 
-_OURS = re.compile(r"human-[0-9a-f]{16}-([0-9a-f]{16})")
-_UNKNOWN_TAG = f"labelState:{LabelState.UNKNOWN}"
+_OURS = re.compile(r"human-(?:[0-9a-f]{16}-)?([0-9a-f]{16})")
+"""observationID of a label that an audit exported; earlier versions wrote the import as well."""
 
 
 def camtrap_labels(
-    observations: Iterable[Line], media: Sequence[Line], where: str, account: Account, column: str = "individualID"
+    observations: Iterable[Line],
+    media: Sequence[Line],
+    events: Events,
+    where: str,
+    account: Account,
+    column: str = "individualID",
 ) -> Iterator[Label]:
     """Human observations with a name, and human ``blank`` ones; one that names an event holds for the event's media.
 
     Args:
         observations: rows of the table.
         media: rows of the table of media.
+        events: of the package.
         where: name of the file in messages.
         account: gets the rows that become no label.
         column: holds the name.
@@ -35,7 +41,6 @@ def camtrap_labels(
     Raises:
         InputError: no row is of a person, or one of them cannot be used; the message gives the line.
     """
-    events = Events(media)
     path_of = {line["mediaID"]: line["filePath"] for line in media}
     n_human = 0
     for line in observations:
@@ -47,8 +52,10 @@ def camtrap_labels(
             )
             continue
         n_human += 1
-        name, state = _name(line, column)
-        if name is None and state is not LabelState.BLANK:
+        ours = _OURS.fullmatch(line["observationID"])
+        tags = _tags(line["observationTags"])
+        name, state = _name(line, column, tags)
+        if name is None and state is not LabelState.BLANK and tags.get("labelState") != state:
             account.leave_out(f"rows of a person without {column}", f"line {line.number}")
             continue
         if line["mediaID"] and line["mediaID"] not in path_of:
@@ -67,34 +74,36 @@ def camtrap_labels(
                 "event labels that fit no picture", f"line {line.number}: {event} of {line['deploymentID']}"
             )
         for file in files:
-            yield _label(line, file, name, state)
+            yield Label(
+                file=path_as_joined(file),
+                detection_id=None,
+                individual_id=name,
+                flank=Flank(side) if (side := tags.get("flank")) in set(Flank) else None,
+                labelled_by=line["classifiedBy"] or None,
+                labelled_at=parse_time(line["classificationTimestamp"], line.where, "classificationTimestamp"),
+                state=state,
+                bbox=_box(line),
+                label_id=ours[1] if ours else None,
+                source=LabelFormat(was) if (was := tags.get("labelSource")) in set(LabelFormat) else None,
+            )
     if not n_human:
         raise InputError(f"{where}: no observation has classificationMethod human: {MACHINE_RESULTS}")
 
 
-def _name(line: Line, column: str) -> tuple[str | None, LabelState]:
+def _tags(text: str) -> dict[str, str]:
+    """Tags of an observation that an audit exported."""
+    pairs = (tag.partition(":") for tag in text.split("|"))
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _name(line: Line, column: str, tags: Mapping[str, str]) -> tuple[str | None, LabelState]:
     if line[column]:
         return name_and_state(line[column])
     if line["observationType"].lower() == "blank":
         return None, LabelState.BLANK
-    if _UNKNOWN_TAG in line["observationTags"]:
+    if tags.get("labelState") == LabelState.UNKNOWN:
         return UNKNOWN, LabelState.UNKNOWN
     return None, LabelState.UNCLEAR
-
-
-def _label(line: Line, file: str, name: str | None, state: LabelState) -> Label:
-    ours = _OURS.fullmatch(line["observationID"])
-    return Label(
-        file=path_as_joined(file),
-        detection_id=None,
-        individual_id=name,
-        flank=None,
-        labelled_by=line["classifiedBy"] or None,
-        labelled_at=parse_time(line["classificationTimestamp"], line.where, "classificationTimestamp"),
-        state=state,
-        bbox=_box(line),
-        label_id=ours[1] if ours else None,
-    )
 
 
 def _box(line: Line) -> Box | None:

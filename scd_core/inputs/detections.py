@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import PurePosixPath
 
 from scd_core.errors import InputError
-from scd_core.inputs.camtrap_dp import DATAPACKAGE, observation_tables
+from scd_core.inputs.camtrap_dp import DATAPACKAGE, Table, observation_tables
 from scd_core.inputs.camtrap_events import Events
 from scd_core.inputs.categories import NOTHING, category_of
 from scd_core.inputs.counts import MAX_EXAMPLES, FileCounts, some_of
@@ -228,15 +228,15 @@ def _from_camtrap(url: str, content: bytes) -> tuple[_Boxes, frozenset[str], lis
     A person without a box may be anywhere in the picture, one in an event in each of its pictures. The package has no
     confidence of a box (its `classificationProbability` is that of the name), so each box counts.
     """
-    observations, table = observation_tables(url, content, "detections")
-    media = list(table.lines(("mediaID", "filePath")))
+    tables = observation_tables(url, content, "detections")
+    media = list(tables.media.lines(("mediaID", "filePath")))
     path_of = {line["mediaID"]: path_as_joined(line["filePath"]) for line in media}
     boxes: _Boxes = {}
     unplaced: set[str] = set()
     unusable: list[str] = []
     in_events: list[tuple[Line, str]] = []
     unfound: list[tuple[Line, str, str]] = []
-    for line in observations.lines(("mediaID", "observationType", *_CAMTRAP_BOX)):
+    for line in tables.observations.lines(("mediaID", "observationType", *_CAMTRAP_BOX)):
         category, named = category_of(line["observationType"]), category_of(line["scientificName"])
         if named in HIDDEN:
             category = named
@@ -262,16 +262,16 @@ def _from_camtrap(url: str, content: bytes) -> tuple[_Boxes, frozenset[str], lis
             unplaced.add(file)
         else:
             unusable.append(f"line {line.number}: {line['observationType'] or 'no observationType'}, and no box")
-    unfound += _add_events(boxes, in_events, media)
+    unfound += _add_events(boxes, in_events, media, tables.deployments)
     unusable += (f"line {line.number}: {category}: {why}" for line, category, why in unfound)
     return boxes, frozenset(unplaced - boxes.keys()), unusable, [category for _, category, _ in unfound]
 
 
 def _add_events(
-    boxes: _Boxes, in_events: Sequence[tuple[Line, str]], media: Sequence[Line]
+    boxes: _Boxes, in_events: Sequence[tuple[Line, str]], media: Sequence[Line], deployments: Table
 ) -> list[tuple[Line, str, str]]:
     """Hide the pictures of events with a person or vehicle; the rows whose event has none are given back with the reason."""
-    events = Events(media) if in_events else None
+    events = Events(media, deployments.lines()) if in_events else None
     unfound: list[tuple[Line, str, str]] = []
     for line, category in in_events:
         why = "the event fits no picture"

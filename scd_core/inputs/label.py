@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from scd_core.boxes import Box
 from scd_core.errors import InputError
-from scd_core.names import UNKNOWN, BlankWord, Flank, LabelState
+from scd_core.names import UNKNOWN, BlankWord, Flank, LabelFormat, LabelState
 
 __all__ = [
     "BY_PERSON",
@@ -47,6 +47,8 @@ class Label:
     """Box of the animal in the file, as shares of the picture."""
     label_id: str | None = None
     """Of the label in the audit that the file is an export of."""
+    source: LabelFormat | None = None
+    """Format that the label had in that audit."""
 
 
 @dataclass

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from scd_core.errors import InputError
-from scd_core.inputs.camtrap_dp import DATAPACKAGE, observation_tables
+from scd_core.inputs.camtrap_dp import DATAPACKAGE, ObservationTables, observation_tables
+from scd_core.inputs.camtrap_events import Events
 from scd_core.inputs.camtrap_labels import camtrap_labels
 from scd_core.inputs.counts import MAX_EXAMPLES, FileCounts
 from scd_core.inputs.csv import Line, has_column, read_csv
@@ -93,10 +94,11 @@ def read_labels(url: str, fmt: str | None = None, *, column: str | None = None, 
     if fmt is not None and fmt not in set(LabelFormat):
         raise InputError(f"labels format {fmt}: not known; give one of {', '.join(LabelFormat)}")
     name, where = PurePosixPath(url.replace("\\", "/")).name, f"labels {clean_url(url)}"
-    content, media_content = read_file(url, "labels"), b""
+    content = read_file(url, "labels")
     text = decode_text(content, where)
     found = LabelFormat(fmt) if fmt else _detect(name, text)
-    account = Account()
+    account, contents = Account(), [content, b""]
+    labels: Iterable[Label]
     if found is LabelFormat.CSV:
         if not by_person and has_column(text, *_PROBABILITIES):
             raise InputError(f"{where}: has a column of probabilities: {MACHINE_RESULTS}; {BY_PERSON}")
@@ -104,21 +106,29 @@ def read_labels(url: str, fmt: str | None = None, *, column: str | None = None, 
     elif found is LabelFormat.TIMELAPSE:
         labels = results_labels(text, where, account, by_person=by_person)
     else:
-        observations, media = observation_tables(url, content, "labels")
-        content, media_content = observations.content, media.content
-        media_lines = list(media.lines(("mediaID", "filePath"), is_strict=True))
-        names = column or "individualID"
-        lines = observations.lines(("mediaID", names, "classificationMethod"), is_strict=True)
-        labels = camtrap_labels(lines, media_lines, where, account, names)
+        labels, contents = _from_camtrap(observation_tables(url, content, "labels"), where, account, column)
     kept = tuple(dict.fromkeys(labels))
     left_out = {reason: (n, tuple(account.reasons[reason])) for reason, n in account.counts.items()}
     if not kept:
         why = "; ".join(f"{with_number(n, reason)}: {shown[0]}" for reason, (n, shown) in left_out.items())
         raise InputError(f"{where}: holds no label; nothing was imported{f' ({why})' if why else ''}")
-    digest = hashlib.sha256(found.encode() + b"\0" + content + b"\0" + media_content)
+    digest = hashlib.sha256(b"\0".join((found.encode(), *contents)))
     if column is not None:
         digest.update(b"\0" + column.encode())
     return LabelFile(name, found, digest.hexdigest()[:16], kept, account.n_rows, left_out)
+
+
+def _from_camtrap(
+    tables: ObservationTables, where: str, account: Account, column: str | None
+) -> tuple[list[Label], list[bytes]]:
+    """Labels of a package, and the tables that they come from."""
+    names = column or "individualID"
+    media = list(tables.media.lines(("mediaID", "filePath"), is_strict=True))
+    events = Events(media, tables.deployments.lines())
+    lines = tables.observations.lines(("mediaID", names, "classificationMethod"), is_strict=True)
+    labels = list(camtrap_labels(lines, media, events, where, account, names))
+    contents = [tables.observations.content, tables.media.content]
+    return labels, [*contents, tables.deployments.content] if events.needs_deployments else contents
 
 
 def _detect(name: str, text: str) -> LabelFormat:
@@ -133,6 +143,11 @@ def _detect(name: str, text: str) -> LabelFormat:
 
 def _from_csv(text: str, where: str, account: Account, column: str | None) -> Iterator[Label]:
     """Labels of a table; where the caller names the column of names, rows without one are left out and counted."""
+    if has_column(text, "label_id") and has_column(text, "import_id"):
+        raise InputError(
+            f"{where}: is a table of an audit, with labels that no longer count; give the package's datapackage.json, "
+            "which holds those that do"
+        )
     is_timelapse = has_column(text, "RelativePath") and has_column(text, "File")
     if is_timelapse and column is None and not has_column(text, "individual_id"):
         raise InputError(f"{where}: is a Timelapse table; name the column of names: `labels import --column NAME`")

@@ -264,6 +264,19 @@ def test_a_person_in_an_event_of_camtrap_dp_hides_all_its_pictures(tmp_path: Pat
     assert {"1 row of a person fits no picture", "1 row of a vehicle fits no picture"} <= set(counts.notes)
 
 
+def test_a_person_in_an_event_hides_pictures_by_the_deployments_clock(tmp_path: Path) -> None:
+    (tmp_path / "media.csv").write_text(
+        "mediaID,deploymentID,timestamp,filePath\nm1,d1,2026-03-01T06:00:00,six.jpg\nm2,d1,2026-03-01T08:00:00,eight.jpg\n"
+    )
+    (tmp_path / "deployments.csv").write_text("deploymentID,deploymentStart\nd1,2026-02-01T00:00:00+02:00\n")
+    (tmp_path / "observations.csv").write_text(
+        "observationID,deploymentID,mediaID,eventStart,eventEnd,observationType,bboxX,bboxY,bboxWidth,bboxHeight\n"
+        "o1,d1,,2026-03-01T06:00:00Z,2026-03-01T06:00:10Z,human,,,,\n"
+    )
+    found = read_detections(str(tmp_path / "observations.csv"))
+    assert {file: [box.category for box in boxes] for file, boxes in found.boxes.items()} == {"eight.jpg": ["person"]}
+
+
 def test_boxes_of_unknown_are_hidden_and_counted(tmp_path: Path) -> None:
     head = "file,category,confidence,x_min,y_min,width,height\n"
     (tmp_path / "d.csv").write_text(f"{head}a.jpg,Unknown,0.9,0.1,0.2,0.3,0.4\na.jpg,animal,0.9,0.1,0.2,0.3,0.4\n")

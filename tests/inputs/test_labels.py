@@ -1,5 +1,6 @@
 """Human truth: what the files of labels hold, and what is refused."""
 
+import gzip
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -125,6 +126,76 @@ def test_an_event_reaches_its_media_whatever_the_offsets(tmp_path, media_offset,
         assert what == ("event labels that fit no picture", (1, (what[1][1][0],))) and "of d1" in what[1][1][0]
     else:
         assert files == ["C01/a.jpg", "C01/b.jpg"]
+
+
+NAIVE = (
+    "mediaID,deploymentID,timestamp,filePath\n"
+    "m1,d1,2026-03-01T06:00:00,six.jpg\nm2,d1,2026-03-01T08:00:00,eight.jpg\n"
+    "m3,d1,2026-03-01T08:00:10,later.jpg\nm4,d2,2026-03-01T06:00:00,other.jpg\n"
+)
+
+
+def package_with_clocks(tmp_path, form, deployments, observations, media=NAIVE):
+    """A package in one of its forms; gives the file that a user hands over."""
+    tables = {"deployments": deployments, "media": media, "observations": observations}
+    ending = ".csv.gz" if form == "gzip" else ".csv"
+    for name, content in tables.items():
+        packed = gzip.compress(content.encode()) if form == "gzip" else content
+        text(tmp_path, packed, f"{name}{ending}")
+    if form != "package":
+        return text(tmp_path, (tmp_path / f"observations{ending}").read_bytes(), f"observations{ending}")
+    resources = [{"name": name, "path": f"{name}.csv"} for name in tables]
+    return text(tmp_path, json.dumps({"resources": resources}), "datapackage.json")
+
+
+@pytest.mark.parametrize("form", ["csv", "gzip", "package"])
+@pytest.mark.parametrize(
+    ("start", "expected"),
+    [
+        ("2026-02-01T00:00:00+02:00", ["eight.jpg", "later.jpg"]),
+        ("2026-02-01T00:00:00Z", ["six.jpg"]),
+        ("2026-02-01T00:00:00+05:00", []),
+        ("2026-02-01T00:00:00", ["six.jpg"]),
+        ("soon", ["six.jpg"]),
+        ("", ["six.jpg"]),
+    ],
+)
+def test_an_event_over_media_without_offset_is_of_the_deployments_clock(tmp_path, form, start, expected):
+    """Six o'clock UTC is eight o'clock on a camera at +02:00; where no offset is known, clocks are compared as written."""
+    deployments = f"deploymentID,deploymentStart\nd1,{start}\nd2,2026-02-01T00:00:00+00:00\n"
+    line = f"o1,d1,,{EVENT.format('Z')},Luna,human,Ana,\no2,d2,m4,,,Nyx,human,Ana,\n"
+    found = read_labels(str(package_with_clocks(tmp_path, form, deployments, OBSERVATIONS + line)))
+    assert [row.file for row in found.labels if row.individual_id == "Luna"] == expected
+    assert found.left_out.get("event labels that fit no picture", (0,))[0] == (0 if expected else 1)
+
+
+def test_an_event_without_offset_is_of_the_deployments_clock(tmp_path):
+    deployments = "deploymentID,start\nd1,2026-02-01T00:00:00-02:00\n"
+    line = "o1,d1,,2026-03-01T06:00:00,2026-03-01T06:00:10,Luna,human,Ana,\n"
+    media = NAIVE.replace("T08:00:00", "T08:00:00Z").replace("T06:00:00", "T06:00:00Z")
+    file = package_with_clocks(tmp_path, "csv", deployments, OBSERVATIONS + line, media)
+    assert [row.file for row in rows(file)] == ["eight.jpg"]
+
+
+def test_deployments_are_part_of_an_import_only_where_their_clocks_are_used(tmp_path):
+    """The import that an earlier version made of the same file is known again, unless it joined other pictures."""
+    line = f"o1,d1,,{EVENT.format('Z')},Luna,human,Ana,\n"
+    naive = package_with_clocks(tmp_path, "csv", "deploymentID,deploymentStart\n", OBSERVATIONS + line)
+    without = read_labels(str(naive)).import_id
+    text(tmp_path, "deploymentID,deploymentStart\nd1,2026-02-01T00:00:00+02:00\n", "deployments.csv")
+    assert read_labels(str(naive)).import_id != without
+    text(tmp_path, OBSERVATIONS + "o1,d1,m1,,,Luna,human,Ana,\n", "observations.csv")
+    with_clocks = read_labels(str(naive)).import_id
+    (tmp_path / "deployments.csv").unlink()
+    assert read_labels(str(naive)).import_id == with_clocks
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"", b"name\nx\n", b'deploymentID,start\nd1,"2026\n'])
+def test_deployments_that_cannot_be_read_are_no_reason_to_refuse_labels(tmp_path, content):
+    line = f"o1,d1,,{EVENT.format('Z')},Luna,human,Ana,\n"
+    file = package_with_clocks(tmp_path, "csv", "deploymentID\n", OBSERVATIONS + line)
+    text(tmp_path, content, "deployments.csv")
+    assert [row.file for row in rows(file)] == ["six.jpg"]
 
 
 def test_an_event_ends_with_its_last_second(tmp_path):

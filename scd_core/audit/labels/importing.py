@@ -216,7 +216,7 @@ def label_rows(source: LabelFile, imported_at: datetime) -> list[LabelRow]:
             "detection_id": label.detection_id,
             "individual_id": label.individual_id,
             "flank": label.flank,
-            "label_source": source.format,
+            "label_source": label.source or source.format,
             "labelled_by": label.labelled_by,
             "labelled_at": label.labelled_at or imported_at,
             "imported_at": imported_at,
@@ -236,7 +236,7 @@ def _label_id(label: Label, source_format: LabelFormat) -> str:
     if label.label_id is not None:
         return label.label_id
     content = asdict(label)
-    del content["label_id"]
+    del content["label_id"], content["source"]
     if source_format is not LabelFormat.CSV:
         del content["flank"]
     if label.state in (LabelState.NAMED, LabelState.UNKNOWN):

@@ -37,7 +37,7 @@ boxes AS (
     WHERE detection_id IS NOT NULL
 ),
 human AS (
-    SELECT 'human-' || import_id || '-' || label_id AS "observationID", media_id,
+    SELECT 'human-' || label_id AS "observationID", media_id,
         CASE WHEN state = 'blank' THEN 'blank' ELSE 'animal' END AS "observationType",
         CASE WHEN state <> 'blank' THEN 1 END AS "count",
         CASE WHEN individual_id <> 'unknown' THEN individual_id END AS "individualID",
@@ -45,8 +45,8 @@ human AS (
         'human' AS "classificationMethod", labelled_by AS "classifiedBy",
         strftime(labelled_at AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%SZ') AS "classificationTimestamp",
         NULL::DOUBLE AS "classificationProbability",
-        concat_ws(' | ', 'labelSource:' || label_source, CASE WHEN state <> 'named' THEN 'labelState:' || state END)
-            AS "observationTags",
+        concat_ws(' | ', 'labelSource:' || label_source, CASE WHEN state <> 'named' THEN 'labelState:' || state END,
+            'flank:' || flank) AS "observationTags",
         CASE WHEN status = 'conflicting' THEN 'conflicts with another label of the same moment' END
             AS "observationComments"
     FROM (
