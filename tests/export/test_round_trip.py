@@ -19,7 +19,6 @@ from scd_core.names import LabelFormat
 from tests.audit.audit_builder import AuditBuilder, label, minutes
 from tests.export.test_camtrap_dp import rows
 
-
 LINES = (
     "file,individual_id,detection_id,labelled_by,labelled_at,flank\n"
     "a.jpg,Luna,0,ana,2026-03-01T07:00:00.250+02:00,left\na.jpg,Nyx,1,,,\nb.jpg,blank,,ben,,\nc.jpg,unknown,1,,,\n"
