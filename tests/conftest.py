@@ -75,7 +75,7 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     from prefect.logging.handlers import APILogWorker
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    from tests.services.servers import free_port
+    from tests.services.ports import free_port
     from tests.services.shared import prefect_api, run_folder
 
     # Threads that began before have copies of other settings; the global ones count for them as well.

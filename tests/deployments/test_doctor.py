@@ -22,7 +22,8 @@ from scd_core import __version__
 from scd_core.doctor import check_device, check_disk, check_model, check_out, check_software, check_source
 from scd_core.scenes import packaged_model
 from scd_core.storage import Storage
-from tests.services.servers import S3Server, at, free_port, new_bucket
+from tests.services.ports import free_port
+from tests.services.servers import S3Server, at, new_bucket
 
 
 @pytest.fixture

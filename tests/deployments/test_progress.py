@@ -40,7 +40,8 @@ def work(progress: FlowProgress) -> None:
                 advance(10)
 
 
-def test_a_quick_batch_is_updated_twice(updates: list[tuple[float, str]]) -> None:
+def test_a_quick_batch_is_updated_twice(updates: list[tuple[float, str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.time, "monotonic", lambda: 1000.0)
     work(FlowProgress())
     assert updates == [(0.0, "ingest"), (100.0, "reclassify")]
 

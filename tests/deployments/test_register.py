@@ -10,8 +10,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
-import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -23,14 +21,16 @@ import pytest
 
 from deployments.deploy import register
 from deployments.deploy_file import Deployment
-from deployments.doctor import check_server
+from deployments.doctor import Check, check_server
 from deployments.relay.events import emit_to_prefect, upload_event
 from deployments.relay.settings import Place
 from scd_core.errors import InputError
+from tests.services.ports import free_port
 from tests.services.recipes import recipe
-from tests.services.servers import free_port
+from tests.services.shared import prefect_api
+from tests.services.wait import until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 WANTED = Deployment(
     "s3://cards/2026", "s3://models/jaguars", "s3://audit", timezone="Europe/Berlin", gpu_limits={"gpu-host1": 1}
 )
@@ -39,40 +39,11 @@ NAMES = ["nightly-audit", "audit-uploads", "refresh-error-report"]
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    home = tmp_path_factory.mktemp("prefect")
-    port = free_port()
-    command = [
-        sys.executable,
-        "-m",
-        "prefect",
-        "server",
-        "start",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--no-ui",
-    ]
-    env = os.environ | {"PREFECT_HOME": str(home), "PREFECT_LOGGING_LEVEL": "WARNING", "PREFECT_PROFILE": "ephemeral"}
-    with (home / "log").open("wb") as log:
-        process = subprocess.Popen(command, env=env, stdout=log, stderr=log)
-        url = f"http://127.0.0.1:{port}/api"
-        try:
-            for _ in range(480):
-                if process.poll() is not None:
-                    pytest.fail(f"the server ended: {(home / 'log').read_text()[-500:]}")
-                try:
-                    urllib.request.urlopen(f"{url}/health", timeout=5)
-                    break
-                except OSError:
-                    time.sleep(0.5)
-            from prefect.settings import PREFECT_API_URL, temporary_settings
+    from prefect.settings import PREFECT_API_URL, temporary_settings
 
-            with temporary_settings(updates={PREFECT_API_URL: url}):
-                yield url
-        finally:
-            process.terminate()
-            process.wait(60)
+    folder = tmp_path_factory.mktemp("register")
+    with prefect_api(folder, free_port()) as url, temporary_settings(updates={PREFECT_API_URL: url}):
+        yield url
 
 
 async def held() -> dict[str, Any]:
@@ -136,22 +107,13 @@ def test_the_server_plans_the_nights(server: str, monkeypatch: pytest.MonkeyPatc
     async def planned() -> list[datetime]:
         async with get_client() as client:
             only = DeploymentFilter(name=DeploymentFilterName(any_=["nightly-audit"]))
-            for _ in range(200):
-                if found := await client.read_flow_runs(deployment_filter=only):
-                    return [run.expected_start_time for run in found]
-                await asyncio.sleep(0.5)
-        return []
+            return [run.expected_start_time for run in await client.read_flow_runs(deployment_filter=only)]
 
-    nights = asyncio.run(planned())
-    assert len(nights) >= 3
+    nights = until(lambda: found if len(found := asyncio.run(planned())) >= 3 else [], 600, "planned nights", pause=0.5)
     assert {night.astimezone(ZoneInfo("Europe/Berlin")).strftime("%H:%M") for night in nights} == {"02:30"}
     monkeypatch.setattr(doctor, "_SCHEDULER_SECONDS", 0.0)
-    for _ in range(100):  # the weekly report's too
-        if "no run is planned" not in check_server().found:
-            break
-        time.sleep(0.5)
-    else:
-        pytest.fail(check_server().found)
+    # the weekly report's too
+    until(lambda: "no run is planned" not in check_server().found, 600, lambda: check_server().found, pause=0.5)
 
     async def forget() -> None:
         async with get_client() as client:
@@ -159,9 +121,12 @@ def test_the_server_plans_the_nights(server: str, monkeypatch: pytest.MonkeyPatc
             for run in await client.read_flow_runs(deployment_filter=only):
                 await client.delete_flow_run(run.id)
 
-    asyncio.run(forget())
-    check = check_server()
-    assert not check.ok
+    def without_nights() -> Check | None:
+        asyncio.run(forget())
+        check = check_server()
+        return None if check.ok or "nightly-audit" not in check.found else check
+
+    check = until(without_nights, 600, "a look before the scheduler plans them again", pause=0.5)
     assert "nightly-audit: a schedule, but no run is planned" in check.found
     assert "sqlalchemy<2.1" in check.mend
 
@@ -178,13 +143,9 @@ def test_an_upload_wakes_a_run_that_knows_of_it(server: str) -> None:
     async def runs() -> list[Any]:
         async with get_client() as client:
             only = DeploymentFilter(name=DeploymentFilterName(any_=["audit-uploads"]))
-            for _ in range(120):
-                if found := await client.read_flow_runs(deployment_filter=only):
-                    return found
-                await asyncio.sleep(0.5)
-        return []
+            return await client.read_flow_runs(deployment_filter=only)
 
-    found = asyncio.run(runs())
+    found = until(lambda: asyncio.run(runs()), 600, "run of the upload", pause=0.5)
     assert len(found) == 1
     assert found[0].parameters["event"] == event["payload"]
     assert found[0].parameters["request"]["source"] == "s3://cards/2026"
@@ -226,22 +187,22 @@ def test_one_run_on_a_source_waits_for_the_other(server: str, monkeypatch: pytes
             inside.append(name)
             entered.set()
             if wait:
-                leave.wait(60)
+                leave.wait(600)
 
     def thread(*arguments: object) -> threading.Thread:  # the server's address is in the context
-        return threading.Thread(target=contextvars.copy_context().run, args=(audit, *arguments))
+        return threading.Thread(target=contextvars.copy_context().run, args=(audit, *arguments), daemon=True)
 
     first = thread("first", "s3://cards/2026", True)
     second = thread("second", "s3://cards/2026/")
     first.start()
-    assert entered.wait(60)
+    assert entered.wait(300)
     second.start()
     audit("elsewhere", "s3://cards/2027")
     second.join(3)
     assert inside == ["first", "elsewhere"]
     leave.set()
-    first.join(60)
-    second.join(60)
+    first.join(300)
+    second.join(300)
     assert inside == ["first", "elsewhere", "second"]
 
 
@@ -262,7 +223,7 @@ def test_a_person_is_told_of_a_run_that_failed(server: str, monkeypatch: pytest.
             pass
 
     register(WANTED)
-    listener = HTTPServer(("127.0.0.1", free_port()), Listener)
+    listener = HTTPServer(("127.0.0.1", 0), Listener)
     threading.Thread(target=listener.serve_forever, daemon=True).start()
     try:
         monkeypatch.setenv("ALERT_URL", f"json://127.0.0.1:{listener.server_port}/")
@@ -275,10 +236,7 @@ def test_a_person_is_told_of_a_run_that_failed(server: str, monkeypatch: pytest.
                 await client.set_flow_run_state(run.id, Failed(message="SOURCE s3://cards/2026: gone"), force=True)
 
         asyncio.run(fail())
-        for _ in range(120):
-            if told:
-                break
-            time.sleep(0.5)
+        until(lambda: told, 600, "message of the failed run")
     finally:
         listener.shutdown()
         listener.server_close()

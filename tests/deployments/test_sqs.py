@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 import uuid
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -15,6 +16,7 @@ from deployments.relay.core import Relay
 from deployments.relay.sqs import SqsConsumer, _aws_client
 from tests.services.recipes import recipe
 from tests.services.servers import S3Server
+from tests.services.wait import until
 
 from .conftest import Clock, Prefect, body, settings
 
@@ -27,13 +29,22 @@ def queue(moto: S3Server, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, str]:
     return client, client.create_queue(QueueName=f"q{uuid.uuid4().hex[:8]}")["QueueUrl"]
 
 
+@pytest.fixture
+def queue_clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The time of moto's queues in this process, which stands still: how long a message is hidden is counted by it."""
+    clock = Clock()
+    clock.now = time.time()
+    monkeypatch.setattr("moto.sqs.models.unix_time_millis", lambda: 1000 * clock.now)
+    return clock
+
+
 def run(url: str, relay: Relay, script: Callable[[SqsConsumer, Any], Coroutine[Any, Any, None]]) -> None:
     async def go() -> None:
         consumer = SqsConsumer(url, relay)
         async with _aws_client() as client:
             await script(consumer, client)
 
-    asyncio.run(asyncio.wait_for(go(), 60))
+    asyncio.run(asyncio.wait_for(go(), 600))
 
 
 def left(client: Any, url: str) -> tuple[int, int]:
@@ -127,7 +138,7 @@ def test_what_needs_no_event_is_deleted_and_what_is_none_is_left(queue: Any, clo
     assert prefect.events == []
 
 
-def test_a_message_that_waits_stays_hidden(queue: Any, clock: Clock, prefect: Prefect) -> None:
+def test_a_message_that_waits_stays_hidden(queue: Any, queue_clock: Clock, clock: Clock, prefect: Prefect) -> None:
     """Without the extension the second consumer would be given the message after three seconds."""
     sqs, url = queue
     sqs.send_message(QueueUrl=url, MessageBody=body("a/b.jpg").decode())
@@ -135,17 +146,17 @@ def test_a_message_that_waits_stays_hidden(queue: Any, clock: Clock, prefect: Pr
 
     async def script(consumer: SqsConsumer, client: Any) -> None:
         await receive_all(consumer, client)
-        await asyncio.sleep(2)
+        queue_clock.now += 2
         await consumer.extend(client)
-        await asyncio.sleep(2)
+        queue_clock.now += 2
         assert left(sqs, url) == (0, 1)
-        await asyncio.sleep(2)
+        queue_clock.now += 2
         assert left(sqs, url) == (1, 0)  # nothing extended it a second time
 
     run(url, relay, script)
 
 
-def test_a_relay_that_dies_loses_nothing(queue: Any, clock: Clock) -> None:
+def test_a_relay_that_dies_loses_nothing(queue: Any, queue_clock: Clock, clock: Clock) -> None:
     sqs, url = queue
     sqs.send_message(QueueUrl=url, MessageBody=body("a/b.jpg").decode())
     first, second = Prefect(), Prefect()
@@ -155,7 +166,7 @@ def test_a_relay_that_dies_loses_nothing(queue: Any, clock: Clock) -> None:
 
     run(url, Relay(settings(secret=None, queue_url=url, visibility_seconds=3), first, clock), die)
     assert sqs.receive_message(QueueUrl=url).get("Messages") is None
-    asyncio.run(asyncio.sleep(3.5))  # its time runs out
+    queue_clock.now += 3.5  # its time runs out
     sqs.send_message(QueueUrl=url, MessageBody=body("a/b.jpg").decode())  # and SQS notifies of it twice
     relay = Relay(settings(secret=None, queue_url=url), second, clock)
 
@@ -208,10 +219,7 @@ def test_the_consumer_runs_by_itself_and_survives_a_queue_that_is_away(
 
     async def go() -> None:
         jobs = [asyncio.create_task(relay.run()), asyncio.create_task(consumer.run())]
-        for _ in range(200):
-            await asyncio.sleep(0.1)
-            if left(sqs, url) == (0, 0):
-                break
+        await asyncio.to_thread(until, lambda: left(sqs, url) == (0, 0), 300, "end of the queue")
         for job in jobs:
             job.cancel()
         await asyncio.gather(*jobs, return_exceptions=True)

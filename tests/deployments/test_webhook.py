@@ -251,14 +251,16 @@ def test_ten_thousand_notifications_are_a_few_events(make_app: Make, prefect: Pr
 
     async def go() -> int:
         assert await send(range(1000)) == {202}
+        grown = []
         tracemalloc.start()
-        before = tracemalloc.get_traced_memory()[0]
-        assert await send(range(1000, 2000)) == {202}
-        grown = tracemalloc.get_traced_memory()[0] - before
+        for start in (1000, 2000, 3000):  # what other threads of the tests keep meanwhile is no growth of each
+            before = tracemalloc.get_traced_memory()[0]
+            assert await send(range(start, start + 1000)) == {202}
+            grown.append(tracemalloc.get_traced_memory()[0] - before)
         tracemalloc.stop()
-        assert await send(range(2000, 10_000)) == {202}
+        assert await send(range(4000, 10_000)) == {202}
         await relay.emit_due(everything=True)
-        return grown
+        return min(grown)
 
     grown = asyncio.run(go())
     assert len(prefect.events) == 7

@@ -9,7 +9,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
@@ -21,9 +20,11 @@ import s3fs
 import yaml
 
 from scd_core.scenes import packaged_model, write_scenes
+from tests.services.ports import free_port
 from tests.services.processes import Services
 from tests.services.recipes import recipe
-from tests.services.servers import S3Server, free_port, unavailable
+from tests.services.servers import S3Server, unavailable
+from tests.services.wait import until
 
 ROOT = Path(__file__).resolve().parents[2]
 POSTGRES = ROOT / "tests" / "services" / "postgres.sh"
@@ -85,7 +86,7 @@ class Stack:
             AssertionError: it failed.
         """
         command = [str(Path(sys.executable).with_name("trapaudit")), *arguments]
-        done = subprocess.run(command, env=self.env, capture_output=True, text=True, check=False, timeout=300)
+        done = subprocess.run(command, env=self.env, capture_output=True, text=True, check=False, timeout=900)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 
@@ -97,7 +98,7 @@ class Stack:
             self.s3.put_object(Bucket="models", Key=f"shortcut/{path.name}", Body=path.read_bytes())
         self.s3.put_object(Bucket="models", Key="config.yaml", Body=yaml.safe_dump(SETTINGS).encode())
         env = {"RELAY_URL": f"http://127.0.0.1:{self.relay_port}", "TRAPAUDIT_RELAY_SECRET": SECRET}
-        subprocess.run([sys.executable, "-c", recipe("Ceph")], env=self.env | env, check=True, timeout=60)
+        subprocess.run([sys.executable, "-c", recipe("Ceph")], env=self.env | env, check=True, timeout=300)
 
     def upload(self, card: str, folder: Path, *, marker: bool = True) -> list[str]:
         """Put a card's images into the bucket, in their order, and then a marker; their paths below SOURCE."""
@@ -144,24 +145,23 @@ class Stack:
         assert self._ask("GET", path)["concurrency_limit"] == 1
         self._ask("PATCH", path, {"concurrency_limit": None})
 
-    def until(self, what: str, look: Callable[[], Any], seconds: float = 300) -> Any:
+    def until(self, what: str, look: Callable[[], Any], seconds: float = 900) -> Any:
         """Look until something is found.
 
         Raises:
             AssertionError: it was not found in time; with the ends of all logs.
         """
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            if found := look():
-                return found
-            time.sleep(0.25)
+        return until(look, seconds, lambda: f"{what}\n{self._state()}", pause=0.25)
+
+    def _state(self) -> str:
+        """What the server and the logs know, to explain a failure."""
         logs = "\n".join(f"--- {path.name}\n{path.read_text()[-3000:]}" for path in self.services.folder.glob("*.log"))
         states: object
         try:
             states = [(run["name"], run["state_name"], run["state"]["message"]) for run in self.runs()]
         except OSError as error:
             states = f"the server does not tell of runs: {error}"
-        raise AssertionError(f"no {what} after {seconds:.0f} s\n{states}\n{logs}")
+        return f"{states}\n{logs}"
 
     def _post(self, path: str, content: dict[str, Any]) -> Any:
         return self._ask("POST", path, content)
@@ -169,7 +169,7 @@ class Stack:
     def _ask(self, method: str, path: str, content: dict[str, Any] | None = None) -> Any:
         body = None if content is None else json.dumps(content).encode()
         request = urllib.request.Request(self.api + path, body, {"Content-Type": "application/json"}, method=method)
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             return json.loads(answer.read() or b"null")
 
 
@@ -181,10 +181,10 @@ def postgres() -> Iterator[int]:
     folder = Path(f"/tmp/pg-{uuid.uuid4().hex[:8]}")  # not below pytest's folder, which only root may enter
     port = free_port()
     try:
-        subprocess.run([POSTGRES, "start", folder, str(port)], check=True, timeout=120, stdout=subprocess.DEVNULL)
+        subprocess.run([POSTGRES, "start", folder, str(port)], check=True, timeout=600, stdout=subprocess.DEVNULL)
         yield port
     finally:
-        subprocess.run([POSTGRES, "stop", folder], check=False, timeout=60, stdout=subprocess.DEVNULL)
+        subprocess.run([POSTGRES, "stop", folder], check=False, timeout=300, stdout=subprocess.DEVNULL)
         shutil.rmtree(folder, ignore_errors=True)
         folder.with_name(f"{folder.name}.start.log").unlink(missing_ok=True)
 

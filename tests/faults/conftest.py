@@ -85,7 +85,7 @@ def runner(child_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) 
         )
     yield Runner(process, log)
     process.stdin.close()
-    process.wait(60)
+    process.wait(600)
 
 
 @pytest.fixture(scope="session")

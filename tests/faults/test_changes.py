@@ -16,7 +16,7 @@ from tests.services.audits import audit
 from tests.services.pictures import encode, photo
 from tests.services.servers import at, new_bucket
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1800)
 NAMES = ("a b+c.jpg", "100%25#1?.jpg", "🐆/café.jpg", "gone.jpg", "changed.jpg")
 
 

@@ -15,7 +15,7 @@ import pytest
 from tests.services.pictures import encode, photo
 from tests.services.servers import unavailable
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1000)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 STEPS = """
 set -e
@@ -42,7 +42,7 @@ def test_full_then_read_only_then_room(tmp_path, small):
     steps = STEPS.format(small=small, out=out, card=card, result=result, python=sys.executable)
     if shutil.which("unshare") is None or subprocess.run(["unshare", "-rm", "true"], check=False).returncode:
         unavailable("a mount namespace of one's own is not allowed here")
-    subprocess.run(["unshare", "-rm", "bash", "-c", steps], check=True, env=os.environ.copy(), timeout=900)
+    subprocess.run(["unshare", "-rm", "bash", "-c", steps], check=True, env=os.environ.copy(), timeout=3000)
 
     def said(step: str) -> dict:
         return json.loads(Path(f"{result}.{step}").read_text())

@@ -13,7 +13,7 @@ from tests.faults.conftest import FAST, MODEL
 from tests.services.audits import audit
 from tests.services.pictures import encode, photo
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1800)
 UPLOADS = {"batch_template": "{site_id}/{deployment_id}/{card}", "quiet_seconds": 3600.0}
 CONFIG = {**FAST, "media": {**FAST["media"], **UPLOADS}}
 

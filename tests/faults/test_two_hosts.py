@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,8 +15,9 @@ from scd_core.tables.store import AuditStore
 from tests.faults.conftest import FAST, MODEL, ROOT
 from tests.faults.tables import check_whole, rows_of
 from tests.services.servers import at, new_bucket
+from tests.services.wait import until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 LONG = {**FAST, "masks": {"steps": 100}}
 """A run of many seconds, so that the second one begins in its midst however busy the machine is."""
@@ -55,13 +55,14 @@ def both(folder: Path, env: dict[str, str], arguments: list[str], lag: float) ->
         hosts.append(
             subprocess.Popen(command, env=own, cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         )
-    end = time.monotonic() + 300
-    while len(list(folder.glob("*.ready"))) < 2:
-        assert time.monotonic() < end
+
+    def are_ready() -> bool:
         assert all(host.poll() is None for host in hosts), [host.communicate() for host in hosts if host.poll()]
-        time.sleep(0.1)
+        return len(list(folder.glob("*.ready"))) == 2
+
+    until(are_ready, 900, "both hosts have imported what they need")
     go.touch()
-    said = [host.communicate(timeout=600) for host in hosts]
+    said = [host.communicate(timeout=1800) for host in hosts]
     return [(host.returncode, *texts) for host, texts in zip(hosts, said)]
 
 

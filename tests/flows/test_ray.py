@@ -6,7 +6,6 @@ import contextvars
 import importlib.util
 import logging
 import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +23,8 @@ from scd_core.storage import Storage
 from tests.conftest import absent
 from tests.services import hang
 from tests.services.audits import Silent, request_of
+from tests.services.ports import free_port
+from tests.services.wait import until
 
 CLEAN = str(packaged_model("clean"))
 CONFIG: dict[str, Any] = {
@@ -116,6 +117,7 @@ def test_two_machines_make_the_tables_of_threads_and_only_they_read_images(
     joined: Any, card: Path, tmp_path: Path, by_threads: dict[str, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     driver, read = os.getpid(), Storage.read
 
@@ -127,15 +129,16 @@ def test_two_machines_make_the_tables_of_threads_and_only_they_read_images(
     assert_same_tables(audit(card, tmp_path, "ray"), by_threads)
 
     # The processes are those that worked: each was asked for the model by several shards, and loaded it once.
-    @ray.remote(scheduling_strategy="SPREAD")
+    @ray.remote
     def loads() -> tuple[str, int, int, int]:
         from scd_core.identify.classifier import _load_once
 
-        time.sleep(0.3)
         info = _load_once.cache_info()
         return ray.get_runtime_context().get_node_id(), os.getpid(), info.misses, info.hits
 
-    seen = set(ray.get([loads.remote() for _ in range(8)]))
+    nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
+    places = [NodeAffinitySchedulingStrategy(node, soft=False) for node in nodes]
+    seen = ray.get([loads.options(scheduling_strategy=place).remote() for place in places])
     assert len({node for node, *_ in seen}) == 2, seen
     assert all(misses == 1 and hits > 2 for _, _, misses, hits in seen), seen
 
@@ -180,6 +183,7 @@ def test_a_gpu_that_cannot_compute_fails_the_run_at_once(
     assert not list((tmp_path / "work").rglob("*.shard"))
 
 
+@pytest.mark.timeout(1800)
 def test_a_machine_that_dies_half_way_costs_nothing(
     cluster: Any, hanging: Path, card: Path, tmp_path: Path, by_threads: dict[str, pd.DataFrame]
 ) -> None:
@@ -199,22 +203,15 @@ def test_a_machine_that_dies_half_way_costs_nothing(
     work = threading.Thread(target=here.run, args=(lambda: done.append(audit(card, tmp_path, runner)),), daemon=True)
     work.start()
     try:
-        wait_for(lambda: any(hanging.glob("hangs-*")))
+        until(lambda: any(hanging.glob("hangs-*")), 600, "a read on the third machine that never ends")
         assert list(hanging.glob("read-*")), "the machine was to do a part of the work first"
         time.sleep(1)
         assert work.is_alive()
     finally:
         cluster.remove_node(third, allow_graceful=False)
-        work.join(90)
+        work.join(600)
     assert not work.is_alive() and done
     assert_same_tables(done[0], by_threads)
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 90) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "waited in vain"
-        time.sleep(0.1)
 
 
 def test_a_machine_that_sees_other_files_is_told_by_name(card: Path, tmp_path: Path) -> None:
@@ -271,9 +268,7 @@ def test_deployments_take_the_runner_and_its_address() -> None:
 def test_ray_that_is_not_there_is_one_line(
     trapaudit: Callable[..., Any], card: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        nobody = f"127.0.0.1:{unused.getsockname()[1]}"
+    nobody = f"127.0.0.1:{free_port()}"
     run = ["run", card / "images", "--model", CLEAN, "--out", tmp_path / "audit"]
     refused = trapaudit(*run, "--runner", "ray", "--ray-address", nobody)
     assert (refused.code, refused.err.count("\n")) == (2, 1), refused.err

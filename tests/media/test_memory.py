@@ -28,7 +28,7 @@ print(json.dumps({"megabytes": used, "statuses": [row["status"] for row in rows]
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_many_huge_pictures_at_once(tmp_path):
     Image.MAX_IMAGE_PIXELS, limit = None, Image.MAX_IMAGE_PIXELS
     try:

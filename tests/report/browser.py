@@ -17,11 +17,15 @@ from typing import Any
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
+from tests.services.wait import until
+
 _FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--remote-debugging-port=0", "--mute-audio",
     "--remote-allow-origins=*",
 )  # fmt: skip
+_SECONDS = 300.0
+"""How long the browser may take for one answer, on a machine that is busy with other things."""
 
 
 def find_chromium() -> str:
@@ -51,7 +55,7 @@ class Page:
             json.dumps({"id": self._last, "sessionId": self._session, "method": method, "params": params})
         )
         while True:
-            message = self._receive(60)
+            message = self._receive(_SECONDS)
             if message.get("id") == self._last:
                 if "error" in message:
                     raise AssertionError(f"{method}: {message['error']}")
@@ -66,7 +70,7 @@ class Page:
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
         self._loaded = False
         self.call("Page.navigate", url=url)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + _SECONDS
         while not self._loaded:
             self._receive(deadline - time.monotonic())
 
@@ -120,27 +124,27 @@ def chromium() -> Iterator[Page]:
             env=os.environ | {"TMPDIR": profile},  # nothing of it stays behind
         )
         try:
-            with connect(_address(Path(profile), process), max_size=None, open_timeout=60) as socket:
+            with connect(_address(Path(profile), process), max_size=None, open_timeout=_SECONDS) as socket:
                 yield Page(socket, _attach(socket))
         finally:
             process.terminate()
             try:
-                process.wait(10)
+                process.wait(30)
             except subprocess.TimeoutExpired:
                 process.kill()
-                process.wait(10)
+                process.wait(_SECONDS)
 
 
 def _address(profile: Path, process: subprocess.Popen[bytes]) -> str:
     port_file = profile / "DevToolsActivePort"
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise AssertionError(f"chromium ended with {process.returncode}")
+
+    def look() -> str:
+        assert process.poll() is None, f"chromium ended with {process.returncode}"
         if port_file.exists() and len(lines := port_file.read_text().split("\n")) >= 2 and lines[1]:
             return f"ws://127.0.0.1:{lines[0]}{lines[1]}"
-        time.sleep(0.05)
-    raise AssertionError("chromium did not open its DevTools port")
+        return ""
+
+    return until(look, _SECONDS, "DevTools port of chromium")
 
 
 def _attach(socket: ClientConnection) -> str:
@@ -156,6 +160,6 @@ def _attach(socket: ClientConnection) -> str:
 
 def _answer(socket: ClientConnection, number: int) -> dict[str, Any]:
     while True:
-        message = json.loads(socket.recv(timeout=60))
+        message = json.loads(socket.recv(timeout=_SECONDS))
         if message.get("id") == number:
             return message["result"]

@@ -10,6 +10,7 @@ import pytest
 from scd_core.audit.report import write_report
 from tests.report.browser import Page
 from tests.report.world import build_world, planted_frames
+from tests.services.wait import until
 
 RULES = (Path(__file__).parent / "accessibility.js").read_text("utf-8")
 OPEN_ALL = "document.querySelectorAll('details').forEach(found => found.open = true)"
@@ -132,10 +133,10 @@ def test_keyboard(browser: Page, page: Path) -> None:
     """Tab reaches the skip link first, then the contents; Enter unfolds; what has the focus is seen to have it."""
     browser.open(page.as_uri(), 1400)
     browser.press("Tab")
-    assert browser.run("document.activeElement.className") == "skip"
-    assert browser.run("document.activeElement.getBoundingClientRect().top") >= 0
+    skip = "document.activeElement.className == 'skip' && document.activeElement.getBoundingClientRect().top >= 0"
+    until(lambda: browser.run(skip), 60, "the skip link has the focus and is seen")
     browser.press("Enter")
-    assert browser.run("document.activeElement.id") == "main"
+    until(lambda: browser.run("document.activeElement.id == 'main'"), 60, "the contents have the focus")
     for _ in range(40):
         browser.press("Tab")
         if browser.run("document.activeElement.tagName") == "SUMMARY":
@@ -143,7 +144,7 @@ def test_keyboard(browser: Page, page: Path) -> None:
     assert browser.run("document.activeElement.tagName") == "SUMMARY"
     assert browser.run("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     browser.press("Enter")
-    assert browser.run("document.activeElement.parentElement.open") is True
+    until(lambda: browser.run("document.activeElement.parentElement.open"), 60, "it unfolds")
 
 
 def test_motion_is_left_out_where_it_is_not_wanted(browser: Page, page: Path) -> None:

@@ -22,7 +22,7 @@ start() {
   [ "$(id -u)" -ne 0 ] || chown postgres: "$dir"
   {
     as_owner initdb --pgdata="$dir/data" --username=prefect --auth=trust --encoding=UTF8 --locale=C.UTF-8 --no-sync
-    as_owner pg_ctl --pgdata="$dir/data" --log="$dir/log" --wait --timeout=60 \
+    as_owner pg_ctl --pgdata="$dir/data" --log="$dir/log" --wait --timeout=240 \
       --options="-c listen_addresses=127.0.0.1 -p $port -k $dir -c fsync=off -c max_connections=200" start
     as_owner createdb --host=127.0.0.1 --port="$port" --username=prefect prefect
   } > "$dir.start.log" 2>&1 < /dev/null || { tail -5 "$dir.start.log" >&2; stop; return 1; }

@@ -12,6 +12,8 @@ import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tests.services.wait import until
+
 __all__ = ["Services", "heed_interrupts"]
 
 _RUN, _PART = "TRAPAUDIT_TEST_RUN", "TRAPAUDIT_TEST_PART"
@@ -49,22 +51,22 @@ class Services:
                 preexec_fn=heed_interrupts,
             )  # fmt: skip
 
-    def wait_for(self, name: str, url: str, seconds: float = 300) -> None:
+    def wait_for(self, name: str, url: str, seconds: float = 900) -> None:
         """Wait until a service answers at an address.
 
         Raises:
             AssertionError: it ended, or did not answer in time.
         """
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            assert self._started[name].poll() is None, f"{name} ended: {self.log(name)[-1500:]}"
-            with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5) as answer:
-                if answer.status == 200:
-                    return
-            time.sleep(0.25)
-        raise AssertionError(f"{name} does not answer at {url} after {seconds:.0f} s: {self.log(name)[-1500:]}")
 
-    def stop(self, name: str, seconds: float = 60) -> int:
+        def answers() -> bool:
+            assert self._started[name].poll() is None, f"{name} ended: {self.log(name)[-1500:]}"
+            with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=60) as answer:
+                return answer.status == 200
+            return False
+
+        until(answers, seconds, lambda: f"{name} answers at {url}: {self.log(name)[-1500:]}", pause=0.25)
+
+    def stop(self, name: str, seconds: float = 300) -> int:
         """Ask a service to end; its exit code."""
         process = self._started.pop(name)
         process.terminate()
@@ -77,14 +79,14 @@ class Services:
         """Kill a service at once with every process it started; their command lines."""
         killed = self._kill(_PART, name)
         if (process := self._started.pop(name, None)) is not None:
-            process.wait(30)
+            process.wait(120)
         return killed
 
     def kill_all(self) -> list[str]:
         """Kill what is left of the run; the command lines of what was."""
         killed = self._kill(_RUN, self.run)
         for process in self._started.values():
-            process.wait(30)
+            process.wait(120)
         self._started.clear()
         return killed
 

@@ -48,6 +48,8 @@ class FaultyProxy(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.target = urlsplit(target).netloc
         self.planted: Counter[str] = Counter()
+        self.drip_seconds = 0.05
+        """Pause after each tenth of a body that drips (s)."""
         self._faults = dict(faults)
         self._dice = random.Random(seed)
         self._lock = threading.Lock()
@@ -116,7 +118,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self.rfile.read(int(self.headers.get("Content-Length", 0)))
 
     def _forward(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
-        link = http.client.HTTPConnection(self.server.target, timeout=60)
+        link = http.client.HTTPConnection(self.server.target, timeout=300)
         try:
             link.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
             for name, value in self.headers.items():
@@ -148,7 +150,7 @@ class _Handler(BaseHTTPRequestHandler):
         piece = max(1, len(body) // 10) if drips else max(1, len(body))
         for start in range(0, len(body), piece):
             self.wfile.write(body[start : start + piece])
-            time.sleep(0.05 if drips else 0)
+            time.sleep(self.server.drip_seconds if drips else 0)
 
     def _refuse(self, status: int, code: str) -> None:
         body = b"" if self.command == "HEAD" else _ERROR.format(code=code).encode()

@@ -26,9 +26,9 @@ restart_gateway() {
   port=$(sed -n 's/^rgw frontends = .*:\([0-9]*\)$/\1/p' "$conf")
   end "$dir" client.rgw
   {
-    wait_for 60 bash -c "! (exec 3<>/dev/tcp/127.0.0.1/$port)"
+    wait_for 240 bash -c "! (exec 3<>/dev/tcp/127.0.0.1/$port)"
     radosgw -c "$conf" -n client.rgw
-    wait_for 60 bash -c "exec 3<>/dev/tcp/127.0.0.1/$port"
+    wait_for 240 bash -c "exec 3<>/dev/tcp/127.0.0.1/$port"
   } >> "$dir/log/start.log" 2>&1 || { tail -5 "$dir/log/start.log" >&2; return 1; }
 }
 
@@ -82,12 +82,12 @@ CONF
     monmaptool --create --fsid "$fsid" --addv a "[v2:127.0.0.1:$mon_port]" "$dir/monmap"
     ceph-mon -c "$conf" -i a --mkfs --monmap "$dir/monmap" --keyring "$dir/keyring"
     ceph-mon -c "$conf" -i a
-    ceph -c "$conf" --connect-timeout 30 osd new "$osd_uuid" 0
+    ceph -c "$conf" --connect-timeout 240 osd new "$osd_uuid" 0
     ceph-osd -c "$conf" -i 0 --mkfs --osd-uuid "$osd_uuid"
     ceph-osd -c "$conf" -i 0
-    wait_for 60 sh -c "ceph -c '$conf' osd stat | grep -q '1 up'"
+    wait_for 240 sh -c "ceph -c '$conf' osd stat | grep -q '1 up'"
     radosgw -c "$conf" -n client.rgw
-    wait_for 60 bash -c "exec 3<>/dev/tcp/127.0.0.1/$port"
+    wait_for 240 bash -c "exec 3<>/dev/tcp/127.0.0.1/$port"
     radosgw-admin -c "$conf" -n client.rgw user create --uid=test --display-name=test \
       --access-key=testing --secret-key=testing123
     radosgw-admin -c "$conf" -n client.rgw user create --uid=other --display-name=other \

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import uuid
 from collections.abc import Iterator, Mapping
@@ -18,6 +17,7 @@ import pytest
 import s3fs
 from botocore.config import Config
 
+from tests.services.ports import free_port
 from tests.services.proxy import FaultyProxy, faulty
 from tests.services.shared import run_folder, shared
 
@@ -48,7 +48,7 @@ class S3Server:
 
     def restart_gateway(self) -> None:
         """Kill Ceph's gateway and start it again; objects, topics and queues of notifications stay."""
-        subprocess.run([SCRIPT, "restart-gateway", self.folder], check=True, timeout=180)
+        subprocess.run([SCRIPT, "restart-gateway", self.folder], check=True, timeout=600)
 
     def client(self) -> Any:
         """A boto3 client of its own, so that tests do not check the code with itself."""
@@ -60,12 +60,6 @@ class S3Server:
             region_name=self.region,
             config=Config(max_pool_connections=32, retries={"max_attempts": 2}),
         )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def unavailable(reason: str) -> None:
@@ -85,7 +79,7 @@ def ceph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
         known = {"folder": f"/tmp/rgw-{uuid.uuid4().hex[:8]}", "port": free_port()}
         try:
             subprocess.run(
-                [SCRIPT, "start", known["folder"], str(known["port"]), str(free_port())], check=True, timeout=180
+                [SCRIPT, "start", known["folder"], str(known["port"]), str(free_port())], check=True, timeout=600
             )
         except BaseException:
             stop(known)
@@ -93,7 +87,7 @@ def ceph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
         return known
 
     def stop(known: dict[str, Any]) -> None:
-        subprocess.run([SCRIPT, "stop", known["folder"]], check=False, timeout=60)
+        subprocess.run([SCRIPT, "stop", known["folder"]], check=False, timeout=300)
         shutil.rmtree(known["folder"], ignore_errors=True)
 
     with shared(run_folder(tmp_path_factory), "ceph", start, stop) as known:
@@ -106,7 +100,7 @@ def moto() -> Iterator[S3Server]:
         from moto.server import ThreadedMotoServer
     except ImportError:
         unavailable("moto[server] is not installed")
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=free_port(), verbose=False)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     _, port = server.get_host_and_port()
     yield S3Server("moto", f"http://127.0.0.1:{port}", "us-east-1")

@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.services.wait import is_running, until
 
 __all__ = ["prefect_api", "run_folder", "shared"]
 
@@ -59,19 +60,11 @@ def _state(path: Path) -> Iterator[dict[str, Any]]:
         file.seek(0)
         text = file.read()
         state: dict[str, Any] = json.loads(text) if text else {"users": [], "known": {}}
-        state["users"] = [pid for pid in state["users"] if _is_alive(pid)]
+        state["users"] = [pid for pid in state["users"] if is_running(pid)]
         yield state
         file.seek(0)
         file.truncate()
         file.write(json.dumps(state))
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 @contextmanager
@@ -101,16 +94,22 @@ def prefect_api(folder: Path, port: int) -> Iterator[str]:
         with (home / "server.log").open("ab") as log:
             process = subprocess.Popen(command, env=env, stdout=log, stderr=log, start_new_session=True)
         url = f"http://127.0.0.1:{port}/api"
-        until = time.monotonic() + 240
-        while True:
-            try:
-                with urllib.request.urlopen(f"{url}/health", timeout=5):
-                    return {"url": url, "pid": process.pid}
-            except OSError:
-                if time.monotonic() > until or process.poll() is not None:
-                    process.kill()
-                    pytest.fail(f"Prefect's server did not start: {(home / 'server.log').read_text()[-500:]}")
-                time.sleep(0.2)
+
+        def look() -> bool:
+            assert process.poll() is None, f"it ended: {log_end()}"
+            with suppress(OSError), urllib.request.urlopen(f"{url}/health", timeout=60):
+                return True
+            return False
+
+        def log_end() -> str:
+            return (home / "server.log").read_text()[-500:]
+
+        try:
+            until(look, 600, lambda: f"start of Prefect's server: {log_end()}", pause=0.2)
+        except BaseException:
+            process.kill()
+            raise
+        return {"url": url, "pid": process.pid}
 
     def stop(known: dict[str, Any]) -> None:
         with suppress(ProcessLookupError):

@@ -123,13 +123,15 @@ def test_a_body_that_never_arrives_whole_is_a_row_and_what_etags_of_another_kind
 
 
 def test_a_server_that_lets_bytes_drip_is_given_up(s3_server, bucket, quick_waits, planned, monkeypatch):
-    monkeypatch.setattr("scd_core.storage.s3.REQUEST_SECONDS", 0.2)
+    monkeypatch.setattr("scd_core.storage.s3.REQUEST_SECONDS", 1.0)
     monkeypatch.setattr("scd_core.storage.s3.SLOWEST", 10**9)
     s3_server.client().put_object(Bucket=bucket, Key="a", Body=bytes(range(200)))
     with through(s3_server, {}) as proxy:
         storage = open_source(f"s3://{bucket}")
-        planned(proxy, "drip", "drip", None)
+        proxy.drip_seconds = 0.5  # five seconds until it is whole
+        planned(proxy, "drip", "drip")
         assert storage.read(f"{bucket}/a") == bytes(range(200))
+        assert proxy.draw() is None, "the first request was not given up"
 
 
 def test_a_large_table_is_one_create_only_put(s3_server, bucket):
