@@ -30,7 +30,9 @@ def _ingest(state: BatchState) -> None:
     """`media`: every object described, then duplicates, clocks and events over the whole batch."""
     size, objects = state.job.config.media.shard_size, state.batch.objects
     parts = [objects[start : start + size] for start in range(0, len(objects), size)]
-    described = state.map(Stage.INGEST, DESCRIBE, parts, state.same(parts))
+    names = state.job.joined.manifest_names
+    of_parts = [{item.uri: names[item.uri] for item in part if item.uri in names} for part in parts]
+    described = state.map(Stage.INGEST, DESCRIBE, parts, state.same(parts), of_parts)
     state.tables["media"] = state.runner.call(FINISH_MEDIA, described, state.job.config.media)
     for line in time_notes(state.tables["media"]):
         state.runner.progress.note(line)

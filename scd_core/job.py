@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
@@ -81,6 +81,8 @@ class Joined:
     """Addresses of the media that people flagged."""
     inputs: tuple[FileCounts, ...] = ()
     """What became of the rows of each file."""
+    manifest_names: Mapping[str, str] = field(default_factory=dict)
+    """Address of a medium -> its name in a manifest, where that is not the address."""
 
 
 @dataclass(frozen=True)
@@ -288,6 +290,9 @@ def _join_inputs(job: Job, listing: Listing) -> Joined:
         n = sum(one.n for one in listing.left_out)
         examples = tuple(left_out_words(listing.left_out))
         counts.append(FileCounts(LEFT_OUT, clean_url(job.request.source), n, unusable=n, examples=examples))
+    names: Mapping[str, str] = {}
     if (manifest := find_manifest(job.request.source)) is not None:
-        counts += manifest_counts(manifest, listing.objects, job.config.media)
-    return Joined(boxes, flagged, tuple(counts))
+        of_manifest = manifest.join(listing.objects)
+        names = of_manifest.names
+        counts += manifest_counts(manifest, listing.objects, job.config.media, of_manifest)
+    return Joined(boxes, flagged, tuple(counts), names)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import pyarrow as pa
@@ -18,15 +18,18 @@ from tasks.work import Work
 __all__ = ["DESCRIBE", "FINISH_MEDIA", "describe_shard", "finish_media"]
 
 
-def describe_shard(objects: Sequence[ObjectRef], shard: Shard) -> pa.Table:
-    """Fetch, verify and describe the objects of a shard: rows of the table `media`."""
-    names = pa.table({"media_id": [item.media_id for item in objects]})
+def describe_shard(objects: Sequence[ObjectRef], shard: Shard, names: Mapping[str, str]) -> pa.Table:
+    """Fetch, verify and describe the objects of a shard: rows of the table `media`.
+
+    `names`: address of an object -> its name in the manifest, where that is not the address.
+    """
+    media_ids = pa.table({"media_id": [item.media_id for item in objects]})
 
     def compute() -> pa.Table:
         manifest = _manifest(shard.source, shard.batch_key)
-        return table_from_rows("media", describe_objects(objects, shard.source, shard.config.media, manifest))
+        return table_from_rows("media", describe_objects(objects, shard.source, shard.config.media, manifest, names))
 
-    return kept(shard, "media", shard_key(names, "media_id"), compute)
+    return kept(shard, "media", shard_key(media_ids, "media_id"), compute)
 
 
 @lru_cache(maxsize=4)

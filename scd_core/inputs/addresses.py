@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from scd_core.errors import InputError
 from scd_core.storage import Storage, clean_url
 
-__all__ = ["address_in_store", "path_below"]
+__all__ = ["address_in_store", "is_of_other_machine", "path_below"]
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 """With slashes or without, as `http:host/a.jpg` and `data:...`; one letter is a drive, and `./a1:b.jpg` a file."""
@@ -49,6 +49,17 @@ def address_in_store(storage: Storage, folder: str, path: str, where: str) -> st
     while text.startswith("./"):
         text = text[2:]
     return storage.uri_of(f"{folder}/{text}")
+
+
+def is_of_other_machine(path: str) -> bool:
+    """Whether a path is absolute on a disk, such as another computer's: a name to be found again, never an address to read.
+
+    >>> [is_of_other_machine(path) for path in ("D:\\\\a.jpg", "/home/me/a.jpg", "c/a.jpg", "file:///a.jpg", "/a/../b.jpg")]
+    [True, True, False, False, False]
+    """
+    text = path.strip().replace("\\", "/")
+    is_absolute = text.startswith("/") or _DRIVE.match(text) is not None
+    return is_absolute and ".." not in (unquote(part) for part in text.split("/")) and "\0" not in text
 
 
 def path_below(storage: Storage, folder: str, path: object, where: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 
@@ -42,7 +42,11 @@ _RAW_REASON = "a camera RAW file; save it as JPEG or TIFF"
 
 
 def describe_objects(
-    objects: Sequence[ObjectRef], source: str, config: MediaConfig, manifest: Manifest | None = None
+    objects: Sequence[ObjectRef],
+    source: str,
+    config: MediaConfig,
+    manifest: Manifest | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> list[MediaRow]:
     """Fetch, verify and describe objects.
 
@@ -54,6 +58,8 @@ def describe_objects(
         source: SOURCE they were listed from.
         config: settings of the media stage.
         manifest: deployments and times by a manifest; None looks for one in SOURCE and above it.
+        names: medium's address -> its name in the manifest, where that is not the address (:meth:`Manifest.join` of all media of
+            SOURCE); None joins the manifest to these objects.
 
     Returns:
         One row per object, in the same order, with the columns of the table ``media`` but run_id, batch_key,
@@ -67,16 +73,20 @@ def describe_objects(
     """
     storage = open_source(source)
     manifest = find_manifest(source) if manifest is None else manifest
+    if manifest is not None and names is None:
+        names = manifest.join(objects).names
     rows = ordered_map(
         objects,
-        lambda ref: _describe(ref, storage, config, manifest),
+        lambda ref: _describe(ref, storage, config, manifest, names or {}),
         config.fetch_workers,
         ahead=2 * config.fetch_workers,
     )
     return list(rows)
 
 
-def _describe(ref: ObjectRef, storage: Storage, config: MediaConfig, manifest: Manifest | None) -> MediaRow:
+def _describe(
+    ref: ObjectRef, storage: Storage, config: MediaConfig, manifest: Manifest | None, names: Mapping[str, str]
+) -> MediaRow:
     row: MediaRow = {
         "media_id": ref.media_id,
         "uri": ref.uri,
@@ -98,7 +108,7 @@ def _describe(ref: ObjectRef, storage: Storage, config: MediaConfig, manifest: M
         "duplicate_of": None,
     }
     path = path_facts(ref.file, config)
-    facts = (manifest.lookup(ref, path) if manifest is not None else None) or ManifestFacts()
+    facts = (manifest.lookup(ref, path, names) if manifest is not None else None) or ManifestFacts()
     row.update(_place(path, facts))
     row.update(_time(ExifTime(), facts, path))
     try:

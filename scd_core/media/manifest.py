@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 
@@ -15,6 +15,8 @@ from scd_core.inputs.camtrap_dp import Table, package_tables
 from scd_core.inputs.csv import has_column
 from scd_core.inputs.joining import fold_path
 from scd_core.inputs.text import decode_text, read_object
+from scd_core.media.left_out import left_out_kind
+from scd_core.media.manifest_join import MediaJoin, join_media
 from scd_core.media.manifest_tables import ManifestFacts, TableRows, read_deployments, read_media
 from scd_core.media.metadata import PathFacts
 from scd_core.storage import Storage, open_source, storage_of
@@ -36,35 +38,38 @@ class Manifest:
     url: str
     deployments: Mapping[str, ManifestFacts] = field(default_factory=dict)
     media: Mapping[str, ManifestFacts] = field(default_factory=dict)
-    """By the full address of the medium."""
+    """By the full address of the medium, or by its path on another machine."""
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
+    """Path on another machine -> why nothing is read there; it counts only for a medium of SOURCE whose path ends so."""
     tables: Sequence[TableRows] = ()
     """Counts of what was read: of deployments, then of media."""
     warnings: Sequence[str] = ()
     """What of it could not be read at all, in words."""
 
-    def lookup(self, ref: ObjectRef, path: PathFacts) -> ManifestFacts | None:
-        """Facts of a medium: by its address, else by the deployment its path names.
+    def lookup(self, ref: ObjectRef, path: PathFacts, names: Mapping[str, str]) -> ManifestFacts | None:
+        """Facts of a medium: by its name here, else by the deployment its path names.
 
-        Names that differ in case or Unicode form alone are one, unless the manifest has several of them.
+        Names of deployments that differ in case or Unicode form alone are one, unless the manifest has several of them.
 
         Args:
             ref: the listed object.
             path: facts from its path.
+            names: of :meth:`join`.
         """
-        if (address := self.address_for(ref.uri)) is not None:
-            return self.media[address]
-        for name in (path.deployment_id, *reversed(ref.file.split("/")[:-1]), path.camera_id):
-            if name is not None and (key := _same(name, self.deployments, self._folded_deployments)) is not None:
+        if (name := self.name_of(ref.uri, names)) is not None:
+            return self.media[name]
+        for part in (path.deployment_id, *reversed(ref.file.split("/")[:-1]), path.camera_id):
+            if part is not None and (key := _same(part, self.deployments, self._folded_deployments)) is not None:
                 return self.deployments[key]
         return None
 
-    def address_for(self, uri: str) -> str | None:
-        """The address by which the manifest names a medium; None where it does not."""
-        return _same(uri, self.media, self._folded_media)
+    def name_of(self, uri: str, names: Mapping[str, str]) -> str | None:
+        """The name here of a medium; None where it has none. `names` are of :meth:`join`."""
+        return uri if uri in self.media else names.get(uri)
 
-    @cached_property
-    def _folded_media(self) -> Mapping[str, str]:
-        return _folded(self.media)
+    def join(self, objects: Iterable[ObjectRef]) -> MediaJoin:
+        """Join the media here to those of SOURCE, all of them, since what a name means depends on the others."""
+        return join_media(self.media, {ref.uri: ref.file for ref in objects}) if self.media else MediaJoin()
 
     @cached_property
     def _folded_deployments(self) -> Mapping[str, str]:
@@ -104,12 +109,12 @@ def manifest_objects(source: str) -> list[ObjectRef]:
     home = open_source(source)
     folder = home.at(home.root.rpartition("/")[0])
     inside = {folder.uri_of(entry.path): entry for entry in folder.entries(versions=True)}
-    folded = _folded(inside)
+    files = {uri: uri.removeprefix(f"{folder.url}/") for uri in inside}
+    join = join_media(manifest.media, {uri: file for uri, file in files.items() if left_out_kind(file) is None})
+    uri_of = {name: uri for uri, name in join.names.items()}
 
-    def ref(uri: str) -> ObjectRef:
-        there = _same(uri, inside, folded)
-        if there is not None and there not in manifest.media:
-            uri = there
+    def ref(name: str) -> ObjectRef:
+        uri = uri_of.get(name, name)
         entry = inside.get(uri)
         if entry is None:
             other = storage_of(uri, home)
@@ -122,7 +127,10 @@ def manifest_objects(source: str) -> list[ObjectRef]:
             return ObjectRef(uri, file, 0, "", None, datetime.fromtimestamp(0, UTC))
         return ObjectRef(uri, file, entry.size, entry.etag, entry.version_id, entry.modified)
 
-    found = ordered_map(sorted(manifest.media), ref, _WORKERS, ahead=4 * _WORKERS)
+    read = sorted(name for name in manifest.media if name in uri_of or name not in manifest.elsewhere)
+    if not read:
+        raise InputError(f"manifest {manifest.url}: names no media; {next(iter(manifest.elsewhere.values()))}")
+    found = ordered_map(read, ref, _WORKERS, ahead=4 * _WORKERS)
     return list({item.uri: item for item in found}.values())
 
 
@@ -152,7 +160,7 @@ def find_manifest(source: str) -> Manifest | None:
         url = url or manifest.url
         warnings += manifest.warnings
         if manifest.tables:
-            return Manifest(manifest.url, manifest.deployments, manifest.media, manifest.tables, tuple(warnings))
+            return replace(manifest, warnings=tuple(warnings))
     return Manifest(url, warnings=tuple(warnings)) if warnings else None
 
 
@@ -183,7 +191,8 @@ def read_manifest(url: str) -> Manifest:
     ``file`` or ``filePath`` is a table of media with the deployment's columns in it. Columns used: deploymentID, locationID or
     locationName, cameraID, latitude, longitude, deploymentStart, deploymentEnd, timestampIssues; filePath, timestamp, with
     those of older versions (``start``, ``location_name``). The offset of ``deploymentStart`` is the camera clock's. A path is
-    read where :func:`scd_core.inputs.addresses.address_in_store` allows it; other rows are counted as not usable.
+    read where :func:`scd_core.inputs.addresses.address_in_store` allows it; other rows are counted as not usable, unless they
+    are a path on another machine that ends as the path of a medium does.
 
     Args:
         url: fsspec URL or path of ``datapackage.json`` or a CSV file.
@@ -245,7 +254,7 @@ def _facts_of(
         if name == "deployments":
             deployments = read_deployments(lines, rows)
         else:
-            media = read_media(
-                lines, deployments, rows, lambda text, where: address_in_store(storage, folder, text, where)
-            )
-    return Manifest(storage.uri_of(path), deployments, media, tuple(counts), tuple(warnings))
+            known = deployments if "deployments" in tables else None
+            media = read_media(lines, known, rows, lambda text, where: address_in_store(storage, folder, text, where))
+    elsewhere = {path: why for rows in counts for path, why in rows.elsewhere.items()}
+    return Manifest(storage.uri_of(path), deployments, media, elsewhere, tuple(counts), tuple(warnings))

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from scd_core.errors import InputError
+from scd_core.inputs.addresses import is_of_other_machine
 from scd_core.inputs.counts import MAX_EXAMPLES
 from scd_core.inputs.csv import Line
+from scd_core.inputs.joining import path_as_joined
 from scd_core.media.times import Moment, parse_time
 
 __all__ = ["ManifestFacts", "TableRows", "read_deployments", "read_media"]
@@ -59,11 +61,17 @@ class TableRows:
     not_understood: int = 0
     unusable: int = 0
     examples: list[str] = field(default_factory=list)
+    elsewhere: dict[str, str] = field(default_factory=dict)
+    """Path on another machine -> why it is not read; its row counts for a picture whose path ends so."""
 
     def give(self, example: str) -> None:
         """Keep one of the first reasons."""
         if len(self.examples) < MAX_EXAMPLES:
-            self.examples.append(example.replace(self.prefix, "") if self.prefix else example)
+            self.examples.append(self.shorten(example))
+
+    def shorten(self, example: str) -> str:
+        """A reason without the name of the manifest's folder."""
+        return example.replace(self.prefix, "") if self.prefix else example
 
     def lines(self, lines: Iterable[Line]) -> Iterator[Line]:
         """Lines of a table up to one that cannot be read at all, which ends it."""
@@ -124,15 +132,15 @@ def read_deployments(lines: Iterable[Line], table: TableRows) -> dict[str, Manif
 
 def read_media(
     lines: Iterable[Line],
-    deployments: Mapping[str, ManifestFacts],
+    deployments: Mapping[str, ManifestFacts] | None,
     table: TableRows,
     address_of: Callable[[str, str], str],
 ) -> dict[str, ManifestFacts]:
-    """Facts by the full address of the medium.
+    """Facts by the full address of the medium, or by its path on another machine (`elsewhere` of the counts).
 
     Args:
         lines: of ``media.csv``.
-        deployments: facts by deployment.
+        deployments: facts by deployment; None where no table of them was read.
         table: counts the rows.
         address_of: gives the address of a path, and raises InputError where it must not be read; its second argument is the
             line in messages.
@@ -146,10 +154,16 @@ def read_media(
         try:
             address = address_of(path, line.where)
         except InputError as error:
-            table.refuse(str(error))
-            continue
-        base = deployments.get(line.first(*_DEPLOYMENT) or "")
+            if not is_of_other_machine(path):
+                table.refuse(str(error))
+                continue
+            address = path_as_joined(path)
+            table.elsewhere[address] = str(error)
+        name = line.first(*_DEPLOYMENT)
+        base = (deployments or {}).get(name or "")
         own, problems = (base, []) if base is not None else _facts(line)
+        if name is not None and base is None and deployments is not None:
+            problems = [*problems, f"{line.where}: deploymentID {name!r} is not in deployments.csv"]
         moment, wrong = _time(line, "timestamp", "captured_at")
         if wrong:
             problems = [*problems, wrong]

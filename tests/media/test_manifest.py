@@ -71,7 +71,7 @@ def test_rows_without_a_deployment_and_unreadable_times_are_counted(tmp_path, jp
     assert (table.rows, table.joined, table.waiting, table.not_understood, table.unusable) == (4, 1, 1, 1, 1)
     assert "no deploymentID" in table.examples[0] and "deploymentStart 'soon' is no time" in table.examples[1]
     assert "no picture is of deployment 'd4'" in table.examples[2]
-    assert rest.notes == ("1 of 3 pictures have no deployment in it",)
+    assert rest.notes == ("1 of 3 pictures has no deployment in it",)
 
 
 def test_a_package_that_is_none_leaves_the_deployments_beside_it(tmp_path, jpeg):
@@ -244,3 +244,106 @@ def test_gzipped_observations_beside_gzipped_media_are_read(tmp_path):
     files["media.csv.gz"] = gzip.compress(b"mediaID,filePath\nm1,C1/a.jpg\n")
     source = write(tmp_path, files)
     assert list(read_detections(f"{source}/observations.csv.gz").boxes) == ["C1/a.jpg"]
+
+
+def listed(*names: str, deployment: str = "d1") -> str:
+    """A table of media, each row with a minute of its own."""
+    rows = (f'"{name}",{deployment},2024-05-01T06:{place:02}:00Z\n' for place, name in enumerate(names, start=1))
+    return "filePath,deploymentID,timestamp\n" + "".join(rows)
+
+
+def package(media: str, deployments: str = HEAD + GOOD) -> dict[str, bytes | str]:
+    resources = [{"name": name, "path": f"{name}.csv"} for name in ("deployments", "media")]
+    return {
+        "datapackage.json": json.dumps({"resources": resources}),
+        "media.csv": media,
+        "deployments.csv": deployments,
+    }
+
+
+def minutes(source: str) -> dict[str, int | None]:
+    return {file: row["captured_at"] and row["captured_at"].minute for file, row in rows_of(source).items()}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "D:\\cards\\C01\\IMG_1.JPG", "d:/cards/c01/img_1.jpg", "/media/me/cards/C01/IMG_1.JPG",
+        "\\\\server\\share\\C01\\IMG_1.JPG", "cards/C01/IMG_1.JPG", "IMG_1.JPG",
+    ],
+)  # fmt: skip
+def test_a_path_of_another_machine_is_of_the_picture_whose_path_ends_it(tmp_path, jpeg, name):
+    source = write(tmp_path, {"C01/IMG_1.JPG": jpeg, "C01/IMG_2.JPG": jpeg, **package(listed(name))})
+    assert minutes(source) == {"C01/IMG_1.JPG": 1, "C01/IMG_2.JPG": None}
+    (_, media, _) = counts(source)
+    assert (media.rows, media.joined, media.unusable) == (1, 1, 0)
+
+
+def test_the_root_of_a_card_joins_a_windows_path(tmp_path, jpeg):
+    source = write(tmp_path, {"IMG_1.JPG": jpeg, **package(listed("D:\\cards\\IMG_1.JPG"))})
+    assert minutes(source) == {"IMG_1.JPG": 1}
+
+
+@pytest.mark.parametrize("root", ["", "D:\\cards\\"])
+def test_names_in_one_folder_that_differ_in_case_alone_take_a_row_each(tmp_path, jpeg, root):
+    names = [f"{root}C01/IMG.JPG", f"{root}C01/img.jpg"]
+    source = write(tmp_path, {"C01/IMG.JPG": jpeg, "C01/img.jpg": jpeg, **package(listed(*names))})
+    assert minutes(source) == {"C01/IMG.JPG": 1, "C01/img.jpg": 2}
+
+
+def test_rows_that_fit_a_picture_equally_well_are_listed_and_not_used(tmp_path, jpeg):
+    names = ["D:\\cards\\C01\\a.jpg", "E:\\backup\\C01\\a.jpg", "D:\\x\\C02\\b.jpg", "/etc/passwd"]
+    source = write(tmp_path, {"C01/a.jpg": jpeg, "C02/b.jpg": jpeg, **package(listed(*names))})
+    assert minutes(source) == {"C01/a.jpg": None, "C02/b.jpg": 3}
+    (_, media, _) = counts(source)
+    assert (media.rows, media.joined, media.unusable) == (4, 1, 3)
+    assert "'D:/cards/C01/a.jpg' fits 'C01/a.jpg' of SOURCE no better than another" in media.examples
+    assert any("'/etc/passwd' leads outside" in example for example in media.examples)
+
+
+def test_a_bare_name_does_not_choose_between_folders(tmp_path, jpeg):
+    source = write(tmp_path, {"C01/a.jpg": jpeg, "C02/a.jpg": jpeg, **package(listed("a.jpg"))})
+    assert minutes(source) == {"C01/a.jpg": None, "C02/a.jpg": None}
+    assert "a.jpg' fits 'C0" in counts(source)[1].examples[0]
+
+
+def test_shards_of_a_source_join_as_the_whole_does(tmp_path, jpeg):
+    """A shard alone would take the path for its own picture."""
+    source = write(tmp_path, {"a.jpg": jpeg, "C01/a.jpg": jpeg, **package(listed("D:\\cards\\C01\\a.jpg"))})
+    refs, manifest = list_objects(source, CONFIG), find_manifest(source)
+    names = manifest.join(refs).names
+    times = [describe_objects([ref], source, CONFIG, manifest, names)[0]["captured_at"] for ref in refs]
+    assert [ref.file for ref in refs] == ["C01/a.jpg", "a.jpg"]
+    assert times == [datetime(2024, 5, 1, 6, 1), None]
+
+
+def test_a_manifest_as_source_finds_windows_paths_below_its_folder_and_reads_nothing_else(tmp_path, jpeg, server):
+    outside = tmp_path / "outside" / "C01"
+    outside.mkdir(parents=True)
+    (outside / "b.jpg").write_bytes(jpeg)
+    names = [
+        "D:\\cards\\C01\\a.jpg",
+        str(outside / "b.jpg"),
+        f"{server}/C01/a.jpg",
+        f"file://{outside}/b.jpg",
+        "C01/gone.jpg",
+    ]
+    folder = write(tmp_path / "in", {"C01/a.jpg": jpeg, "DeletedFiles/b.jpg": jpeg, "list.csv": listed(*names)})
+    source = f"{folder}/list.csv"
+    refs = list_objects(source, CONFIG)
+    assert [(ref.file, bool(ref.etag)) for ref in refs] == [("C01/a.jpg", True), ("C01/gone.jpg", False)]
+    assert describe_objects(refs, source, CONFIG)[0]["captured_at"] == datetime(2024, 5, 1, 6, 1)
+    (table, *_) = manifest_counts(find_manifest(source), refs, CONFIG)
+    assert (table.rows, table.joined, table.waiting, table.unusable) == (5, 1, 1, 3)
+    assert _Counter.requests == []
+    (tmp_path / "in" / "list.csv").write_text(listed(str(outside / "b.jpg")))
+    with pytest.raises(InputError, match=r"names no media; .*leads outside"):
+        list_objects(source, CONFIG)
+
+
+def test_a_medium_of_a_deployment_that_is_not_there_is_counted(tmp_path, jpeg):
+    source = write(tmp_path, {"C01/a.jpg": jpeg, **package(listed("C01/a.jpg", deployment="d9"))})
+    media = counts(source)[1]
+    assert (media.rows, media.joined, media.not_understood) == (1, 0, 1)
+    assert media.examples == ("media.csv: line 2: deploymentID 'd9' is not in deployments.csv",)
+    assert minutes(source) == {"C01/a.jpg": 1}
