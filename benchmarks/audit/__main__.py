@@ -1,6 +1,6 @@
 """`python -m benchmarks.audit`."""
 
-from benchmarks.audit.detection import main
+from benchmarks.audit.cells import main
 
 if __name__ == "__main__":
     main()

@@ -18,7 +18,7 @@ from benchmarks.audit.frames import SLIP, frame_tables
 from benchmarks.audit.planting import N_CAMERAS, N_KNOWN, N_NEW, Planted, Planter, true_name
 from scd_core.tables.schema import TABLES, empty_table
 
-__all__ = ["World", "load_world", "make_world"]
+__all__ = ["World", "load_tables", "load_world", "make_world"]
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,14 @@ class World:
 
 def load_world(world: World) -> duckdb.DuckDBPyConnection:
     """The world's tables as tables of an in-memory database."""
+    return load_tables(world.tables)
+
+
+def load_tables(tables: dict[str, pa.Table]) -> duckdb.DuckDBPyConnection:
+    """Audit tables as tables of an in-memory database."""
     connection = duckdb.connect(config={"python_enable_replacements": False})
     for name in TABLES:
-        connection.register("rows", world.tables.get(name, empty_table(name)))
+        connection.register("rows", tables.get(name, empty_table(name)))
         connection.execute(f'CREATE TABLE "{name}" AS SELECT * FROM rows')
         connection.unregister("rows")
     return connection
