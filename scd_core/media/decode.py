@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -28,6 +29,9 @@ from scd_core.names import FailureStage, MediaStatus
 from scd_core.storage.threads import Budget
 
 __all__ = ["decode_image", "load_image", "open_image", "upright_size"]
+
+# What is wrong with a file is in its row and is counted; Pillow's warnings of it would stand among what a run prints.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 _FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF")
 # Importing a plugin registers it; left to Pillow, threads that open their first file together race for it.
@@ -74,7 +78,7 @@ def open_image(data: bytes, *, max_pixels: int) -> Image.Image:
     data, damage = check_scan(data) if kind == "JPEG" else (data, None)
     try:
         image = Image.open(io.BytesIO(data), formats=(kind,))
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except Image.DecompressionBombError as error:
         raise _unsupported(f"decompression bomb: {error}") from error
     except UnidentifiedImageError as error:
         raise _corrupt(f"the header of this {kind} file cannot be read") from error

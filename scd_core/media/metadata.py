@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -23,6 +24,9 @@ _TIMES = (
     (TimeSource.EXIF_CREATED, 0x9004, 0x9292, 0x9012),
 )
 """Tags of the time, of its fraction of a second and of its offset: DateTimeOriginal, then DateTimeDigitized (CreateDate)."""
+_TIME_TAGS = frozenset(tag for _, *tags in _TIMES for tag in tags[:1])
+_DAMAGED = "a damaged block"
+"""Stands in place of a time that may have been where the block is cut off, or leads outside of itself."""
 _MAX_SHOWN = 60
 _NAMES = frozenset({"site_id", "camera_id", "deployment_id", "card"})
 
@@ -73,7 +77,7 @@ def exif_time(image: Image.Image) -> ExifTime:
             text, fraction, offset = (_text(block.get(tag, exif.get(tag))) for tag in tags)
             found.append((source, text, fraction, offset))
     except Exception:  # noqa: BLE001 - Pillow's EXIF parser raises many things on a broken block
-        return ExifTime()
+        return ExifTime(not_understood=_DAMAGED)
     not_understood = None
     for source, text, fraction, offset in found:
         moment = parse_time(text)
@@ -81,7 +85,32 @@ def exif_time(image: Image.Image) -> ExifTime:
             return ExifTime(_exact(moment, fraction, parse_offset(offset)), source)
         if not_understood is None and not is_blank_time(text):
             not_understood = text[:_MAX_SHOWN]
+    if not_understood is None and _is_damaged(image.info.get("exif", b"")):
+        not_understood = _DAMAGED
     return ExifTime(not_understood=not_understood)
+
+
+def _is_damaged(block: bytes) -> bool:
+    """Whether a directory that may hold a time, or a time itself, is not wholly within an EXIF block."""
+    block = block.removeprefix(b"Exif\0\0")
+    if not block:
+        return False
+    order = {b"II": "<", b"MM": ">"}.get(block[:2])
+    if order is None:
+        return True
+    try:
+        places = list(struct.unpack_from(f"{order}L", block, 4))
+        for place in places:
+            (n_entries,) = struct.unpack_from(f"{order}H", block, place)
+            for number in range(n_entries):
+                tag, _, size, value = struct.unpack_from(f"{order}HHLL", block, place + 2 + 12 * number)
+                if tag == _EXIF_IFD and len(places) == 1:
+                    places.append(value)
+                if tag in _TIME_TAGS and size > 4 and value + size > len(block):
+                    return True
+    except struct.error:
+        return True
+    return False
 
 
 def _exact(moment: Moment, fraction: str, offset: int | None) -> Moment:

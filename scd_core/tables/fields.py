@@ -56,7 +56,9 @@ FIELDS: dict[str, Field] = {
         pa.string(), "where the time is from; null where the time is unknown", values=names.TimeSource
     ),
     "time_not_understood": Field(
-        pa.string(), "what EXIF has in place of a time, where it cannot be read; null where nothing stands there"
+        pa.string(),
+        "what EXIF has in place of a time, where it cannot be read (`a damaged block` where it may have been in a part that is "
+        "lost); null where nothing stands there",
     ),
     "clock_doubt": Field(
         pa.string(),

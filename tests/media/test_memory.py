@@ -13,8 +13,7 @@ from PIL import Image
 from tests.media.test_fuzz import BOUND_MEGABYTES
 
 CODE = """
-import json, sys, warnings
-warnings.simplefilter("ignore")
+import json, sys
 from benchmarks.memory import forget_peak, peak_mib
 from scd_core.config import MediaConfig
 from scd_core.media import describe_objects, iter_images, list_objects
