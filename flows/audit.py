@@ -10,6 +10,7 @@ from flows.runner import Runner
 from scd_core.audit.labels.importing import import_labels
 from scd_core.audit.report.state import is_report_current, mark_report, report_state
 from scd_core.config import AuditConfig
+from scd_core.inputs.counts import LABELS
 from scd_core.job import Job, Listed, list_job, plan_job
 from scd_core.tables.batches import Batch
 
@@ -56,7 +57,7 @@ def run_audit(job: Job, runner: Runner, listed: Listed | None = None) -> AuditRe
     if n_waiting:
         note(f"{n_waiting} objects wait until their upload is complete")
     for counts in joined.inputs:
-        if counts.kind != "labels":  # their import, at the end, knows the boxes as well
+        if counts.kind != LABELS:  # their import, at the end, knows the boxes as well
             note(counts.line())
     commits = (
         _run_batches(job, batches, runner, device or runner.model_device(job.config.classify.device)) if batches else []
@@ -64,6 +65,9 @@ def run_audit(job: Job, runner: Runner, listed: Listed | None = None) -> AuditRe
     if job.labels is not None:
         imported = import_labels(request.out, job.labels, is_decision=False)
         note(f"labels: {imported.n_rows} new, {imported.n_repeated} held already, {imported.n_waiting} waiting")
+        held = next((one for one in joined.inputs if one.kind == LABELS), None)
+        if (of_labels := imported.counts or held) is not None:
+            note(of_labels.line())
         if imported.new_names:
             note(f"new names, each of which counts as a new animal: {', '.join(imported.new_names)}")
     report = None

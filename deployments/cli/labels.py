@@ -55,7 +55,8 @@ def import_labels(
         f"{_labels(result.n_rows)} written ({result.n_known_media} of media seen, {result.n_waiting} waiting for theirs), "
         f"{result.n_repeated} held already"
     )
-    _say(result.counts.line())
+    if result.counts is not None:
+        _say(result.counts.line())
     for line in (*result.conflicts, *result.ambiguous):
         _say(f"  {line}")
     if result.n_known_media or AuditStore(out).committed_keys():

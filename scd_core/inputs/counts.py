@@ -6,12 +6,26 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
-__all__ = ["LEFT_OUT", "MANIFEST", "MAX_EXAMPLES", "FileCounts", "counts_as_json", "counts_from_json", "some_of"]
+__all__ = [
+    "COLUMNS",
+    "LABELS",
+    "LEFT_OUT",
+    "MANIFEST",
+    "MAX_EXAMPLES",
+    "FileCounts",
+    "counts_as_json",
+    "counts_from_json",
+    "some_of",
+]
 
+LABELS = "labels"
+"""Kind of a file of labels."""
 LEFT_OUT = "left out"
 """Kind of the files below SOURCE that are no media; each is a row that is not used."""
 MANIFEST = "manifest"
 """Kind of a manifest: each of its tables has counts, and one without rows has the notes on the whole of it."""
+COLUMNS = ("rows", "joined", "waiting", "not understood", "not usable")
+"""What is counted, in words."""
 MAX_EXAMPLES = 5
 """Examples that are kept and shown of what is not clear."""
 _UNITS = {LEFT_OUT: ("file", "files"), "detections": ("entry", "entries")}
@@ -48,15 +62,27 @@ class FileCounts:
         """
         shown = f" ({some_of(self.examples)})" if self.examples else ""
         one, many = _UNITS.get(self.kind, ("row", "rows"))
-        rows = f"{self.rows} {one if self.rows == 1 else many}"
+        rows, *others = self.numbers()
+        counts = [f"{n} {word}" for n, word in zip(others, COLUMNS[1:], strict=True) if n is not None]
         if self.kind == LEFT_OUT:
-            return f"{self.kind} of {self.name}: {rows}{shown}"
-        if self.kind == MANIFEST and not self.rows and self.notes:
-            return f"{self.kind} {self.name}: {'; '.join(self.notes)}"  # its tables, where it has any, have lines of their own
-        counts = [rows, f"{self.joined} joined"]
-        rest = ((self.waiting, "waiting"), (self.not_understood, "not understood"), (self.unusable, "not usable"))
-        counts += [f"{n} {word}" for n, word in rest if n]
+            return f"{self.kind} of {self.name}: {rows} {one if rows == 1 else many}{shown}"
+        if rows is None:
+            return f"{self.kind} {self.name}: {'; '.join(self.notes)}"
+        counts = [f"{rows} {one if rows == 1 else many}", *counts]
         return "; ".join((f"{self.kind} {self.name}: {', '.join(counts)}{shown}", *self.notes))
+
+    def numbers(self) -> tuple[int | None, ...]:
+        """The counts in the order of :data:`COLUMNS`, each None where there is nothing to say of it.
+
+        >>> FileCounts(LEFT_OUT, "cards", 3, unusable=3).numbers()
+        (3, None, None, None, None)
+        """
+        if self.kind == LEFT_OUT:
+            return (self.rows, None, None, None, None)
+        if self.kind == MANIFEST and not self.rows and self.notes:
+            return (None,) * len(COLUMNS)  # the tables of a manifest, where it has any, have counts of their own
+        rest = (self.waiting, self.not_understood, self.unusable)
+        return (self.rows, self.joined, *(n or None for n in rest))
 
 
 def some_of(items: Iterable[str], n: int | None = None) -> str:

@@ -11,7 +11,7 @@ from scd_core.errors import InputError
 from scd_core.inputs.camtrap_dp import DATAPACKAGE, ObservationTables, observation_tables
 from scd_core.inputs.camtrap_events import Events
 from scd_core.inputs.camtrap_labels import camtrap_labels
-from scd_core.inputs.counts import MAX_EXAMPLES, FileCounts
+from scd_core.inputs.counts import LABELS, MAX_EXAMPLES, FileCounts
 from scd_core.inputs.csv import Line, has_column, read_csv
 from scd_core.inputs.joining import MediaIndex, path_as_joined
 from scd_core.inputs.label import BY_PERSON, MACHINE_RESULTS, Account, Label, name_and_state, parse_time, with_number
@@ -20,7 +20,7 @@ from scd_core.inputs.text import decode_text, read_file
 from scd_core.names import Flank, LabelFormat
 from scd_core.storage import clean_url
 
-__all__ = ["Label", "LabelFile", "read_labels"]
+__all__ = ["Label", "LabelFile", "read_labels", "unplaced_words"]
 
 _PROBABILITIES = ("probability", "confidence", "score")
 """Columns of a table that a classifier wrote."""
@@ -58,11 +58,10 @@ class LabelFile:
             notes: what else a user should know.
         """
         n_unusable = sum(n for n, _ in self.left_out.values())
-        examples = [f"{file!r} fits several pictures" for file in dict.fromkeys(several)]
-        examples += [f"{file!r} fits no picture" for file in dict.fromkeys(missing)]
+        examples = unplaced_words(several, missing)
         examples += [f"{example}: {reason}" for reason, (_, shown) in self.left_out.items() for example in shown[:1]]
         return FileCounts(
-            "labels",
+            LABELS,
             self.name,
             max(self.n_rows, len(self.labels) + n_unusable),
             joined=len(self.labels) - len(several) - len(missing),
@@ -71,6 +70,12 @@ class LabelFile:
             examples=tuple(examples[:MAX_EXAMPLES]),
             notes=(*(with_number(n, reason) for reason, (n, _) in self.left_out.items()), *notes),
         )
+
+
+def unplaced_words(several: Iterable[str], missing: Iterable[str]) -> list[str]:
+    """The files that fit several media, then those that fit none, each once and in words."""
+    found = [f"{file!r} fits several pictures" for file in dict.fromkeys(several)]
+    return found + [f"{file!r} fits no picture" for file in dict.fromkeys(missing)]
 
 
 def read_labels(url: str, fmt: str | None = None, *, column: str | None = None, by_person: bool = False) -> LabelFile:

@@ -16,13 +16,16 @@ START = datetime(2026, 3, 1, 12, 0)
 class AuditBuilder:
     """One batch of an audit in the making."""
 
-    def __init__(self, out, batch_key="b1", model="m1", batch_date=date(2026, 3, 1), finished=None, individuals=None):
+    def __init__(
+        self, out, batch_key="b1", model="m1", batch_date=date(2026, 3, 1), finished=None, individuals=None, inputs=None
+    ):
         self.out = str(out)
         self.batch_key = batch_key
         self.batch_date = batch_date
         self.stamp = {"run_id": f"run-{batch_key}", "batch_key": batch_key, "model_digest": model}
         self.finished = finished or datetime(2026, 3, 2, tzinfo=UTC)
         self.individuals = individuals
+        self.inputs = inputs
         self.tables = {"media": [], "predictions": [], "masks": [], "reclassifications": []}
 
     def media(self, file, *, camera="C01", event=None, at=None, status="ok", **more):
@@ -109,6 +112,7 @@ class AuditBuilder:
     def write(self, commit=True):
         store = AuditStore(self.out)
         run = {**self.stamp, "config_digest": "c1", "finished_at": self.finished, "individuals": self.individuals}
+        run["inputs"] = self.inputs
         files = {
             table: store.write_table(table, table_from_rows(table, rows), self.batch_date, self.batch_key)
             for table, rows in [*self.tables.items(), ("runs", [run])]

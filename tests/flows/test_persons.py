@@ -80,6 +80,7 @@ def test_no_file_of_an_audit_shows_a_person(
     predictions = read_table(str(out), "predictions")
     assert len(media) == len(files)
     assert f"{len(files) - 1} entries, {len(files) - 1} joined; 1 of {len(files)} pictures has no entry" in done.err
+    assert re.search(r"labels labels\.csv: (\d+) rows, \1 joined", done.err)
     unseen = predictions[predictions["media_id"] == media.loc[without, "media_id"]]
     assert list(unseen["prediction_status"]) == ["no_detections"] and unseen["predicted_id"].isna().all()
     alone = predictions[predictions["media_id"] == media.loc[files[0], "media_id"]]

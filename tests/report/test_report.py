@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from scd_core.audit import read_table
+from scd_core.audit.labels.importing import undo_import
 from scd_core.audit.report import write_report
 from scd_core.audit.report.content import Limits
 from scd_core.audit.report.refresh import refresh_report_tables
@@ -183,8 +184,47 @@ def test_what_was_handed_in_and_what_became_of_it(tmp_path: Path) -> None:
     place = table.schema.get_field_index("inputs")
     pq.write_table(table.set_column(place, "inputs", [[counts_as_json([boxes, flags])] * len(table)]), runs)
     said = text(section(written(world), "inputs"))
-    assert "detections <b>md</b>.json 8 6 0 0 2 2 of 9 pictures have none; x.jpg: failed" in said
-    assert "flags flags.csv 1 234 1 233 1 0 0" in said
+    assert "detections <b>md</b>.json 8 6 2 2 of 9 pictures have none; x.jpg: failed" in said
+    assert "flags flags.csv 1 234 1 233 1" in said
+
+
+def test_a_note_on_a_whole_manifest_and_files_left_out_have_no_zeros(tmp_path: Path) -> None:
+    world = build_world(tmp_path, planted_frames(n_events=6), broken=False, has_pictures=False, reports=0)
+    (runs,) = (Path(world.out) / "runs").rglob("*.parquet")
+    table = pq.read_table(runs)
+    given = [
+        FileCounts("manifest", "m/datapackage.json", 0, notes=("2 of 9 pictures have no deployment in it",)),
+        FileCounts("left out", "cards", 11, unusable=11, examples=("11 thumbnails",)),
+    ]
+    place = table.schema.get_field_index("inputs")
+    pq.write_table(table.set_column(place, "inputs", [[counts_as_json(given)] * len(table)]), runs)
+    said = text(section(written(world), "inputs"))
+    assert "manifest m/datapackage.json 2 of 9 pictures have no deployment in it" in said
+    assert "left out cards 11 11 thumbnails" in said
+
+
+def test_labels_are_counted_as_they_are_when_the_page_is_drawn(tmp_path: Path) -> None:
+    """A run counts them before it knows the boxes; `labels import` and later runs change what becomes of them."""
+    before = FileCounts(
+        "labels", "labels.csv", 4, 3, unusable=1, examples=("line 4: no name",), notes=("1 row without name",)
+    )
+    builder = AuditBuilder(tmp_path / "out", inputs=counts_as_json([before]))
+    builder.predict("C01/a.jpg", "Luna", detection="0")
+    builder.predict("C01/a.jpg", "Luna", detection="1", new_media=False)
+    out = builder.write()
+    label(out, tmp_path, {"C01/a.jpg": "Luna", "x.jpg": "Luna", "y.jpg": "Nyx"})
+    label(out, tmp_path, {"C01/a.jpg": "Odin"}, name="other.csv")
+    undone = label(out, tmp_path, {"z.jpg": "Odin"}, name="undone.csv")
+    undo_import(out, undone.import_id)
+    refresh_report_tables(out, AuditConfig())
+    write_report(out, AuditConfig(), NOW)
+    said = text(section((Path(out) / "report" / "index.html").read_text("utf-8"), "inputs"))
+    assert (
+        "labels labels.csv 4 1 2 1 1 row without name; 1 label names no box of a picture with several animals, such as "
+        "'C01/a.jpg'; 'x.jpg' fits no picture; 'y.jpg' fits no picture" in said
+    )
+    assert "labels other.csv 1 1 1 label names no box" in said
+    assert "labels undone.csv 0 0 taken back with `labels undo`" in said
 
 
 def test_pictures_show_frame_evidence_and_view(world: World, page: Path) -> None:

@@ -11,7 +11,19 @@ from scd_core.inputs.joining import MediaIndex
 from scd_core.inputs.labels import Label
 from scd_core.names import UNKNOWN
 
-__all__ = ["check_files", "check_labels", "check_names", "strange_files"]
+__all__ = ["boxless_notes", "check_files", "check_labels", "check_names", "strange_files"]
+
+
+def boxless_notes(files: Sequence[str]) -> list[str]:
+    """What the labels' boxes leave open, in a sentence; nothing where each names its own.
+
+    Args:
+        files: one for each label that names no box of a picture with several.
+    """
+    if not files:
+        return []
+    label = "label names" if len(files) == 1 else "labels name"
+    return [f"{len(files)} {label} no box of a picture with several animals, such as {files[0]!r}"]
 
 
 def check_labels(

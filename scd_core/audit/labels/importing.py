@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import duckdb
 import pyarrow as pa
 
-from scd_core.audit.labels.checks import check_files, check_labels, check_names
+from scd_core.audit.labels.checks import boxless_notes, check_files, check_labels, check_names
 from scd_core.audit.labels.truth import create_label_media, create_truth
 from scd_core.audit.query.connection import open_tables
 from scd_core.audit.sql import load_sql
@@ -38,7 +38,7 @@ class ImportResult:
     n_repeated: int  # labels that OUT held already
     n_known_media: int  # written labels whose media were seen
     n_waiting: int  # written labels that wait for media
-    counts: FileCounts  # what became of the file's rows
+    counts: FileCounts | None  # what became of the file's rows; None where a run was given what OUT holds
     conflicts: list[str] = field(default_factory=list)  # one line per target named differently at one moment
     ambiguous: list[str] = field(default_factory=list)  # files that fit several objects; give their full URI
     new_names: list[str] = field(default_factory=list)  # individuals that neither the model nor earlier labels know
@@ -89,7 +89,7 @@ def import_labels(
     store = AuditStore(out)
     held = {PurePosixPath(name).stem for name in store.committed_files("labels")}
     if not is_decision and source.import_id in held:
-        return ImportResult(source.import_id, 0, len(source.labels), 0, 0, source.counts([], []))
+        return ImportResult(source.import_id, 0, len(source.labels), 0, 0, None)
     rows = table_from_rows("labels", label_rows(source, now))
     with open_tables(out, may_be_empty=True) as connection:
         create_truth(connection)
@@ -100,22 +100,22 @@ def import_labels(
         new = new.set_column(0, new.schema.field("import_id"), pa.array([import_id] * len(new), pa.string()))
         _create_label_media_of(connection, new)
         new = _query(connection, "placed_labels", new).to_arrow_table().cast(table_schema("labels"))
-    if not len(new):
-        return ImportResult(source.import_id, 0, len(rows), 0, 0, source.counts([], []), new_names=new_names)
+        if not len(new):
+            counts = _counts(source, _doubts(connection, source, ""))
+            return ImportResult(source.import_id, 0, len(rows), 0, 0, counts, new_names=new_names)
     store.write_table("labels", new, now.date(), import_id)
     with open_tables(out, may_be_empty=True) as connection:
         create_truth(connection)
-        doubts = _Doubts(*_fetch(connection, "unplaced", import_id)[0])
+        doubts = _doubts(connection, source, import_id)
         conflicts = _conflicts(connection, import_id)
     n_waiting = new.column("media_id").null_count
-    counts = source.counts(doubts.ambiguous, doubts.waiting, _notes(doubts))
     return ImportResult(
         import_id,
         len(new),
         len(rows) - len(new),
         len(new) - n_waiting,
         n_waiting,
-        counts,
+        _counts(source, doubts),
         conflicts,
         list(dict.fromkeys(doubts.ambiguous)),
         new_names,
@@ -275,15 +275,16 @@ def _free_id(import_id: str, held: set[str]) -> str:
     return found
 
 
-def _notes(doubts: _Doubts) -> list[str]:
-    """What the labels' boxes leave open, in a sentence."""
-    if not doubts.boxless:
-        return []
-    n = len(doubts.boxless)
-    return [
-        f"{n} {'label names' if n == 1 else 'labels name'} no box of a picture with several animals, "
-        f"such as {doubts.boxless[0]!r}"
-    ]
+def _doubts(connection: duckdb.DuckDBPyConnection, source: LabelFile, import_id: str) -> _Doubts:
+    """Labels of a file that are in doubt, whichever import holds them; `import_id` is that of the new ones."""
+    ambiguous, waiting, boxless = _fetch(connection, "unplaced", import_id)[0]
+    several, missing = set(ambiguous), set(waiting)
+    files = [label.file for label in source.labels]
+    return _Doubts([file for file in files if file in several], [file for file in files if file in missing], boxless)
+
+
+def _counts(source: LabelFile, doubts: _Doubts) -> FileCounts:
+    return source.counts(doubts.ambiguous, doubts.waiting, boxless_notes(doubts.boxless))
 
 
 def _create_label_media_of(connection: duckdb.DuckDBPyConnection, rows: pa.Table) -> None:

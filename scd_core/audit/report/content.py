@@ -9,6 +9,7 @@ from datetime import datetime
 import duckdb
 from markupsafe import Markup
 
+from scd_core.audit.labels.truth import create_truth
 from scd_core.audit.report.charts import interval_chart
 from scd_core.audit.report.examples import Example, load_examples, shared_out
 from scd_core.audit.report.queries import RatedSlice, Row, create_views, first_row, query
@@ -178,8 +179,17 @@ def gather(
         label_next=query(connection, "label_next", limit=limits.label_next),
         quarantine_kinds=query(connection, "quarantine_kinds"),
         quarantined=query(connection, "quarantined", limit=limits.quarantined),
-        inputs=handed_in(query(connection, "inputs", limit=limits.inputs)),
+        inputs=_handed_in(connection, limits.inputs),
     )
+
+
+def _handed_in(connection: duckdb.DuckDBPyConnection, limit: int) -> list[HandedIn]:
+    """Files that were handed in with runs, and files of labels, which wait for no run."""
+    has_labels = connection.execute("SELECT count(*) > 0 FROM labels").fetchall()[0][0]
+    if has_labels:
+        create_truth(connection)
+    label_files = query(connection, "label_files", limit=limit) if has_labels else []
+    return handed_in(query(connection, "inputs", limit=limit), label_files)
 
 
 def _group(rows: Sequence[RatedSlice]) -> SliceGroups:

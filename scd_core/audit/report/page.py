@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from scd_core.audit import wording
 from scd_core.audit.report.content import ReportContent
+from scd_core.inputs.counts import COLUMNS
 
 __all__ = ["render"]
 
@@ -41,6 +42,7 @@ def _environment() -> Environment:
     environment.globals |= {
         "dict": dict,
         "causes": wording.CAUSE_WORDS,
+        "count_columns": COLUMNS,
         "trends": wording.TREND_WORDS,
         "error_words": wording.ERROR_WORDS,
         "strategies": wording.STRATEGY_WORDS,

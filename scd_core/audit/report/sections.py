@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from markupsafe import Markup
 
+from scd_core.audit.labels.checks import boxless_notes
 from scd_core.audit.report.charts import ReliabilityBin, reliability_chart
 from scd_core.audit.report.queries import BinRow, CameraRow, PairRow, Row
 from scd_core.audit.slices.statistics import wilson_interval
 from scd_core.config import SliceConfig
-from scd_core.inputs.counts import FileCounts, counts_from_json
+from scd_core.inputs.counts import LABELS, MAX_EXAMPLES, FileCounts, counts_from_json
+from scd_core.inputs.labels import unplaced_words
 
 __all__ = ["Calibration", "Cameras", "Confusions", "HandedIn", "calibration", "cameras", "confusions", "handed_in"]
 
@@ -60,10 +62,8 @@ class HandedIn:
     """A file that was handed in with a run."""
 
     counts: FileCounts
-    source: str
-    """SOURCE of the run."""
     last_at: datetime
-    """When the last batch with it was finished, UTC."""
+    """When the last batch with it was finished, or when it was imported, UTC."""
 
 
 @dataclass(frozen=True)
@@ -123,14 +123,40 @@ def calibration(rows: Sequence[BinRow], config: SliceConfig) -> Calibration:
     return Calibration(bins, error, reliability_chart(bins))
 
 
-def handed_in(rows: Sequence[Row]) -> list[HandedIn]:
-    """Files of the runs, each as of the last run with it on a SOURCE.
+def handed_in(rows: Sequence[Row], label_files: Sequence[Row]) -> list[HandedIn]:
+    """Files of the runs, each as of the last run with it on a SOURCE, and all files of labels as they are now.
 
     Args:
         rows: of the query `inputs`, newest first.
+        label_files: of the query `label_files`.
     """
     found: dict[tuple[str, str, str], HandedIn] = {}
+    of_runs: dict[str, FileCounts] = {}
+    imported = {row["file"] for row in label_files}
     for row in rows:
         for counts in counts_from_json(row["inputs"]):
-            found.setdefault((row["source"], counts.kind, counts.name), HandedIn(counts, row["source"], row["last_at"]))
-    return list(found.values())
+            if counts.kind == LABELS and counts.name in imported:
+                of_runs.setdefault(counts.name, counts)
+            else:
+                found.setdefault((row["source"], counts.kind, counts.name), HandedIn(counts, row["last_at"]))
+    labels = [HandedIn(_label_counts(row, of_runs.get(row["file"])), row["last_at"]) for row in label_files]
+    return sorted([*found.values(), *labels], key=lambda item: item.last_at, reverse=True)
+
+
+def _label_counts(row: Row, before: FileCounts | None) -> FileCounts:
+    """What became of a file of labels; a run counts its rows before the boxes of its pictures are known.
+
+    Args:
+        row: of the query `label_files`.
+        before: counts of the last run with the file; None where `labels import` read it.
+    """
+    if not row["n_labels"]:
+        return FileCounts(LABELS, row["file"], before.rows if before else 0, notes=("taken back with `labels undo`",))
+    before = before or FileCounts(LABELS, row["file"], row["n_labels"], row["n_labels"])
+    return replace(
+        before,
+        joined=before.joined + before.waiting - row["n_waiting"],
+        waiting=row["n_waiting"],
+        examples=tuple(unplaced_words(row["ambiguous"], row["waiting"])[:MAX_EXAMPLES]),
+        notes=(*before.notes, *boxless_notes(row["boxless"])),
+    )
