@@ -26,7 +26,7 @@ from benchmarks.common import Report, options, resolve_device
 from scd_core.audit.slices.statistics import wilson_interval
 from scd_core.config import AuditConfig
 
-__all__ = ["run_cells"]
+__all__ = ["mean_with_interval", "run_cells", "share_with_interval"]
 
 WORLDS, QUICK_WORLDS = 24, 2
 DRAWS = 2000
@@ -73,18 +73,20 @@ def summarise(rows: list[dict[str, Any]]) -> dict[str, float | None]:
     if rows[0]["planted"]:
         n = sum(len(row["planted"]) for row in rows)
         findable = [(set(row["findable"]), set(row["named"])) for row in rows]
-        found |= _share("recall", sum(len(row["named"]) for row in rows), n)
-        found |= _share("recall_with_cause", sum(len(row["with_cause"]) for row in rows), n)
-        found |= _share("recall_findable", sum(len(a & b) for a, b in findable), sum(len(a) for a, _ in findable))
+        found |= share_with_interval("recall", sum(len(row["named"]) for row in rows), n)
+        found |= share_with_interval("recall_with_cause", sum(len(row["with_cause"]) for row in rows), n)
+        found |= share_with_interval(
+            "recall_findable", sum(len(a & b) for a, b in findable), sum(len(a) for a, _ in findable)
+        )
         found["findable"] = sum(len(a) for a, _ in findable) / n
         for kind in KINDS:
             of = [row for row in rows if kind in row["planted"]]
             found[f"recall_{kind}"] = sum(kind in row["named"] for row in of) / len(of) if of else None
             found[f"cause_{kind}"] = sum(kind in row["with_cause"] for row in of) / len(of) if of else None
-    found |= _mean("unnamed", [row["n_unnamed"] for row in rows])
-    found |= _mean("false", [row["n_false"] for row in rows])
+    found |= mean_with_interval("unnamed", [row["n_unnamed"] for row in rows])
+    found |= mean_with_interval("false", [row["n_false"] for row in rows])
     biases = [row["error_rate"] - row["true_error_rate"] for row in rows if row["error_rate"] is not None]
-    found |= _mean("bias", biases) if biases else {"bias": None}
+    found |= mean_with_interval("bias", biases) if biases else {"bias": None}
     found["printed"] = len(biases) / len(rows)
     found["reported"] = float(np.mean([row["n_reported"] for row in rows]))
     found["labelled_visits"] = float(np.mean([row["n_labelled_visits"] for row in rows]))
@@ -92,14 +94,16 @@ def summarise(rows: list[dict[str, Any]]) -> dict[str, float | None]:
     return found
 
 
-def _share(name: str, x: int, n: int) -> dict[str, float | None]:
+def share_with_interval(name: str, x: int, n: int) -> dict[str, float | None]:
+    """A share with its 95 % Wilson interval; null of none."""
     if not n:
         return {name: None}
     low, high = wilson_interval(np.array([x / n]), np.array([float(n)]), 0.95)
     return {name: x / n, f"{name}_low": float(low[0]), f"{name}_high": float(high[0])}
 
 
-def _mean(name: str, values: Sequence[float]) -> dict[str, float | None]:
+def mean_with_interval(name: str, values: Sequence[float]) -> dict[str, float | None]:
+    """A mean over worlds with its 95 % bootstrap interval."""
     drawn = np.random.default_rng(0).choice(np.asarray(values, float), (DRAWS, len(values))).mean(1)
     low, high = np.quantile(drawn, (0.025, 0.975))
     return {name: float(np.mean(values)), f"{name}_low": float(low), f"{name}_high": float(high)}

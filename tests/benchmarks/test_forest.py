@@ -9,6 +9,7 @@ from benchmarks.audit.forest.errors import KINDS, LOOKS
 from benchmarks.audit.forest.labels import REGIMES
 from benchmarks.audit.forest.world import make_forest, p_wrong, true_lift
 from benchmarks.audit.judging import names
+from benchmarks.audit.nights import NOTHING, STATION, label_by_list, label_by_lot
 
 
 @pytest.fixture(scope="module")
@@ -93,3 +94,14 @@ def test_the_plain_group_by_finds_most_where_a_fifth_is_labelled():
     found = [values for values, _ in group_by(labelled_visits(world))]
     named = {one.kind for one in world.planted for values in found if names(one, values)}
     assert len(named) >= 3
+
+
+def test_ten_nights_by_list_and_by_lot_label_300_pictures_the_list_one_a_visit():
+    world = make_forest((5, 5), NOTHING, 5, STATION)
+    by_list, by_lot = (label(world, np.random.default_rng(1)) for label in (label_by_list, label_by_lot))
+    assert not world.labelling.is_labelled.any()
+    assert by_list.labelling.is_labelled.sum() == by_lot.labelling.is_labelled.sum() == 300
+    assert world.frames.has_reason[by_lot.labelling.is_labelled].sum() == 200
+    assert by_list.tables["labels"].num_rows == 300
+    visits = world.frames.visit[by_list.labelling.is_labelled]
+    assert len(set(visits.tolist())) > 290

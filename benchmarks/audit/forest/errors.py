@@ -50,9 +50,6 @@ LOOKS = {
 Keys = dict[str, set[Any]]
 KINDS = tuple(kind for kind in LOOKS if kind != "noise")
 """Kinds that are planted."""
-SIZES = (10.0, 50.0)
-"""Misnamed visits that planted errors are to have in a world, the fewest and the most; between them in equal ratios. So that of
-5 % of the events about a third of the planted errors can be found and of 20 % about four fifths, as the description has it."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +96,7 @@ def misname(rng: np.random.Generator, visits: Visits, forest: Forest, kinds: tup
     named[is_wrong] = _wrong_names(rng, likeness, visits.true[is_wrong])
     found = Misnaming(named, visits.true.copy(), np.full(visits.size, -1), p_noise, likeness)
     planter = _Planter(rng, visits, forest)
-    sizes = rng.permutation(np.geomspace(*SIZES, len(kinds)) if kinds else [])
+    sizes = rng.permutation(np.geomspace(*forest.sizes, len(kinds)) if kinds else [])
     for place, (kind, size) in enumerate(zip(kinds, sizes, strict=True)):
         one = planter.plant(kind, float(size))
         found.planted.append(one)
