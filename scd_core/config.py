@@ -218,10 +218,12 @@ class SliceConfig(Settings):
         0.1, description="probability given to the true individual from which a wrong name is a near miss"
     )
     label_suspect_probability: Fraction = Field(
-        0.9, description="probability from which a name that the evidence supports puts its label in doubt"
+        0.9,
+        description="probability from which a name that another person gave to the same visit puts a label in doubt",
     )
     low_quality_ratio: Fraction = Field(
-        0.4, description="sharpness or brightness below this share of the camera's median in that light is poor"
+        0.4,
+        description="sharpness or brightness below this share of the camera's median in that light, or of all cameras', is poor",
     )
 
 

@@ -231,6 +231,7 @@ class Cause(StrEnum):
     LABEL_SUSPECT = "label_suspect"
     IMAGE_QUALITY = "image_quality"
     FLANK = "flank"
+    PLACE = "place"
     CONFUSABLE_PAIR = "confusable_pair"
     UNEXPLAINED = "unexplained"
 

@@ -41,12 +41,19 @@ __all__ = [
 ]
 
 CAUSE_WORDS: Mapping[str, tuple[str, str]] = {
-    Cause.BACKGROUND: ("background", "the evidence lies outside the animal, and without it the name changes"),
-    Cause.OVERLAY: ("info strip", "the evidence lies on the burned-in strip"),
-    Cause.CONFUSABLE_PAIR: ("look-alikes", "two individuals that the model confuses with each other"),
-    Cause.IMAGE_QUALITY: ("picture quality", "the pictures are blurred or dark for their camera"),
-    Cause.FLANK: ("one flank", "one side of the individual gets wrong names, the other does not"),
-    Cause.LABEL_SUSPECT: ("label in doubt", "the evidence supports the model's name rather than the label"),
+    Cause.BACKGROUND: ("background", "the evidence lies outside the animal, and the name depends on it"),
+    Cause.OVERLAY: ("info strip", "the evidence lies on the burned-in strip, and the name depends on it"),
+    Cause.PLACE: ("place", "several individuals are given one name there, more often than elsewhere"),
+    Cause.CONFUSABLE_PAIR: (
+        "look-alikes",
+        "the model nearly gave the true individual's name, or mixes the two up at several places",
+    ),
+    Cause.IMAGE_QUALITY: (
+        "picture quality",
+        "the pictures are blurred or dark, for their camera or against other cameras",
+    ),
+    Cause.FLANK: ("one flank", "one side of the animal gets more wrong names than the other at the same cameras"),
+    Cause.LABEL_SUSPECT: ("label in doubt", "at the same place, other people name the same individuals differently"),
     Cause.UNEXPLAINED: ("unexplained", "no rule explains these errors"),
 }
 """Cause -> short name, what it means."""

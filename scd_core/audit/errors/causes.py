@@ -18,24 +18,32 @@ CAUSE_RULES: dict[Cause, str] = {
         "evidence outside the animal is blurred (`early_inside`)."
     ),
     Cause.LABEL_SUSPECT: (
-        "The newest labels of one moment differ; or one labeller's pictures of an individual are given this one name (at least "
-        "3 events, a fifth of that labeller's), while those of the other labellers are not (at most a quarter of that share, at "
-        "least 3 events), and that is no chance (the labeller's share of the individual's events, to the power of the events "
-        "confused, is at most 0.01); or the model is sure of its name (`label_suspect_probability`), stays with it "
-        "under the mask, all frames of the event agree, the evidence lies on the animal (or the picture is its box), the "
-        "labelled individual is given less than 0.02, and no three events of this individual are given this name."
+        "Labels contradict each other, not only the model. Of the visits of two individuals at one place (deployment, else "
+        "camera) that are alike in being flagged, this labeller gives more the one name where the model gives the other than "
+        "the other labellers do there (at least 3, 2.5 times as often, an exact test over the places at 0.01 shared by all "
+        "labellers and pairs); or the model is sure of its name (`label_suspect_probability`), gives the label less than 0.02, "
+        "and another person gave other pictures of the same visit the model's name; or the newest labels of one moment differ. "
+        "Where one person labels a place, nothing is known of the labels there."
     ),
     Cause.IMAGE_QUALITY: (
-        "Sharpness or brightness is below `low_quality_ratio` of the median of the same camera's pictures in the same light."
+        "Sharpness or brightness is below `low_quality_ratio` of the median of the same camera's pictures in the same light; or "
+        "the median of this camera's is below that share of the median of at least 4 cameras in this light, and its visits err "
+        "2.5 times as often as theirs (at least 3, exact test at 0.01)."
     ),
     Cause.FLANK: (
-        "The side of the animal is known, and the individual's labelled events of this side err at least two times "
-        "in five, while those of its other side err at most two fifths as often (at least 3 events each); or at least 8 of its "
-        "events of this side are given one wrong name, which at most a tenth as many of the other side are."
+        "The side of the animal is known, and this side errs more than the other one of the same individuals at the same "
+        "cameras (at least 3 visits, 2.5 times as often, exact test at 0.01): that of this individual with this wrong name, "
+        "with any, or that of all individuals."
+    ),
+    Cause.PLACE: (
+        "At this camera 3 or more individuals are mostly given this one name where they are misnamed, and so are at least half "
+        "of the individuals that are misnamed there; without the one that is called so most often, visits are still called so "
+        "2.5 times as often as at the other cameras (exact test at 0.01)."
     ),
     Cause.CONFUSABLE_PAIR: (
-        "The true individual was a near miss (`confusable_probability`), or the pair recurs: at least 3 events and a fifth of "
-        "the individual's labelled events are given this one name."
+        "Two known names, and the true individual was a near miss (`confusable_probability`), or the pair recurs at several "
+        "places: at least 3 visits and a fifth of the individual's labelled ones are given this one name, and away from the "
+        "camera where that is commonest again at least 2 and a fifth. Nothing looks like `unknown`."
     ),
 }
 """Cause -> when a wrong name has it; the first rule that holds counts, and without any the cause is `unexplained`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import duckdb
 import pyarrow as pa
 
+from scd_core.audit.errors.signs import create_signs
 from scd_core.audit.errors.suspicion import create_suspected
 from scd_core.audit.labels.truth import create_truth
 from scd_core.audit.query.connection import open_tables
@@ -24,9 +25,6 @@ _STEPS = (
     "chosen_media",
     "evidence",
     "scored",
-    "repeated_pairs",
-    "weak_flanks",
-    "one_labellers_pairs",
 )
 """Files of the folder ``sql`` that need no setting, each the temporary table of its name, in the order in which they build."""
 _LIMITS = {
@@ -83,6 +81,7 @@ def derive_errors(
     out.execute(_sql("quality_limits"), {"low_quality_ratio": config.slices.low_quality_ratio})
     for name in _STEPS:
         out.execute(_sql(name))
+    create_signs(out)
     limits = config.slices.model_dump(include=_LIMITS)
     rows = out.sql(_sql("errors"), params={**limits, "report_id": report_id}).to_arrow_table()
     return rows.select(TABLES["errors"]).cast(table_schema("errors"))

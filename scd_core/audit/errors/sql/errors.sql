@@ -1,14 +1,25 @@
 -- errors: the rows of the report; a wrong name has the first cause whose rule holds (in words in causes.py).
 WITH signs AS (
-    SELECT scored.* EXCLUDE (quality), coalesce(quality, 'good') AS quality,
-        coalesce(repeated_pairs.is_recurrent, false) AS is_recurrent_pair,
-        repeated_pairs.true_id IS NOT NULL AS is_repeated_pair,
-        weak_flanks.flank IS NOT NULL AS is_weak_flank,
-        one_labellers_pairs.labelled_by IS NOT NULL AS is_one_labellers_pair
+    SELECT scored.* EXCLUDE (quality), coalesce(quality, 'good') AS quality, quality_signs AS poor_camera,
+        repeated_pairs.n_places, labeller_signs AS labeller, place_signs AS place,
+        CASE WHEN of_pair.x IS NOT NULL THEN of_pair WHEN of_animal.x IS NOT NULL THEN of_animal ELSE of_all END AS weak_flank,
+        contradicted.visit IS NOT NULL AS is_contradicted
     FROM scored
+    LEFT JOIN quality_signs ON quality_signs.camera = scored.camera_id
+        AND quality_signs.is_infrared IS NOT DISTINCT FROM scored.is_infrared
     LEFT JOIN repeated_pairs USING (true_id, predicted_id)
-    LEFT JOIN weak_flanks USING (true_id, flank)
-    LEFT JOIN one_labellers_pairs USING (true_id, predicted_id, labelled_by)
+    LEFT JOIN labeller_signs ON labeller_signs.true_id = scored.true_id
+        AND labeller_signs.predicted_id = scored.predicted_id AND labeller_signs.labelled_by = scored.labelled_by
+        AND labeller_signs.place = coalesce(scored.deployment_id, scored.camera_id)
+    LEFT JOIN place_signs ON place_signs.camera = scored.camera_id AND place_signs.predicted_id = scored.predicted_id
+        AND scored.true_id <> 'blank'
+    LEFT JOIN flank_signs of_pair ON of_pair.true_id = scored.true_id AND of_pair.predicted_id = scored.predicted_id
+        AND of_pair.flank = scored.flank
+    LEFT JOIN flank_signs of_animal ON of_animal.true_id = scored.true_id AND of_animal.predicted_id IS NULL
+        AND of_animal.flank = scored.flank
+    LEFT JOIN flank_signs of_all ON of_all.true_id IS NULL AND of_all.flank = scored.flank
+    LEFT JOIN contradicted ON contradicted.visit = coalesce(scored.event_id, scored.target_id)
+        AND contradicted.labelled_by = scored.labelled_by AND contradicted.predicted_id = scored.predicted_id
 ),
 explained AS (
     SELECT *, CASE
@@ -19,15 +30,14 @@ explained AS (
                 AND (background_log_odds_drop >= $min_log_odds_drop::FLOAT OR is_box_flip))
             OR (background_reliance >= $min_background_reliance / 2 AND is_inside_flip)
             THEN 'background'
-        WHEN is_one_labellers_pair OR (probability >= $label_suspect_probability::FLOAT
-                AND is_masked AND final_id = predicted_id AND coalesce(event_predicted_id, predicted_id) = predicted_id
-                AND true_probability < 0.02
-                AND (detection_id IS NOT NULL OR coalesce(background_reliance, 1) < $min_background_reliance::FLOAT)
-                AND coalesce(overlay_reliance, 0) < $min_overlay_reliance::FLOAT AND NOT is_repeated_pair)
+        WHEN labeller.x IS NOT NULL
+            OR (is_contradicted AND probability >= $label_suspect_probability::FLOAT AND true_probability < 0.02)
             THEN 'label_suspect'
-        WHEN quality <> 'good' THEN 'image_quality'
-        WHEN is_weak_flank THEN 'flank'
-        WHEN true_probability >= $confusable_probability::FLOAT OR is_recurrent_pair THEN 'confusable_pair'
+        WHEN quality <> 'good' OR poor_camera.x IS NOT NULL THEN 'image_quality'
+        WHEN weak_flank.x IS NOT NULL THEN 'flank'
+        WHEN place.x IS NOT NULL THEN 'place'
+        WHEN predicted_id <> 'unknown' AND true_id NOT IN ('unknown', 'blank')
+            AND (true_probability >= $confusable_probability::FLOAT OR n_places IS NOT NULL) THEN 'confusable_pair'
         ELSE 'unexplained' END AS cause
     FROM signs
 )
@@ -47,14 +57,22 @@ SELECT $report_id AS report_id, batch_key, model_digest, target_id, media_id, de
                 ELSE '; the animal alone is given another name' END
         WHEN 'label_suspect' THEN CASE
             WHEN NOT is_wrong THEN 'labels of one moment name different individuals'
-            WHEN is_one_labellers_pair THEN 'only the pictures labelled by ' || labelled_by || ' are confused so'
-            ELSE printf('the evidence lies on the animal, all frames agree, and the label is given %.3f', true_probability) END
-        WHEN 'image_quality' THEN 'the picture is ' || quality || ' for this camera'
-        WHEN 'flank' THEN 'the ' || flank || ' flank of this individual is mostly misread, the other one is not'
+            WHEN labeller.x IS NOT NULL
+                THEN printf('of the visits of %s and %s at the same places, %s calls %d of %d %s against the model, the others %d of %d',
+                    true_id, predicted_id, labelled_by, labeller.x, labeller.n, true_id, labeller.x_others, labeller.n_others)
+            ELSE 'another person calls other pictures of this visit ' || predicted_id || ', as the model does' END
+        WHEN 'image_quality' THEN CASE WHEN quality <> 'good' THEN 'the picture is ' || quality || ' for this camera'
+            ELSE printf('pictures of this camera are %s against those of the others in this light; %d of %d visits err, there %d of %d',
+                poor_camera.camera_quality, poor_camera.x, poor_camera.n, poor_camera.x_others, poor_camera.n_others) END
+        WHEN 'flank' THEN printf('the %s flank of %s is misread in %d of %d visits, the other one at the same cameras in %d of %d',
+            flank, CASE WHEN weak_flank.true_id IS NULL THEN 'all individuals' ELSE 'this individual' END,
+            weak_flank.x, weak_flank.n, weak_flank.x_others, weak_flank.n_others)
+        WHEN 'place' THEN printf('at this camera %d individuals are called %s, in %d visits', place.n_individuals, predicted_id,
+            place.n_called)
         WHEN 'confusable_pair' THEN CASE
             WHEN true_probability >= $confusable_probability::FLOAT
                 THEN printf('the true individual was given %.2f', true_probability)
-            ELSE 'this confusion recurs' END
+            ELSE printf('this confusion recurs, at %d cameras', n_places) END
         END AS cause_evidence,
     is_masked, is_recovered, is_broken, is_current, flank, labelled_by, quality, background_reliance,
     inclusion_probability, label_probability, control_probability, event_weight

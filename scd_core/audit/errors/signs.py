@@ -1,0 +1,106 @@
+"""Signs of causes that no single picture shows: a labeller who differs, a flank that is misread, a place, a poor camera."""
+
+from __future__ import annotations
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from scipy import stats
+
+from scd_core.audit.sql import load_sql
+
+__all__ = ["create_signs", "stratified_p_value"]
+
+_LEVEL = 0.01
+"""p-value up to which a difference is a sign; for labellers, over the number of them that are tested: they are people."""
+_TESTED = (
+    ("labeller_signs", "labeller_strata", ["true_id", "predicted_id", "labelled_by"]),
+    ("flank_signs", "flank_strata", ["true_id", "predicted_id", "flank"]),
+    ("place_signs", "place_strata", ["camera", "predicted_id"]),
+    ("quality_signs", "quality_strata", ["camera", "is_infrared"]),
+)
+"""Table, the query of its strata, and the keys of what is compared."""
+_COUNTS = ("x", "n", "x_others", "n_others")
+
+
+def create_signs(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create the temporary tables `labeller_signs`, `flank_signs`, `place_signs`, `quality_signs`, `contradicted` and
+    `repeated_pairs`.
+
+    Each of the first four compares like with like: a labeller with the others at the same places on visits of the same two
+    individuals, a flank with the other one of the same individuals at the same cameras, a camera with the others. A
+    row is one that errs at least 2.5 times as often as what it is compared with, by an exact test
+    (:func:`stratified_p_value`). Its columns are the keys, ``x`` of ``n`` visits and ``x_others`` of ``n_others``, summed over
+    the strata in which both were seen.
+
+    Args:
+        connection: database with the temporary tables `scored` and `quality_limits`.
+    """
+    connection.execute(_sql("seen"))
+    for name, query, keys in _TESTED:
+        strata = connection.sql(_sql(query)).to_arrow_table()
+        connection.register("found_signs", _signs(strata, keys, is_shared="labelled_by" in keys))
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS FROM found_signs")
+        connection.unregister("found_signs")
+    for name in ("contradicted", "repeated_pairs"):
+        connection.execute(_sql(name))
+
+
+def stratified_p_value(x: np.ndarray, n: np.ndarray, x_others: np.ndarray, n_others: np.ndarray) -> float:
+    """Exact one-sided p-value that a group errs no more often than the others of the same strata.
+
+    Given how many err in each stratum, the number of them that fall on the group is hypergeometric; the p-value is the
+    probability of a sum at least as large (the exact form of Cochran's, Mantel's and Haenszel's test).
+
+    Args:
+        x: (s,) visits of the group that err, by stratum.
+        n: (s,) visits of the group.
+        x_others: (s,) visits of the others that err.
+        n_others: (s,) visits of the others.
+
+    Returns:
+        The p-value, 0-1; 1 without a stratum.
+
+    >>> round(stratified_p_value(*np.array([[3], [3], [0], [3]])), 3)
+    0.05
+    """
+    chances = np.ones(1)
+    for of, all_of, wrong, all_others in zip(x, n, x_others, n_others, strict=True):
+        err = int(of + wrong)
+        falls = np.arange(min(err, int(all_of)) + 1)
+        chances = np.convolve(chances, stats.hypergeom.pmf(falls, int(all_of + all_others), err, int(all_of)))
+    return float(min(1.0, chances[int(np.sum(x)) :].sum()))
+
+
+def _signs(strata: pa.Table, keys: list[str], is_shared: bool) -> pa.Table:
+    """The groups of some strata that differ, with their sums.
+
+    Args:
+        strata: keys, :data:`_COUNTS` and what else describes the stratum.
+        keys: columns that name a group.
+        is_shared: the level is shared by all groups, not each group's own.
+    """
+    # Sums of DuckDB are wider than any count here.
+    columns = [strata[name].cast(pa.int64()) if name in _COUNTS else strata[name] for name in strata.column_names]
+    strata = pa.Table.from_arrays(columns, names=strata.column_names)
+    groups = strata.group_by(keys).aggregate([(name, "sum") for name in _COUNTS] + [(name, "list") for name in _COUNTS])
+    level = _LEVEL / max(1, groups.num_rows) if is_shared else _LEVEL
+    is_sign = [_differs(row, level) for row in groups.to_pylist()]
+    sums = {name: groups[f"{name}_sum"] for name in _COUNTS}
+    others = [name for name in strata.column_names if name not in (*keys, *_COUNTS)]
+    found = pa.table({name: groups[name] for name in keys} | sums).filter(pa.array(is_sign, pa.bool_()))
+    if not others:
+        return found
+    described = strata.select([*keys, *others]).group_by([*keys, *others]).aggregate([])
+    return described.join(found, keys, join_type="inner")
+
+
+def _differs(row: dict, level: float) -> bool:
+    rate, others = row["x_sum"] / row["n_sum"], row["x_others_sum"] / row["n_others_sum"]
+    if row["n_others_sum"] < 3 or others > 0.4 * rate:
+        return False
+    return stratified_p_value(*(np.array(row[f"{name}_list"]) for name in _COUNTS)) <= level
+
+
+def _sql(name: str) -> str:
+    return load_sql("scd_core.audit.errors", name)

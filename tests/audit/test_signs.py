@@ -1,0 +1,212 @@
+"""Signs of causes: each is seen where it was planted, and not in the world beside it in which its sentence would be false."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from scd_core.audit.errors.derive import derive_errors
+from scd_core.audit.errors.signs import stratified_p_value
+from scd_core.audit.labels.importing import import_labels
+from tests.audit.audit_builder import AuditBuilder, minutes
+
+
+def causes(tmp_path, visits, build=None):
+    """(true, name, camera, labeller or flank) -> causes of the wrong names, one row of `visits` each.
+
+    A visit is camera, labelled, named, and other columns: `by`, `flank`, those of the medium.
+    """
+    builder = AuditBuilder(tmp_path / "out", individuals=list("ABCDEFGH"))
+    rows = []
+    for place, (camera, true, name, *more) in enumerate(visits):
+        extra = dict(more[0]) if more else {}
+        by, flank = extra.pop("by", "ana"), extra.pop("flank", "")
+        file = f"v{place}.jpg"
+        builder.predict(file, name, 0.7, camera=camera, at=minutes(90 * place), **extra)
+        rows.append({"file": file, "individual_id": true, "labelled_by": by, "flank": flank})
+    out = builder.write()
+    path = tmp_path / "labels.csv"
+    with path.open("w", newline="") as handle:
+        writer = csv.DictWriter(handle, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    import_labels(out, str(path))
+    return [row for row in derive_errors(out).to_pylist() if row["error_type"] != "correct"]
+
+
+def kinds(rows, **where):
+    return {row["cause"] for row in rows if all(row[key] == value for key, value in where.items())}
+
+
+def test_the_exact_test_is_fishers_in_one_stratum_and_adds_over_several():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        n, n_others = (int(one) for one in rng.integers(1, 30, 2))
+        x, x_others = int(rng.integers(0, n + 1)), int(rng.integers(0, n_others + 1))
+        fisher = stats.fisher_exact([[x, n - x], [x_others, n_others - x_others]], "greater").pvalue
+        assert stratified_p_value(*np.array([[x], [n], [x_others], [n_others]])) == pytest.approx(fisher)
+    drawn = stats.hypergeom(20, 6, 8).rvs(20000, random_state=1) + stats.hypergeom(30, 9, 10).rvs(20000, random_state=2)
+    p_value = stratified_p_value(np.array([5, 6]), np.array([8, 10]), np.array([1, 3]), np.array([12, 20]))
+    assert p_value == pytest.approx((drawn >= 11).mean(), abs=3e-3)
+
+
+def slips(by, others, camera="C01", camera_of_others="C01"):
+    """`by` calls B what the model calls A; the others agree with the model."""
+    return (
+        [(camera, "B", "A", {"by": by})] * 8
+        + [(camera, "A", "A", {"by": by})] * 8
+        + [(camera_of_others, "A", "A", {"by": others})] * 16
+    )
+
+
+def test_a_labeller_who_differs_from_the_others_at_the_place(tmp_path):
+    rows = causes(tmp_path, slips("ben", "ana"))
+    assert kinds(rows) == {"label_suspect"}
+    assert "ben calls 8 of 16" in rows[0]["cause_evidence"] and "the others 0 of 16" in rows[0]["cause_evidence"]
+
+
+@pytest.mark.parametrize(
+    "visits",
+    [
+        slips("ben", "ben"),  # one labeller
+        slips("ben", "ana", camera_of_others="C02"),  # each has a place of their own
+        [*slips("ben", "ana"), *[("C01", "B", "A", {"by": "ana"})] * 8],  # the other one says so too
+        [*slips("ben", "ana")[:8], *[("C01", "D", "D", {"by": "ana"})] * 30],  # the others saw other individuals
+        [(c, t, p, {**m, "deployment_id": f"C01-{m['by']}"}) for c, t, p, m in slips("ben", "ana")],  # other periods
+        [(c, t, p, {**m, "inclusion_probability": 1.0 if t == "B" else 0.05}) for c, t, p, m in slips("ben", "ana")],
+    ],
+    ids=["alone", "own-place", "both", "others", "own-period", "ben-has-the-flagged"],
+)
+def test_nobody_is_accused_whom_no_other_label_contradicts(tmp_path, visits):
+    assert "label_suspect" not in kinds(causes(tmp_path, visits))
+
+
+@pytest.mark.parametrize(("by", "cause"), [("ben", "label_suspect"), ("ana", "unexplained")])
+def test_one_label_is_in_doubt_where_another_person_named_the_same_visit(tmp_path, by, cause):
+    builder = AuditBuilder(tmp_path / "out", individuals=["A", "B"])
+    for number in range(2):
+        builder.predict(f"f{number}.jpg", "A", 0.97, event="e", at=minutes(0))
+    out = builder.write()
+    path = tmp_path / "labels.csv"
+    path.write_text(f"file,individual_id,labelled_by\nf0.jpg,B,ana\nf1.jpg,A,{by}\n")
+    import_labels(out, str(path))
+    assert kinds(derive_errors(out).to_pylist(), target_id="id-f0.jpg") == {cause}
+
+
+def flanks(camera_of_right, n_left=12, n_right=12):
+    return [("C01", "A", "B", {"flank": "left"})] * n_left + [
+        (camera_of_right, "A", "A", {"flank": "right"}),
+    ] * n_right
+
+
+def test_a_flank_is_compared_with_the_other_one_at_the_same_camera(tmp_path):
+    rows = causes(tmp_path, flanks("C01"))
+    assert kinds(rows) == {"flank"}
+    assert "in 12 of 12 visits, the other one at the same cameras in 0 of 12" in rows[0]["cause_evidence"]
+
+
+@pytest.mark.parametrize("visits", [flanks("C02"), flanks("C01", n_right=1), flanks("C01", n_left=3, n_right=3)])
+def test_no_flank_is_blamed_for_its_camera_or_for_want_of_the_other(tmp_path, visits):
+    """All left flanks pass at C01, or the other flank was hardly seen, or both were: none of it shows anything of flanks."""
+    assert "flank" not in kinds(causes(tmp_path, visits))
+
+
+def test_the_flanks_of_all_individuals_are_a_flank_too(tmp_path):
+    names = "ABCDEF"
+    visits = [
+        ("C01", one, other if side == "right" else one, {"flank": side})
+        for one, other in zip(names, names[1:] + "A", strict=True)
+        for side in ["left", "right"] * 2
+    ]
+    rows = causes(tmp_path, visits)
+    assert kinds(rows) == {"flank"}
+    assert "of all individuals" in rows[0]["cause_evidence"]
+
+
+STATION = [("C01", one, "H") for one in "ABCD" for _ in range(3)] + [
+    ("C02", one, one) for one in "ABCDE" for _ in range(8)
+]
+
+
+def test_a_place_where_several_individuals_are_given_one_name(tmp_path):
+    rows = causes(tmp_path, STATION)
+    assert kinds(rows) == {"place"}
+    assert rows[0]["cause_evidence"] == "at this camera 4 individuals are called H, in 12 visits"
+
+
+@pytest.mark.parametrize(
+    "visits",
+    [
+        [("C01", "A", "H")] * 9 + STATION[12:],  # one individual
+        [*STATION[:12], *[("C02", one, "H") for one in "ABCD" for _ in range(3)]],  # wherever they are
+        [("C01", one, other) for one in "ABCD" for other in "EFGH"] + STATION[12:],  # a bad camera, any name
+        # A looks like H wherever it is, and at C01 B and C were once given that name
+        [(camera, "A", "H") for camera in ("C01", "C02") for _ in range(8)]
+        + [("C01", "B", "H"), ("C01", "C", "H")]
+        + [("C01", one, one) for one in "BCD" for _ in range(15)]
+        + [("C02", one, "H" if n == 0 else one) for one in "BCD" for n in range(15)],
+    ],
+    ids=["one", "everywhere", "any-name", "twin"],
+)
+def test_no_place_is_blamed_for_what_happens_elsewhere_too_or_to_one(tmp_path, visits):
+    assert "place" not in kinds(causes(tmp_path, visits))
+
+
+def pair(cameras, name="H", true="A"):
+    return [(camera, true, name) for camera in cameras for _ in range(4)] + [
+        ("C09", one, one) for one in "BC" for _ in range(9)
+    ]
+
+
+def test_a_pair_looks_alike_where_it_recurs_at_several_places(tmp_path):
+    rows = causes(tmp_path, pair(("C01", "C02")))
+    assert kinds(rows) == {"confusable_pair"}
+    assert rows[0]["cause_evidence"] == "this confusion recurs, at 2 cameras"
+
+
+@pytest.mark.parametrize(
+    "visits",
+    [
+        pair(("C01",)),
+        [*pair(("C01", "C01")), ("C02", "A", "H"), *[("C02", "A", "A")] * 20],  # once elsewhere, of 21
+        pair(("C01", "C02"), name="unknown"),
+        pair(("C01", "C02"), true="unknown"),
+    ],
+    ids=["one-place", "once-elsewhere", "called-unknown", "an-unknown"],
+)
+def test_no_pair_looks_alike_at_one_place_and_nothing_looks_like_unknown(tmp_path, visits):
+    assert "confusable_pair" not in kinds(causes(tmp_path, visits))
+
+
+def test_nothing_is_a_near_miss_of_unknown(tmp_path):
+    rows = causes(
+        tmp_path, [("C01", "A", "unknown", {"runner_up": ("A", 0.4)}), ("C01", "A", "B", {"runner_up": ("A", 0.4)})]
+    )
+    assert kinds(rows, predicted_id="unknown") == {"unexplained"}
+    assert kinds(rows, predicted_id="B") == {"confusable_pair"}
+
+
+def always(sharpness, n_wrong=6, **medium):
+    visits = [("C01", "A", "B" if n < n_wrong else "A", {"sharpness": sharpness} | medium) for n in range(6)]
+    return visits + [(f"C0{n}", "A", "A", {"sharpness": 100.0}) for n in range(2, 7) for _ in range(3)]
+
+
+def test_a_camera_that_is_always_bad_is_bad_against_the_others(tmp_path):
+    rows = causes(tmp_path, always(20.0))
+    assert kinds(rows) == {"image_quality"}
+    assert rows[0]["cause_evidence"] == (
+        "pictures of this camera are blurred against those of the others in this light; 6 of 6 visits err, there 0 of 15"
+    )
+
+
+@pytest.mark.parametrize(
+    "visits",
+    [always(60.0), always(20.0, n_wrong=1), always(20.0, is_infrared=True)],
+    ids=["good", "does-not-err", "infrared"],
+)
+def test_no_camera_is_blamed_for_another_light_or_for_what_does_no_harm(tmp_path, visits):
+    """Infrared pictures are less sharp than colour ones: a camera that only works by night is not poor by that."""
+    assert "image_quality" not in kinds(causes(tmp_path, visits))
