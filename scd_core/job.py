@@ -11,7 +11,8 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
-from scd_core.audit.labels.importing import check_labels, names_of_labels
+from scd_core.audit.labels.checks import check_labels
+from scd_core.audit.labels.importing import known_names
 from scd_core.config import AuditConfig, Settings
 from scd_core.errors import InputError
 from scd_core.identify.package import read_package
@@ -50,14 +51,18 @@ class AuditRequest(Settings):
         None, description="URL of MegaDetector or SpeciesNet JSON, a CSV of boxes, or Camtrap DP observations"
     )
     labels: str | None = Field(None, description="URL of names given by people")
+    column: str | None = Field(None, description="column that holds the names, of a table of labels")
+    by_person: bool = Field(
+        False, description="a person has checked every name of the labels, which a classifier wrote"
+    )
     flags: str | None = Field(None, description="URL of a CSV of files to look at")
     config: str | None = Field(None, description="URL of a YAML or JSON file of settings")
     settings: AuditConfig = Field(AuditConfig(), description="settings given here; they win over those of the file")
     allow_unknown_labels: bool = Field(
         False,
-        description="accept labels of files that are not in SOURCE and of individuals that the model does not know",
+        description="accept labels none of whose files is in SOURCE, and of individuals that the model does not know",
     )
-    allow_waiting: bool = Field(False, description="accept labels of files that are not in SOURCE")
+    allow_waiting: bool = Field(False, description="accept labels none of whose files is in SOURCE")
     allow_new_names: bool = Field(
         False, description="accept labels of individuals that neither the model nor earlier labels know"
     )
@@ -167,11 +172,19 @@ def prepare_job(request: AuditRequest) -> Job:
         spec=package.spec,
         model_digest=package.digest,
         detections=read_detections(request.detections) if request.detections else None,
-        labels=read_labels(request.labels) if request.labels else None,
+        labels=_read_labels(request),
         flags=read_flags(request.flags) if request.flags else None,
     )
     AuditStore(request.out).check_writable()
     return job
+
+
+def _read_labels(request: AuditRequest) -> LabelFile | None:
+    if request.labels:
+        return read_labels(request.labels, column=request.column, by_person=request.by_person)
+    if request.column is not None or request.by_person:
+        raise InputError(f"{'--by-person' if request.by_person else '--column'}: is of labels; give them with --labels")
+    return None
 
 
 class Listed(NamedTuple):
@@ -208,7 +221,7 @@ def list_job(job: Job) -> Listed:
     listing = list_source(request.source, settings, request.out)
     objects = listing.objects
     if job.labels is not None:
-        _check_labels(job, job.labels, {*(item.file for item in objects), *(item.uri for item in objects)})
+        _check_labels(job, job.labels, MediaIndex((item.uri, item.file) for item in objects))
     joined = _join_inputs(job, listing)
     if not request.only_complete:
         return Listed(objects, 0, joined)
@@ -250,18 +263,17 @@ def boxes_of(job: Job, files: Collection[str]) -> dict[str, Entry] | None:
     return None if boxes is None else {file: boxes[file] for file in files if file in boxes}
 
 
-def _check_labels(job: Job, labels: LabelFile, known: Collection[str]) -> None:
+def _check_labels(job: Job, labels: LabelFile, media: MediaIndex) -> None:
     request = job.request
     allow_new_names = request.allow_new_names or request.allow_unknown_labels
-    doubts = check_labels(
+    check_labels(
         labels.labels,
-        known,
-        job.spec.labels if allow_new_names else {*job.spec.labels, *names_of_labels(request.out)},
+        [label.file for label in labels.labels if not media.find(label.file)],
+        None if allow_new_names else {*job.spec.labels, *known_names(request.out)},
+        "SOURCE",
         allow_waiting=request.allow_waiting or request.allow_unknown_labels,
         allow_new_names=allow_new_names,
     )
-    if doubts:
-        raise InputError(f"{doubts[0]} where this is meant (--allow-unknown-labels allows both)")
 
 
 def _join_inputs(job: Job, listing: Listing) -> Joined:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.console import Console
 
+from deployments.cli import options
 from deployments.cli.printable import printable
 
 __all__ = ["labels_app"]
@@ -27,15 +28,9 @@ def import_labels(
             help="CSV, Timelapse CSV, Camtrap DP, or JSON that a person wrote or checked", show_default=False
         ),
     ],
-    column: Annotated[
-        str | None, typer.Option("--column", help="column that holds the names, of a Timelapse or other table")
-    ] = None,
-    by_person: Annotated[
-        bool, typer.Option("--by-person", help="a person has checked every name of this file, which a classifier wrote")
-    ] = False,
-    allow_new_names: Annotated[
-        bool, typer.Option("--allow-new-names", help="accept names that neither the model nor earlier labels know")
-    ] = False,
+    column: options.Column = None,
+    by_person: options.ByPerson = False,
+    allow_new_names: options.AllowNewNames = False,
     allow_waiting: Annotated[
         bool, typer.Option("--allow-waiting", help="accept a file of which OUT knows no picture yet")
     ] = False,

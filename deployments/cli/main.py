@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.console import Console
 
+from deployments.cli import options
 from deployments.cli.model import model_app
 from deployments.cli.operations import register_commands
 from deployments.cli.printable import printable
@@ -88,8 +89,10 @@ def run(
     out: Out,
     detections: Detections = None,
     labels: Annotated[
-        str | None, typer.Option("--labels", help="CSV of names given by people: file, individual_id")
+        str | None, typer.Option("--labels", help="names given by people, in any format of `labels import`")
     ] = None,
+    column: options.Column = None,
+    by_person: options.ByPerson = False,
     flags: Annotated[str | None, typer.Option("--flags", help="CSV of files to look at: file, reason")] = None,
     config: Config = None,
     runner: RunnerName = None,
@@ -98,11 +101,9 @@ def run(
         bool, typer.Option("--allow-unknown-labels", help="--allow-waiting and --allow-new-names in one")
     ] = False,
     allow_waiting: Annotated[
-        bool, typer.Option("--allow-waiting", help="accept labels of files that are not in SOURCE")
+        bool, typer.Option("--allow-waiting", help="accept labels none of whose files is in SOURCE yet")
     ] = False,
-    allow_new_names: Annotated[
-        bool, typer.Option("--allow-new-names", help="accept names that neither the model nor earlier labels know")
-    ] = False,
+    allow_new_names: options.AllowNewNames = False,
 ) -> None:
     """Audit what is new in SOURCE and refresh the report."""
     from deployments.cli.run import run_request
@@ -110,6 +111,8 @@ def run(
     given = {
         "detections": detections,
         "labels": labels,
+        "column": column,
+        "by_person": by_person,
         "flags": flags,
         "allow_unknown_labels": allow_unknown_labels,
         "allow_waiting": allow_waiting,

@@ -70,6 +70,8 @@ def calibrate(
     model: Annotated[str, typer.Argument(help="package on a local disk; it is changed", show_default=False)],
     source: Annotated[str, typer.Argument(help="URL or path of labelled images", show_default=False)],
     labels: Annotated[str, typer.Option(help="human names, in any format of `labels import`", show_default=False)],
+    column: options.Column = None,
+    by_person: options.ByPerson = False,
     unknown_rate: Annotated[
         float | None,
         typer.Option(min=0, max=1, help="also fit unknown_threshold: share of unknowns that may be called known"),
@@ -80,7 +82,7 @@ def calibrate(
     from scd_core.identify.calibrate import calibrate_package
     from scd_core.inputs.labels import read_labels
 
-    found = read_labels(labels).labels
+    found = read_labels(labels, column=column, by_person=by_person).labels
     names = {label.file: name for label in found if (name := label.individual_id) is not None}
     done = calibrate_package(model, source, names, unknown_rate=unknown_rate, device=device)
     table = Table("on labelled pictures", "before", "after", box=None)

@@ -1,4 +1,4 @@
-"""Options that the commands of `trapaudit model` share, and their values read from text."""
+"""Options that several commands share, and their values read from text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from scd_core.errors import InputError
 from scd_core.inputs.text import read_text
 
 __all__ = [
+    "AllowNewNames",
     "Architecture",
+    "ByPerson",
+    "Column",
     "Decode",
     "Folder",
     "Resize",
@@ -32,6 +35,16 @@ Size = Annotated[str | None, typer.Option(help="input size in pixels: SIDE or HE
 Resize = Annotated[Literal["stretch", "pad", "crop"] | None, typer.Option(help="how a picture becomes the input")]
 Decode = Annotated[
     Literal["full", "reduced"], typer.Option(help="reduced: large JPEGs several times faster, and less exact")
+]
+
+Column = Annotated[
+    str | None, typer.Option("--column", help="column that holds the names, of a Timelapse or other table of labels")
+]
+ByPerson = Annotated[
+    bool, typer.Option("--by-person", help="a person has checked every name of the labels, which a classifier wrote")
+]
+AllowNewNames = Annotated[
+    bool, typer.Option("--allow-new-names", help="accept names that neither the model nor earlier labels know")
 ]
 
 Triple = Annotated[str | None, typer.Option(help="three comma-separated numbers, of values in 0-1")]

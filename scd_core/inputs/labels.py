@@ -155,7 +155,7 @@ def _from_csv(text: str, where: str, account: Account, column: str | None) -> It
         )
     is_timelapse = has_column(text, "RelativePath") and has_column(text, "File")
     if is_timelapse and column is None and not has_column(text, "individual_id"):
-        raise InputError(f"{where}: is a Timelapse table; name the column of names: `labels import --column NAME`")
+        raise InputError(f"{where}: is a Timelapse table; name the column of names: --column NAME")
     names = column or "individual_id"
     for line in read_csv(text, where, ("file", names), is_strict=True):
         account.n_rows += 1

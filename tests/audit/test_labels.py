@@ -95,18 +95,20 @@ def test_check_labels(tmp_path):
         {"file": "C01/a.jpg", "individual_id": "Luna"},
         {"file": "C09/z.jpg", "individual_id": "Lnua"},
     ])).labels  # fmt: skip
-    warnings = check_labels(labels, ["C01/a.jpg"], ["Luna", "Nyx"])
-    assert warnings == [
-        "labels: 1 file is not among the images of SOURCE: C09/z.jpg; mend the file, or pass --allow-waiting",
+    with pytest.raises(InputError) as caught:
+        check_labels(labels, ["C09/z.jpg"], ["Luna", "Nyx"], "SOURCE")
+    assert str(caught.value) == (
         "labels: neither the model nor earlier labels know 1 individual: `Lnua`: did you mean `Luna`?; mend the file, or pass "
-        "--allow-new-names",
-    ]
+        "--allow-new-names where this is meant"
+    )
     with pytest.raises(InputError, match="none of 2 files is among"):
-        check_labels(labels, ["other.jpg"], ["Luna"])
+        check_labels(labels, ["C01/a.jpg", "C09/z.jpg"], ["Luna"], "SOURCE", allow_new_names=True)
     with pytest.raises(InputError, match="the model knows none of the individuals"):
-        check_labels(labels, ["C01/a.jpg"], ["Nyx"])
+        check_labels(labels, [], ["Nyx"], "SOURCE")
+    assert check_labels(labels, ["C09/z.jpg"], ["Luna"], "SOURCE", allow_new_names=True) == ["Lnua"]
+    assert check_labels(labels, ["C09/z.jpg"], None, "SOURCE") == []
     fine = read_labels(write_csv(tmp_path / "f.csv", [{"file": "a.jpg", "individual_id": "unknown"}])).labels
-    assert check_labels(fine, ["s3://cards/C01/a.jpg"], ["Nyx"]) == []
+    assert check_labels(fine, [], ["Nyx"], "SOURCE") == []
 
 
 def test_import_needs_no_audit_but_a_readable_file(tmp_path):
@@ -279,10 +281,6 @@ def test_a_strict_import_refuses_what_a_run_refuses(tmp_path):
     misspelt = {"a.jpg": "Great white shark", "b.jpg": "Luna"}
     with pytest.raises(InputError, match=r"`Great white shark`: did you mean `great_white_shark`\?"):
         imports(misspelt)
-    labels = read_labels(str(tmp_path / "s.csv")).labels
-    with pytest.raises(InputError) as of_import:
-        imports(misspelt)
-    assert str(of_import.value) == check_labels(labels, ["a.jpg", "b.jpg"], ["great_white_shark", "Luna"])[0]
     with pytest.raises(InputError, match="its one file is not among the images of OUT"):
         imports({"z.jpg": "Luna"})
     assert len(read_table(out, "labels")) == 0

@@ -79,13 +79,27 @@ def test_labels_of_other_files(run: Call, tmp_path: Path) -> None:
     assert_refused(run(labels=written(tmp_path / "l.csv", "file,individual_id\nelsewhere.jpg,Luna\n")), "elsewhere.jpg")
 
 
-def test_labels_partly_of_other_files_and_of_unknown_individuals(run: Call, card: Path, tmp_path: Path) -> None:
-    first, second = (card / "labels.csv").read_text().splitlines()[1:3]
-    known = ",".join(first.split(",")[:2])
-    text = f"file,individual_id\n{known}\nelsewhere.jpg,{known.split(',')[1]}\n"
-    assert_refused(run(labels=written(tmp_path / "a.csv", text)), "elsewhere.jpg", "--allow-unknown-labels")
-    text = f"file,individual_id\n{known}\n{second.split(',')[0]},Zebedee\n"
-    assert_refused(run(labels=written(tmp_path / "b.csv", text)), "Zebedee")
+def test_labels_of_unknown_individuals(run: Call, card: Path, tmp_path: Path) -> None:
+    first, second = (line.split(",")[:2] for line in (card / "labels.csv").read_text().splitlines()[1:3])
+    text = f"file,individual_id\n{first[0]},{first[1]}\n{second[0]},Zebedee\n"
+    assert_refused(run(labels=written(tmp_path / "b.csv", text)), "Zebedee", "--allow-new-names")
+
+
+def test_a_table_of_timelapse_of_which_one_picture_is_not_there(run: Call, card: Path, tmp_path: Path) -> None:
+    file, name = (card / "labels.csv").read_text().splitlines()[1].split(",")[:2]
+    (tmp_path / "card").mkdir()
+    (tmp_path / "card" / "a.JPG").write_bytes((card / "images" / file).read_bytes())
+    table = written(tmp_path / "t.csv", f"File,RelativePath,Who\na.JPG,,{name}\nz.jpg,,{name}\n")
+    outcome = run(source=tmp_path / "card", labels=table, column="Who")
+    assert outcome.code == 0, outcome.err
+    assert "labels t.csv: 2 rows, 1 joined, 1 waiting ('z.jpg' fits no picture)" in outcome.err
+    assert "labels: 2 new, 0 held already, 1 waiting" in outcome.err
+
+
+def test_options_of_labels_without_labels(run: Call, trapaudit: Call, card: Path, tmp_path: Path) -> None:
+    assert_refused(run(column="Who"), "--column: is of labels")
+    outcome = trapaudit("run", card / "images", "--model", CLEAN, "--out", tmp_path / "audit", "--by-person")
+    assert_refused(outcome, "--by-person: is of labels")
 
 
 def test_labels_without_their_columns(run: Call, tmp_path: Path) -> None:

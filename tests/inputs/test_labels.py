@@ -383,7 +383,7 @@ def test_a_timelapse_table_needs_its_column_of_names(tmp_path):
         "d.jpg,C01,2026-03-01 06:00:00,false,Empty\n"
     )
     file = text(tmp_path, table, "TimelapseData.csv")
-    with pytest.raises(InputError, match="Timelapse table; name the column of names: `labels import --column NAME`"):
+    with pytest.raises(InputError, match="Timelapse table; name the column of names: --column NAME"):
         rows(file)
     with pytest.raises(InputError, match="no column Name"):
         read_labels(str(file), column="Name")

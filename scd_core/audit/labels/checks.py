@@ -7,11 +7,10 @@ from collections.abc import Collection, Sequence
 
 from scd_core.errors import InputError
 from scd_core.inputs.counts import some_of
-from scd_core.inputs.joining import MediaIndex
 from scd_core.inputs.labels import Label
 from scd_core.names import UNKNOWN
 
-__all__ = ["boxless_notes", "check_files", "check_labels", "check_names", "strange_files"]
+__all__ = ["boxless_notes", "check_labels", "strange_files"]
 
 
 def boxless_notes(files: Sequence[str]) -> list[str]:
@@ -28,39 +27,45 @@ def boxless_notes(files: Sequence[str]) -> list[str]:
 
 def check_labels(
     labels: Sequence[Label],
-    files: Collection[str],
-    individuals: Collection[str],
+    strange: Collection[str],
+    individuals: Collection[str] | None,
+    where: str,
     *,
     allow_waiting: bool = False,
     allow_new_names: bool = False,
 ) -> list[str]:
-    """Compare labels with what a run is about to audit.
+    """Refuse labels that do not fit an audit: the one rule of `run --labels` and `labels import`.
 
     Args:
         labels: labels of a file.
-        files: the run's media, as paths relative to SOURCE, URIs, or both.
-        individuals: names that the model or earlier labels know.
-        allow_waiting: labels may be of files that are not among the media.
-        allow_new_names: labels may have names that are not among the individuals.
+        strange: files of labels that are none of the media.
+        individuals: names that the models or earlier labels know; None where nobody knows them.
+        where: what holds the media, for messages: ``SOURCE`` or ``OUT``.
+        allow_waiting: all of the files may be strange: their labels wait.
+        allow_new_names: names may be new.
 
     Returns:
-        One line per kind of doubt, with the option that allows it: files that are not among the media, and individuals that
-        nobody knows (they are new ones, or misspelt).
+        Names that are new, each of which counts as a new animal.
 
     Raises:
-        InputError: no label names one of the media, or none names an individual that is known, and that is not allowed.
+        InputError: none of the files is one of the media, or a name is new (or misspelt), and that is not allowed; the
+            message names the option that allows it.
     """
-    named = list(dict.fromkeys(label.file for label in labels))
-    doubts = []
-    if not allow_waiting:
-        media = MediaIndex((file, file) for file in files)
-        strange = [file for file in named if not media.find(file)]
-        check_files(named, strange, "SOURCE")
-        if strange:
-            doubts.append(f"{strange_files(strange, 'SOURCE')}; mend the file, or pass --allow-waiting")
-    if not allow_new_names:
-        doubts += check_names(labels, individuals)
-    return doubts
+    named = dict.fromkeys(label.file for label in labels)
+    if not allow_waiting and named and len(named.keys() & set(strange)) == len(named):
+        none = f"none of {len(named)} files is" if len(named) > 1 else "its one file is not"
+        raise InputError(
+            f"labels: {none} among the images of {where} (the first is {next(iter(named))}); give `file` "
+            "relative to SOURCE, or as a full URI, or pass --allow-waiting where they come later"
+        )
+    if individuals is None:
+        return []
+    known = {*individuals, UNKNOWN}
+    people = dict.fromkeys(name for label in labels if (name := label.individual_id) is not None)
+    new = [name for name in people if name not in known]
+    if new and not allow_new_names:
+        raise InputError(_refusal(new, known, is_all=len(new) == len(people)))
+    return new
 
 
 def strange_files(strange: Sequence[str], where: str) -> str:
@@ -69,40 +74,18 @@ def strange_files(strange: Sequence[str], where: str) -> str:
     return f"labels: {len(strange)} {files} not among the images of {where}: {some_of(strange)}"
 
 
-def check_files(named: Sequence[str], strange: Sequence[str], where: str) -> None:
-    """Refuse labels of which no file is known.
-
-    Raises:
-        InputError: every file is strange.
-    """
-    if named and len(strange) == len(named):
-        none = f"none of {len(named)} files is" if len(named) > 1 else "its one file is not"
-        raise InputError(
-            f"labels: {none} among the images of {where} (the first is {named[0]}); give `file` "
-            "relative to SOURCE, or as a full URI, or pass --allow-waiting where they come later"
+def _refusal(new: Sequence[str], known: Collection[str], *, is_all: bool) -> str:
+    """Why names are refused, with the known ones that they resemble."""
+    shown = some_of([_suggestion(name, known) for name in new])
+    if is_all:
+        return (
+            f"labels: the model knows none of the individuals, nor do earlier labels ({shown}); known names are "
+            f"{some_of(sorted({*known} - {UNKNOWN}))}; pass --allow-new-names where this is meant"
         )
-
-
-def check_names(labels: Sequence[Label], individuals: Collection[str]) -> list[str]:
-    """A line for the names that neither the model nor earlier labels know, with the known ones that they resemble.
-
-    Raises:
-        InputError: no name is known.
-    """
-    known = {*individuals, UNKNOWN}
-    people = list(dict.fromkeys(name for label in labels if (name := label.individual_id) is not None))
-    new = [name for name in people if name not in known]
-    if people and len(new) == len(people):
-        raise InputError(
-            f"labels: the model knows none of the individuals ({some_of(_suggestion(n, known) for n in new)}); its names "
-            f"are {some_of(sorted(known - {UNKNOWN}))}; pass --allow-new-names where this is meant"
-        )
-    if not new:
-        return []
-    return [
+    return (
         f"labels: neither the model nor earlier labels know {len(new)} {'individual' if len(new) == 1 else 'individuals'}: "
-        f"{some_of([_suggestion(name, known) for name in new])}; mend the file, or pass --allow-new-names"
-    ]
+        f"{shown}; mend the file, or pass --allow-new-names where this is meant"
+    )
 
 
 def _suggestion(name: str, known: Collection[str]) -> str:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import duckdb
 import pyarrow as pa
 
-from scd_core.audit.labels.checks import boxless_notes, check_files, check_labels, check_names
+from scd_core.audit.labels.checks import boxless_notes, check_labels
 from scd_core.audit.labels.truth import create_label_media, create_truth
 from scd_core.audit.query.connection import open_tables
 from scd_core.audit.sql import load_sql
@@ -24,7 +24,7 @@ from scd_core.tables.rows import LabelRow
 from scd_core.tables.schema import table_from_rows, table_schema
 from scd_core.tables.store import AuditStore
 
-__all__ = ["check_labels", "import_labels", "label_rows", "list_imports", "names_of_labels", "undo_import"]
+__all__ = ["import_labels", "known_names", "label_rows", "list_imports", "undo_import"]
 
 _BOX = ("bbox_x_min", "bbox_y_min", "bbox_width", "bbox_height")
 
@@ -93,8 +93,15 @@ def import_labels(
     rows = table_from_rows("labels", label_rows(source, now))
     with open_tables(out, may_be_empty=True) as connection:
         create_truth(connection)
-        known = _known_names(connection)
-        new_names = [] if known is None else _check(connection, source, known, allow_waiting, allow_new_names)
+        names = _names(connection)
+        new_names = check_labels(
+            source.labels,
+            () if allow_waiting else _strange(connection, source),
+            [name for name, _ in names] if any(is_of_model for _, is_of_model in names) else None,
+            "OUT",
+            allow_waiting=allow_waiting,
+            allow_new_names=allow_new_names,
+        )
         new = _query(connection, "new_labels", rows).to_arrow_table().cast(table_schema("labels"))
         import_id = _free_id(source.import_id, held)
         new = new.set_column(0, new.schema.field("import_id"), pa.array([import_id] * len(new), pa.string()))
@@ -171,34 +178,24 @@ def list_imports(out: str) -> pa.Table:
         return connection.sql(load_sql("scd_core.audit.labels", "imports")).to_arrow_table()
 
 
-def _known_names(connection: duckdb.DuckDBPyConnection) -> set[str] | None:
-    """Names that the models of an audit and the labels in it know; None where the audit does not know its models' names.
-
-    Args:
-        connection: database with the audit's tables and ``label_matches``.
-    """
-    models = connection.execute("SELECT DISTINCT unnest(individuals) FROM runs").fetchall()
-    if not models:
-        return None
-    return {name for (name,) in models} | _names_of_labels(connection)
-
-
-def names_of_labels(out: str) -> set[str]:
-    """Names that the labels of an audit know, undone ones left out; none where OUT holds no labels.
+def known_names(out: str) -> set[str]:
+    """Names that the models of an audit and the labels in it know, undone ones left out; none where OUT holds no audit.
 
     Raises:
         InputError: OUT was written by a newer version.
     """
-    if not AuditStore(out).committed_files("labels"):
-        return set()
     with open_tables(out, may_be_empty=True) as connection:
         create_truth(connection)
-        return _names_of_labels(connection)
+        return {name for name, _ in _names(connection)}
 
 
-def _names_of_labels(connection: duckdb.DuckDBPyConnection) -> set[str]:
-    found = connection.execute(load_sql("scd_core.audit.labels", "known_labels")).fetchall()
-    return {name for (name,) in found}
+def _names(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, bool]]:
+    """Names that an audit knows, and whether a model does.
+
+    Args:
+        connection: database with the audit's tables and ``label_matches``.
+    """
+    return connection.execute(load_sql("scd_core.audit.labels", "known_names")).fetchall()
 
 
 def label_rows(source: LabelFile, imported_at: datetime) -> list[LabelRow]:
@@ -246,24 +243,14 @@ def _label_id(label: Label, source_format: LabelFormat) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def _check(
-    connection: duckdb.DuckDBPyConnection,
-    source: LabelFile,
-    known: set[str],
-    allow_waiting: bool,
-    allow_new_names: bool,
-) -> list[str]:
-    """Refuse labels that do not fit the audit, and give the names that are new to it."""
-    if not allow_waiting:
-        named = list(dict.fromkeys(label.file for label in source.labels))
-        connection.register("files_named", pa.table({"file": pa.array(named, pa.string())}))
-        create_label_media(connection, "files_named")
-        placed = {file for (file,) in connection.execute("SELECT file FROM label_media").fetchall()}
-        check_files(named, [file for file in named if file not in placed], "OUT")
-    if not allow_new_names and (doubts := check_names(source.labels, known)):
-        raise InputError(doubts[0])
-    names = dict.fromkeys(label.individual_id for label in source.labels)
-    return [name for name in names if name is not None and name not in {*known, UNKNOWN}]
+def _strange(connection: duckdb.DuckDBPyConnection, source: LabelFile) -> set[str]:
+    """Files of labels that fit none of the media of an audit; none where it has no media yet."""
+    if connection.execute("SELECT count(*) FROM media").fetchall() == [(0,)]:
+        return set()
+    named = {label.file for label in source.labels}
+    connection.register("files_named", pa.table({"file": pa.array(sorted(named), pa.string())}))
+    create_label_media(connection, "files_named")
+    return named - {file for (file,) in connection.execute("SELECT file FROM label_media").fetchall()}
 
 
 def _free_id(import_id: str, held: set[str]) -> str:
