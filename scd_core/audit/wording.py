@@ -15,6 +15,7 @@ from scd_core.names import (
     MediaStatus,
     PredictionStatus,
     Strategy,
+    Stratum,
     TimeSource,
     Trend,
 )
@@ -83,8 +84,10 @@ REASON_WORDS: Mapping[str, str] = SUSPICION_REASONS | {
     FlagReason.SMALL_MARGIN: "two names came close",
     FlagReason.CONTROL: "random control",
     FlagReason.CUT_BY_BUDGET: "flagged, but beyond the batch's budget",
+    Stratum.UNFLAGGED: "nothing flagged it",
+    Stratum.FLAGGED: "flagged",
 }
-"""Reason of triage or suspicion -> words."""
+"""Reason of triage or suspicion, or stratum of what to label next -> words."""
 
 STATUS_WORDS: Mapping[str, str] = {
     MediaStatus.OK: "usable",

@@ -49,6 +49,10 @@ class Label:
     """Of the label in the audit that the file is an export of."""
     source: LabelFormat | None = None
     """Format that the label had in that audit."""
+    queue: str | None = None
+    """Stratum of the list of what to label next that the picture was drawn from; None where it was not on the list."""
+    queue_probability: float | None = None
+    """Chance that a visit of the stratum stands on the list down to this place, 0-1."""
 
 
 @dataclass

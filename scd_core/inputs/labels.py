@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -17,13 +18,15 @@ from scd_core.inputs.joining import MediaIndex, path_as_joined
 from scd_core.inputs.label import BY_PERSON, MACHINE_RESULTS, Account, Label, name_and_state, parse_time, with_number
 from scd_core.inputs.results_labels import results_labels
 from scd_core.inputs.text import decode_text, read_file
-from scd_core.names import Flank, LabelFormat
+from scd_core.names import FlagReason, Flank, LabelFormat, Stratum
 from scd_core.storage import clean_url
 
 __all__ = ["Label", "LabelFile", "read_labels", "unplaced_words"]
 
 _PROBABILITIES = ("probability", "confidence", "score")
 """Columns of a table that a classifier wrote."""
+_QUEUE = ("queue", "queue_probability")
+"""Columns that mark the list of what to label next, in which a person has written names."""
 
 
 @dataclass(frozen=True)
@@ -82,9 +85,11 @@ def read_labels(url: str, fmt: str | None = None, *, column: str | None = None, 
     """Read a file of human labels.
 
     Formats: ``csv`` with the columns ``file, individual_id[, detection_id, flank, labelled_by, labelled_at]``, or a
-    Timelapse table with ``File, RelativePath`` and the names in `column`; ``camtrap-dp``, a ``datapackage.json``, or an
-    ``observations.csv`` with ``media.csv`` beside it, of whose rows those of persons count; ``timelapse``, a MegaDetector
-    results file that a person has written or checked (:func:`scd_core.inputs.results_labels.results_labels`).
+    Timelapse table with ``File, RelativePath`` and the names in `column`, or the view ``to_review`` with names written into
+    ``individual_id`` (rows without one are left out; ``queue`` and ``queue_probability`` are kept); ``camtrap-dp``, a
+    ``datapackage.json``, or an ``observations.csv`` with ``media.csv`` beside it, of whose rows those of persons count;
+    ``timelapse``, a MegaDetector results file that a person has written or checked
+    (:func:`scd_core.inputs.results_labels.results_labels`).
 
     Args:
         url: fsspec URL or path.
@@ -105,7 +110,7 @@ def read_labels(url: str, fmt: str | None = None, *, column: str | None = None, 
     account, contents = Account(), [content, b""]
     labels: Iterable[Label]
     if found is LabelFormat.CSV:
-        if not by_person and has_column(text, *_PROBABILITIES):
+        if not by_person and not _is_queue(text) and has_column(text, *_PROBABILITIES):
             raise InputError(f"{where}: has a column of probabilities: {MACHINE_RESULTS}; {BY_PERSON}")
         labels = _from_csv(text, where, account, column)
     elif found is LabelFormat.TIMELAPSE:
@@ -146,13 +151,21 @@ def _detect(name: str, text: str) -> LabelFormat:
     return LabelFormat.CSV
 
 
+def _is_queue(text: str) -> bool:
+    """Whether a table is the list of what to label next."""
+    return all(has_column(text, column) for column in _QUEUE)
+
+
 def _from_csv(text: str, where: str, account: Account, column: str | None) -> Iterator[Label]:
-    """Labels of a table; where the caller names the column of names, rows without one are left out and counted."""
+    """Labels of a table; where the caller names the column of names, or it is the list of what to label next, rows without one
+    are left out and counted.
+    """
     if has_column(text, "label_id") and has_column(text, "import_id"):
         raise InputError(
             f"{where}: is a table of an audit, with labels that no longer count; give the package's datapackage.json, "
             "which holds those that do"
         )
+    is_queue = _is_queue(text)
     is_timelapse = has_column(text, "RelativePath") and has_column(text, "File")
     if is_timelapse and column is None and not has_column(text, "individual_id"):
         raise InputError(f"{where}: is a Timelapse table; name the column of names: --column NAME")
@@ -165,9 +178,9 @@ def _from_csv(text: str, where: str, account: Account, column: str | None) -> It
             account.leave_out("rows marked for deletion", f"line {line.number}")
             continue
         if not line[names]:
-            if column is None:
+            if column is None and not is_queue:
                 raise InputError(f"{line.where}: individual_id is empty; write unknown for none of the known ones")
-            account.leave_out(f"rows without {column}", f"line {line.number}")
+            account.leave_out(f"rows without {names}", f"line {line.number}")
             continue
         individual, state = name_and_state(line[names])
         yield Label(
@@ -178,7 +191,27 @@ def _from_csv(text: str, where: str, account: Account, column: str | None) -> It
             labelled_by=line["labelled_by"] or None,
             labelled_at=parse_time(line["labelled_at"], line.where, "labelled_at"),
             state=state,
+            queue=_stratum(line) if is_queue else None,
+            queue_probability=_queue_probability(line) if is_queue else None,
         )
+
+
+def _stratum(line: Line) -> str | None:
+    stratum = line["queue"]
+    if stratum and stratum not in {*FlagReason, *Stratum}:
+        raise InputError(f"{line.where}: queue {stratum!r}; expected a value as `to_review` has it, or nothing")
+    return stratum or None
+
+
+def _queue_probability(line: Line) -> float | None:
+    text = line["queue_probability"]
+    try:
+        share = float(text.replace(",", ".")) if text else None
+    except ValueError:
+        share = math.nan
+    if share is not None and not 0 < share <= 1:
+        raise InputError(f"{line.where}: queue_probability {text!r}; expected a number above 0, at most 1, or nothing")
+    return share
 
 
 def _file(line: Line) -> str:

@@ -182,6 +182,15 @@ FIELDS: dict[str, Field] = {
         pa.string(), "side of the animal in the picture; null where the label does not give it", values=names.Flank
     ),
     "labelled_by": Field(pa.string(), "who named it; null where not given"),
+    "queue": Field(
+        pa.string(),
+        "stratum of the list of what to label next that the picture was drawn from: triage's first reason, `unflagged`, or "
+        "`flagged` where the reasons are not known; null where it was not on the list",
+    ),
+    "queue_probability": Field(
+        pa.float64(),
+        "chance that a visit of this stratum stands on the list down to the picture's place, 0-1; null where it was not on it",
+    ),
     "labelled_at": Field(_TIME, "when it was named; the time of import where not given"),
     "imported_at": Field(_TIME, "when the label was imported", is_required=True),
     # errors

@@ -181,6 +181,8 @@ class LabelRow(TypedDict, total=False):
     bbox_height: float | None
     import_file: str | None
     undoes_import_id: str | None
+    queue: str | None
+    queue_probability: float | None
 
 
 class ErrorRow(TypedDict, total=False):

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from datetime import datetime, timedelta
 
 import duckdb
 import pyarrow as pa
 import pytest
 
+from deployments.cli.answers import print_rows
+from scd_core.audit import connect, read_table
+from scd_core.audit.labels.importing import import_labels
+from scd_core.audit.query.connection import open_tables
 from scd_core.audit.queue.draw import draw_queue
+from scd_core.errors import InputError
+from scd_core.inputs.labels import read_labels
 from scd_core.tables.schema import TABLES, table_from_rows
+from tests.audit.audit_builder import AuditBuilder, minutes, write_csv
 
 START = datetime(2026, 3, 1)
 STAMP = {"run_id": "run", "batch_key": "b1", "model_digest": "m1"}
@@ -60,7 +69,7 @@ class Tables:
         self.rows["labels"].append(row | {"imported_at": START} | more)
 
     def open(self) -> duckdb.DuckDBPyConnection:
-        connection = duckdb.connect(config={"python_enable_replacements": False})
+        connection = duckdb.connect(config={"python_enable_replacements": False, "threads": 1})
         for table, rows in self.rows.items():
             connection.register("rows", table_from_rows(table, rows))
             connection.execute(f'CREATE TABLE "{table}" AS SELECT * FROM rows')
@@ -185,3 +194,68 @@ def test_an_empty_audit_has_an_empty_list() -> None:
     with Tables().open() as connection:
         found = draw_queue(connection, 10)
     assert isinstance(found, pa.Table) and not len(found)
+
+
+@pytest.fixture
+def out(tmp_path) -> str:
+    """An audit of thirty visits, a third of them flagged."""
+    builder = AuditBuilder(tmp_path / "out", individuals=["Luna", "Nyx"])
+    for n in range(30):
+        reasons = [] if n % 3 else ["small_margin"]
+        builder.predict(f"C01/{n}.jpg", "Nyx", at=minutes(90 * n), flag_reasons=reasons, is_flagged=bool(reasons))
+    return builder.write()
+
+
+def test_the_view_is_the_list_that_the_function_draws(out: str) -> None:
+    with connect(out) as audit, open_tables(out) as tables:
+        view = audit.execute("SELECT place, target_id, queue, queue_probability FROM to_review LIMIT 12").fetchall()
+        rows = draw_queue(tables, 12).to_pylist()
+    assert view == [(row["place"], row["target_id"], row["queue"], row["queue_probability"]) for row in rows]
+    assert [queue for _, _, queue, _ in view] == ["small_margin", "unflagged", "small_margin"] * 4
+
+
+def test_the_list_as_a_file_is_read_back_as_labels(out: str, tmp_path, capsys) -> None:
+    with connect(out) as audit:
+        print_rows(audit.sql("SELECT * FROM to_review LIMIT 6").to_arrow_table(), "csv")
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert len(rows) == 6 and not any(row["individual_id"] for row in rows)
+    for row, name in zip(rows, ["Luna", "", "Nyx", "blank", "unknown", ""], strict=True):
+        row["individual_id"] = name
+    result = import_labels(out, write_csv(tmp_path / "next.csv", rows))
+    assert (result.n_rows, result.n_known_media) == (4, 4)
+    assert "2 rows without individual_id" in result.counts.line()
+    table = read_table(out, "labels").set_index("file")
+    for row in (row for row in rows if row["individual_id"]):
+        assert table.loc[row["file"], "queue"] == row["queue"]
+        assert table.loc[row["file"], "queue_probability"] == pytest.approx(float(row["queue_probability"]))
+    with connect(out) as audit:
+        left = {file for (file,) in audit.execute("SELECT file FROM to_review").fetchall()}
+    assert len(left) == 26 and left.isdisjoint(table.index), "what was labelled since the last report is off the list"
+
+
+def test_a_label_that_was_on_the_list_repeats_one_that_was_not(out: str, tmp_path) -> None:
+    row = {"file": "C01/0.jpg", "individual_id": "Luna"}
+    listed = row | {"queue": "small_margin", "queue_probability": "0.1"}
+    assert import_labels(out, write_csv(tmp_path / "a.csv", [row])).n_rows == 1
+    assert import_labels(out, write_csv(tmp_path / "b.csv", [listed])).n_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"queue": "first come", "queue_probability": "0.5"}, "line 2: queue 'first come'"),
+        ({"queue": "unflagged", "queue_probability": "often"}, "line 2: queue_probability 'often'"),
+        ({"queue": "unflagged", "queue_probability": "1.5"}, "line 2: queue_probability '1.5'"),
+        ({"queue": "unflagged", "probability": "0.5"}, "has a column of probabilities"),
+    ],
+)
+def test_a_list_that_cannot_be_is_refused(tmp_path, columns: dict[str, str], message: str) -> None:
+    file = write_csv(tmp_path / "l.csv", [{"file": "a.jpg", "individual_id": "Luna", **columns}])
+    with pytest.raises(InputError, match=message):
+        read_labels(file)
+
+
+def test_a_table_with_a_queue_of_its_own_is_an_ordinary_one(tmp_path) -> None:
+    file = write_csv(tmp_path / "l.csv", [{"file": "a.jpg", "individual_id": "Luna", "queue": "Monday"}])
+    (label,) = read_labels(file).labels
+    assert label.queue is None and label.queue_probability is None

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -159,6 +160,43 @@ def test_label_next_lists_unlabelled_events_only(world: World, page: Path) -> No
     assert files and not labelled.intersection(files)
     events = {frame.file: frame.event for frame in world.frames}
     assert len({events[file] for file in files}) == len(files), "one picture per event"
+
+
+def test_label_next_shows_the_first_pictures_in_the_order_of_the_list(world: World, page: Path) -> None:
+    part = section(page.read_text("utf-8"), "label")
+    files = re.findall(r'<bdi class="file">([^<]+)</bdi>', part)
+    assert re.findall(r'alt="Picture to label ([^"]+)"', part) == files[:12] and len(files) == 30
+    assert "nothing flagged it" in part and "the model was not sure" in part
+
+
+def test_a_person_is_hidden_in_the_pictures_to_label_too(tmp_path: Path) -> None:
+    world = build_world(tmp_path, planted_frames(n_events=12, label_share=0), broken=False)
+    (file,) = (Path(world.out) / "predictions").rglob("*.parquet")
+    rows = pq.read_table(file)
+    boxes = [[{"x_min": 0.0, "y_min": 0.0, "width": 1.0, "height": 1.0}]] * len(rows)
+    place = rows.schema.get_field_index("hidden_boxes")
+    pq.write_table(
+        rows.set_column(place, rows.schema.field(place), pa.array(boxes, rows.schema.field(place).type)), file
+    )
+    uris = re.findall(r'src="data:image/jpeg;base64,([^"]+)" alt="Picture to label', section(written(world), "label"))
+    assert uris
+    for uri in uris:
+        shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(uri))).convert("RGB"), float)
+        assert np.ptp(shown[:30].mean(axis=2)) < 20, (
+            "all of it is filled with one grey; the animal's box alone is drawn"
+        )
+
+
+def test_pictures_to_label_that_cannot_be_had_are_placeholders_and_none_is_shown_where_none_is_wanted(
+    tmp_path: Path,
+) -> None:
+    world = build_world(tmp_path, planted_frames(n_events=12, label_share=0), broken=False)
+    world.config = AuditConfig.model_validate({"slices": {"examples": 0}})
+    assert "<img" not in section(written(world), "label")
+    shutil.rmtree(world.source)
+    world.config = AuditConfig()
+    part = section(written(world), "label")
+    assert part.count("no picture:") == 12 and "<img" not in part and "IMG_0001" in part
 
 
 def test_quarantined_files_and_their_reasons(page: Path) -> None:

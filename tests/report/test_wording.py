@@ -21,6 +21,7 @@ from scd_core.names import (
     MediaStatus,
     PredictionStatus,
     Strategy,
+    Stratum,
     SuspicionReason,
     TimeSource,
     Trend,
@@ -51,7 +52,7 @@ def test_each_value_has_words_and_no_word_is_left_over(kind: type[StrEnum], word
 
 
 def test_each_reason_has_words() -> None:
-    assert set(wording.REASON_WORDS) == {*FlagReason, *SuspicionReason}
+    assert set(wording.REASON_WORDS) == {*FlagReason, *SuspicionReason, *Stratum}
     assert wording.reason("of_another_version") == "of another version"
 
 

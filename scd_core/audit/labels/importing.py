@@ -223,6 +223,8 @@ def label_rows(source: LabelFile, imported_at: datetime) -> list[LabelRow]:
             "bbox_width": label.bbox and label.bbox[2],
             "bbox_height": label.bbox and label.bbox[3],
             "import_file": source.name,
+            "queue": label.queue,
+            "queue_probability": label.queue_probability,
         }
         for label in source.labels
     ]
@@ -233,7 +235,8 @@ def _label_id(label: Label, source_format: LabelFormat) -> str:
     if label.label_id is not None:
         return label.label_id
     content = asdict(label)
-    del content["label_id"], content["source"]
+    for column in ("label_id", "source", "queue", "queue_probability"):
+        del content[column]
     if source_format is not LabelFormat.CSV:
         del content["flank"]
     if label.state in (LabelState.NAMED, LabelState.UNKNOWN):

@@ -14,6 +14,7 @@ import duckdb
 from scd_core.audit.query.files import PROTOCOL, AuditFileSystem
 from scd_core.audit.query.tables import TableFiles, newest_report, table_files, table_sql
 from scd_core.audit.query.views import READY_VIEWS
+from scd_core.audit.queue.draw import create_queue
 from scd_core.errors import InputError
 from scd_core.tables.schema import DERIVED, PARTITION, TABLES
 from scd_core.tables.store import AuditStore
@@ -55,7 +56,10 @@ def connect(out: str, *, memory_limit: str | None = None) -> duckdb.DuckDBPyConn
     # A catalogue that is opened read-only cannot be written by any statement, whatever its kind.
     with duckdb.connect(str(catalogue), config=_QUIET) as writer:
         writer.register_filesystem(files)
-        for name, sql in (views | READY_VIEWS).items():
+        for name, sql in views.items():
+            writer.execute(f'CREATE VIEW "{name}" AS {sql}')
+        create_queue(writer, is_temporary=False)
+        for name, sql in READY_VIEWS.items():
             writer.execute(f'CREATE VIEW "{name}" AS {sql}')
     # DuckDB lets SQL write below its folder for what does not fit into memory, so that folder is nobody else's.
     settings: dict[str, Any] = {"temp_directory": str(Path(scratch.name) / "spill")}

@@ -38,9 +38,9 @@ def draw_queue(
         visit_minutes: most minutes between two events of one visit; None takes those of the newest run.
 
     Returns:
-        Columns `place` (from 1), `batch_key`, `target_id`, `queue` (the stratum), `queue_probability` (the chance that a
-        visit of this stratum stands among the first `place`, 0-1), `n_waiting` (visits in the whole list), then `media_id`,
-        `detection_id`, `file`, `uri`, `camera_id`, `captured_at`, `predicted_id`, `probability`, `flag_reasons`.
+        Columns `place` (from 1), `batch_key`, `target_id`, `media_id`, `queue` (the stratum), `queue_probability` (the chance
+        that a visit of this stratum stands among the first `place`, 0-1), `n_waiting` (visits in the whole list), the
+        prediction with its box, and what is needed to show the picture, `hidden_boxes` of persons among it.
     """
     create_queue(connection)
     query = load_sql("scd_core.audit.queue", "drawn")

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from scd_core.audit.labels.truth import create_truth
 from scd_core.audit.report.charts import interval_chart
 from scd_core.audit.report.examples import Example, load_examples, shared_out
+from scd_core.audit.report.label_next import LabelItem, label_next
 from scd_core.audit.report.queries import RatedSlice, Row, create_views, first_row, query
 from scd_core.audit.report.sections import (
     Calibration,
@@ -47,10 +48,12 @@ class Limits:
     suspected_pictures: int = 6
     single_errors: int = 6
     label_next: int = 30
+    label_pictures: int = 12
     quarantined: int = 100
     inputs: int = 40
     history: int = 12
-    picture_bytes: int = 3_800_000
+    picture_bytes: int = 3_300_000
+    label_picture_bytes: int = 500_000
 
 
 LIMITS = Limits()
@@ -119,7 +122,7 @@ class ReportContent:
     suspicion_kinds: Sequence[Row]
     suspected: Sequence[Row]
     suspected_examples: Sequence[Example]
-    label_next: Sequence[Row]
+    label_next: Sequence[LabelItem]
     quarantine_kinds: Sequence[Row]
     quarantined: Sequence[Row]
     inputs: Sequence[HandedIn]
@@ -148,7 +151,9 @@ def gather(
     shown, unproved = slices.systematic[: limits.slices], slices.unproved[: limits.unproved]
     suspected: list[Row] = query(connection, "suspected", limit=limits.suspected)
     singles, doubted = _other_pictures(connection, config, limits, shown, suspected)
-    by_media = _examples(connection, config, limits, [*(_wanted(row, config) for row in shown), singles, doubted])
+    failures: dict[str, str] = {}
+    wanted = [*(_wanted(row, config) for row in shown), singles, doubted]
+    by_media = _examples(connection, config, limits, wanted, failures)
     scale = _scale([*shown, *unproved])
     by_camera = query(connection, "cameras", day_from=DAY_HOURS[0], day_to=DAY_HOURS[1])
     pairs = query(connection, "confusions", limit=limits.pairs)
@@ -176,7 +181,7 @@ def gather(
         suspicion_kinds=query(connection, "suspicion_kinds"),
         suspected=suspected,
         suspected_examples=[by_media[media] for media in dict.fromkeys(doubted) if media in by_media],
-        label_next=query(connection, "label_next", limit=limits.label_next),
+        label_next=_label_next(connection, config, limits, failures),
         quarantine_kinds=query(connection, "quarantine_kinds"),
         quarantined=query(connection, "quarantined", limit=limits.quarantined),
         inputs=_handed_in(connection, limits.inputs),
@@ -227,7 +232,11 @@ def _other_pictures(
 
 
 def _examples(
-    connection: duckdb.DuckDBPyConnection, config: AuditConfig, limits: Limits, groups: Sequence[Sequence[str]]
+    connection: duckdb.DuckDBPyConnection,
+    config: AuditConfig,
+    limits: Limits,
+    groups: Sequence[Sequence[str]],
+    failures: dict[str, str],
 ) -> dict[str, Example]:
     """media_id -> its example. Every group gets its first picture before any gets its second."""
     media = shared_out(groups)
@@ -241,8 +250,17 @@ def _examples(
     rows = [best[name] for name in media if name in best]
     strategies = query(connection, "strategies", targets=[row["target_id"] for row in rows])
     runs = {row["batch_key"]: row for row in query(connection, "runs")}
-    examples = load_examples(rows, strategies, runs, config.media, limits.picture_bytes)
+    examples = load_examples(rows, strategies, runs, config.media, limits.picture_bytes, failures)
     return {example.row["media_id"]: example for example in examples}
+
+
+def _label_next(
+    connection: duckdb.DuckDBPyConnection, config: AuditConfig, limits: Limits, failures: dict[str, str]
+) -> list[LabelItem]:
+    runs = {row["batch_key"]: row for row in query(connection, "runs")}
+    n_pictures = limits.label_pictures if config.slices.examples else 0
+    budget = limits.label_picture_bytes
+    return label_next(connection, runs, config.media, limits.label_next, n_pictures, budget, failures)
 
 
 def _importance(row: Row) -> tuple[bool, bool, bool]:

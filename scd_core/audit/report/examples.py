@@ -23,7 +23,7 @@ from scd_core.identify.redaction import blank, boxes_from_columns
 from scd_core.media import MediaError, iter_images
 from scd_core.names import FailureStage, MediaStatus, Strategy
 
-__all__ = ["Example", "Picture", "load_examples", "shared_out"]
+__all__ = ["Example", "Picture", "iter_frames", "load_examples", "shared_out"]
 
 WIDTH, HEIGHT = 440, 360
 """Largest size of a picture in the report (pixels)."""
@@ -75,7 +75,12 @@ class Example:
 
 
 def load_examples(
-    rows: Sequence[Row], strategies: Sequence[Row], runs: Mapping[str, Row], config: MediaConfig, budget: int
+    rows: Sequence[Row],
+    strategies: Sequence[Row],
+    runs: Mapping[str, Row],
+    config: MediaConfig,
+    budget: int,
+    failures: dict[str, str] | None = None,
 ) -> list[Example]:
     """Draw the pictures of examples, in their order, until a budget is spent.
 
@@ -85,6 +90,7 @@ def load_examples(
         runs: batch_key -> row of the query `runs`.
         config: how pictures are fetched and decoded.
         budget: most bytes of all pictures together, as text in the page.
+        failures: as for :func:`iter_frames`.
 
     Returns:
         One example per row that still fitted; a picture that cannot be had is a placeholder with the reason.
@@ -94,7 +100,7 @@ def load_examples(
         views.setdefault((row["batch_key"], row["target_id"]), []).append(row)
     examples: list[Example] = []
     spent = 0
-    for row, image in _images(rows, runs, config):
+    for row, image in iter_frames(rows, runs, config, {} if failures is None else failures):
         of_target = views.get((row["batch_key"], row["target_id"]), [])
         example = _example(row, _chosen_view(row, of_target))
         example = replace(example, pictures=_pictures(example, image, of_target, runs.get(row["batch_key"], {})))
@@ -117,14 +123,20 @@ def shared_out(wanted: Iterable[Sequence[str]]) -> list[str]:
     return list(dict.fromkeys(turns))
 
 
-def _images(
-    rows: Sequence[Row], runs: Mapping[str, Row], config: MediaConfig
+def iter_frames(
+    rows: Sequence[Row], runs: Mapping[str, Row], config: MediaConfig, failures: dict[str, str]
 ) -> Iterator[tuple[Row, Image.Image | MediaError]]:
     """Rows with their frames, in order; neighbours of one SOURCE are fetched together, ahead of the drawing.
 
     Persons and vehicles are filled with grey here, before anything is drawn, cut or made small.
+
+    Args:
+        rows: rows with `batch_key`, what :func:`scd_core.media.iter_images` needs of a medium, `hidden_boxes`, and `mask_png`
+            (without one the frame is decoded small).
+        runs: batch_key -> row of the query `runs`.
+        config: how pictures are fetched and decoded.
+        failures: SOURCE -> why it does not answer, filled here; a SOURCE in it is not tried again.
     """
-    failures: dict[str, str] = {}
 
     def source_of(row: Row) -> str:
         return runs.get(row["batch_key"], {}).get("source") or _storage_root(row["uri"])

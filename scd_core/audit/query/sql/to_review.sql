@@ -1,6 +1,9 @@
--- to_review: What should a person look at next? Suspected names, those with most reasons and of systematic slices first.
-SELECT media_id, target_id, file, camera_id, captured_at, predicted_id, probability, final_id, suspicion_reasons,
-    len(suspicion_reasons)
-        + coalesce(predicted_id IN (SELECT confused_with FROM error_slices WHERE is_systematic), false)::INT AS urgency
-FROM errors LEFT JOIN (SELECT media_id, any_value(file) AS file FROM media GROUP BY media_id) USING (media_id)
-WHERE is_suspected AND is_current ORDER BY urgency DESC, probability, target_id
+-- to_review: What should a person label next? Flagged pictures and others by turns, one of each visit, drawn so that rates stay honest.
+SELECT place, file, predictions.detection_id, NULL::VARCHAR AS individual_id, queue, queue_probability, camera_id, captured_at,
+    predicted_id, probability, flag_reasons, coalesce(suspicion_reasons, []) AS suspicion_reasons, predictions.media_id, target_id
+FROM label_queue(NULL, NULL)
+JOIN predictions USING (batch_key, target_id)
+JOIN (SELECT batch_key, media_id, file, camera_id, captured_at FROM media) media
+    ON media.batch_key = predictions.batch_key AND media.media_id = predictions.media_id
+LEFT JOIN (SELECT batch_key, target_id, suspicion_reasons FROM errors) doubts USING (batch_key, target_id)
+ORDER BY place

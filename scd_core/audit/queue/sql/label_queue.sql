@@ -59,7 +59,7 @@ numbered AS (
 ),
 visits AS (
     SELECT arg_min(
-            {batch_key: batch_key, target_id: target_id, stratum: stratum, lot: lot}, (md5_number_lower(lot), target_id)
+            {batch_key: batch_key, target_id: target_id, media_id: media_id, stratum: stratum, lot: lot}, (md5_number_lower(lot), target_id)
         ) AS one
     FROM numbered GROUP BY individual, camera_id, apart, visit HAVING NOT bool_or(is_labelled)
 ),
@@ -76,5 +76,5 @@ ranked AS (
     FROM turns
 )
 SELECT row_number() OVER (ORDER BY CASE WHEN stratum = 'unflagged' THEN 3 * rank - 1 ELSE 1.5 * rank - 0.5 END) AS place,
-    batch_key, target_id, stratum AS queue, turn / n_of_stratum AS queue_probability, n_waiting
+    batch_key, target_id, media_id, stratum AS queue, turn / n_of_stratum AS queue_probability, n_waiting
 FROM ranked
