@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import duckdb
+from PIL import Image
 
 from scd_core.audit.queue.draw import draw_queue
 from scd_core.audit.report.draw import draw_box, jpeg_uri, shrink
@@ -62,7 +63,7 @@ def label_next(
     return items
 
 
-def _picture(row: Row, image: object) -> Picture:
+def _picture(row: Row, image: Image.Image | MediaError) -> Picture:
     if isinstance(image, MediaError):
         return Picture("to label", "", missing=f"no picture: {image}")
     frame, box = shrink(image, _WIDTH, _HEIGHT), box_from_row(row)
