@@ -4,46 +4,72 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from benchmarks.audit.baselines import Labelled, fisher_p, group_by, labelled_visits, slice_line
 from benchmarks.audit.forest.errors import Mechanism
-from benchmarks.audit.forest.world import ForestWorld, true_lift
-from benchmarks.audit.planting import Planted
-from benchmarks.audit.worlds import load_tables
-from scd_core.audit.errors.derive import assumed_right, derive_errors
+from benchmarks.audit.forest.world import ForestWorld, slice_members, true_lift
+from benchmarks.audit.worlds import Planted, load_tables, names, slices_of
+from scd_core.audit.errors.derive import derive_errors
 from scd_core.audit.report.totals import report_totals
-from scd_core.audit.slices.derive import find_slices
-from scd_core.config import AuditConfig
+from scd_core.config import AuditConfig, SliceKey
 
-__all__ = ["METHODS", "findable", "judge", "names", "reported_by_audit"]
+__all__ = ["METHODS", "findable", "judge"]
 
 METHODS = ("audit", "group_by", "slice_line")
+COVERED: tuple[SliceKey, ...] = ("camera_id", "deployment_id", "true_id", "light", "hour")
+"""Keys that every visit has, labelled or not, so that a slice's true rate is known."""
 FINDABLE = 1e-4
 """Fisher's p-value of a planted slice below which it can be asked for."""
 MIN_TRUE_LIFT = 1.2
 """A slice that errs less than so many times as often as the rest is false, whatever it names."""
 
 
-def names(planted: Planted, values: dict[str, str]) -> bool:
-    """Whether a slice names a planted error: one of its naming keys, and no other value of any of its keys."""
-    agrees = all(value in planted.keys[key] for key, value in values.items() if key in planted.keys)
-    return agrees and any(key in planted.naming for key in values)
+@dataclass(frozen=True)
+class Found:
+    """What the audit reports of a world."""
+
+    slices: list[dict[str, Any]]  # systematic, explained by no other
+    error_rate: float | None  # the overall rate that is printed
+    held: list[bool]  # of each slice by one key, reported or not: its interval holds its true rate
+    seconds: float
 
 
-def reported_by_audit(world: ForestWorld, config: AuditConfig) -> tuple[list[dict[str, Any]], float | None]:
-    """The slices that the report shows (systematic, explained by no other) and the overall rate that it prints."""
+def audit(world: ForestWorld, config: AuditConfig) -> Found:
+    """Derive a report's tables from the world's."""
+    started = time.perf_counter()
     with load_tables(world.tables) as connection:
         errors = derive_errors(connection, config)
-        slices = find_slices(errors, config.slices, assumed=assumed_right(connection, errors))
+        slices = slices_of(connection, errors, config.slices)
         for name, rows in (("errors", errors), ("error_slices", slices)):
             connection.register("rows", rows)
             connection.execute(f'CREATE OR REPLACE TABLE "{name}" AS SELECT * FROM rows')
             connection.unregister("rows")
         rate = report_totals(connection).error_rate
-    return [row for row in slices.to_pylist() if row["is_systematic"] and row["folded_into"] is None], rate
+        seconds = time.perf_counter() - started
+        # By one key, without a limit that a slice could only pass by erring.
+        plain = config.slices.model_copy(update={"families": COVERED, "max_depth": 1, "min_errors": 0})
+        held = _held(world, slices_of(connection, errors, plain).to_pylist())
+    shown = [row for row in slices.to_pylist() if row["is_systematic"] and row["folded_into"] is None]
+    return Found(shown, rate, held, seconds)
+
+
+def _held(world: ForestWorld, slices: list[dict[str, Any]]) -> list[bool]:
+    """Whether each slice's interval holds the share of its events that is wrong in the world; without slices of individuals
+    that wrong labels make larger or smaller."""
+    aliases = [one.keys for one in world.planted if one.kind == "labeller"]
+    moved = {name for keys in aliases for key in ("true_id", "predicted_id") for name in keys[key]}
+    visit, wrong = world.event_errors
+    held = []
+    for row in slices:
+        values = dict(row["slice"])
+        inside = slice_members(world, values)[visit]
+        if inside.any() and row["error_rate"] is not None and not moved & set(values.values()):
+            held.append(bool(row["ci_low"] <= wrong[inside].mean() <= row["ci_high"]))
+    return held
 
 
 def judge(world: ForestWorld, method: str, config: AuditConfig) -> dict[str, Any] | None:
@@ -51,17 +77,19 @@ def judge(world: ForestWorld, method: str, config: AuditConfig) -> dict[str, Any
     labelled = labelled_visits(world)
     started = time.perf_counter()
     causes: list[str | None]
+    held: list[bool] = []
     if method == "audit":
-        rows, rate = reported_by_audit(world, config)
-        reported = [dict(row["slice"]) for row in rows]
-        causes = [row["cause"] for row in rows]
+        by_audit = audit(world, config)
+        rate, held, seconds = by_audit.error_rate, by_audit.held, by_audit.seconds
+        reported = [dict(row["slice"]) for row in by_audit.slices]
+        causes = [row["cause"] for row in by_audit.slices]
     else:
         rate = labelled.error_rate if method == "group_by" else None
         found = [values for values, _ in group_by(labelled)] if method == "group_by" else slice_line(labelled)
         if found is None:
             return None
         reported, causes = found, [None] * len(found)
-    seconds = time.perf_counter() - started
+        seconds = time.perf_counter() - started
     hits = [[one for one in world.planted if names(one, values)] for values in reported]
     named = {one.kind for of in hits for one in of}
     with_cause = {one.kind for of, cause in zip(hits, causes, strict=True) for one in of if cause in one.causes}
@@ -81,6 +109,8 @@ def judge(world: ForestWorld, method: str, config: AuditConfig) -> dict[str, Any
         "n_false": sum(lift is not None and lift < MIN_TRUE_LIFT for lift in lifts),
         "error_rate": rate,
         "true_error_rate": world.error_rate,
+        "n_held": sum(held),
+        "n_intervals": len(held),
         "seconds": round(seconds, 3),
         "unnamed": [
             _words(values) + f" (true lift {lift:.2f})" for values, lift in zip(reported, lifts, strict=True) if lift is not None

@@ -1,4 +1,4 @@
-"""A second maker of worlds, of other errors and other shapes than :mod:`benchmarks.audit.worlds`.
+"""A second maker of worlds, of other errors and other shapes than :mod:`benchmarks.audit.forest`.
 
 Three rules were changed on what seeds 1-3 and 901 of it showed; other seeds are new to the rules, its kinds are not.
 
@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.audit.other_frames import LOOKS, called_name, other_frames, true_name
-from benchmarks.audit.planting import Planted
-from benchmarks.audit.worlds import World
+from benchmarks.audit.worlds import Planted, World
 
 __all__ = ["OTHER_KINDS", "SHAPES", "make_other_world"]
 

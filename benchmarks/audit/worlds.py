@@ -1,10 +1,4 @@
-"""Worlds of events with planted systematic errors among ordinary noise, written down as audit tables.
-
-A world is made from the outside in, knowing nothing of the detector: individuals live near some cameras, an event is a burst
-of one individual, each mechanism turns some events' names into wrong ones, and the masks, confidences and labels follow from
-the mechanism with noise of their own. Labels come the way triage makes them come: from what it flags, and from a small
-random control sample.
-"""
+"""What all makers of worlds share: a world, a planted error, and what the audit makes of a world's tables."""
 
 from __future__ import annotations
 
@@ -14,11 +8,22 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from benchmarks.audit.frames import SLIP, frame_tables
-from benchmarks.audit.planting import N_CAMERAS, N_KNOWN, N_NEW, Planted, Planter, true_name
+from scd_core.audit.errors.derive import assumed_right
+from scd_core.audit.slices.derive import find_slices
+from scd_core.config import SliceConfig
 from scd_core.tables.schema import TABLES, empty_table
 
-__all__ = ["World", "load_tables", "load_world", "make_world"]
+__all__ = ["Planted", "World", "load_tables", "load_world", "names", "slices_of"]
+
+
+@dataclass(frozen=True)
+class Planted:
+    """One planted error: what a slice may name it by, and the causes that are right for it."""
+
+    kind: str
+    causes: tuple[str, ...]  # any of them is right
+    keys: dict[str, set[str]]  # key -> values that belong to it; a slice with another value of such a key is not it
+    naming: tuple[str, ...]  # keys of which a slice must have at least one to name the error
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,13 @@ class World:
     planted: list[Planted]
     events: dict[
         str, np.ndarray
-    ]  # what every event was like, and `p_wrong`, the probability that one of its frames is wrong
+    ]  # what each event was like; `p_wrong`: the probability that one of its frames is wrong
+
+
+def names(planted: Planted, values: dict[str, str]) -> bool:
+    """Whether a slice names a planted error: one of its naming keys, and no other value of any of its keys."""
+    agrees = all(value in planted.keys[key] for key, value in values.items() if key in planted.keys)
+    return agrees and any(key in planted.naming for key in values)
 
 
 def load_world(world: World) -> duckdb.DuckDBPyConnection:
@@ -47,97 +58,6 @@ def load_tables(tables: dict[str, pa.Table]) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def make_world(seed: int, kinds: tuple[str, ...], n_events: int = 6000, noise: float = 0.04) -> World:
-    """Make one world.
-
-    Args:
-        seed: seed of everything in it.
-        kinds: kinds of errors to plant, each at most once, in rising size from about 40 to about 300 events.
-        n_events: events in the world; 1-5 frames each.
-        noise: share of events misnamed for no systematic reason; varies by a fifth between cameras and individuals.
-    """
-    rng = np.random.default_rng(seed)
-    events = _events(rng, n_events)
-    p_wrong = noise * np.exp(0.2 * rng.normal(size=N_CAMERAS))[events["camera"]]
-    p_wrong *= np.exp(0.2 * rng.normal(size=N_KNOWN + N_NEW))[events["true"]]
-    p_wrong = np.minimum(p_wrong, 0.5)
-    likeness = rng.dirichlet(np.full(N_KNOWN, 5.0), size=N_KNOWN + N_NEW)
-    mechanism = np.full(n_events, -1)
-    named = np.where(events["true"] < N_KNOWN, events["true"], N_KNOWN)  # N_KNOWN is "unknown"
-    wrong = rng.random(n_events) < p_wrong
-    named[wrong] = _other_names(rng, events["true"][wrong], likeness)
-    planted: list[Planted] = []
-    labelled_as = events["true"].copy()
-    planter = Planter(rng, events)
-    for place, kind in enumerate(kinds):
-        size = 40 * 7.5 ** (place / max(1, len(kinds) - 1))
-        found = planter.plant(kind, size)
-        planted.append(found.planted)
-        hit = (rng.random(n_events) < found.rate) & found.where & (mechanism < 0)
-        if kind == "labeller":
-            labelled_as[hit & ~wrong] = found.name
-            mechanism[hit & ~wrong] = place
-        else:
-            hit &= (found.name != events["true"]) | (found.name < 0)
-            names = found.name if found.name >= 0 else _other_names(rng, events["true"][hit], likeness)
-            named[hit] = names
-            mechanism[hit] = place
-            reached = found.where & ((found.name != events["true"]) | (found.name < 0))
-            p_wrong = np.where(reached, p_wrong + (1 - p_wrong) * found.rate, p_wrong)
-    kind_of = np.array([*kinds, "noise"], dtype=object)[mechanism]
-    tables = frame_tables(rng, events, named, labelled_as, kind_of)
-    camera = np.array([f"C{one:02d}" for one in events["camera"]], dtype=object)
-    described = {
-        "camera_id": camera,
-        "deployment_id": camera + np.where(events["deployment"] == 1, "-d1", "-d0").astype(object),
-        "true_id": np.array([true_name(one) for one in events["true"].tolist()], dtype=object),
-        "light": np.where(events["is_infrared"], "infrared", "day").astype(object),
-        "hour": np.array([f"{hour:02d}h" for hour in events["hour"]], dtype=object),
-        "p_wrong": p_wrong * (1 - SLIP),
-    }
-    return World(tables, planted, described)
-
-
-def _events(rng: np.random.Generator, n: int) -> dict[str, np.ndarray]:
-    home = np.zeros((N_KNOWN + N_NEW, N_CAMERAS))
-    for individual in range(N_KNOWN + N_NEW):
-        cameras = rng.choice(N_CAMERAS, rng.integers(3, 6), replace=False)
-        home[individual, cameras] = rng.dirichlet(np.full(cameras.size, 2.0))
-    abundance = rng.dirichlet(np.full(N_KNOWN + N_NEW, 4.0))
-    true = rng.choice(N_KNOWN + N_NEW, n, p=abundance)
-    camera = np.array([rng.choice(N_CAMERAS, p=home[individual]) for individual in true])
-    day = rng.integers(0, 120, n)
-    hour = rng.choice(24, n, p=_activity())
-    return {
-        "true": true,
-        "camera": camera,
-        "deployment": (day >= 60).astype(int),
-        "day": day,
-        "hour": hour,
-        "minute": rng.integers(0, 60, n),
-        "is_infrared": (hour < 6) | (hour >= 18),
-        "is_left": rng.random(n) < 0.5,
-        "is_blurred": rng.random(n) < 0.06,
-        "is_dark": np.zeros(n, bool),
-        "labeller": rng.choice(4, n, p=[0.4, 0.3, 0.2, 0.1]),
-        "frames": rng.integers(1, 6, n),
-    }
-
-
-def _activity() -> np.ndarray:
-    hours = np.arange(24)
-    share = 0.3 + np.exp(-((hours - 6) ** 2) / 8) + np.exp(-((hours - 20) ** 2) / 12)
-    return share / share.sum()
-
-
-def _other_names(rng: np.random.Generator, true: np.ndarray, likeness: np.ndarray) -> np.ndarray:
-    """Another name than the true one; one time in eight the known are called unknown, as the new ones should be."""
-    names = np.empty(true.size, np.int64)
-    for place, individual in enumerate(true.tolist()):
-        share = likeness[individual].copy()
-        if individual < N_KNOWN:
-            share[individual] = 0
-        names[place] = rng.choice(N_KNOWN, p=share / share.sum())
-        if individual < N_KNOWN and rng.random() < 0.125:
-            names[place] = N_KNOWN
-    return names
+def slices_of(connection: duckdb.DuckDBPyConnection, errors: pa.Table, config: SliceConfig) -> pa.Table:
+    """The rows of ``error_slices``, as a report derives them from the rows of ``errors`` of the same database."""
+    return find_slices(errors, config, assumed=assumed_right(connection, errors))

@@ -8,8 +8,8 @@ from benchmarks.audit.baselines import fisher_p, group_by, labelled_visits
 from benchmarks.audit.forest.errors import KINDS, LOOKS
 from benchmarks.audit.forest.labels import REGIMES
 from benchmarks.audit.forest.world import make_forest, p_wrong, true_lift
-from benchmarks.audit.judging import names
 from benchmarks.audit.nights import NOTHING, STATION, label_by_list, label_by_lot
+from benchmarks.audit.worlds import names
 
 
 @pytest.fixture(scope="module")

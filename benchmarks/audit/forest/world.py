@@ -13,6 +13,7 @@ from benchmarks.audit.forest.animals import (
     Bools,
     Floats,
     Forest,
+    Ints,
     Visits,
     given_name,
     make_visits,
@@ -22,7 +23,7 @@ from benchmarks.audit.forest.errors import KINDS, LOOKS, Mechanism, Misnaming, m
 from benchmarks.audit.forest.frames import Frames, make_frames
 from benchmarks.audit.forest.labels import Labelling, Regime, label
 from benchmarks.audit.forest.tables import START, audit_tables, camera_name, deployment_name, labeller_name
-from benchmarks.audit.planting import Planted
+from benchmarks.audit.worlds import Planted
 from scd_core.audit.slices.data import PAIR
 
 __all__ = ["ForestWorld", "make_forest", "true_lift"]
@@ -46,8 +47,14 @@ class ForestWorld:
     @property
     def error_rate(self) -> float:
         """Share of wrong names, each event counting once, by what people would say of every frame."""
-        event, n = self.frames.event, np.bincount(self.frames.event)
-        return float((np.bincount(event, self.frames.is_wrong) / n).mean())
+        return float(self.event_errors[1].mean())
+
+    @property
+    def event_errors(self) -> tuple[Ints, Floats]:
+        """Of each event its visit, and the share of its frames that is wrong by what people would say of them."""
+        event = self.frames.event
+        visit = self.frames.visit[np.searchsorted(event, np.arange(event[-1] + 1))]
+        return visit, np.bincount(event, self.frames.is_wrong) / np.bincount(event)
 
 
 def make_forest(
