@@ -6,8 +6,8 @@ import pyarrow as pa
 
 from scd_core.audit.errors.causes import CAUSE_RULES
 from scd_core.audit.errors.suspicion import SUSPICION_REASONS
-from scd_core.tables.fields import FIELDS, Field
-from scd_core.tables.schema import PARTITION, SCHEMA_VERSION, TABLES
+from scd_core.tables.fields import FIELDS
+from scd_core.tables.schema import PARTITION, SCHEMA_VERSION, TABLES, description
 
 __all__ = ["tables_markdown"]
 
@@ -41,7 +41,7 @@ def tables_markdown() -> str:
         lines += ["| column | type | unit | what it is |", "|---|---|---|---|"]
         for name in columns:
             field = FIELDS[name]
-            lines.append(f"| `{name}` | {_type(field.type)} | {field.unit} | {_meaning(field)} |")
+            lines.append(f"| `{name}` | {_type(field.type)} | {field.unit} | {_meaning(table, name)} |")
         lines.append("")
     lines += ["## Causes", "", "Rules in the order in which they are tried; the numbers are settings of `slices`.", ""]
     lines += [f"- `{cause}`: {rule}" for cause, rule in CAUSE_RULES.items()]
@@ -57,9 +57,9 @@ def tables_markdown() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _meaning(field: Field) -> str:
-    text = field.description.replace("|", "/")
-    return text if field.values is None else f"{text}: {', '.join(f'`{value}`' for value in field.values)}"
+def _meaning(table: str, column: str) -> str:
+    text, values = description(table, column).replace("|", "/"), FIELDS[column].values
+    return text if values is None else f"{text}: {', '.join(f'`{value}`' for value in values)}"
 
 
 def _type(kind: pa.DataType) -> str:

@@ -10,7 +10,7 @@ from scd_core.errors import InputError
 from scd_core.inputs.categories import category_of
 from scd_core.inputs.label import BY_PERSON, MACHINE_RESULTS, Account, Label, name_and_state
 from scd_core.inputs.megadetector import MegaDetectorFile, ResultBox, ResultImage, load_json, megadetector_file
-from scd_core.names import Category
+from scd_core.names import Category, LabelState
 
 __all__ = ["results_labels"]
 
@@ -26,6 +26,8 @@ def results_labels(text: str, where: str, account: Account, *, by_person: bool =
     and no rival above 0, and no detector found the boxes: `info` names none, or the boxes have `conf` 1 too. Other names are
     a classifier's, and are counted where the file has both. A box without a classification has the name of its category,
     where that is no detector's own, and where the caller vouches or the image is checked.
+
+    An image that a person has checked holds the boxes that the person left: without any, it is a picture without an animal.
 
     Args:
         text: the whole file.
@@ -46,6 +48,9 @@ def results_labels(text: str, where: str, account: Account, *, by_person: bool =
     if not trusted and not any(checked) and any(_has_name(results, image, where) for image in images):
         raise InputError(f"{where}: {MACHINE_RESULTS}; {BY_PERSON}")
     for image, is_checked in zip(images, checked, strict=True):
+        if is_checked and image.boxes == ():
+            account.n_rows += 1
+            yield Label(image.file, None, None, None, None, None, LabelState.BLANK)
         by_category = by_person or is_checked
         yield from _labels_of(results, image, where, account, trusted=trusted or is_checked, by_category=by_category)
 
@@ -56,6 +61,9 @@ def _labels_of(
     for place, box in enumerate(image.boxes or ()):
         name = _name(results, box, f"{where}: {image.where}")
         if name is None:
+            if by_category:
+                account.n_rows += 1
+                account.leave_out("boxes that a person checked and gave no name", image.file)
             continue
         account.n_rows += 1
         if not (trusted if box.classification is not None else by_category):

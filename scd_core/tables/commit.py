@@ -16,7 +16,6 @@ import pyarrow.compute as pc
 from scd_core.errors import RunError
 from scd_core.names import MaskStatus, MediaStatus, PredictionStatus, Strategy
 from scd_core.tables.batches import Batch
-from scd_core.tables.fields import FIELDS
 from scd_core.tables.rows import RunRow
 from scd_core.tables.schema import (
     SCHEMA_VERSION,
@@ -24,6 +23,7 @@ from scd_core.tables.schema import (
     check_values,
     conform,
     empty_table,
+    is_required,
     table_from_rows,
     table_schema,
 )
@@ -182,7 +182,7 @@ def _checked(table: str, rows: pa.Table) -> pa.Table:
     rows = conform(rows, table_schema(table))
     check_values(table, rows)
     for name in TABLES[table]:
-        if FIELDS[name].is_required and name not in _STAMP and rows.column(name).null_count:
+        if is_required(table, name) and name not in _STAMP and rows.column(name).null_count:
             raise ValueError(f"table {table}: column {name} must not be null")
     return rows
 

@@ -175,7 +175,7 @@ FIELDS: dict[str, Field] = {
     "import_file": Field(pa.string(), "name of the imported file"),
     "undoes_import_id": Field(
         pa.string(),
-        "the import that this row undoes; the row then is no label, and all its other columns but ids are null",
+        "the import that this row undoes; the row then is no label, its `file` is empty, and all but its ids and time are null",
     ),
     "label_source": Field(pa.string(), "format of the file it is from", values=names.LabelFormat),
     "flank": Field(

@@ -166,7 +166,7 @@ class LabelRow(TypedDict, total=False):
     import_id: str
     label_id: str
     file: str
-    media_id: str
+    media_id: str | None
     detection_id: str | None
     individual_id: str | None
     flank: str | None

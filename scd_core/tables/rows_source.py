@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from scd_core.tables.fields import FIELDS, Field
-from scd_core.tables.schema import TABLES
+from scd_core.tables.fields import FIELDS
+from scd_core.tables.schema import TABLES, is_required
 
 __all__ = ["rows_source"]
 
@@ -50,12 +50,12 @@ def rows_source() -> str:
     for table, columns in TABLES.items():
         lines += ["", "", f"class {_NAMES[table]}(TypedDict, total=False):"]
         lines += [f'    """A row of the table ``{table}``."""', ""]
-        lines += [f"    {name}: {_python_type(FIELDS[name])}" for name in columns]
+        lines += [f"    {name}: {_python_type(table, name)}" for name in columns]
     return "\n".join(lines) + "\n"
 
 
-def _python_type(field: Field) -> str:
-    return _of(field.type) + ("" if field.is_required else " | None")
+def _python_type(table: str, column: str) -> str:
+    return _of(FIELDS[column].type) + ("" if is_required(table, column) else " | None")
 
 
 def _of(kind: pa.DataType) -> str:

@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 from scd_core.tables.fields import FIELDS
 
 __all__ = [
-    "DERIVED", "PARTITION", "SCHEMA_VERSION", "TABLES", "check_values", "conform", "empty_table", "table_from_rows",
-    "table_schema",
+    "DERIVED", "PARTITION", "SCHEMA_VERSION", "TABLES", "check_values", "conform", "description", "empty_table",
+    "is_required", "table_from_rows", "table_schema",
 ]  # fmt: skip
 
 SCHEMA_VERSION = 3
@@ -68,6 +68,9 @@ TABLES: dict[str, list[str]] = {
     ],
 }  # fmt: skip
 
+_NULLABLE = {("labels", "media_id"): "null while the label waits for its picture"}
+"""Table and column that may be null there, though never in another table -> when it is."""
+
 DERIVED = ("errors", "error_slices")
 """Tables written by a report, not by a batch."""
 
@@ -76,6 +79,21 @@ PARTITION = {
     for table in TABLES
 }
 """Table -> the column by which its files are parted into folders (``batch_date=2026-03-01``)."""
+
+
+def is_required(table: str, column: str) -> bool:
+    """Whether a column of a table is never null.
+
+    Raises:
+        KeyError: there is no such column.
+    """
+    return FIELDS[column].is_required and (table, column) not in _NULLABLE
+
+
+def description(table: str, column: str) -> str:
+    """What a column of a table is, and when it is null where that is of this table alone."""
+    text = FIELDS[column].description
+    return f"{text}; {_NULLABLE[table, column]}" if (table, column) in _NULLABLE else text
 
 
 def table_schema(table: str) -> pa.Schema:
@@ -87,7 +105,7 @@ def table_schema(table: str) -> pa.Schema:
     columns = []
     for name in TABLES[table]:
         field = FIELDS[name]
-        metadata = {"description": field.description} | ({"unit": field.unit} if field.unit else {})
+        metadata = {"description": description(table, name)} | ({"unit": field.unit} if field.unit else {})
         if field.values is not None:
             metadata["values"] = ", ".join(field.values)
         columns.append(pa.field(name, field.type, metadata=metadata))

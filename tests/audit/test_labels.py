@@ -2,6 +2,7 @@
 
 import unicodedata
 from datetime import UTC, datetime
+from typing import get_type_hints
 
 import pytest
 
@@ -12,6 +13,8 @@ from scd_core.audit.labels.importing import import_labels, label_rows, list_impo
 from scd_core.errors import InputError
 from scd_core.inputs.labels import Label, LabelFile, read_labels
 from scd_core.names import Flank, LabelFormat
+from scd_core.tables.rows import LabelRow, MediaRow
+from scd_core.tables.schema import TABLES, is_required
 from tests.audit.audit_builder import AuditBuilder, label, write_csv
 
 
@@ -53,6 +56,17 @@ def test_taking_a_name_back_is_news(tmp_path):
         )
         assert result.n_rows == 2
     assert len(read_table(out, "labels")) == 6
+
+
+def test_columns_that_are_never_null_hold_of_waiting_labels_and_of_undone_ones(tmp_path):
+    """The medium of a label is null while it waits; of any other table it never is."""
+    result = label(tmp_path / "out", tmp_path, {"a.jpg": "Luna", "b.jpg": "blank"})
+    undo_import(str(tmp_path / "out"), result.import_id)
+    table = read_table(str(tmp_path / "out"), "labels")
+    assert (len(table), table["media_id"].isna().all()) == (3, True)
+    assert table[[column for column in TABLES["labels"] if is_required("labels", column)]].notna().all(axis=None)
+    assert [name for name in TABLES if "media_id" in TABLES[name] and not is_required(name, "media_id")] == ["labels"]
+    assert get_type_hints(LabelRow)["media_id"] == str | None and get_type_hints(MediaRow)["media_id"] is str
 
 
 def test_conflicts_of_one_moment_are_reported(tmp_path):
@@ -171,6 +185,10 @@ def test_an_import_is_undone_by_a_row_and_imported_again(tmp_path):
     assert found(out)["id-a.jpg"] == ("Luna", "correct")
     with pytest.raises(InputError, match="is undone already"):
         undo_import(out, second.import_id)
+    undoing = read_table(out, "labels").query("undoes_import_id.notna()")["import_id"].item()
+    for start in (undoing, undoing[:10]):
+        with pytest.raises(InputError, match=rf"is the undoing of import {second.import_id}.*import the file again$"):
+            undo_import(out, start)
     listed = list_imports(out).to_pylist()
     assert [(row["file"], row["labelled_by"], row["n_labels"], row["n_count"]) for row in listed] == [
         ("labels.csv", "ana", 1, 1),

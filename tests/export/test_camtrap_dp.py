@@ -45,25 +45,30 @@ def test_package_is_valid(placed: World, folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "column", "value"),
+    ("table", "column", "value", "kind"),
     [
-        ("observations", "classificationProbability", "1.5"),
-        ("observations", "observationType", "jaguar"),
-        ("observations", "mediaID", "not-there"),
-        ("media", "timestamp", "2026-03-01 04:00"),
-        ("deployments", "latitude", ""),
+        ("observations", "classificationProbability", "1.5", "constraint-error"),
+        ("observations", "observationType", "jaguar", "constraint-error"),
+        ("observations", "mediaID", "not-there", "foreign-key"),
+        ("observations", "deploymentID", "not-there", "foreign-key"),
+        ("media", "deploymentID", "not-there", "foreign-key"),
+        ("media", "timestamp", "2026-03-01 04:00", "type-error"),
+        ("deployments", "latitude", "", "constraint-error"),
+        ("audit/labels", "imported_at", "yesterday", "type-error"),
     ],
 )
-def test_validation_would_notice(placed: World, folder: Path, table: str, column: str, value: str) -> None:
-    """The fixture's proof: each of these faults in the files is an error of the validation."""
+def test_validation_would_notice(placed: World, folder: Path, table: str, column: str, value: str, kind: str) -> None:
+    """The fixture's proof: each of these faults in the files is one error of the validation, and of its kind."""
     export_audit(placed.out, str(folder), "camtrap-dp")
     content = rows(folder, table)
-    content[0][column] = value
+    content[-1][column] = value
     with (folder / f"{table}.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(content[0]))
         writer.writeheader()
         writer.writerows(content)
-    assert validate(folder)
+    errors = validate(folder)
+    assert {error.type for error in errors} == {kind}
+    assert {error.row_number for error in errors} == {len(content) + 1}
 
 
 def test_descriptor_names_the_published_standard(placed: World, folder: Path) -> None:

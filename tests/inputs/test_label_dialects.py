@@ -18,7 +18,7 @@ from tests.inputs.test_dialects import FILES, SOURCE, spelt, table
 
 NAMES = ("Luna", "Nyx; the 2nd", "NA", "null", "None", "007", "Mü,ller", "unknown", "blank")
 MANY = settings(
-    max_examples=100,
+    max_examples=200,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -371,7 +371,31 @@ def test_a_person_can_vouch_for_a_file_or_for_pictures_in_it(tmp_path):
     content["images"].append(checked)
     found = read_labels(str(text(tmp_path, json.dumps(content), "mixed.json")))
     assert [(row.file, row.detection_id, row.individual_id) for row in found.labels] == [("b.jpg", "1", "Nyx")]
-    assert found.left_out == {"names of a classifier": (1, ("a.jpg",))}
+    assert found.left_out == {
+        "names of a classifier": (1, ("a.jpg",)),
+        "boxes that a person checked and gave no name": (1, ("b.jpg",)),
+    }
+    assert "1 box that a person checked and gave no name" in found.counts([], []).line()
+
+
+def test_pictures_that_a_person_checked_in_addaxai(tmp_path):
+    """It writes the boxes that were left, with confidence 1 and no classifications; a mark that was taken back is false."""
+    box = {"category": "4", "conf": 1.0, "bbox": [0.1, 0.2, 0.3, 0.4]}
+    images = [
+        {"file": "named.jpg", "manually_checked": True, "detections": [box]},
+        {"file": "nothing.jpg", "manually_checked": True, "detections": []},
+        {"file": "broken.jpg", "manually_checked": True, "detections": None, "failure": "unreadable"},
+        {"file": "taken-back.jpg", "manually_checked": False, "detections": [box | {"conf": 0.7}]},
+        {"file": "not-checked.jpg", "detections": [box | {"conf": 0.93}]},
+        {"file": "found-nothing.jpg", "detections": []},
+    ]
+    content = {"info": {"detector": "md"}, "detection_categories": {"1": "animal", "4": "Luna"}, "images": images}
+    found = read_labels(str(text(tmp_path, json.dumps(content), "image_recognition_file.json")))
+    assert [(row.file, row.individual_id, row.state, row.bbox) for row in found.labels] == [
+        ("named.jpg", "Luna", "named", (0.1, 0.2, 0.3, 0.4)),
+        ("nothing.jpg", None, "blank", None),
+    ]
+    assert found.left_out == {"names of a classifier": (2, ("taken-back.jpg", "not-checked.jpg"))}
 
 
 def test_a_timelapse_table_needs_its_column_of_names(tmp_path):

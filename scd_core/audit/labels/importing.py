@@ -142,7 +142,7 @@ def undo_import(out: str, import_id: str, *, now: datetime | None = None) -> int
         Number of labels that no longer count.
 
     Raises:
-        InputError: there is no such import, or several, or it is undone already.
+        InputError: there is no such import, or several, or it is undone already, or it is itself the undoing of one.
         RunError: OUT cannot be written.
     """
     now, import_id = now or datetime.now(UTC), import_id.strip()
@@ -150,6 +150,10 @@ def undo_import(out: str, import_id: str, *, now: datetime | None = None) -> int
         raise InputError("labels undo: IMPORT is empty; give the import_id that `trapaudit labels list OUT` shows")
     imports = list_imports(out).to_pylist()
     found = [row for row in imports if row["import_id"].startswith(import_id)]
+    if not found and (undone := _undone_by(out, import_id)):
+        raise InputError(
+            f"labels undo {import_id}: is the undoing of import {undone[0]}, which is not undone itself; import the file again"
+        )
     if len(found) != 1:
         ids = ", ".join(row["import_id"] for row in found or imports) or "none"
         raise InputError(
@@ -162,6 +166,12 @@ def undo_import(out: str, import_id: str, *, now: datetime | None = None) -> int
     row = {"import_id": name, "label_id": name, "file": "", "imported_at": now, "undoes_import_id": wanted["import_id"]}
     AuditStore(out).write_table("labels", table_from_rows("labels", [row]), now.date(), name)
     return int(wanted["n_labels"])
+
+
+def _undone_by(out: str, import_id: str) -> list[str]:
+    """Imports that were undone by rows whose id begins so."""
+    with open_tables(out, may_be_empty=True) as connection:
+        return [undone for (undone,) in _fetch(connection, "undone_by", import_id)]
 
 
 def list_imports(out: str) -> pa.Table:
