@@ -152,7 +152,7 @@ def undo_import(out: str, import_id: str, *, now: datetime | None = None) -> int
     found = [row for row in imports if row["import_id"].startswith(import_id)]
     if not found and (undone := _undone_by(out, import_id)):
         raise InputError(
-            f"labels undo {import_id}: is the undoing of import {undone[0]}, which is not undone itself; import the file again"
+            f"labels undo {import_id}: is the undoing of import {undone[0]}; import the file again to take that back"
         )
     if len(found) != 1:
         ids = ", ".join(row["import_id"] for row in found or imports) or "none"
