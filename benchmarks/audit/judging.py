@@ -17,7 +17,7 @@ from scd_core.audit.errors.derive import derive_errors
 from scd_core.audit.report.totals import report_totals
 from scd_core.config import AuditConfig, SliceKey
 
-__all__ = ["METHODS", "findable", "judge"]
+__all__ = ["METHODS", "MIN_TRUE_LIFT", "findable", "judge"]
 
 METHODS = ("audit", "group_by", "slice_line")
 COVERED: tuple[SliceKey, ...] = ("camera_id", "deployment_id", "true_id", "light", "hour")

@@ -22,7 +22,7 @@ from benchmarks.audit.forest.animals import (
 from benchmarks.audit.forest.errors import KINDS, LOOKS, Mechanism, Misnaming, misname
 from benchmarks.audit.forest.frames import Frames, make_frames
 from benchmarks.audit.forest.labels import Labelling, Regime, label
-from benchmarks.audit.forest.tables import START, audit_tables, camera_name, deployment_name, labeller_name
+from benchmarks.audit.forest.tables import BATCH_DAYS, START, audit_tables, camera_name, deployment_name, labeller_name
 from benchmarks.audit.worlds import Planted
 from scd_core.audit.slices.data import PAIR
 
@@ -58,7 +58,11 @@ class ForestWorld:
 
 
 def make_forest(
-    seed: int | tuple[int, ...], regime: Regime, n_planted: int = N_PLANTED, forest: Forest | None = None
+    seed: int | tuple[int, ...],
+    regime: Regime,
+    n_planted: int = N_PLANTED,
+    forest: Forest | None = None,
+    batch_days: int = BATCH_DAYS,
 ) -> ForestWorld:
     """Make one world.
 
@@ -67,6 +71,7 @@ def make_forest(
         regime: what people label.
         n_planted: errors to plant, each of another kind; 0 is a world with ordinary noise alone.
         forest: sizes; None is the default.
+        batch_days: days between two visits to the cameras, whose cards are one batch.
     """
     rng, forest = np.random.default_rng(seed), forest or Forest()
     visits = make_visits(rng, forest)
@@ -74,7 +79,7 @@ def make_forest(
     found = misname(rng, visits, forest, kinds)
     frames = make_frames(rng, visits, found, forest)
     labelling = label(rng, visits, frames, regime)
-    tables = audit_tables(visits, found, frames, labelling, forest, regime)
+    tables = audit_tables(visits, found, frames, labelling, forest, regime, batch_days)
     planted = [as_planted(one, forest) for one in found.planted]
     return ForestWorld(forest, visits, found, frames, labelling, tables, planted, _keys(visits, forest))
 
