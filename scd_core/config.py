@@ -199,8 +199,11 @@ class SliceConfig(Settings):
         description="what a slice may be grouped by; a key that is null for a row leaves the row out",
     )
     max_depth: int = Field(2, ge=1, le=2, description="most keys of a slice: 2 also tests pairs of families")
-    min_events: int = Field(5, ge=1, description="fewest events a slice needs to be tested")
-    min_errors: int = Field(3, ge=1, description="fewest events that err a slice needs to be tested")
+    visit_minutes: int = Field(
+        30, ge=0, description="minutes between events of one individual at one camera up to which they are one visit"
+    )
+    min_events: int = Field(5, ge=1, description="fewest visits a slice needs to be tested")
+    min_errors: int = Field(3, ge=1, description="fewest visits that err a slice needs to be tested")
     min_lift: float = Field(1.5, ge=1, description="a slice is systematic from this multiple of the baseline rate on")
     max_q: Fraction = Field(0.05, description="a slice is systematic when its Benjamini-Hochberg q-value is below")
     confidence: Fraction = Field(0.95, description="level of the Wilson intervals")

@@ -8,7 +8,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from scd_core.audit.errors.derive import assumed_right
+from scd_core.audit.errors.derive import known_exposures
 from scd_core.audit.slices.derive import find_slices
 from scd_core.config import SliceConfig
 from scd_core.tables.schema import TABLES, empty_table
@@ -66,4 +66,4 @@ def slices_of(
     report_id: str = "",
 ) -> pa.Table:
     """The rows of ``error_slices``, as a report derives them from the rows of ``errors`` of the same database."""
-    return find_slices(errors, config, previous, report_id, assumed_right(connection, errors))
+    return find_slices(errors, config, previous, report_id, known_exposures(connection))

@@ -213,10 +213,16 @@ FIELDS: dict[str, Field] = {
     "is_masked": Field(pa.bool_(), "a mask was made and the target classified again"),
     "is_current": Field(pa.bool_(), "from the newest run over this target; slices count only such rows"),
     "quality": Field(pa.string(), "against other pictures of the same camera and light", values=names.Quality),
-    "label_probability": Field(pa.float64(), "probability with which the row came to be labelled, 0-1"),
-    "control_probability": Field(
+    "label_probability": Field(
         pa.float64(),
-        "probability with which triage drew the batch's rows that had no reason, 0-1; null where labels reach beyond triage",
+        "labelled share of the batch's predictions with the same first flag reason, or with none, 0-1, less what it stands for "
+        "of other batches; null without a label",
+    ),
+    "has_flag": Field(pa.bool_(), "triage had a reason to flag it; false for controls"),
+    "visit_id": Field(
+        pa.string(),
+        "hash of the visit: events of one individual, as labelled, else as named, at one camera, with at most "
+        "`slices.visit_minutes` between them; null in batches without labels and where a newer run replaced the row",
     ),
     "event_weight": Field(
         pa.float64(), "events that the row stands for in rates: 1 / (label_probability * predictions of its event)"
@@ -225,14 +231,24 @@ FIELDS: dict[str, Field] = {
     "slice_id": Field(pa.string(), "hash over the slice's keys and values", is_required=True),
     "slice": Field(pa.map_(pa.string(), pa.string()), "key -> value, for example camera_id -> C07"),
     "family": Field(pa.string(), "the slice's keys, joined by +"),
-    "n_events": Field(pa.int64(), "labelled events in the slice"),
+    "n_events": Field(pa.int64(), "labelled visits in the slice"),
     "n_images": Field(pa.int64(), "labelled images in the slice"),
-    "n_errors": Field(pa.int64(), "labelled events in the slice that err"),
-    "n_effective": Field(pa.float64(), "effective number of events under the weights"),
-    "error_rate": Field(pa.float64(), "weighted share of events that err, 0-1"),
+    "n_errors": Field(pa.int64(), "labelled visits in the slice that err"),
+    "exposure": Field(
+        pa.float64(),
+        "visits that were looked at: labelled ones, and those that nobody flagged where flags were labelled",
+    ),
+    "n_effective": Field(pa.float64(), "equally weighted visits that would give the error rate as exactly"),
+    "error_rate": Field(
+        pa.float64(), "weighted share of events that err, 0-1; where `is_lower_bound`, the least it can be"
+    ),
+    "is_lower_bound": Field(
+        pa.bool_(),
+        "no visit without a flag is labelled, so the rate is errors per visit that was looked at, the least it can be",
+    ),
     "ci_low": Field(pa.float64(), "lower end of Wilson's interval of the error rate, 0-1"),
     "ci_high": Field(pa.float64(), "upper end of Wilson's interval of the error rate, 0-1"),
-    "baseline_rate": Field(pa.float64(), "weighted error rate of all other events, 0-1"),
+    "baseline_rate": Field(pa.float64(), "the same rate of all others, 0-1"),
     "lift": Field(pa.float64(), "error rate over the baseline rate"),
     "p_value": Field(pa.float64(), "one-sided p-value of the slice's rate against the baseline"),
     "q_value": Field(

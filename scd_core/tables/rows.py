@@ -220,8 +220,9 @@ class ErrorRow(TypedDict, total=False):
     background_reliance: float | None
     inclusion_probability: float | None
     label_probability: float | None
-    control_probability: float | None
     event_weight: float | None
+    has_flag: bool | None
+    visit_id: str | None
 
 
 class SliceRow(TypedDict, total=False):
@@ -234,8 +235,10 @@ class SliceRow(TypedDict, total=False):
     n_events: int | None
     n_images: int | None
     n_errors: int | None
+    exposure: float | None
     n_effective: float | None
     error_rate: float | None
+    is_lower_bound: bool | None
     ci_low: float | None
     ci_high: float | None
     baseline_rate: float | None

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from scd_core.audit.errors.derive import derive_errors
+from scd_core.audit.errors.derive import derive_errors, known_exposures, unrated_shares
+from scd_core.audit.query.connection import open_tables
 from scd_core.config import AuditConfig
 from scd_core.triage.travel import impossible_travel
 from tests.audit.audit_builder import AuditBuilder, label, minutes
@@ -248,21 +249,91 @@ def test_every_frame_of_an_event_that_travelled_is_suspected(builder):
     assert set(errors(builder.write())) == {"a0", "a1", "b"}
 
 
-def test_weights_where_triage_chose_what_is_labelled(builder, tmp_path):
-    builder.predict("flagged.jpg", "Luna")
-    builder.predict("control.jpg", "Luna", inclusion_probability=0.05)
+def test_weights_are_what_was_labelled_of_each_flag_reason(builder, tmp_path):
+    """Of 4 of small margin one is labelled, of 8 that nothing flagged two, a control and another one."""
+    for n in range(4):
+        builder.predict(f"small{n}.jpg", "Luna", flag_reasons=["small_margin", "control"][: 1 + n % 2], is_flagged=True)
+    builder.predict("human.jpg", "Luna", flag_reasons=["human_flag", "small_margin"], is_flagged=True)
+    builder.predict("control.jpg", "Luna", flag_reasons=["control"], is_flagged=True, is_control=True)
     for n in range(3):
-        builder.predict(f"burst{n}.jpg", "Luna", event="e", inclusion_probability=0.05, is_selected=n == 0)
-    builder.predict("unseen.jpg", "Luna", inclusion_probability=0.05, is_selected=False)
+        builder.predict(f"burst{n}.jpg", "Luna", event="e", flag_reasons=[])
+    for n in range(4):
+        builder.predict(f"rest{n}.jpg", "Luna")
     out = builder.write()
-    label(out, tmp_path, dict.fromkeys(("flagged.jpg", "control.jpg", "burst0.jpg"), "Luna"))
-    weights = {name: row["event_weight"] for name, row in errors(out).items()}
-    assert weights == pytest.approx({"flagged": 1, "control": 20, "burst0": 20 / 3})
+    label(out, tmp_path, dict.fromkeys(("small0.jpg", "human.jpg", "control.jpg", "burst0.jpg"), "Luna"))
+    found = errors(out)
+    assert {name: row["label_probability"] for name, row in found.items()} == pytest.approx(
+        {"small0": 1 / 4, "human": 1, "control": 2 / 8, "burst0": 2 / 8}
+    )
+    assert {name: row["event_weight"] for name, row in found.items()} == pytest.approx(
+        {"small0": 4, "human": 1, "control": 4, "burst0": 4 / 3}
+    )
+    assert {name for name, row in found.items() if row["has_flag"]} == {"small0", "human"}
+
+
+def test_a_reason_without_labels_is_stood_for_by_other_batches_or_by_none(tmp_path):
+    for batch, n_flagged in (("b1", 2), ("b2", 6)):
+        builder = AuditBuilder(tmp_path / "out", batch_key=batch)
+        for n in range(n_flagged):
+            builder.predict(f"{batch}-flag{n}.jpg", "Luna", flag_reasons=["small_margin"])
+        builder.predict(f"{batch}-odd.jpg", "Luna", flag_reasons=["unknown"])
+        builder.predict(f"{batch}-a.jpg", "Luna")
+        out = builder.write()
+    label(out, tmp_path, dict.fromkeys(("b1-flag0.jpg", "b1-a.jpg", "b2-a.jpg"), "Luna"))
+    found = errors(out)
+    # two flagged ones of the first batch, with one label, stand for all eight
+    assert found["b1-flag0"]["event_weight"] == pytest.approx(8)
+    assert found["b1-a"]["event_weight"] == found["b2-a"]["event_weight"] == 1
+    with open_tables(out) as connection:
+        derive_errors(connection, AuditConfig())
+        assert unrated_shares(connection) == pytest.approx({"unknown": 2 / 12})
+
+
+def test_visits_of_one_individual_at_one_camera(builder, tmp_path):
+    """Half an hour apart is one visit; another camera, another individual, or no time is another one."""
+    at = {"a": 0, "b": 30, "c": 61, "d": 40}
+    for name, minute in at.items():
+        builder.predict(f"{name}.jpg", "Nyx", at=minutes(minute), camera="C02" if name == "d" else "C01")
+    builder.predict("e.jpg", "Luna", at=minutes(10), camera="C01")
+    for name in ("f", "g"):
+        builder.predict(f"{name}.jpg", "Luna", new_media=False)
+        builder.media(f"{name}.jpg", captured_at=None)
+    out = builder.write()
+    label(out, tmp_path, {f"{name}.jpg": "Luna" for name in "abcdefg"})
+    visits: dict[str, set[str]] = {}
+    for name, row in errors(out).items():
+        visits.setdefault(row["visit_id"], set()).add(name)
+    assert sorted(map(sorted, visits.values())) == [["a", "b", "e"], ["c"], ["d"], ["f"], ["g"]]
+    wide = AuditConfig.from_mapping({"slices": {"visit_minutes": 31}}, "here")
+    assert len({row["visit_id"] for row in derive_errors(out, wide).to_pylist()}) == 4
+
+
+def test_what_nobody_flagged_is_known_as_far_as_flags_were_labelled(tmp_path):
+    """Of the flagged visits at C01 a half is labelled, at C02 none; nothing of the third batch is."""
+    for batch in ("b1", "b2"):
+        builder = AuditBuilder(tmp_path / "out", batch_key=batch)
+        for camera in ("C01", "C02"):
+            for n in range(20):
+                flag = ["small_margin"] if n < 10 else []
+                name = "Luna" if n % 2 else "Nyx"
+                at = minutes(60 * n)
+                builder.predict(f"{batch}-{camera}-{n}.jpg", name, at=at, camera=camera, flag_reasons=flag)
+        out = builder.write()
+    label(out, tmp_path, {f"b1-C01-{n}.jpg": "Luna" for n in range(5)})
+    with open_tables(out) as connection:
+        derive_errors(connection, AuditConfig())
+        found = known_exposures(connection).to_pylist()
+    assert {row["camera_id"] for row in found} == {"C01"}
+    # 5 of 10, drawn by five visits towards the batch's 5 of 20
+    share = (5 + 5 * 0.25) / (10 + 5)
+    assert sum(row["exposure"] for row in found) == pytest.approx(10 * share)
+    assert sum(row["exposure"] for row in found if row["predicted_id"] == "Nyx") == pytest.approx(5 * share)
+    assert all(row["true_id"] == row["predicted_id"] for row in found)
 
 
 def test_weights_where_everything_is_labelled(builder, tmp_path):
     for n in range(40):
-        builder.predict(f"{n}.jpg", "Luna", inclusion_probability=1.0 if n < 4 else 0.05, is_selected=n < 6)
+        builder.predict(f"{n}.jpg", "Luna", flag_reasons=["unknown"] if n < 4 else [], is_selected=n < 6)
     out = builder.write()
     label(out, tmp_path, {f"{n}.jpg": "Luna" for n in range(40)})
     assert {row["event_weight"] for row in errors(out).values()} == {1.0}

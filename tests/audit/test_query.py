@@ -263,7 +263,7 @@ def test_every_reader_takes_an_older_schema_and_refuses_a_newer_one(tmp_path, re
         "runs": "individuals",
         "media": "brightness",
         "error_slices": "tested_within",
-        "errors": "control_probability",
+        "errors": "visit_id",
     }
     for table, column in gone.items():
         path = next(Path(out).glob(f"{table}/*/*.parquet"))

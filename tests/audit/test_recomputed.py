@@ -1,30 +1,31 @@
 """The numbers of error_slices recomputed from the tables alone, by other means than the code's, on worlds of a second maker."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
 from benchmarks.audit.other_worlds import OTHER_KINDS, make_other_world
 from benchmarks.audit.worlds import load_world
-from scd_core.audit.errors.derive import assumed_right, derive_errors
+from scd_core.audit.errors.derive import derive_errors, known_exposures
 from scd_core.audit.slices.derive import find_slices
 from scd_core.config import AuditConfig
 
 CONFIG = AuditConfig()
+PLACES = ("camera_id", "deployment_id", "model_digest", "quality", "hour", "light")
 
 
 def derived(seed, kinds, shape):
     with load_world(make_other_world(seed, kinds, shape)) as connection:
         errors = derive_errors(connection, CONFIG)
-        assumed = assumed_right(connection, errors)
+        exposures = known_exposures(connection)
         truth = connection.execute("""
-            SELECT p.target_id, l.individual_id, p.predicted_id, p.inclusion_probability,
-                count(*) OVER (PARTITION BY p.event_id) AS n_frames
+            SELECT p.target_id, p.event_id, m.camera_id, m.deployment_id, m.captured_at, m.is_infrared, l.individual_id,
+                p.predicted_id, p.inclusion_probability = 1 AS has_flag
             FROM predictions p JOIN media m USING (media_id)
-            JOIN labels l ON l.media_id = m.media_id OR (l.media_id IS NULL AND l.file = m.file)
+            LEFT JOIN labels l ON l.media_id = m.media_id OR (l.media_id IS NULL AND l.file = m.file)
         """).df()
-        frames = connection.execute("SELECT event_id, count(*) AS n FROM predictions GROUP BY 1").df()
-    return errors, find_slices(errors, CONFIG.slices, assumed=assumed), truth, frames
+    return errors, find_slices(errors, CONFIG.slices, exposures=exposures), truth, exposures
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,36 @@ def frame(world):
     return rows
 
 
+def first_of_most(values):
+    counted = values.dropna().value_counts()
+    return None if counted.empty else min(counted.index[counted == counted.max()])
+
+
+@pytest.fixture(scope="module")
+def visits(frame):
+    """Labelled visits, one row each."""
+    rows = []
+    for _, part in frame.groupby("visit_id"):
+        errs = (part.groupby("event_id").wrong.mean() >= 0.5).mean() >= 0.5
+        row = {key: first_of_most(part[key]) for key in PLACES}
+        row |= {"true_id": part.true_id.iloc[0], "wrong": errs, "n": len(part), "weight": part.event_weight.sum()}
+        row["wrong_weight"] = part.event_weight[part.wrong].sum()
+        row["visit_id"] = part.visit_id.iloc[0]
+        row["predicted_id"] = first_of_most(part.predicted_id[part.wrong == errs])
+        rows.append(row | {"has_control": not part.has_flag.all()})
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture(scope="module")
+def others(world):
+    """Exposures, with the keys that slices have."""
+    rows = world[3].to_pandas()
+    hour = rows.captured_at.dt.hour
+    rows["hour"] = hour.map("{:02d}h".format)
+    rows["light"] = np.where(rows.is_infrared, "infrared", np.where((hour >= 6) & (hour < 18), "day", "night"))
+    return rows
+
+
 def inside(frame, values):
     chosen = np.ones(len(frame), bool)
     for key, value in values.items():
@@ -51,15 +82,16 @@ def inside(frame, values):
 
 
 def plain(world):
-    """Slices that count every wrong name."""
+    """Slices that count every wrong name and that unlabelled visits are part of."""
     for row in world[1].to_pylist():
         values = dict(row["slice"])
-        if not {"pair", "predicted_id"} & values.keys():
+        if not {"pair", "predicted_id", "flank", "labelled_by"} & values.keys():
             yield row, values
 
 
 def test_errors_are_the_disagreements_of_labels_and_raw_names(world):
-    errors, _, truth, _ = world
+    errors, _, everything, _ = world
+    truth = everything[everything.individual_id.notna()]
     rows = errors.to_pandas().set_index("target_id")
     rows = rows[rows.is_labelled]
     assert len(rows) == len(truth)
@@ -69,58 +101,122 @@ def test_errors_are_the_disagreements_of_labels_and_raw_names(world):
     assert sum(wrong.values()) > 100
 
 
-def test_weights_are_one_over_frames_and_probability(world):
-    errors, _, truth, frames = world
+def test_weights_are_one_over_frames_and_labelled_share(world):
+    errors, _, everything, _ = world
     rows = errors.to_pandas().set_index("target_id")
-    n = frames.set_index("event_id").n
-    for target, pi in zip(truth.target_id, truth.inclusion_probability, strict=True):
-        row = rows.loc[target]
-        assert row.event_weight == pytest.approx(1 / (pi * n[row.event_id]), rel=1e-9)
+    n = everything.groupby("event_id").size()
+    share = everything.individual_id.notna().groupby(everything.has_flag).mean()
+    assert 0 < share[False] < 0.1 < 0.7 < share[True] < 1
+    for one in everything[everything.individual_id.notna()].itertuples():
+        row = rows.loc[one.target_id]
+        assert row.event_weight == pytest.approx(1 / (share[one.has_flag] * n[one.event_id]), rel=1e-9)
+        assert row.has_flag == one.has_flag
 
 
-def test_rates_baselines_and_lift(world, frame):
-    is_known = {key: frame[key].notna().to_numpy() for key in frame.columns}
-    weight, wrong = frame.event_weight.to_numpy(), frame.wrong.to_numpy()
-    event = frame.event_id.factorize()[0]
+def test_visits_are_events_within_half_an_hour(world):
+    """Recomputed one by one: the individual of an event is that of its labels, else the name of each frame."""
+    errors, _, everything, _ = world
+    truths = everything.groupby("event_id").individual_id.agg(
+        lambda names: names.dropna().iloc[0] if names.any() else None
+    )
+    everything["who"] = everything.event_id.map(truths).fillna(everything.predicted_id)
+    spans = everything.groupby(["camera_id", "who", "event_id"]).captured_at.agg(["min", "max"]).reset_index()
+    number, visit_of, last = 0, {}, None
+    for one in spans.sort_values(["camera_id", "who", "min", "event_id"]).itertuples():
+        if last is None or last[:2] != (one.camera_id, one.who) or one.min - last[2] > pd.Timedelta(minutes=30):
+            number, end = number + 1, one.max
+        end = max(end, one.max)
+        last = one.camera_id, one.who, end
+        visit_of[one.event_id, one.who] = number
+    rows = errors.to_pandas()
+    rows = rows[rows.is_labelled]
+    expected = [visit_of[one.event_id, one.true_id] for one in rows.itertuples()]
+    pairs = set(zip(expected, rows.visit_id, strict=True))
+    assert len(pairs) == len(set(expected)) == rows.visit_id.nunique() < rows.event_id.nunique()
+
+
+def test_exposures_are_visits_that_nobody_flagged_or_labelled(world, others):
+    _, _, everything, _ = world
+    truths = everything.groupby("event_id").individual_id.agg(
+        lambda names: names.dropna().iloc[0] if names.any() else None
+    )
+    everything["who"] = everything.event_id.map(truths).fillna(everything.predicted_id)
+    everything["has_label"] = everything.individual_id.notna()
+    everything = everything.sort_values(["camera_id", "who", "captured_at", "event_id"])
+    spans = everything.groupby(["camera_id", "who", "event_id"], sort=False).agg(
+        first=("captured_at", "min"), last=("captured_at", "max"), flag=("has_flag", "any"), label=("has_label", "any")
+    )
+    spans = spans.reset_index().sort_values(["camera_id", "who", "first", "event_id"])
+    same = spans.groupby(["camera_id", "who"])
+    before = same["last"].cummax().groupby([spans.camera_id, spans.who]).shift()
+    spans["visit"] = (before.isna() | (spans["first"] - before > pd.Timedelta(minutes=30))).cumsum()
+    whole = spans.groupby("visit").agg(
+        camera_id=("camera_id", "first"), who=("who", "first"), flag=("flag", "any"), label=("label", "any")
+    )
+    of_flagged, of_others = whole[whole.flag], whole[~whole.flag]
+    f, u = of_flagged.label.mean(), of_others.label.mean()
     n_checked = 0
-    for row, values in plain(world):
-        chosen = inside(frame, values)
-        rest = ~chosen & np.logical_and.reduce([is_known[key] for key in values])
-        rate = weight[chosen & wrong].sum() / weight[chosen].sum()
-        base = weight[rest & wrong].sum() / weight[rest].sum()
-        of_event = np.bincount(event[chosen], weight[chosen])
-        bad = np.bincount(event[chosen & wrong], weight[chosen & wrong], minlength=of_event.size)
-        assert (row["n_images"], row["n_events"]) == (chosen.sum(), (of_event > 0).sum())
-        assert (row["error_rate"], row["baseline_rate"]) == pytest.approx((rate, base), rel=1e-9)
-        assert row["n_errors"] == ((of_event > 0) & (bad >= of_event / 2)).sum()
-        assert row["lift"] == pytest.approx(rate / base)
-        n_checked += 1
+    for camera, part in whole.groupby("camera_id"):
+        n_flagged, n_rest = part.flag.sum(), (~part.flag).sum()
+        here_f = ((part.flag & part.label).sum() + 5 * f) / (n_flagged + 5)
+        here_u = ((~part.flag & part.label).sum() + 5 * u) / (n_rest + 5)
+        unseen = part[~part.flag & ~part.label]
+        one = (here_f - here_u) / (1 - here_u)
+        assert 0.7 < one < 1
+        exposed = others[others.camera_id == camera].groupby("predicted_id").exposure.sum()
+        assert exposed.to_dict() == pytest.approx((unseen.groupby("who").size() * one).to_dict())
+        n_checked += len(exposed)
     assert n_checked > 50
 
 
-def test_pairs_are_shares_of_the_true_individuals_events(world, frame):
+def test_counts_rates_baselines_and_lift(world, visits, others):
+    n_checked = 0
+    for row, values in plain(world):
+        chosen, unlabelled = inside(visits, values), inside(others, values)
+        known = np.logical_and.reduce([visits[key].notna().to_numpy() for key in values])
+        also_known = np.logical_and.reduce([others[key].notna().to_numpy() for key in values])
+        part, rest = visits[chosen], visits[known & ~chosen]
+        n = len(part) + others.exposure[unlabelled].sum()
+        n0 = len(rest) + others.exposure[also_known & ~unlabelled].sum()
+        assert (row["n_images"], row["n_events"], row["n_errors"]) == (part.n.sum(), len(part), part.wrong.sum())
+        assert row["exposure"] == pytest.approx(n)
+        counts = [round(value) for value in (part.wrong.sum(), n, rest.wrong.sum(), n0)]
+        p = stats.fisher_exact(
+            [[counts[0], counts[1] - counts[0]], [counts[2], counts[3] - counts[2]]], "greater"
+        ).pvalue
+        assert np.log(row["p_value"]) == pytest.approx(np.log(p), rel=0.05, abs=0.3)
+        assert row["is_lower_bound"] == (not part.has_control.any())
+        rate = part.wrong_weight.sum() / part.weight.sum() if part.has_control.any() else part.wrong.sum() / n
+        base = rest.wrong_weight.sum() / rest.weight.sum() if part.has_control.any() else rest.wrong.sum() / n0
+        assert (row["error_rate"], row["baseline_rate"]) == pytest.approx((rate, base), rel=1e-9)
+        assert row["lift"] == pytest.approx(rate / base)
+        n_checked += 1
+    assert n_checked > 10
+
+
+def test_pairs_are_shares_of_the_true_individuals_visits(world, visits, others):
     n_checked = 0
     for row in world[1].to_pylist():
         values = dict(row["slice"])
-        if set(values) == {"pair"}:
+        if set(values) == {"pair"} and not row["is_lower_bound"]:
             true, called = values["pair"].split(" -> ")
-            part, rest = frame[frame.true_id == true], frame[(frame.true_id != true) & (frame.true_id != called)]
-            rate = part.event_weight[part.predicted_id == called].sum() / part.event_weight.sum()
+            part, rest = visits[visits.true_id == true], visits[(visits.true_id != true) & (visits.true_id != called)]
+            weight = part.wrong_weight[part.wrong & (part.predicted_id == called)].sum()
+            assert row["error_rate"] == pytest.approx(weight / part.weight.sum())
             # outside, being called B counts among all that are not of B
-            rest = rest[~((called == "unknown") & rest.true_id.str.startswith("stranger"))]
-            base = rest.event_weight[rest.predicted_id == called].sum() / rest.event_weight.sum()
-            assert row["error_rate"] == pytest.approx(rate)
-            if called != "unknown":
-                assert row["baseline_rate"] == pytest.approx(base)
+            weight = rest.wrong_weight[rest.wrong & (rest.predicted_id == called)].sum()
+            assert row["baseline_rate"] == pytest.approx(weight / rest.weight.sum())
+            assert row["n_errors"] == (part.wrong & (part.predicted_id == called)).sum()
+            assert row["exposure"] == pytest.approx(len(part) + others.exposure[others.true_id == true].sum())
             n_checked += 1
-    assert n_checked > 3
+    assert n_checked > 1
 
 
 def test_intervals_are_wilsons_on_the_effective_events(world, frame):
     z = stats.norm.ppf(0.975)
     for row in world[1].to_pylist():
         p, n = row["error_rate"], row["n_effective"]
-        assert 0 < n <= row["n_events"] + 1e-9
+        assert n == row["exposure"] if row["is_lower_bound"] else 0 < n <= row["n_events"] + 1e-9
         centre, half = (p + z**2 / (2 * n)) / (1 + z**2 / n), z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
         low, high = centre - half / (1 + z**2 / n), centre + half / (1 + z**2 / n)
         assert row["ci_low"] == pytest.approx(low if p > 0 else 0, abs=1e-9)
@@ -141,7 +237,7 @@ def test_q_values_are_scipys_over_families_of_equal_share(world):
         expected = np.maximum(expected.clip(max=1), wholes.get(within, 0.0))
         assert [row["q_value"] for row in rows] == pytest.approx(expected.tolist(), abs=1e-12)
         for q, row in zip(expected, rows, strict=True):
-            assert row["is_systematic"] == bool(q < CONFIG.slices.max_q and row["lift"] >= CONFIG.slices.min_lift)
+            assert row["is_systematic"] == bool(q < CONFIG.slices.max_q)
             if within is not None:
                 true = dict(row["slice"])["pair"].split(" -> ")[0]
                 whole = next(dict(one["slice"]) for one in tested[None] if one["slice_id"] == within)
@@ -184,15 +280,15 @@ def test_equal_slices_under_two_names_stand_once(world):
     assert not any("deployment_id" in values for values in listed), "each camera has one deployment"
 
 
-def test_ghosts_and_losses_are_the_events_of_those_types(world, frame):
+def test_ghosts_and_losses_are_the_visits_of_those_types(world, frame, visits):
     n_checked = 0
     for row, values in plain(world):
         if row["error_type"] is not None:
-            part = frame[inside(frame, values)]
+            part = frame[frame.visit_id.isin(visits.visit_id[inside(visits, values) & visits.wrong])]
             for error_type, column in (("split", "n_splits"), ("combination", "n_combinations")):
-                assert row[column] == part.event_id[part.error_type == error_type].nunique()
+                assert row[column] == part.visit_id[part.error_type == error_type].nunique()
                 n_checked += row[column] > 0
-    assert n_checked > 10
+    assert n_checked > 3
 
 
 def test_count_effect_recomputed(world, frame):
@@ -240,46 +336,3 @@ def test_trends_follow_from_two_reports(world):
         seen.add(expected)
     assert old.keys() <= {row["slice_id"] for row in after.to_pylist()}, "nothing that was systematic goes unsaid"
     assert {"new", "steady"} <= seen
-
-
-def test_where_only_flags_are_labelled_a_rate_is_errors_per_event():
-    """Recomputed from predictions and labels: a camera's rate counts what nobody flagged as right."""
-    with load_world(make_other_world(8, ("ghosts",), "flagged")) as connection:
-        errors = derive_errors(connection, CONFIG)
-        assumed = assumed_right(connection, errors)
-        predictions = connection.execute(
-            "SELECT target_id, media_id, event_id, predicted_id, inclusion_probability FROM predictions"
-        ).df()
-        cameras = connection.execute("SELECT media_id, camera_id FROM media").df().set_index("media_id").camera_id
-    rows = errors.to_pandas()
-    rows = rows[rows.is_labelled].set_index("target_id")
-    assert (rows.label_probability == 1).all() and len(assumed) > len(rows)
-    n_frames = predictions.groupby("event_id").target_id.transform("size")
-    predictions["weight"] = 1 / n_frames
-    predictions["camera"] = predictions.media_id.map(cameras)
-    labelled = predictions.target_id.isin(rows.index)
-    names_of_events = rows.groupby("event_id").apply(
-        lambda part: {*part.true_id, *part.predicted_id[part.error_type == "correct"]}, include_groups=False
-    )
-    names = names_of_events.to_dict()
-    agrees = np.array(
-        [
-            event not in names or name in names[event]
-            for event, name in zip(predictions.event_id, predictions.predicted_id, strict=True)
-        ]
-    )
-    counted = labelled | ((predictions.inclusion_probability < 1) & agrees)
-    assert set(assumed["target_id"].to_pylist()) == set(predictions.target_id[counted & ~labelled])
-    wrong = predictions.target_id.map(rows.error_type).fillna("correct") != "correct"
-    n_checked = 0
-    for row in find_slices(errors, CONFIG.slices, assumed=assumed).to_pylist():
-        if row["family"] == "camera_id":
-            here = counted & (predictions.camera == dict(row["slice"])["camera_id"])
-            rate = predictions.weight[here & wrong].sum() / predictions.weight[here].sum()
-            assert row["error_rate"] == pytest.approx(rate)
-            n_checked += 1
-    assert n_checked > 3
-    # and nothing is assumed where controls are labelled
-    with load_world(make_other_world(8, ("ghosts",), "ordinary")) as connection:
-        errors = derive_errors(connection, CONFIG)
-        assert len(assumed_right(connection, errors)) == 0

@@ -7,7 +7,8 @@ from scipy import stats
 
 from scd_core.audit.slices.statistics import (
     benjamini_hochberg,
-    count_excess_p_value,
+    least_p_value,
+    n_testable,
     rate_excess_p_value,
     wilson_interval,
 )
@@ -61,13 +62,20 @@ def test_hochberg_of_nothing():
     assert benjamini_hochberg([]).size == 0
 
 
-@given(x=st.integers(1, 60), x0=st.integers(0, 200), n=st.floats(0.5, 500), n0=st.floats(1, 5000))
-def test_the_comparison_of_counts_is_the_conditional_binomial_test(x, x0, n, n0):
-    expected = stats.binomtest(x, x + x0, n / (n + n0), "greater").pvalue
-    assert float(count_excess_p_value(x, n, x0, n0)) == pytest.approx(expected, rel=1e-9, abs=1e-300)
+@given(n=st.integers(1, 60), n0=st.integers(1, 300), x=st.integers(0, 200))
+def test_the_least_p_value_is_fishers_with_all_errors_inside(n, n0, x):
+    most = min(n, x)
+    expected = stats.hypergeom.sf(most - 1, n + n0, min(x, n + n0), n) if x < n + n0 else 1.0
+    assert float(least_p_value(n, min(x, n + n0), n + n0)) == pytest.approx(float(expected), rel=1e-6)
 
 
-def test_the_comparison_of_counts_at_its_ends():
-    p = count_excess_p_value([0, 5, 5, 2.5], [10, 10, 0, 10], [3, 3, 3, 3], [100, 0, 100, 100])
-    assert p[:3].tolist() == [1, 1, 1]
-    assert count_excess_p_value(2, 10, 3, 100) > p[3] > count_excess_p_value(3, 10, 3, 100)
+@given(least=st.lists(st.floats(1e-9, 1), min_size=1, max_size=40), level=st.floats(0.001, 0.2))
+def test_tarones_number_is_the_smallest_that_its_hypotheses_fit_into(least, level):
+    k = n_testable(least, level)
+    fits = [one for one in range(1, len(least) + 1) if sum(p <= level / one for p in least) <= one]
+    assert k == fits[0]
+    assert n_testable(least, level, [1] * len(least)) == k
+
+
+def test_no_hypothesis_is_none():
+    assert n_testable([], 0.05) == 0

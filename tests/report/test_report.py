@@ -540,7 +540,8 @@ def test_titles_of_slices() -> None:
 def test_nothing_but_flagged_pictures_labelled_is_said(tmp_path: Path) -> None:
     builder = AuditBuilder(tmp_path / "audit")
     for number in range(6):
-        builder.predict(f"flagged{number}.jpg", "Nyx" if number % 2 else "Luna", 0.4)
+        name = "Nyx" if number % 2 else "Luna"
+        builder.predict(f"flagged{number}.jpg", name, 0.4, flag_reasons=["low_probability"])
     builder.predict("control.jpg", "Luna", inclusion_probability=0.05, is_control=True)
     out = builder.write()
     label(out, tmp_path, {f"flagged{number}.jpg": "Luna" for number in range(6)})

@@ -11,17 +11,14 @@ from scd_core.audit.labels.truth import create_truth
 from scd_core.audit.query.connection import open_tables
 from scd_core.audit.sql import load_sql
 from scd_core.config import AuditConfig
-from scd_core.tables.schema import TABLES, empty_table, table_schema
+from scd_core.tables.schema import TABLES, table_schema
 
-__all__ = ["assumed_right", "derive_errors"]
+__all__ = ["derive_errors", "known_exposures", "unrated_shares"]
 
 _STEPS = (
-    "labelled",
     "chosen",
-    "label_shares",
-    "control_shares",
     "event_sizes",
-    "media_quality",
+    "label_strata",
     "chosen_media",
     "evidence",
     "scored",
@@ -53,13 +50,12 @@ def derive_errors(
     - ``correct``: the name is the truth.
 
     ``event_weight`` is what a row counts in rates: ``1 / (m * pi)`` with m the predictions of its event and pi
-    (``label_probability``) the probability that it came to be labelled. Where all labels of a batch lie on rows that
-    triage selected, pi is ``inclusion_probability``. Where labels reach beyond the selection (a batch labelled whole,
-    say), pi is the labelled share of the row's stratum (selected for a reason, or not) over the larger of the batch's two
-    shares. A row without a name has no inclusion probability; its pi is 1.
+    (``label_probability``) the labelled share of the predictions of its batch with the same primary flag reason, controls and
+    the rest that nothing flagged together. A reason of which a batch has no label is stood for by the rows with that reason
+    in other batches. A row without a name has pi 1. What no label stands for is in :func:`unrated_shares`.
 
-    Where nothing but flagged rows was labelled, rates over these rows are shares of what was flagged, and no weight can mend
-    that; :func:`assumed_right` gives what :func:`scd_core.audit.slices.derive.find_slices` needs beside them.
+    ``visit_id`` is the visit that a row is part of: events of one individual, as labelled, else as named, at one camera with at
+    most ``slices.visit_minutes`` between them. It is null in batches without labels and for rows that a newer run replaced.
 
     Args:
         out: OUT, or a database with the audit's tables (:func:`scd_core.audit.query.connection.open_tables`).
@@ -79,6 +75,9 @@ def derive_errors(
     create_truth(out)
     create_suspected(out, config)
     out.execute(_sql("quality_limits"), {"low_quality_ratio": config.slices.low_quality_ratio})
+    for name in ("primary_reason", "superseded", "labelled", "media_quality"):
+        out.execute(_sql(name))
+    out.execute(_sql("visits"), {"visit_minutes": config.slices.visit_minutes})
     for name in _STEPS:
         out.execute(_sql(name))
     create_signs(out)
@@ -87,39 +86,36 @@ def derive_errors(
     return rows.select(TABLES["errors"]).cast(table_schema("errors"))
 
 
-def assumed_right(connection: duckdb.DuckDBPyConnection, errors: pa.Table, most: int = 200_000) -> pa.Table:
-    """What nobody flagged in the batches where nothing but flagged rows is labelled, as rows of ``errors`` that are right.
+def known_exposures(connection: duckdb.DuckDBPyConnection) -> pa.Table:
+    """Visits that would have shown an error, had there been one: neither flagged nor labelled, among others that were looked at.
 
-    Which right names are flagged differs from camera to camera and from individual to individual, so shares of what was
-    flagged differ where nothing is wrong. Errors per event do not: with these rows beside the labelled ones a rate is that of
-    the errors that triage flagged, the least that the true rate can be. A row is one that nothing flagged and nobody
-    labelled; where others of its event are labelled, only a row that agrees with them. Rows are for computing slices
-    only, and never written.
+    People look at what triage flags. So that nobody flagged a visit, where all that was flagged is labelled, is as much
+    knowledge as a label that agrees; where a quarter of it is, a quarter as much; where labels follow no flag, none. With
+    f the labelled share of the flagged visits of a batch and camera, and u that of the others, such a visit counts
+    ``max(0, (f - u) / (1 - u))``, so that all visits count f on average. It counts as right, under the name that it was given.
+    Exposures are for finding slices (:func:`scd_core.audit.slices.derive.find_slices`), never for rates.
 
     Args:
-        connection: the database that `errors` was derived from, by :func:`derive_errors`.
-        errors: rows of ``errors``.
-        most: most events; of more, a sample is drawn by their ids, and ``label_probability`` holds which share.
+        connection: the database that ``errors`` was derived from, by :func:`derive_errors`.
 
     Returns:
-        Rows in the schema of ``errors``; none where controls are labelled too.
+        One row per model, camera, deployment, name, light, quality, week and hour that occur together: these columns as in
+        ``errors`` (``captured_at``: the Monday of the week, at that hour) and ``exposure``, visits that count.
     """
-    connection.register("derived_errors", errors)
-    try:
-        connection.execute(_sql("flagged_batches"))
-        ((n,),) = connection.execute("SELECT count(*) FROM flagged_batches").fetchall()
-        if not n:
-            return empty_table("errors")
-        connection.execute(_sql("assumed_rows"))
-        ((n,),) = connection.execute("SELECT approx_count_distinct(event) FROM assumed_rows").fetchall()
-        found = connection.sql(_sql("assumed"), params={"every": max(1, -(-n // most))}).to_arrow_table()
-    finally:
-        connection.unregister("derived_errors")
-    schema = table_schema("errors")
-    columns = [
-        found[f.name].cast(f.type) if f.name in found.column_names else pa.nulls(len(found), f.type) for f in schema
-    ]
-    return pa.Table.from_arrays(columns, schema=schema)
+    connection.execute(_sql("cells"))
+    return connection.sql(_sql("exposed")).to_arrow_table()
+
+
+def unrated_shares(connection: duckdb.DuckDBPyConnection) -> dict[str, float]:
+    """Of the predictions in batches with labels, the share that no label stands for, by primary flag reason.
+
+    Args:
+        connection: the database that ``errors`` was derived from, by :func:`derive_errors`.
+
+    Returns:
+        Flag reason, or ``unflagged``, -> share of these predictions, above 0 and at most 1. Empty where there is a rate for all.
+    """
+    return dict(connection.execute(_sql("unrated")).fetchall())
 
 
 def _sql(name: str) -> str:

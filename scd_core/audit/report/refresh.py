@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 
-from scd_core.audit.errors.derive import assumed_right, derive_errors
+from scd_core.audit.errors.derive import derive_errors, known_exposures
 from scd_core.audit.query.connection import open_tables
 from scd_core.audit.query.tables import report_time
 from scd_core.audit.slices.derive import find_slices
@@ -50,9 +50,9 @@ def refresh_report_tables(
     now, report_id = _after(max(reports, default=None), now)
     with open_tables(out, memory_limit=memory_limit, threads=threads, scratch=scratch) as connection:
         errors = derive_errors(connection, config, report_id)
-        assumed = assumed_right(connection, errors)
+        exposures = known_exposures(connection)
         previous = connection.sql("SELECT * EXCLUDE (report_date) FROM error_slices").to_arrow_table()
-    slices = find_slices(errors, config.slices, previous if reports else None, report_id, assumed)
+    slices = find_slices(errors, config.slices, previous if reports else None, report_id, exposures)
     store.write_table("errors", errors, now.date(), report_id)
     store.write_table("error_slices", slices, now.date(), report_id)
     return errors, slices, report_id

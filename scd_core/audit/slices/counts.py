@@ -1,183 +1,138 @@
-"""Weighted sums over groups of rows, with the events of a group as clusters, and their effective sizes."""
+"""Counts of slices and of what they are compared with: errors and visits, inside and outside."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
-from scd_core.audit.slices.data import SliceData
-from scd_core.audit.slices.statistics import count_excess_p_value, rate_excess_p_value
+from scd_core.audit.slices.data import Members, SliceData, has_keys, is_error, is_of
+from scd_core.audit.slices.statistics import rate_excess_p_value
 
-__all__ = ["Sums", "effective_counts", "group_sums", "name_excess_p_value", "ordinary_rates", "sure_events"]
+__all__ = ["FROM_LABELS", "Counts", "Groups", "groups_by", "in_kind_counts", "total_errors"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-_PRIOR = 2.0
-"""Events that the ordinary rate of a stratum counts for when a slice's rate in it is estimated."""
+FROM_LABELS: dict[str, tuple[str, ...]] = {"flank": (), "labelled_by": ("camera_id", "true_id")}
+"""Keys that only labels have, so that a slice of them is compared with labelled visits alone: of the same values of its other
+keys, and of these. Which visits are labelled differs from place to place, and people do not label the same places."""
 
 
 @dataclass(frozen=True)
-class Sums:
-    """Sums over g groups of rows; where there are two columns, the first is of rows that were certain to be labelled, the
-    second of rows that were sampled (label probability below 1)."""
+class Counts:
+    """Errors and visits of g slices, and of what each is compared with; visits need not be whole."""
 
-    n_events: Ints  # (g,) events
-    n_images: Ints  # (g,) rows
-    n_errors: Ints  # (g,) events of which at least half errs, by weight
-    weight: Floats  # (g, 2) sum of weights
-    wrong: Floats  # (g, 2) weight that errs
-    squares: Floats  # (g,) sum over events of (weight of the event)^2
-    shared: Floats  # (g, 2) sum over events of weight of the event * its weight in the stratum
-    unseen: Floats  # (g,) weight of one sampled event more than certain ones have; 0 where all were labelled alike
+    errors: Floats  # (g,)
+    n: Floats  # (g,)
+    base_errors: Floats  # (g,)
+    base_n: Floats  # (g,)
 
-    def __getitem__(self, which: Ints | Bools) -> Sums:
-        """The sums of some groups."""
-        return Sums(**{name: values[which] for name, values in vars(self).items()})
+    def __getitem__(self, which: Ints | Bools) -> Counts:
+        """The counts of some slices."""
+        return Counts(**{name: values[which] for name, values in vars(self).items()})
 
-    def minus(self, other: Sums) -> Sums:
-        """These groups without the rows of others, which are part of them; one total serves several others."""
-        return Sums(
-            **{name: np.maximum(values - getattr(other, name), 0) for name, values in vars(self).items()}
-        ).with_unseen(np.broadcast_to(self.unseen, other.unseen.shape))
+    @property
+    def rate(self) -> Floats:
+        """(g,) errors per visit, 0-1."""
+        return _ratio(self.errors, self.n)
 
-    def with_wrong(self, wrong: Floats) -> Sums:
-        """These groups with other weights that err."""
-        return replace(self, wrong=wrong)
+    @property
+    def base_rate(self) -> Floats:
+        """(g,) errors per visit of what each is compared with, 0-1."""
+        return _ratio(self.base_errors, self.base_n)
 
-    def with_errors(self, n_errors: Ints) -> Sums:
-        """These groups with other counts of events that err."""
-        return replace(self, n_errors=n_errors)
+    @property
+    def lift(self) -> Floats:
+        """(g,) the rate over the base rate; infinite over nothing."""
+        return np.divide(self.rate, self.base_rate, out=np.full(self.n.shape, np.inf), where=self.base_errors > 0)
 
-    def with_unseen(self, unseen: Floats) -> Sums:
-        """These groups with other weights of what was not seen."""
-        return replace(self, unseen=unseen)
+    def p_values(self) -> Floats:
+        """(g,) one-sided p-values that a slice errs no more than what it is compared with."""
+        return rate_excess_p_value(self.errors, self.n, self.base_errors, self.base_n)
 
 
-def group_sums(data: SliceData, group: Ints, rows: Ints, is_error: Bools, n: int) -> Sums:
-    """Sums of `n` groups.
+@dataclass(frozen=True)
+class Groups:
+    """Rows grouped by the values of some keys; g groups, r rows of which all keys are known."""
 
-    Args:
-        data: the labelled rows.
-        group: (r,) group of each row, 0..n-1.
-        rows: (r,) row indices.
-        is_error: (r,) whether the row counts as an error here.
-        n: number of groups.
-    """
-    keys, place = np.unique(group * np.int64(max(data.n_events, 1)) + data.event[rows], return_inverse=True)
-    owner = keys // max(data.n_events, 1)
-    weight, strata = data.weight[rows], (~data.is_sampled[rows], data.is_sampled[rows])
+    codes: Ints  # (g, k) of the keys
+    group: Ints  # (r,) group of each row
+    rows: Ints  # (r,) their indices
 
-    def per(index: Ints, size: int, values: Floats) -> Floats:
-        return np.bincount(index, values, minlength=size).astype(np.float64)
+    @property
+    def n(self) -> int:
+        """Number of groups."""
+        return len(self.codes)
 
-    of_event = np.stack([per(place, keys.size, weight * of) for of in strata], axis=1)
-    total = of_event.sum(axis=1)
-    is_wrong_event = per(place, keys.size, weight * is_error) >= total / 2
-    unseen = np.zeros(n)
-    np.maximum.at(unseen, group, data.unseen[rows])
-    return Sums(
-        n_events=np.bincount(owner, minlength=n),
-        n_images=np.bincount(group, minlength=n),
-        n_errors=np.bincount(owner[is_wrong_event], minlength=n),
-        weight=np.stack([per(owner, n, of_event[:, h]) for h in (0, 1)], axis=1),
-        wrong=np.stack([per(group, n, weight * (is_error & of)) for of in strata], axis=1),
-        squares=per(owner, n, total**2),
-        shared=np.stack([per(owner, n, total * of_event[:, h]) for h in (0, 1)], axis=1),
-        unseen=unseen,
-    )
+    def sums(self, values: NDArray) -> Floats:
+        """(g,) sums of a value of each of all rows over the groups."""
+        return np.bincount(self.group, values[self.rows], minlength=self.n).astype(np.float64)
 
 
-def ordinary_rates(total: Sums) -> Floats:
-    """(1, 2) error rates of the two strata over all rows; where a stratum is empty, the rate of all."""
-    rate = total.wrong.sum() / max(total.weight.sum(), 1e-300)
-    return np.where(total.weight > 0, total.wrong / np.maximum(total.weight, 1e-300), rate)
+def groups_by(data: SliceData, keys: tuple[str, ...], among: Bools | None = None) -> Groups:
+    """Group the rows, or some, by keys."""
+    n = data.exposure.size
+    inside = np.ones(n, bool) if among is None else among.copy()
+    for key in keys:
+        inside &= data.codes[key] >= 0
+    rows = np.flatnonzero(inside)
+    if not keys:
+        return Groups(np.zeros((1, 0), np.int64), np.zeros_like(rows), rows)
+    columns = np.stack([data.codes[key][rows] for key in keys], axis=1)
+    flat = np.zeros(rows.size, np.int64)
+    for place, key in enumerate(keys):
+        flat = flat * max(len(data.values[key]), 1) + columns[:, place]
+    _, first, group = np.unique(flat, return_index=True, return_inverse=True)
+    return Groups(columns[first].reshape(-1, len(keys)), group.astype(np.int64), rows)
 
 
-def effective_counts(sums: Sums, ordinary: Floats, with_unseen: bool = False) -> tuple[Floats, Floats]:
-    """Error rates of groups, and the number of equally weighted events that would give them as exactly.
+def total_errors(data: SliceData, rows: Ints) -> tuple[float, float]:
+    """Errors and visits among some rows."""
+    return float(data.is_wrong[rows].sum()), float(data.exposure[rows].sum())
 
-    The variance of the weighted rate ``p = sum(w y) / sum(w)`` over events e, linearised, is ``sum W_e^2 E(y_e - p)^2 /
-    (sum W)^2``; with q_e the rate of the event's stratum, ``E(y_e - p)^2 = q_e (1 - 2 p) + p^2``. The effective number is
-    ``p (1 - p)`` over that variance (Korn and Graubard, Survey Methodology 1998). Where all events weigh the same it is their
-    number; where the weight has nothing to do with erring it is Kish's ``(sum W)^2 / sum W^2``. A stratum's rate in a group is
-    drawn towards its `ordinary` one as by two events, so that a stratum that happened to show no error is not taken for
-    faultless.
+
+def in_kind_counts(data: SliceData, members: Members, is_left: Bools | None = None) -> Counts:
+    """Counts of one slice that has a key only labels have, against labelled visits like its own.
+
+    Like means: with the same values of the slice's other keys and of those that :data:`FROM_LABELS` names. Only visits count
+    that have one of another value to be compared with. The others' rate is standardised to the kinds of
+    visits that the slice has: ``sum(n_s x0_s / n0_s) / sum(n_s)`` over kinds s, with the size ``sum(n_s)^2 / sum(n_s^2 / n0_s)``
+    of a sample without kinds that gives a rate as exactly.
 
     Args:
-        sums: sums of g groups.
-        ordinary: (g or 1, 2) ordinary rates of the strata.
-        with_unseen: count one more sampled event that errs at the ordinary rate. A group whose sampled rows were never
-            drawn shows only what was flagged, that is, mostly errors; this keeps it from passing for a bad one.
-
-    Returns:
-        (g,) rates, 0-1, and (g,) effective events, at most the number of events.
+        data: the visits.
+        members: the slice.
+        is_left: (n,) rows that count; None is all.
     """
-    unseen = sums.unseen if with_unseen else np.zeros(len(sums.unseen))
-    add = np.stack([np.zeros_like(unseen), unseen], axis=1)
-    weight = sums.weight + add
-    wrong = sums.wrong + add * ordinary
-    squares = sums.squares + unseen**2
-    shared = sums.shared + add**2
-    total = weight.sum(axis=1)
-    rate = _ratio(wrong.sum(axis=1), total)
-    n_in = _ratio(weight**2, shared) if shared.size else weight
-    q = (_ratio(wrong, weight) * n_in + _PRIOR * ordinary) / (n_in + _PRIOR)
-    p = _ratio((q * weight).sum(axis=1), total)
-    variance = (1 - 2 * p) * (q * shared).sum(axis=1) + p**2 * squares
-    n = _ratio(p * (1 - p) * total**2, variance)
-    # All right or all wrong, with an ordinary rate of the same kind, has no variance to compare with.
-    n = np.where(variance > 1e-12 * squares, n, _ratio(total**2, squares))
-    return rate.clip(0, 1), np.minimum(n, sums.n_events + (unseen > 0))
+    labels = [key for key in members.keys if key in FROM_LABELS]
+    alike = {key: None for key in members.keys if key not in labels} | {
+        one: None for key in labels for one in FROM_LABELS[key]
+    }
+    possible = has_keys(data, labels) if is_left is None else has_keys(data, labels) & is_left
+    if members.name is not None:
+        possible &= ~is_of(data, members.name)
+    rows = np.flatnonzero(possible)
+    kind = np.zeros(rows.size, np.int64)
+    for key in alike:
+        kind = kind * (len(data.values[key]) + 1) + data.codes[key][rows] + 1
+    _, kind = np.unique(kind, return_inverse=True)
+    is_inside = np.isin(rows, members.rows, assume_unique=True)
+    wrong = is_error(data, rows, members.name)
+    n_kinds = int(kind.max(initial=-1)) + 1
 
+    def per(of: Bools) -> Floats:
+        return np.bincount(kind[of], minlength=n_kinds).astype(np.float64)
 
-def sure_events(data: SliceData, among: Ints) -> Floats:
-    """(n,) events that each row stands for as a wrong name that was certain to be labelled.
-
-    One over the number of such rows with the same event and name among the rows `among`, so that over groups that share an
-    event the event counts once; 0 for all other rows.
-    """
-    names = data.codes["predicted_id"]
-    rows = among[data.is_wrong[among] & ~data.is_sampled[among] & (names[among] >= 0)]
-    n_names = max(len(data.values["predicted_id"]), 1)
-    _, place, n = np.unique(data.event[rows] * np.int64(n_names) + names[rows], return_inverse=True, return_counts=True)
-    events = np.zeros(data.event.size)
-    events[rows] = 1 / n[place]
-    return events
-
-
-def name_excess_p_value(sums: Sums, ordinary: Floats, base: Sums, count: Floats, base_count: Floats) -> Floats:
-    """p-values that groups are called a certain name no more often than their baselines.
-
-    Twice the smaller of two: that of the rates (`statistics.rate_excess_p_value` on effective
-    counts), and, where labels were sampled, that of the events with such an error that was certain to be labelled, per event
-    of the group (`statistics.count_excess_p_value`). One sampled event stands for many, so the rate of a group
-    with few of them is poorly known; but that seven events were flagged and called a name that hardly anybody else is
-    called needs no rate. The number of a group's sampled events is taken as large as it may be, at 95 % of Poisson's.
-
-    Args:
-        sums: sums of g groups, the errors being those called the name.
-        ordinary: (g or 1, 2) ordinary rates of the strata.
-        base: sums of their baselines.
-        count: (g,) events of the groups that are called the name in a row that was certain to be labelled
-            (:func:`sure_events`).
-        base_count: (g,) such events of the baselines.
-
-    Returns:
-        (g,) p-values, 0-1.
-    """
-    rate, n = effective_counts(sums, ordinary, with_unseen=True)
-    base_rate, base_n = effective_counts(base, ordinary)
-    p_rate = rate_excess_p_value(rate * n, n, base_rate * base_n, base_n)
-    n_sampled = _ratio(sums.weight[:, 1], sums.unseen)
-    most = sums.weight[:, 0] + sums.unseen * stats.chi2.ppf(0.95, 2 * (n_sampled + 1)) / 2
-    p_count = count_excess_p_value(count, most, base_count, base.weight.sum(axis=1))
-    return np.where(sums.unseen > 0, np.minimum(2 * np.minimum(p_rate, p_count), 1.0), p_rate)
+    n, x, n0, x0 = per(is_inside), per(is_inside & wrong), per(~is_inside), per(~is_inside & wrong)
+    n, x = np.where(n0 > 0, n, 0.0), np.where(n0 > 0, x, 0.0)
+    total, spread = n.sum(), _ratio(n**2, n0).sum()
+    base_n = total**2 / spread if spread > 0 else 0.0
+    base_rate = (n * _ratio(x0, n0)).sum() / total if total > 0 else 0.0
+    return Counts(*(np.array([value]) for value in (x.sum(), total, base_rate * base_n, base_n)))
 
 
 def _ratio(part: Floats, whole: Floats) -> Floats:
-    return np.divide(part, whole, out=np.zeros(np.shape(whole)), where=whole > 0)
+    return np.divide(part, whole, out=np.zeros(np.broadcast(part, whole).shape), where=whole > 0)

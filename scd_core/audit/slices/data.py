@@ -1,11 +1,10 @@
-"""The labelled rows of ``errors`` as arrays, and the members of every slice of them."""
+"""Visits that were looked at, as arrays: labelled ones and known exposures; and the members of every slice of them."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from scd_core.config import SliceConfig
 from scd_core.names import Cause, ErrorType
 
 __all__ = [
@@ -21,13 +19,13 @@ __all__ = [
     "PAIR",
     "Members",
     "SliceData",
-    "family_groups",
     "has_keys",
     "is_error",
     "is_of",
     "slice_data",
     "slice_keys",
     "slice_members",
+    "wrong_rows",
 ]
 
 Ints = NDArray[np.int64]
@@ -36,39 +34,32 @@ Bools = NDArray[np.bool_]
 
 PAIR = " -> "
 """Between the true individual and the name given to it, in values of the key ``pair``."""
-_REDUNDANT = {
-    frozenset(keys)
-    for keys in (
-        ("camera_id", "deployment_id"),  # a deployment has one camera
-        ("true_id", "predicted_id"),  # the pair
-        ("true_id", "pair"),
-        ("predicted_id", "pair"),
-        ("light", "hour"),
-    )
-}
 DAY_HOURS = (6, 18)
 """Hours between which a colour picture counts as taken by day, on the camera's clock."""
 
 
 @dataclass(frozen=True)
 class SliceData:
-    """Labelled predictions of the newest runs, one entry per row; n rows, E events."""
+    """Visits by the current predictions: v labelled ones, then known exposures, n rows together; r rows of ``errors``."""
 
-    event: Ints  # (n,) index of the row's event, 0..E-1
-    weight: Floats  # (n,) events that the row stands for
-    is_sampled: Bools  # (n,) the row was not certain to be labelled
-    unseen: Floats  # (n,) weight that a sampled event of the row's batch has more than a certain one
-    is_wrong: Bools  # (n,)
-    codes: dict[str, Ints]  # key -> (n,) index into values, -1 where the key is null
+    exposure: Floats  # (n,) visits that a row counts as; 1 for a labelled one
+    is_wrong: (
+        Bools  # (n,) a labelled visit of which at least half of the events err; an event: at least half of its frames
+    )
+    codes: dict[str, Ints]  # key -> (n,) index into values, -1 where the key is not known
     values: dict[str, list[str]]  # key -> values
-    cause: Ints  # (n,) place in Cause; -1 for a right row
-    is_of_flagged: Bools  # (n,) of a batch in which nothing but flagged rows is labelled
-    rows: pa.Table  # the rows themselves
+    cause: Ints  # (v,) place in Cause of most of its errors; -1 for a right visit
+    weight: Floats  # (v,) events that a labelled visit stands for in rates
+    wrong_weight: Floats  # (v,) those of them that err
+    has_control: Bools  # (v,) a picture of it is labelled that nothing flagged
+    n_images: Ints  # (v,) labelled pictures
+    rows: pa.Table  # (r,) the labelled rows
+    visit: Ints  # (r,) visit of each
 
     @property
-    def n_events(self) -> int:
-        """Number of events."""
-        return int(self.event.max()) + 1 if self.event.size else 0
+    def n_visits(self) -> int:
+        """Number of labelled visits, v."""
+        return self.cause.size
 
 
 @dataclass(frozen=True)
@@ -82,7 +73,7 @@ class Members:
 
     @property
     def errors(self) -> Ints:
-        """Indices of the errors."""
+        """Indices of the errors, which are labelled visits."""
         return self.rows[self.is_error]
 
     def left(self, is_left: Bools) -> Members:
@@ -93,22 +84,32 @@ class Members:
 
 def slice_members(data: SliceData, values: Mapping[str, str]) -> Members:
     """The rows of a slice that is given as key -> value."""
-    inside = np.ones(data.event.size, bool)
+    inside = np.ones(data.exposure.size, bool)
     name = None
     for key, value in values.items():
-        code = bisect_left(data.values[key], value)
         if key == "pair":
-            example = int(np.flatnonzero(data.codes["pair"] == code)[0])
-            inside &= data.codes["true_id"] == data.codes["true_id"][example]
-            name = int(data.codes["predicted_id"][example])
+            true, called = value.split(PAIR, 1)
+            inside &= data.codes["true_id"] == bisect_left(data.values["true_id"], true)
+            name = bisect_left(data.values["predicted_id"], called)
         elif key == "predicted_id":
-            inside &= ~is_of(data, code)
-            name = code
+            name = bisect_left(data.values[key], value)
+            inside &= ~is_of(data, name)
         else:
-            inside &= data.codes[key] == code
+            inside &= data.codes[key] == bisect_left(data.values[key], value)
     rows = np.flatnonzero(inside)
     keys = tuple(key for key in values if key not in ("pair", "predicted_id"))
     return Members(rows, is_error(data, rows, name), name, keys)
+
+
+def wrong_rows(data: SliceData, members: Members) -> Ints:
+    """Indices into ``data.rows`` of the wrong names of a slice's errors."""
+    is_one = np.zeros(data.n_visits, bool)
+    is_one[members.errors] = True
+    found = is_one[data.visit] & pc.not_equal(data.rows["error_type"], ErrorType.CORRECT).to_numpy()
+    if members.name is not None:
+        name = data.values["predicted_id"][members.name]
+        found &= pc.fill_null(pc.equal(data.rows["predicted_id"], name), False).to_numpy()
+    return np.flatnonzero(found)
 
 
 def is_error(data: SliceData, rows: Ints, name: int | None) -> Bools:
@@ -120,7 +121,7 @@ def is_error(data: SliceData, rows: Ints, name: int | None) -> Bools:
 
 def has_keys(data: SliceData, keys: Iterable[str]) -> Bools:
     """(n,) rows of which all of some keys are known."""
-    known = np.ones(data.event.size, bool)
+    known = np.ones(data.exposure.size, bool)
     for key in keys:
         known &= data.codes[key] >= 0
     return known
@@ -130,42 +131,50 @@ def is_of(data: SliceData, name: int) -> Bools:
     """(n,) rows whose truth is the individual with this code in predicted_id."""
     place = bisect_left(data.values["true_id"], data.values["predicted_id"][name])
     found = data.values["true_id"][place : place + 1] == [data.values["predicted_id"][name]]
-    return data.codes["true_id"] == place if found else np.zeros(data.event.size, bool)
+    return data.codes["true_id"] == place if found else np.zeros(data.exposure.size, bool)
 
 
-def slice_data(errors: pa.Table, assumed: pa.Table | None = None) -> SliceData:
-    """Arrays of the labelled, current rows of ``errors``; a row without an event is an event of its own.
+def slice_data(errors: pa.Table, exposures: pa.Table | None = None) -> SliceData:
+    """Visits of the labelled, current rows of ``errors``, and what else was looked at.
+
+    A key of a visit is what most of its rows have, the name given what most of its wrong rows have, or of its right ones
+    where it is right; of equally many the first in order.
 
     Args:
-        errors: rows of ``errors``.
-        assumed: rows beside them that count as right (:func:`scd_core.audit.errors.derive.assumed_right`).
+        errors: rows of ``errors``; one without a visit is a visit with the others of its event and truth.
+        exposures: visits that count as right (:func:`scd_core.audit.errors.derive.known_exposures`).
     """
     rows = errors.filter(pc.and_(errors["is_labelled"], pc.fill_null(errors["is_current"], False)))
-    is_of_flagged = np.zeros(rows.num_rows, bool)
-    if assumed is not None and assumed.num_rows:
-        # With them no control is missing in their batches.
-        is_whole = pc.is_in(rows["batch_key"], pc.unique(assumed["batch_key"]))
-        place = rows.column_names.index("control_probability")
-        control = pc.if_else(is_whole, None, rows["control_probability"])
-        rows = pa.concat_tables([rows.set_column(place, rows.schema.field(place), control), assumed])
-        is_of_flagged = np.concatenate([is_whole.to_numpy(), np.ones(assumed.num_rows, bool)])
     event = pc.coalesce(rows["event_id"], pc.binary_join_element_wise("target", rows["target_id"], ":"))
+    of_event = pc.binary_join_element_wise(event, pc.fill_null(rows["true_id"], ""), "\x1f")
+    visit, names = _encode(pc.coalesce(rows["visit_id"], of_event))
+    n = len(names)
+    is_wrong_row = pc.not_equal(rows["error_type"], ErrorType.CORRECT).to_numpy(zero_copy_only=False)
+    is_wrong = _errs(visit, _encode(event)[0], is_wrong_row, n)
+    columns, others = _key_columns(rows), _key_columns(exposures) if exposures is not None else {}
     codes, values = {}, {}
-    for name, column in _key_columns(rows).items():
-        codes[name], values[name] = _encode(column)
-    event_codes, _ = _encode(event)
-    probability = pc.fill_null(rows["label_probability"], 1.0).to_numpy()
+    for name, column in columns.items():
+        n_more = 0 if exposures is None else exposures.num_rows
+        more = others.get(name, pa.nulls(n_more, pa.string()))
+        together, values[name] = _encode(pa.chunked_array([*_chunks(column), *_chunks(more)], pa.string()))
+        counts = is_wrong_row == is_wrong[visit] if name in ("predicted_id", "pair") else None
+        codes[name] = np.concatenate([_most(visit, together[: rows.num_rows], n, counts), together[rows.num_rows :]])
+    cause = pc.fill_null(pc.index_in(rows["cause"], pa.array(list(Cause))), -1).to_numpy().astype(np.int64)
+    weight = pc.fill_null(rows["event_weight"], 0.0).to_numpy()
+    has_flag = pc.fill_null(rows["has_flag"], False).to_numpy(zero_copy_only=False)
+    extra = exposures["exposure"].to_numpy() if exposures is not None else np.zeros(0)
     return SliceData(
-        event=event_codes,
-        weight=rows["event_weight"].to_numpy(),
-        is_sampled=probability < 1,
-        unseen=_unseen(rows, probability),
-        is_wrong=pc.not_equal(rows["error_type"], ErrorType.CORRECT).to_numpy(),
+        exposure=np.concatenate([np.ones(n), extra]),
+        is_wrong=np.concatenate([is_wrong, np.zeros(extra.size, bool)]),
         codes=codes,
         values=values,
-        cause=pc.fill_null(pc.index_in(rows["cause"], pa.array(list(Cause))), -1).to_numpy().astype(np.int64),
-        is_of_flagged=is_of_flagged,
+        cause=np.where(is_wrong, _most(visit, cause, n, is_wrong_row), -1),
+        weight=np.bincount(visit, weight, minlength=n).astype(np.float64),
+        wrong_weight=np.bincount(visit, weight * is_wrong_row, minlength=n).astype(np.float64),
+        has_control=np.bincount(visit, ~has_flag, minlength=n) > 0,
+        n_images=np.bincount(visit, minlength=n),
         rows=rows,
+        visit=visit,
     )
 
 
@@ -183,9 +192,9 @@ def slice_keys(errors: pa.Table) -> list[dict[str, str]]:
 
 
 def _key_columns(rows: pa.Table) -> dict[str, Any]:
-    """Key -> its value in each row of ``errors``; null where it is not known."""
+    """Key -> its value in each row of ``errors``, or of exposures; null where it is not known."""
     columns: dict[str, Any] = {
-        name: rows[name]
+        name: rows[name] if name in rows.column_names else pa.nulls(rows.num_rows, pa.string())
         for name in (
             "camera_id",
             "deployment_id",
@@ -207,21 +216,28 @@ def _key_columns(rows: pa.Table) -> dict[str, Any]:
     return columns
 
 
-def _unseen(rows: pa.Table, probability: Floats) -> Floats:
-    """Weight of one sampled event more than one certain event has, in each row's batch.
+def _errs(visit: Ints, event: Ints, is_wrong: Bools, n: int) -> Bools:
+    """(n,) visits of which at least half of the events err, that is at least half of their rows."""
+    keys, place = np.unique(visit * (event.max(initial=0) + 1) + event, return_inverse=True)
+    errs = 2 * np.bincount(place, is_wrong, minlength=keys.size) >= np.bincount(place, minlength=keys.size)
+    owner = keys // (event.max(initial=0) + 1)
+    return 2 * np.bincount(owner, errs, minlength=n) >= np.maximum(np.bincount(owner, minlength=n), 1)
 
-    In a batch without a labelled control it is that of the controls it could have had.
-    """
-    if not probability.size:
-        return np.zeros(0)
-    batch, names = _encode(rows["batch_key"])
-    largest, smallest = np.zeros(len(names)), np.full(len(names), np.inf)
-    if "control_probability" in rows.column_names:
-        np.maximum.at(largest, batch, 1 / pc.fill_null(rows["control_probability"], 1.0).to_numpy())
-    np.maximum.at(largest, batch, 1 / probability)
-    np.minimum.at(smallest, batch, 1 / probability)
-    frames = np.mean(rows["event_weight"].to_numpy() * probability)  # one over the usual number of frames
-    return (largest - smallest)[batch] * frames
+
+def _most(visit: Ints, codes: Ints, n: int, counts: Bools | None = None) -> Ints:
+    """(n,) the code that most rows of a visit have, of rows that count and have one; -1 where none has."""
+    is_one = codes >= 0 if counts is None else (codes >= 0) & counts
+    size = codes.max(initial=0) + 1
+    keys, number = np.unique(visit[is_one] * size + codes[is_one], return_counts=True)
+    order = np.lexsort((keys, -number, keys // size))
+    owner, first = np.unique(keys[order] // size, return_index=True)
+    found = np.full(n, -1, np.int64)
+    found[owner] = keys[order][first] % size
+    return found
+
+
+def _chunks(column: Any) -> list[Any]:
+    return [chunk.cast(pa.string()) for chunk in (column.chunks if isinstance(column, pa.ChunkedArray) else [column])]
 
 
 def _encode(column: Any) -> tuple[Ints, list[str]]:
@@ -238,12 +254,3 @@ def _encode(column: Any) -> tuple[Ints, list[str]]:
     rank[order] = np.arange(len(values))
     rank[-1] = -1
     return rank[codes], [values[place] for place in order]
-
-
-def family_groups(config: SliceConfig) -> Iterator[tuple[str, ...]]:
-    """The families that are tested: each key, then each pair of keys that is more than one of them."""
-    yield from ((key,) for key in config.families)
-    if config.max_depth > 1:
-        for keys in combinations(config.families, 2):
-            if frozenset(keys) not in _REDUNDANT:
-                yield keys

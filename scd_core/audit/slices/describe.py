@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
 
-from scd_core.audit.slices.data import PAIR, SliceData, slice_members
+from scd_core.audit.slices.data import PAIR, SliceData, slice_members, wrong_rows
 from scd_core.audit.slices.tested import TestedSlice
 from scd_core.config import SliceConfig
 from scd_core.names import Cause, ErrorType, Quality
@@ -38,13 +37,14 @@ def describe(data: SliceData, tested: TestedSlice, config: SliceConfig) -> Slice
         config: number of examples.
     """
     values = dict(tested.slice)
-    wrong = slice_members(data, values).errors
+    members = slice_members(data, values)
+    wrong = wrong_rows(data, members)
     errors = data.rows.take(wrong)
     masked = errors.filter(errors["is_masked"])
     types = errors["error_type"].to_pylist()
     names = Counter(name for name in errors["predicted_id"].to_pylist() if name is not None)
     confused_with = min(names, key=lambda name: (-names[name], name)) if names else None
-    events = data.event[wrong]
+    events = data.visit[wrong]
     cause = _cause(values, errors["cause"].to_pylist(), masked["cause"].to_pylist())
     recovered = masked["is_recovered"].to_pylist()
     n_recovered = (sum(recovered), len(recovered)) if recovered else None
@@ -59,7 +59,7 @@ def describe(data: SliceData, tested: TestedSlice, config: SliceConfig) -> Slice
         "first_seen": pc.min(errors["captured_at"]).as_py(),
         "last_seen": pc.max(errors["captured_at"]).as_py(),
         "example_media_ids": _examples(errors, events, config.examples, cause),
-        "sentence": _sentence(tested, cause, confused_with, _light(data, wrong, values), n_recovered),
+        "sentence": _sentence(tested, cause, confused_with, _light(data, members.errors, values), n_recovered),
     }
 
 
@@ -141,8 +141,8 @@ def _sentence(
         n_recovered: of its wrong pictures, those that masks corrected and those that were masked; None where none was.
 
     >>> slice = TestedSlice("5e1f", [("camera_id", "C07"), ("true_id", "Luna")], "camera_id+true_id", n_events=52, n_images=80,
-    ...     n_errors=41, n_effective=50.0, error_rate=0.79, ci_low=0.66, ci_high=0.88, baseline_rate=0.05, lift=15.8,
-    ...     p_value=1e-9, n_tests=100)
+    ...     n_errors=41, exposure=52.0, n_effective=50.0, error_rate=0.79, ci_low=0.66, ci_high=0.88, baseline_rate=0.05,
+    ...     lift=15.8, p_value=1e-9, n_tests=100)
     >>> _sentence(slice, "background", "Nyx", "night", (33, 41))
     'At camera C07, mostly by night, 41 of 52 events of Luna are misnamed, mostly as Nyx: 79 % (66-88 %) against 5 % \
 elsewhere; the evidence lies on the background; masking it out corrects 33 of 41 pictures.'
@@ -155,16 +155,8 @@ elsewhere; the evidence lies on the background; masking it out corrects 33 of 41
         f"{start}{tested.n_errors} of {tested.n_events} {subject} {verb}: {100 * tested.error_rate:.0f} % "
         f"({100 * tested.ci_low:.0f}-{100 * tested.ci_high:.0f} %)"
     )
-    if "predicted_id" not in values:
-        text += f" against {100 * tested.baseline_rate:.0f} % elsewhere"
-    else:
-        # What share of a name's calls is wrong depends on how often its owner comes by, so how often it is called counts.
-        others = "elsewhere" if len(values) > 1 else "the other names are"
-        text += (
-            f", wrongly given {tested.lift:.0f} times as often as {others}"
-            if math.isfinite(tested.lift)
-            else ", and never wrongly elsewhere"
-        )
+    others = "of each other name, on average" if values.keys() == {"predicted_id"} else "elsewhere"
+    text += f" against {100 * tested.baseline_rate:.0f} % {others}"
     if reason := _REASONS.get(cause):
         text += f"; {reason}"
     if n_recovered is not None:
@@ -191,7 +183,7 @@ def _subject(values: dict[str, str], confused_with: str | None) -> tuple[str, st
         true, name = values["pair"].split(PAIR, 1)
         return f"events of {true}", f"are called {name}"
     if "predicted_id" in values:
-        return f"events called {values['predicted_id']}", "are someone else"
+        return f"events of others than {values['predicted_id']}", f"are called {values['predicted_id']}"
     subject = f"events of {values['true_id']}" if "true_id" in values else "events"
     return subject, f"are misnamed, mostly as {confused_with}" if confused_with else "are misnamed"
 

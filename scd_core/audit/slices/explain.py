@@ -6,17 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlogy
 
-from scd_core.audit.slices.counts import (
-    Sums,
-    effective_counts,
-    group_sums,
-    name_excess_p_value,
-    ordinary_rates,
-    sure_events,
-)
-from scd_core.audit.slices.data import Members, SliceData, has_keys, is_error, is_of, slice_members
-from scd_core.audit.slices.families import total_sums
-from scd_core.audit.slices.statistics import rate_excess_p_value
+from scd_core.audit.slices.counts import FROM_LABELS, Counts, in_kind_counts, total_errors
+from scd_core.audit.slices.data import Members, SliceData, has_keys, is_of, slice_members
 from scd_core.audit.slices.tested import TestedSlice
 from scd_core.config import SliceConfig
 from scd_core.names import Cause
@@ -43,7 +34,7 @@ def explain(data: SliceData, rows: list[TestedSlice], config: SliceConfig) -> No
     """Set ``folded_into`` of every systematic slice that another one explains.
 
     Sequential removal, as for spatial scan statistics with several clusters (Zhang, Assuncao, Kulldorff, Int. J. Health
-    Geographics 2010). The slice whose split of the labelled events into inside and outside fits the errors best (largest
+    Geographics 2010). The slice whose split of the visits into inside and outside fits the errors best (largest
     Bernoulli likelihood ratio, Kulldorff 1997) stands; its rows are taken out; every other slice is tested again on the
     rest, and one that no longer differs from its baseline at the level that the report's q-values were cut at is explained
     by it. Then the next best of what is left, until nothing is left. So a camera whose errors all belong to one
@@ -58,7 +49,7 @@ def explain(data: SliceData, rows: list[TestedSlice], config: SliceConfig) -> No
     differ only in the value of one circumstance (labeller, hour, ...) and hold most of its errors are joined into the place.
 
     Args:
-        data: the labelled rows.
+        data: the visits.
         rows: the tested slices; changed in place.
         config: limits.
     """
@@ -68,7 +59,7 @@ def explain(data: SliceData, rows: list[TestedSlice], config: SliceConfig) -> No
         together = row.tested_within
         cuts[together] = max(cuts.get(together, 0.0), row.p_value * row.n_tests)
     members = {row.slice_id: slice_members(data, dict(row.slice)) for row in open_rows}
-    is_left = np.ones(data.event.size, bool)
+    is_left = np.ones(data.exposure.size, bool)
     while open_rows:
         best = open_rows[_purest(data, open_rows, members, is_left, config)]
         found = members[best.slice_id]
@@ -81,7 +72,7 @@ def explain(data: SliceData, rows: list[TestedSlice], config: SliceConfig) -> No
                 continue
             of_row = members[row.slice_id]
             is_same = of_row.name == found.name and np.array_equal(of_row.rows, found.rows)
-            touches = _shares(of_row, explained, data.event.size)
+            touches = _shares(of_row, explained, data.exposure.size)
             is_no_more = _is_no_worse(row, best) or not rest.differs(
                 of_row, cuts[row.tested_within] / row.n_tests, config
             )
@@ -148,48 +139,39 @@ class _Rest:
     def __init__(self, data: SliceData, is_left: Bools) -> None:
         self.data = data
         self.is_left = is_left
-        self._totals: dict[tuple[int | None, tuple[str, ...]], Sums] = {}
-        self._sure: Floats | None = None
+        self._totals: dict[tuple[int | None, tuple[str, ...]], tuple[float, float]] = {}
 
-    def _total(self, name: int | None, keys: tuple[str, ...]) -> Sums:
-        """Sums over all rows that could err so, of which some keys are known."""
+    def counts(self, members: Members) -> Counts:
+        """The counts of one slice among these rows; errors count as the slice counts them."""
+        if FROM_LABELS.keys() & set(members.keys):
+            return in_kind_counts(self.data, members.left(self.is_left), self.is_left)
+        left = members.left(self.is_left)
+        x, n = float(left.is_error.sum()), float(self.data.exposure[left.rows].sum())
+        x_all, n_all = self._total(members.name, members.keys)
+        if members.name is not None and not members.keys and n_all - n < 1e-9:  # a name alone: the other names' average
+            n_others = max(1, len(self.data.values["predicted_id"]) - 1)
+            x_all, n_all = self._total(None, ())[0], n + n_all * n_others
+        return Counts(*(np.array([value]) for value in (x, n, x_all - x, max(n_all - n, 0.0))))
+
+    def _total(self, name: int | None, keys: tuple[str, ...]) -> tuple[float, float]:
+        """Errors and visits among all rows that could err so, of which some keys are known."""
         if (name, keys) not in self._totals:
             possible = self.is_left & has_keys(self.data, keys)
             if name is not None:
                 possible &= ~is_of(self.data, name)
-            self._totals[name, keys] = self._sums(np.flatnonzero(possible), name)
+            rows = np.flatnonzero(possible)
+            x, n = total_errors(self.data, rows)
+            if name is not None:
+                x = float((self.data.is_wrong[rows] & (self.data.codes["predicted_id"][rows] == name)).sum())
+            self._totals[name, keys] = x, n
         return self._totals[name, keys]
-
-    def _sums(self, rows: Ints, name: int | None) -> Sums:
-        return group_sums(self.data, np.zeros(rows.size, np.int64), rows, is_error(self.data, rows, name), 1)
 
     def differs(self, members: Members, cut: float, config: SliceConfig) -> bool:
         """Whether a slice's rows that are left still err more than the others that are left."""
-        left = members.left(self.is_left)
-        if left.is_error.sum() < config.min_errors:
+        counts = self.counts(members)
+        if counts.errors[0] < config.min_errors or not counts.base_n[0] or counts.lift[0] < config.min_lift:
             return False
-        total, inside = self._total(members.name, members.keys), self._sums(left.rows, members.name)
-        ordinary = ordinary_rates(total)
-        base = total.minus(inside)
-        is_name_alone = left.rows.size == total.n_images[0]
-        if is_name_alone:  # the others' average stands for the outside
-            wrong = self._total(None, members.keys).wrong - inside.wrong
-            n_names = max(2, len(self.data.values["predicted_id"]))
-            base = total.with_wrong(wrong / (n_names - 1))
-            ordinary = ordinary_rates(base)
-        rate, n = effective_counts(inside, ordinary, with_unseen=True)
-        base_rate, base_n = effective_counts(base, ordinary)
-        if not base_n[0] or rate[0] < config.min_lift * base_rate[0]:
-            return False
-        if members.name is not None and not is_name_alone:
-            if self._sure is None:
-                self._sure = sure_events(self.data, np.flatnonzero(self.is_left))
-            is_called = self.is_left & has_keys(self.data, members.keys)
-            is_called &= self.data.codes["predicted_id"] == members.name
-            count, of_all = self._sure[left.errors].sum(), self._sure[is_called].sum()
-            p_value = name_excess_p_value(inside, ordinary, base, np.array([count]), np.array([of_all - count]))
-            return bool(p_value[0] <= cut)
-        return bool(rate_excess_p_value(rate * n, n, base_rate * base_n, base_n)[0] <= cut)
+        return bool(counts.p_values()[0] <= cut)
 
 
 def _shares(members: Members, rows: Ints, n: int) -> bool:
@@ -207,7 +189,7 @@ def _purest(
     places = [place for place, row in enumerate(rows) if row.family != "predicted_id"] or list(range(len(rows)))
     best = _best(data, rows, places, members, part, config)
     while True:
-        inside = np.zeros(data.event.size, bool)
+        inside = np.zeros(data.exposure.size, bool)
         inside[members[rows[best].slice_id].rows] = True
         part = part & inside
         places = _splits(data, [place for place in places if place != best], rows, members, part)
@@ -226,18 +208,13 @@ def _splits(
         known = np.flatnonzero(part & has_keys(data, left.keys))
         if left.rows.size and known.size - left.rows.size:
             cutting.append((place, left, known))
-    totals: dict[tuple[str, ...], Sums] = {}
-    found = []
-    for place, left, known in cutting:
-        if left.keys not in totals:
-            totals[left.keys] = total_sums(data, known)
-        total, sums = totals[left.keys], total_sums(data, left.rows)
-        ordinary = ordinary_rates(total)
-        rate, n = effective_counts(sums, ordinary, with_unseen=True)
-        base_rate, base_n = effective_counts(total.minus(sums), ordinary)
-        if base_n[0] and rate_excess_p_value(rate * n, n, base_rate * base_n, base_n)[0] <= _SPLIT / len(cutting):
-            found.append(place)
-    return found
+    if not cutting:
+        return []
+    inside = np.array([total_errors(data, left.rows) for _, left, _ in cutting])
+    whole = np.array([total_errors(data, known) for _, _, known in cutting])
+    outside = np.maximum(whole - inside, 0.0)
+    p_values = Counts(*inside.T, *outside.T).p_values()
+    return [place for (place, _, _), p in zip(cutting, p_values, strict=True) if p <= _SPLIT / len(cutting)]
 
 
 def _best(
@@ -251,7 +228,7 @@ def _best(
     """The best fit among some; among nearly equal ones over much the same errors, the simplest."""
     left = {place: members[rows[place].slice_id].left(is_left) for place in chosen}
     keys = {members.keys for members in left.values()}
-    whole = {some: _events(data, np.flatnonzero(is_left & has_keys(data, some))) for some in keys}
+    whole = {some: total_errors(data, np.flatnonzero(is_left & has_keys(data, some))) for some in keys}
     fits = {place: _fit(data, left[place], *whole[left[place].keys]) for place in chosen}
     top = max(chosen, key=lambda place: (fits[place], rows[place].slice_id))
     rivals = [
@@ -270,23 +247,15 @@ def _best(
     return min(rivals, key=simplest)
 
 
-def _events(data: SliceData, rows: Ints) -> tuple[int, int]:
-    """Events among some rows, and those of them of which at least half of the rows are wrong."""
-    _, place = np.unique(data.event[rows], return_inverse=True)
-    return int(place.max(initial=-1)) + 1, int(
-        (np.bincount(place, data.is_wrong[rows]) * 2 >= np.bincount(place)).sum()
-    )
-
-
-def _fit(data: SliceData, left: Members, n_all: int, x_all: int) -> float:
-    """Bernoulli log-likelihood ratio of a split into the events inside and those outside, each labelled event once.
+def _fit(data: SliceData, left: Members, x_all: float, n_all: float) -> float:
+    """Bernoulli log-likelihood ratio of a split into the visits inside and those outside.
 
     The response is erring at all, so that all slices can be compared; what a slice explains of it is the
     share of its errors that have one cause and, where it has a name, go to that name.
     """
-    n, x = _events(data, left.rows)
-    n0, x0 = max(n_all - n, 0), max(x_all - x, 0)
-    if not n or not n0 or x / n <= x0 / n0:
+    x, n = total_errors(data, left.rows)
+    x0, n0 = max(x_all - x, 0.0), max(n_all - n, 0.0)
+    if not n or n0 < 1e-9 or x / n <= x0 / n0:
         return 0.0
     fit = _log_likelihood(x, n) + _log_likelihood(x0, n0) - _log_likelihood(x + x0, n + n0)
     errors = data.cause[left.errors]

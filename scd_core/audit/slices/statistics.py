@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 
-__all__ = ["benjamini_hochberg", "count_excess_p_value", "rate_excess_p_value", "wilson_interval"]
+__all__ = ["benjamini_hochberg", "least_p_value", "n_testable", "rate_excess_p_value", "wilson_interval"]
 
 Floats = NDArray[np.float64]
 
@@ -68,32 +68,55 @@ def rate_excess_p_value(errors: ArrayLike, n: ArrayLike, base_errors: ArrayLike,
     return p.reshape(shape)
 
 
-def count_excess_p_value(
-    count: ArrayLike, exposure: ArrayLike, base_count: ArrayLike, base_exposure: ArrayLike
-) -> Floats:
-    """One-sided p-value that a slice's rare errors come no more often than elsewhere, for counts that need not be whole.
+def least_p_value(n: ArrayLike, errors: ArrayLike, n_all: ArrayLike) -> Floats:
+    """The least p-value that Fisher's one-sided test can give a slice, whatever its share of the errors (Tarone 1990).
 
-    The conditional test of two Poisson rates (Przyborowski and Wilenski, Biometrika 1940): given all ``x + x_0`` errors, each
-    falls into the slice with probability ``theta = n / (n + n_0)``; ``P(X >= x) = I_theta(x, x_0 + 1)``, the incomplete beta
-    function, which is continuous in the counts.
+    With n of N visits in the slice and X errors among all, the most that can be inside is ``min(n, X)``, with the
+    hypergeometric probability ``C(n, X) / C(N, X)`` where X <= n, else ``C(X, n) / C(N, n)``.
 
     Args:
-        count: errors of the slice, x.
-        exposure: events of the slice, n.
-        base_count: errors of the baseline, x_0.
-        base_exposure: events of the baseline, n_0.
+        n: visits of the slice, need not be whole.
+        errors: errors inside and outside, X.
+        n_all: visits inside and outside, N.
 
     Returns:
-        p-values, 0-1; 1 where the slice has no error or the baseline no event.
+        p-values, 0-1, the shape of all together; 1 where there is no error or nothing outside.
 
-    >>> p = count_excess_p_value(7, 60, 3, 6000)
-    >>> round(float(p), 15) == round(float(stats.binom.sf(6, 10, 60 / 6060)), 15)
+    >>> round(float(least_p_value(5, 3, 20)), 6) == round(float(stats.fisher_exact([[3, 2], [0, 15]], "greater").pvalue), 6)
     True
     """
-    x, n, x0, n0 = (np.asarray(a, float) for a in np.broadcast_arrays(count, exposure, base_count, base_exposure))
-    usable = (x > 0) & (n > 0) & (n0 > 0)
-    share = np.divide(n, n + n0, out=np.ones(x.shape), where=usable)
-    return np.where(usable, special.betainc(np.where(usable, x, 1.0), x0 + 1, share), 1.0)
+    n, x, n_all = (np.asarray(a, float) for a in np.broadcast_arrays(n, errors, n_all))
+    few, many = np.minimum(n, x), np.minimum(np.maximum(n, x), n_all)
+    log_p = special.gammaln(many + 1) - special.gammaln(many - few + 1)
+    log_p = log_p + special.gammaln(n_all - few + 1) - special.gammaln(n_all + 1)
+    return np.where((few > 0) & (many < n_all), np.exp(np.minimum(log_p, 0.0)), 1.0)
+
+
+def n_testable(least: ArrayLike, level: float, counts: ArrayLike | None = None) -> int:
+    """How many hypotheses share a level, those left out that could not be rejected then whatever was seen.
+
+    Tarone's number (Biometrics 1990): the smallest K for which at most K hypotheses have a least p-value of at most level / K.
+    The least p-values depend on margins alone, so leaving the others out does not look at the outcome; Gilbert (JRSS C 2005)
+    applies Benjamini-Hochberg's procedure to those that remain.
+
+    Args:
+        least: (m,) least p-values (:func:`least_p_value`).
+        level: level that they share, 0-1.
+        counts: (m,) hypotheses that each value stands for; None is one.
+
+    >>> n_testable([1e-6, 1e-5, 0.02, 0.5, 1.0, 1.0], 0.05)
+    2
+    """
+    p = np.ravel(np.asarray(least, float))
+    many = np.ones(p.size) if counts is None else np.ravel(np.asarray(counts, float))
+    low, high = 0, int(many.sum())  # the number is above low and at most high
+    while high - low > 1:
+        middle = (low + high) // 2
+        if many[p <= level / middle].sum() <= middle:
+            high = middle
+        else:
+            low = middle
+    return high
 
 
 def _beta_exceeds(a: Floats, b: Floats, a0: Floats, b0: Floats) -> Floats:

@@ -20,6 +20,7 @@ class TestedSlice:
     n_events: int
     n_images: int
     n_errors: int
+    exposure: float
     n_effective: float
     error_rate: float
     ci_low: float
@@ -28,6 +29,7 @@ class TestedSlice:
     lift: float
     p_value: float
     n_tests: int
+    is_lower_bound: bool = False
     q_value: float = 1.0
     tested_within: str | None = None
     is_systematic: bool = False

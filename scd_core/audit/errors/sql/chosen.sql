@@ -15,12 +15,6 @@ targets AS (
         any_value(flank) AS flank, any_value(labelled_by) AS labelled_by,
         list_sort(list_distinct(flatten(list(reasons)))) AS suspicion_reasons
     FROM both_kinds GROUP BY batch_key, target_id
-),
-newest AS (
-    SELECT media_id, arg_max(batch_key, (finished_at, batch_key)) AS batch_key
-    FROM (SELECT DISTINCT batch_key, media_id FROM predictions WHERE media_id IN (SELECT media_id FROM targets))
-    JOIN (SELECT batch_key, max(finished_at) AS finished_at FROM runs GROUP BY batch_key) USING (batch_key)
-    GROUP BY media_id
 )
-SELECT targets.*, newest.batch_key IS NOT DISTINCT FROM targets.batch_key AS is_current
-FROM targets LEFT JOIN newest USING (media_id)
+SELECT targets.*, superseded.media_id IS NULL AS is_current
+FROM targets LEFT JOIN superseded ON superseded.batch_key = targets.batch_key AND superseded.media_id = targets.media_id

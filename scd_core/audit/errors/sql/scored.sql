@@ -3,6 +3,7 @@ CREATE OR REPLACE TEMP TABLE scored AS
 WITH joined AS (
     SELECT predictions.batch_key, model_digest, predictions.target_id, predictions.media_id, detection_id,
         predictions.event_id, event_predicted_id, inclusion_probability,
+        primary_reason(flag_reasons, inclusion_probability) AS stratum,
         CASE WHEN prediction_status = 'ok' THEN predicted_id END AS predicted_id,
         CASE WHEN prediction_status = 'ok' THEN probability END AS probability,
         topk, prediction_status, chosen.* EXCLUDE (batch_key, target_id, media_id)
@@ -14,8 +15,8 @@ known AS (
     UNION SELECT model_digest, unnest(topk).individual_id FROM joined
 ),
 named AS (
-    SELECT joined.*, camera_id, deployment_id, captured_at, is_infrared,
-        quality, background_reliance, background_log_odds_drop, overlay_reliance, overlay_log_odds_drop,
+    SELECT joined.*, chosen_media.camera_id, chosen_media.deployment_id, captured_at, chosen_media.is_infrared,
+        chosen_media.quality, background_reliance, background_log_odds_drop, overlay_reliance, overlay_log_odds_drop,
         coalesce(is_box_flip, false) AS is_box_flip, coalesce(is_inside_flip, false) AS is_inside_flip,
         evidence.target_id IS NOT NULL AS is_masked,
         coalesce(fused_id, joined.predicted_id) AS final_id,
@@ -27,18 +28,19 @@ named AS (
         coalesce(
             list_filter(topk, lambda candidate: candidate.individual_id = joined.true_id)[1].probability, 0
         ) AS true_probability,
-        CASE WHEN prediction_status <> 'ok' THEN 1
-            ELSE coalesce(nullif(share, 0), nullif(inclusion_probability, 0), 1) END AS label_probability,
-        CASE WHEN share IS NULL THEN control_shares.control_probability END AS control_probability,
+        stratum <> 'unflagged' AS has_flag, visit_id,
+        CASE WHEN joined.true_id IS NULL THEN NULL WHEN prediction_status <> 'ok' THEN 1 ELSE probability_of_label END
+            AS label_probability,
         1 / (coalesce(n_frames, 1) * label_probability) AS event_weight
     FROM joined
     LEFT JOIN evidence USING (batch_key, target_id)
     LEFT JOIN chosen_media USING (batch_key, media_id)
     LEFT JOIN known ON joined.model_digest = known.model_digest AND joined.true_id = known.individual_id
     LEFT JOIN event_sizes USING (batch_key, event_id)
-    LEFT JOIN control_shares ON joined.batch_key = control_shares.batch_key
-    LEFT JOIN label_shares ON joined.batch_key = label_shares.batch_key
-        AND (inclusion_probability >= 1) = label_shares.has_reason
+    LEFT JOIN (SELECT batch_key, stratum, label_probability AS probability_of_label FROM label_strata)
+        USING (batch_key, stratum)
+    LEFT JOIN visits ON is_current AND joined.batch_key = visits.batch_key
+        AND coalesce(joined.event_id, joined.target_id) = event AND coalesce(joined.true_id, joined.predicted_id) = individual
 ),
 -- The names that are compared: a picture without an animal is right where it has no name, or one that means so.
 called AS (

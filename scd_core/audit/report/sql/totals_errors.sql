@@ -4,8 +4,8 @@ WITH events AS (
     GROUP BY coalesce(event_id, target_id)
 )
 SELECT count(*) FILTER (is_labelled) AS n_labelled,
-    count(*) FILTER (is_labelled AND control_probability IS NOT NULL) > 0
-        AND count(*) FILTER (is_labelled AND label_probability < 1) = 0 AS has_no_control,
+    count(*) FILTER (is_labelled AND has_flag) > 0 AND count(*) FILTER (is_labelled AND NOT has_flag) = 0
+        AS has_no_control,
     count(DISTINCT event_id) FILTER (is_labelled) AS n_labelled_events,
     count(*) FILTER (is_labelled AND error_type <> 'correct') AS n_errors,
     count(DISTINCT event_id) FILTER (is_labelled AND error_type <> 'correct') AS n_error_events,
