@@ -15,12 +15,13 @@ CATEGORIES: dict[Category, frozenset[str]] = {
         "person", "people", "human", "homo", "homo sapiens", "homo species", "man", "men", "woman", "women", "child",
         "children", "boy", "girl", "kid", "baby", "babies", "adult", "pedestrian", "hiker", "walker", "dog walker",
         "jogger", "runner", "skier", "cyclist", "bicyclist", "motorcyclist", "biker", "rider", "horse rider", "horserider",
-        "horseback rider", "driver", "visitor", "tourist", "hunter", "poacher", "ranger", "researcher", "villager",
+        "horseback rider", "driver", "visitor", "tourist", "hunter", "jager", "poacher", "ranger", "researcher", "villager",
         "soldier", "herder", "herdsman", "herdsmen", "shepherd", "farmer", "fisherman", "fishermen", "fisherwoman",
         "fisherwomen", "worker", "staff", "crew", "field crew", "intruder", "setup", "setup pickup", "pickup setup",
         "camera setup", "mensch", "menschen", "personen", "mann", "frau", "kind", "wanderer", "humain", "personne", "homme",
         "femme", "enfant", "persona", "humano", "humana", "hombre", "mujer", "gente", "pessoa", "homem", "homens", "mulher",
         "mens", "mensen", "persoon", "umano", "umana", "uomo", "uomini", "persone", "menneske", "manniska", "manniskor",
+        "chasseur", "cazador", "cacador", "cacciatore",
         "ihminen", "osoba", "insan", "manusia", "человек", "люди", "人", "人类", "人間", "行人", "사람",
     }),
     Category.VEHICLE: frozenset({
@@ -37,7 +38,7 @@ CATEGORIES: dict[Category, frozenset[str]] = {
 
 NOTHING = frozenset({
     "empty", "blank", "none", "nothing", "no animal", "no detection", "no object", "no cv result", "background", "vide", "leer",
-    "vacio", "vazio",
+    "vacio", "vazio", "vuoto", "nichts", "rien", "nada", "niente", "kein tier", "false trigger", "misfire",
 })  # fmt: skip
 """Names of a box that holds nothing, in the same form."""
 

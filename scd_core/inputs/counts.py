@@ -54,6 +54,11 @@ class FileCounts:
     notes: tuple[str, ...] = ()
     """What else a user should know, a sentence each: ``6 of 8 pictures have no entry in the detections``."""
 
+    @property
+    def what(self) -> str:
+        """The kind, as it stands before the name."""
+        return f"{self.kind} of" if self.kind == LEFT_OUT else self.kind
+
     def line(self) -> str:
         """All of it in one line.
 
@@ -65,7 +70,7 @@ class FileCounts:
         rows, *others = self.numbers()
         counts = [f"{n} {word}" for n, word in zip(others, COLUMNS[1:], strict=True) if n is not None]
         if self.kind == LEFT_OUT:
-            return f"{self.kind} of {self.name}: {rows} {one if rows == 1 else many}{shown}"
+            return f"{self.what} {self.name}: {rows} {one if rows == 1 else many}{shown}"
         if rows is None:
             return f"{self.kind} {self.name}: {'; '.join(self.notes)}"
         counts = [f"{rows} {one if rows == 1 else many}", *counts]

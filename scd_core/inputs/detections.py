@@ -117,7 +117,13 @@ class Detections:
             *self.unusable,
             *(f"{path!r} fits no picture" for path in join.unused),
         ]
-        notes = [*self.notes, *(f"{n} {_boxes(n)} of `{name}` taken as animals" for name, n in self._species().items())]
+        notes = [
+            *self.notes,
+            *(
+                f"{n} {_boxes(n)} of `{name}` taken as {'an animal' if n == 1 else 'animals'}"
+                for name, n in self._species().items()
+            ),
+        ]
         notes += [
             f"{n} {_boxes(n)} of category {name!r}, which has no name, hidden" for name, n in self._nameless().items()
         ]

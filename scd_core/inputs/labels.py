@@ -62,7 +62,8 @@ class LabelFile:
         """
         n_unusable = sum(n for n, _ in self.left_out.values())
         examples = unplaced_words(several, missing)
-        examples += [f"{example}: {reason}" for reason, (_, shown) in self.left_out.items() for example in shown[:1]]
+        for reason, (_, shown) in self.left_out.items():
+            examples += [f"{example}: {with_number(1, reason).removeprefix('1 ')}" for example in shown[:1]]
         return FileCounts(
             LABELS,
             self.name,

@@ -130,7 +130,7 @@ def _speciesnet(predictions: Sequence[Any], where: str, found: ResultBoxes) -> N
             sure = number_of(entry.get("prediction_score"))
             if hidden and not any(box.is_redacted and box.confidence >= sure for box in detections):
                 found.n_whole[hidden] += 1
-                detections.append(Detection(str(len(detections)), hidden, 1.0, WHOLE))
+                detections = [Detection("0", hidden, 1.0, WHOLE)]  # what was taken for an animal is the person
         except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             raise InputError(f"{place}: not a prediction of SpeciesNet ({type(error).__name__}: {error})") from error
         found.add(file, detections, where)

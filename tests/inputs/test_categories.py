@@ -14,7 +14,7 @@ PERSONS = [
     "Researcher", "researchers", "motorcyclist", "Bicyclists", "dog walker", "Dog-Walkers", "rider", "horse_rider", "fisherman",
     "Fishermen", "fisherwoman", "villager", "soldiers", "kid", "baby", "babies", "Adults", "tourist (2)", "Park Ranger",
     "poacher", "farmer", "herder", "pedestrian", "worker", "driver", "man with dog", "Menschen", "personas", "pessoas",
-    "humano", "humains", "homme", "人", "사람", "Человек",
+    "humano", "humains", "homme", "Jäger", "chasseurs", "人", "사람", "Человек",
 ]  # fmt: skip
 VEHICLES = [
     "vehicle", "Vehicles", "car", "Cars", "truck", "bike", "BIKES", "bicycle", "motor vehicle", "Motorbike", "bus", "ATV",
@@ -35,6 +35,7 @@ EMPTY = [
     "nothing",
     "no animal",
     "no_detection",
+    "nichts",
     "f1856211-cfb7-4a5b-9158-c0f72fd09ee6;;;;;;blank",
 ]
 

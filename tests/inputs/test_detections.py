@@ -152,7 +152,7 @@ def test_species_are_animals_and_named_to_the_user(tmp_path: Path) -> None:
     assert (counts.rows, counts.joined, counts.waiting, counts.unusable) == (1, 1, 0, 0)
     assert counts.notes == (
         "2 boxes of `leopard` taken as animals",
-        "1 box of `impala` taken as animals",
+        "1 box of `impala` taken as an animal",
         "1 box of category '99', which has no name, hidden",
         "1 of 2 pictures has no entry in the detections",
     )

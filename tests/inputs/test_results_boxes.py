@@ -116,6 +116,7 @@ def test_predictions_of_speciesnet_are_boxes(tmp_path: Path) -> None:
 def test_a_picture_that_speciesnet_calls_a_person_is_hidden_whole(tmp_path: Path, entry: dict[str, Any]) -> None:
     found = speciesnet(tmp_path, {"filepath": "a.jpg", "detections": [animal()], **entry})
     assert hidden_boxes(found.boxes["a.jpg"], 0.2) == [WHOLE]
+    assert not any(one.is_animal for one in found.boxes["a.jpg"])
     assert found.notes == ["1 picture hidden whole, since a classifier names it person"]
 
 

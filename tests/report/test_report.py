@@ -238,7 +238,7 @@ def test_a_note_on_a_whole_manifest_and_files_left_out_have_no_zeros(tmp_path: P
     pq.write_table(table.set_column(place, "inputs", [[counts_as_json(given)] * len(table)]), runs)
     said = text(section(written(world), "inputs"))
     assert "manifest m/datapackage.json 2 of 9 pictures have no deployment in it" in said
-    assert "left out cards 11 11 thumbnails" in said
+    assert "left out of cards 11 11 thumbnails" in said
 
 
 def test_labels_are_counted_as_they_are_when_the_page_is_drawn(tmp_path: Path) -> None:
