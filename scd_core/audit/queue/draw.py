@@ -11,7 +11,7 @@ __all__ = ["create_queue", "draw_queue"]
 
 
 def create_queue(connection: duckdb.DuckDBPyConnection, *, is_temporary: bool = True) -> None:
-    """Make the table macro ``label_queue(seed, minutes)``, whose rows ``sql/label_queue.sql`` describes.
+    """Make the table macro ``label_queue(seed, minutes, most)``, whose rows ``sql/label_queue.sql`` describes.
 
     Args:
         connection: database with the audit's tables (:func:`scd_core.audit.query.connection.open_tables`).
@@ -19,7 +19,7 @@ def create_queue(connection: duckdb.DuckDBPyConnection, *, is_temporary: bool = 
     """
     kind = "TEMP MACRO" if is_temporary else "MACRO"
     body = load_sql("scd_core.audit.queue", "label_queue")
-    connection.execute(f"CREATE OR REPLACE {kind} label_queue(given_seed, given_minutes) AS TABLE\n{body}")
+    connection.execute(f"CREATE OR REPLACE {kind} label_queue(given_seed, given_minutes, given_most) AS TABLE\n{body}")
 
 
 def draw_queue(
@@ -44,5 +44,5 @@ def draw_queue(
     """
     create_queue(connection)
     query = load_sql("scd_core.audit.queue", "drawn")
-    values = {"seed": seed, "visit_minutes": visit_minutes, "limit": limit}
+    values = {"seed": seed, "visit_minutes": visit_minutes, "limit": limit, "most": 10 * limit}
     return connection.sql(query, params=values).to_arrow_table()
