@@ -184,8 +184,7 @@ FIELDS: dict[str, Field] = {
     "labelled_by": Field(pa.string(), "who named it; null where not given"),
     "queue": Field(
         pa.string(),
-        "stratum of the list of what to label next that the picture was drawn from: triage's first reason, `unflagged`, or "
-        "`flagged` where the reasons are not known; null where it was not on the list",
+        "the `stratum` that the picture was drawn from for the list of what to label next; null where it was not on the list",
     ),
     "queue_probability": Field(
         pa.float64(),
@@ -217,6 +216,11 @@ FIELDS: dict[str, Field] = {
         pa.float64(),
         "labelled share of the batch's predictions with the same first flag reason, or with none, 0-1, less what it stands for "
         "of other batches; null without a label",
+    ),
+    "stratum": Field(
+        pa.string(),
+        "what `label_probability` is the labelled share of, in the row's batch: the first reason for which triage flagged it, "
+        "`unflagged`, or `flagged` where the reasons are not known",
     ),
     "has_flag": Field(pa.bool_(), "triage had a reason to flag it; false for controls"),
     "visit_id": Field(

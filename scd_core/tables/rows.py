@@ -222,6 +222,7 @@ class ErrorRow(TypedDict, total=False):
     label_probability: float | None
     event_weight: float | None
     has_flag: bool | None
+    stratum: str | None
     visit_id: str | None
 
 

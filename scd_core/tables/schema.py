@@ -53,7 +53,7 @@ TABLES: dict[str, list[str]] = {
         "is_infrared", "true_id", "predicted_id", "probability", "final_id", "final_probability", "error_type",
         "is_labelled", "is_suspected", "suspicion_reasons", "cause", "cause_evidence", "is_masked", "is_recovered",
         "is_broken", "is_current", "flank", "labelled_by", "quality", "background_reliance", "inclusion_probability",
-        "label_probability", "event_weight", "has_flag", "visit_id",
+        "label_probability", "event_weight", "has_flag", "stratum", "visit_id",
     ],
     "error_slices": [
         "report_id", "slice_id", "slice", "family", "n_events", "n_images", "n_errors", "exposure", "n_effective",

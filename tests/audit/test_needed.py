@@ -13,7 +13,8 @@ def power(x: int, n: int, x0: int, n0: int, level: float, more: int) -> float:
     """Share of 4000 futures with `more` visits in which scipy's Fisher test passes."""
     further = np.random.default_rng(1).binomial(more, x / n, 4000)
     p_of = {
-        k: stats.fisher_exact([[x + k, n + more - x - k], [x0, n0 - x0]], "greater").pvalue for k in set(further.tolist())
+        k: stats.fisher_exact([[x + k, n + more - x - k], [x0, n0 - x0]], "greater").pvalue
+        for k in set(further.tolist())
     }
     return float(np.mean([p_of[k] <= level for k in further.tolist()]))
 
@@ -21,7 +22,9 @@ def power(x: int, n: int, x0: int, n0: int, level: float, more: int) -> float:
 @pytest.mark.parametrize(
     ("x", "n", "x0", "n0", "level"), [(3, 10, 20, 400, 1e-3), (4, 6, 30, 900, 1e-6), (5, 25, 40, 800, 1e-4)]
 )
-def test_after_so_many_labels_the_test_passes_four_times_in_five(x: int, n: int, x0: int, n0: int, level: float) -> None:
+def test_after_so_many_labels_the_test_passes_four_times_in_five(
+    x: int, n: int, x0: int, n0: int, level: float
+) -> None:
     needed = int(labels_to_prove(x, n, x0, n0, level))
     assert 0 < needed < 500
     assert power(x, n, x0, n0, level, needed) > 0.77

@@ -7,11 +7,13 @@ import io
 from datetime import datetime, timedelta
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from deployments.cli.answers import print_rows
 from scd_core.audit import connect, read_table
+from scd_core.audit.errors.derive import derive_errors
 from scd_core.audit.labels.importing import import_labels
 from scd_core.audit.query.connection import open_tables
 from scd_core.audit.queue.draw import draw_queue
@@ -66,7 +68,7 @@ class Tables:
 
     def label(self, media: str, name: str, **more) -> None:
         row = {"import_id": "i1", "label_id": media, "file": media, "media_id": media, "individual_id": name}
-        self.rows["labels"].append(row | {"imported_at": START} | more)
+        self.rows["labels"].append(row | {"imported_at": START, "labelled_at": START} | more)
 
     def open(self) -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect(config={"python_enable_replacements": False, "threads": 1})
@@ -146,12 +148,36 @@ def test_every_first_part_has_two_flagged_for_one_unflagged_and_each_reason() ->
 
 
 def test_the_probability_is_the_share_of_the_stratum_that_stands_in_the_first_part() -> None:
-    rows = drawn(many(60))
-    for n in (7, 30, 60):
-        for queue, size in (("unflagged", 40), ("unknown", 10), ("low_probability", 10)):
-            given = [row["queue_probability"] for row in rows[:n] if row["queue"] == queue]
-            assert max(given) == pytest.approx(len(given) / size)
-    assert {row["n_waiting"] for row in rows} == {60}
+    """Kolmogorov's distance between the probabilities and the shares; 1.95 / sqrt(n) is its 99.9 % quantile."""
+    rows = drawn(many(900))
+    for queue in ("unflagged", "unknown", "low_probability"):
+        given = np.array([row["queue_probability"] for row in rows if row["queue"] == queue])
+        assert (np.diff(given) > 0).all() and given[0] > 0 and given[-1] <= 1
+        assert np.abs(given - np.arange(1, given.size + 1) / given.size).max() < 1.95 / given.size**0.5
+
+
+def test_reasons_with_more_errors_among_the_labels_get_more_places() -> None:
+    tables = many(180)
+    for n in range(40):
+        error = {"target_id": f"known{n}", "media_id": f"known{n}", "is_labelled": True, "is_current": True}
+        error |= {"stratum": "unknown" if n % 2 else "low_probability", "error_type": "shift" if n % 2 else "correct"}
+        tables.rows["errors"].append({**STAMP, "report_id": "r", "true_id": "Tom", **error})
+    tables.rows["errors"] = [{k: v for k, v in row.items() if k != "run_id"} for row in tables.rows["errors"]]
+    queues = [row["queue"] for row in drawn(tables, 30)]
+    assert queues.count("unflagged") == 10
+    assert queues.count("unknown") >= 18, "21 of 22 expected errors are there"
+
+
+def test_long_visits_do_not_make_the_list_short() -> None:
+    tables = Tables()
+    for visit in range(60):
+        for frame in range(50):
+            tables.picture(f"v{visit:02d}-{frame:02d}", 200 * visit + frame)
+    with tables.open() as connection:
+        found = draw_queue(connection, 20).to_pylist()
+        query = "SELECT target_id FROM label_queue(NULL, NULL, 1000000) ORDER BY place LIMIT 20"
+        assert [(row["target_id"],) for row in found] == connection.execute(query).fetchall()
+    assert len({row["target_id"][:3] for row in found}) == 20
 
 
 def test_the_list_is_the_same_when_drawn_again_and_another_with_another_seed() -> None:
@@ -188,6 +214,83 @@ def test_every_visit_of_a_stratum_and_every_picture_of_a_visit_is_as_likely_to_c
             by_frame[next(int(row["target_id"][3]) for row in rows if row["target_id"].startswith("v2"))] += 1
     assert sum((n - 20) ** 2 / 20 for n in by_visit.values()) < 27.9  # 9 degrees of freedom
     assert sum((n - 200 / 3) ** 2 / (200 / 3) for n in by_frame.values()) < 13.8  # 2
+
+
+class Flagged:
+    """A world of visits, a sixth of them misnamed: what is wrong is flagged more often, and with the smaller margin."""
+
+    def __init__(self, seed: int = 5, n_visits: int = 1200) -> None:
+        rng = np.random.default_rng(seed)
+        self.tables, self.wrong, self.flagged, self.frames, self.margin = Tables(), [], [], [], []
+        for visit in range(n_visits):
+            is_misnamed = rng.random() < 1 / 6
+            for event in range(rng.integers(1, 4)):
+                n_frames = int(rng.integers(1, 5))
+                for frame in range(n_frames):
+                    is_wrong = is_misnamed and rng.random() < 0.85
+                    is_flagged = bool(rng.random() < (0.5 if is_wrong else 0.08))
+                    reason = rng.choice(["low_probability", "small_margin"])
+                    name, time = f"{visit}-{event}-{frame}", 300 * visit + 10 * event + 0.05 * frame
+                    called, key = "Tom" if is_misnamed else "Nyx", f"e{visit}-{event}"
+                    self.tables.picture(name, time, reasons=(reason,) * is_flagged, called=called, event=key)
+                    self.wrong.append(is_wrong)
+                    self.flagged.append(reason if is_flagged else "unflagged")
+                    self.frames.append(n_frames)
+                    self.margin.append(rng.beta(2, 4) if is_wrong else rng.beta(3, 2))
+        self.wrong, self.flagged, self.frames = np.array(self.wrong), np.array(self.flagged), np.array(self.frames)
+        self.margin, self.place = np.array(self.margin), {}
+        for place, row in enumerate(self.tables.rows["predictions"]):
+            self.place[row["target_id"]] = place
+
+    @property
+    def rate(self) -> float:
+        """True share of the events that err."""
+        return float((self.wrong / self.frames).sum() / (1 / self.frames).sum())
+
+    def estimate(self, labelled: np.ndarray) -> float:
+        """Rate of the labelled rows, each weighted by the rows of its stratum for each labelled one, and by its event."""
+        weight = np.zeros(labelled.size)
+        for stratum in set(self.flagged):
+            inside = self.flagged[labelled] == stratum
+            weight[inside] = (self.flagged == stratum).sum() / max(inside.sum(), 1) / self.frames[labelled][inside]
+        return float((weight * self.wrong[labelled]).sum() / weight.sum())
+
+
+def test_any_first_part_gives_a_rate_without_bias_and_the_most_doubtful_first_does_not() -> None:
+    world = Flagged()
+    estimates: dict[int, list[float]] = {30: [], 100: [], 300: []}
+    with world.tables.open() as connection:
+        for seed in range(40):
+            listed = draw_queue(connection, 300, seed=seed)["target_id"].to_pylist()
+            for n, found in estimates.items():
+                found.append(world.estimate(np.array([world.place[target] for target in listed[:n]])))
+    for n, found in estimates.items():
+        bias, error = np.mean(found) - world.rate, np.std(found) / len(found) ** 0.5
+        assert abs(bias) < max(3 * error, 0.005), f"{n} labels: {bias:+.3f}, standard error {error:.3f}"
+    # The order before: controls and flagged pictures by turns, those with the smallest margin first.
+    doubtful = np.flatnonzero(world.flagged != "unflagged")
+    doubtful = doubtful[np.argsort(world.margin[doubtful])]
+    others = np.random.default_rng(0).permutation(np.flatnonzero(world.flagged == "unflagged"))
+    for n in estimates:
+        assert world.estimate(np.concatenate([doubtful[: n // 2], others[: n // 2]])) - world.rate > 0.03
+
+
+def test_the_weights_of_errors_are_the_shares_that_the_list_needs() -> None:
+    """The estimate of the test above, by `event_weight` of the derived rows."""
+    world = Flagged(n_visits=300)
+    with world.tables.open() as connection:
+        listed = draw_queue(connection, 60)["target_id"].to_pylist()
+    labelled = np.array([world.place[target] for target in listed])
+    for target, wrong in zip(listed, world.wrong[labelled], strict=True):
+        called = world.tables.rows["predictions"][world.place[target]]["predicted_id"]
+        world.tables.label(target, "Mara" if wrong else called)
+    world.tables.rows["runs"][0]["individuals"] = ["Nyx", "Tom", "Mara"]
+    with world.tables.open() as connection:
+        rows = derive_errors(connection).to_pandas()
+    rows = rows[rows["is_labelled"]]
+    assert len(rows) == 60 and set(rows["stratum"]) == set(world.flagged[labelled])
+    rate = rows["event_weight"][rows["error_type"] != "correct"].sum() / rows["event_weight"].sum()
+    assert rate == pytest.approx(world.estimate(labelled))
 
 
 def test_an_empty_audit_has_an_empty_list() -> None:

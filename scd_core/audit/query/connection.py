@@ -58,7 +58,7 @@ def connect(out: str, *, memory_limit: str | None = None) -> duckdb.DuckDBPyConn
         writer.register_filesystem(files)
         for name, sql in views.items():
             writer.execute(f'CREATE VIEW "{name}" AS {sql}')
-        create_queue(writer, is_temporary=False)
+        create_queue(writer)
         for name, sql in READY_VIEWS.items():
             writer.execute(f'CREATE VIEW "{name}" AS {sql}')
     # DuckDB lets SQL write below its folder for what does not fit into memory, so that folder is nobody else's.

@@ -9,17 +9,19 @@ from scd_core.audit.sql import load_sql
 
 __all__ = ["create_queue", "draw_queue"]
 
+_LOOKED_AT = 10
+"""Pictures of each stratum that are looked at, for each place of the list; several are of one visit."""
 
-def create_queue(connection: duckdb.DuckDBPyConnection, *, is_temporary: bool = True) -> None:
+
+def create_queue(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the table macro ``label_queue(seed, minutes, most)``, whose rows ``sql/label_queue.sql`` describes.
 
     Args:
         connection: database with the audit's tables (:func:`scd_core.audit.query.connection.open_tables`).
-        is_temporary: the macro goes with the connection; else it is part of the database.
     """
-    kind = "TEMP MACRO" if is_temporary else "MACRO"
+    connection.execute(load_sql("scd_core.audit.errors", "primary_reason"))
     body = load_sql("scd_core.audit.queue", "label_queue")
-    connection.execute(f"CREATE OR REPLACE {kind} label_queue(given_seed, given_minutes, given_most) AS TABLE\n{body}")
+    connection.execute(f"CREATE OR REPLACE MACRO label_queue(given_seed, given_minutes, given_most) AS TABLE\n{body}")
 
 
 def draw_queue(
@@ -31,18 +33,25 @@ def draw_queue(
     at random. So the labelled share of each stratum is all that a rate needs, however far down the list somebody came.
 
     Args:
-        connection: database with the audit's tables; `labels` decides what is labelled, and `errors` where it is filled.
+        connection: database with the audit's tables; `labels` decides what is labelled, and `errors`, where it is filled, how
+            the flagged places are shared out among the reasons.
         limit: most pictures.
         seed: of the draw; None takes the one of the newest run (`triage.seed`). The same seed gives the same list until
-            labels or batches are added, and what is labelled in between leaves the order of the others as it is.
+            labels or batches are added, and what is labelled in between leaves the order of a stratum as it is.
         visit_minutes: most minutes between two events of one visit; None takes those of the newest run.
 
     Returns:
         Columns `place` (from 1), `batch_key`, `target_id`, `media_id`, `queue` (the stratum), `queue_probability` (the chance
-        that a visit of this stratum stands among the first `place`, 0-1), `n_waiting` (visits in the whole list), the
-        prediction with its box, and what is needed to show the picture, `hidden_boxes` of persons among it.
+        that a visit of this stratum stands among the first `place`, 0-1), the prediction with its box, and what is needed to
+        show the picture, `hidden_boxes` of persons among it.
     """
     create_queue(connection)
     query = load_sql("scd_core.audit.queue", "drawn")
-    values = {"seed": seed, "visit_minutes": visit_minutes, "limit": limit, "most": 10 * limit}
-    return connection.sql(query, params=values).to_arrow_table()
+    ((n_all,),) = connection.execute("SELECT count(*) FROM predictions").fetchall()
+    most = _LOOKED_AT * limit
+    while True:
+        values = {"seed": seed, "visit_minutes": visit_minutes, "limit": limit, "most": most}
+        found = connection.sql(query, params=values).to_arrow_table()
+        if len(found) == limit or most >= n_all:
+            return found
+        most *= _LOOKED_AT  # visits are long, or most of them are labelled

@@ -15,10 +15,7 @@ WITH stored AS (
 ),
 named AS (
     SELECT batch_key, target_id, media_id, detection_id, event_id, coalesce(event_predicted_id, predicted_id) AS individual,
-        coalesce(
-            list_filter(flag_reasons, lambda reason: reason NOT IN ('control', 'cut_by_budget'))[1],
-            CASE WHEN flag_reasons IS NULL AND is_flagged AND inclusion_probability >= 1 THEN 'flagged' ELSE 'unflagged' END
-        ) AS stratum
+        primary_reason(flag_reasons, inclusion_probability) AS stratum
     FROM predictions WHERE prediction_status = 'ok'
 ),
 strata AS MATERIALIZED (SELECT stratum, count(*) AS n_pictures FROM named GROUP BY stratum),
@@ -85,7 +82,7 @@ turns AS (
 ),
 yields AS (
     SELECT stratum, (count(*) FILTER (error_type <> 'correct') + 1) / (count(*) + 2) AS wrong_share
-    FROM (FROM errors WHERE is_labelled AND is_current) JOIN named USING (batch_key, target_id) GROUP BY stratum
+    FROM errors WHERE is_labelled AND is_current GROUP BY stratum
 ),
 ranked AS (
     SELECT turns.*, row_number() OVER (
