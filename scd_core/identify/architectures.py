@@ -10,7 +10,6 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import nn
-from torchvision import models
 
 from scd_core.errors import InputError
 from scd_core.identify.small_cnn import SmallCNN
@@ -28,7 +27,7 @@ def build_network(architecture: str, n_classes: int, args: dict[str, Any] | None
     family, name = _split(architecture)
     try:
         if family == "torchvision":
-            return models.get_model(name, weights=None, num_classes=n_classes, **(args or {}))
+            return _torchvision().get_model(name, weights=None, num_classes=n_classes, **(args or {}))
         if family == "timm":
             return _timm().create_model(name, pretrained=False, num_classes=n_classes, **(args or {}))
         return SmallCNN(n_classes, **(args or {}))
@@ -44,7 +43,7 @@ def default_input(architecture: str) -> dict[str, Any]:
     """
     family, name = _split(architecture)
     if family == "torchvision":
-        preset = models.get_model_weights(name).DEFAULT.transforms()
+        preset = _torchvision().get_model_weights(name).DEFAULT.transforms()
         side = preset.crop_size[0]
         found = {"mean": preset.mean, "std": preset.std, "interpolation": preset.interpolation.value}
         return {"size": (side, side), "resize": "stretch", "resize_size": preset.resize_size[0], **found}
@@ -130,8 +129,8 @@ def fit_state(network: nn.Module, state: dict[str, torch.Tensor], spec: PackageS
 def _split(architecture: str) -> tuple[str, str]:
     family, _, name = architecture.partition("/")
     if family == "torchvision":
-        classifiers = {known for known in models.list_models(module=models) if not known.startswith("quantized_")}
-        if name in classifiers:
+        models = _torchvision()
+        if name in models.list_models(module=models) and not name.startswith("quantized_"):
             return family, name
     elif family == "timm" and name:
         if _timm().is_model(name.split(".")[0]):
@@ -141,6 +140,12 @@ def _split(architecture: str) -> tuple[str, str]:
     raise InputError(
         f"architecture {architecture}: not known; use torchvision/NAME (a classifier), timm/NAME or scd_core/small_cnn"
     )
+
+
+def _torchvision() -> Any:
+    from torchvision import models  # seconds to import, which networks of other families do not need
+
+    return models
 
 
 def _timm() -> Any:

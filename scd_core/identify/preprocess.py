@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
-from torchvision.transforms import InterpolationMode
-from torchvision.transforms import functional as F
 
 from scd_core.identify.spec import InputSpec
 
@@ -29,8 +28,11 @@ def preprocess(image: Image.Image, spec: InputSpec) -> Tensor:
     if spec.resize == "stretch":
         image = _resized(image, (height, width), spec)
     elif spec.resize == "crop":
-        shorter = F.resize(image, [spec.resize_size or min(height, width)], InterpolationMode(spec.interpolation))
-        image = F.center_crop(shorter, [height, width])
+        from torchvision.transforms import InterpolationMode, functional  # seconds to import, which few packages need
+
+        shorter = [spec.resize_size or min(height, width)]
+        image = functional.resize(image, shorter, InterpolationMode(spec.interpolation))
+        image = functional.center_crop(image, [height, width])
     else:
         scale = min(height / image.height, width / image.width)
         inner = max(1, round(image.height * scale)), max(1, round(image.width * scale))
@@ -38,13 +40,29 @@ def preprocess(image: Image.Image, spec: InputSpec) -> Tensor:
         canvas = Image.new("RGB", (width, height), grey)
         canvas.paste(_resized(image, inner, spec), ((width - inner[1]) // 2, (height - inner[0]) // 2))
         image = canvas
-    return F.normalize(F.to_tensor(image), list(spec.mean), list(spec.std))
+    mean, std = _mean_and_std(spec)
+    return _pixels(image).float().div_(255).sub_(mean).div_(std)
 
 
 def to_picture(tensor: Tensor, spec: InputSpec) -> Image.Image:
     """A network's input, (3, H, W) normalised, as the picture that it is: :func:`preprocess` without its resize, undone."""
-    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (spec.mean, spec.std))
-    return F.to_pil_image(((tensor * std + mean).clamp(0, 1) * 255).round().to(torch.uint8))
+    mean, std = _mean_and_std(spec)
+    return _picture(((tensor * std + mean).clamp(0, 1) * 255).round().to(torch.uint8))
+
+
+def _mean_and_std(spec: InputSpec) -> tuple[Tensor, Tensor]:
+    """Of each channel, both (3, 1, 1)."""
+    return torch.tensor(spec.mean).view(3, 1, 1), torch.tensor(spec.std).view(3, 1, 1)
+
+
+def _pixels(image: Image.Image) -> Tensor:
+    """RGB picture -> (3, H, W) bytes."""
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+
+
+def _picture(pixels: Tensor) -> Image.Image:
+    """(3, H, W) bytes -> RGB picture."""
+    return Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy())
 
 
 def _resized(image: Image.Image, size: tuple[int, int], spec: InputSpec) -> Image.Image:
@@ -54,9 +72,8 @@ def _resized(image: Image.Image, size: tuple[int, int], spec: InputSpec) -> Imag
     torch's resize of bytes is used, three times as fast and one grey level off in a thousandth of the values.
     """
     if spec.decode == "full" or spec.interpolation == "nearest":
-        return F.resize(image, list(size), InterpolationMode(spec.interpolation))
-    pixels = interpolate(F.pil_to_tensor(image)[None], list(size), mode=spec.interpolation, antialias=True)
-    return F.to_pil_image(pixels[0])
+        return image.resize(size[::-1], Image.Resampling[spec.interpolation.upper()])
+    return _picture(interpolate(_pixels(image)[None], list(size), mode=spec.interpolation, antialias=True)[0])
 
 
 def decode_size(spec: InputSpec, crop: tuple[float, float] = (1.0, 1.0)) -> int | None:

@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn.cluster import HDBSCAN
 
 from scd_core.names import UNKNOWN
 from scd_core.tables.rows import PredictionRow
@@ -56,6 +55,8 @@ def _labels(rows: Sequence[PredictionRow]) -> list[str]:
     places = [place for place, row in enumerate(rows) if row.get("embedding") is not None]
     if len(places) < _SMALLEST:
         return labels
+    from sklearn.cluster import HDBSCAN  # slow to import, and most batches need none
+
     embedded = np.array([rows[place]["embedding"] for place in places], dtype=np.float64)
     # One group of all is allowed: a batch may hold a single new individual.
     clustering = HDBSCAN(min_cluster_size=_SMALLEST, min_samples=1, allow_single_cluster=True, copy=True)

@@ -247,7 +247,7 @@ class _Fitting:
             keep = self._sampled_keep(logits, rows)
             gradient, finite = self._gradient_of_keep(keep.detach(), rows)
             cost = self._cost(logits, rows.step)
-            gradient = torch.autograd.grad((keep, cost), logits, (gradient, torch.ones_like(cost)))[0]
+            gradient = torch.autograd.grad((keep * gradient).sum() + cost.sum(), logits)[0]
         rows.finite &= finite
         rows.optimiser.update(rows.logits, gradient, rows.step, self.config, self.grid.pixels_per_cell)
         rows.step += 1

@@ -89,7 +89,8 @@ class Forward:
                 raise ValueError(
                     "model: expected logits that are differentiable in the images, got none with a gradient"
                 )
-            return torch.autograd.grad(scores, leaf, weight[part])[0], scores.detach()
+            # Of one sum: where gradients are given, autograd imports sympy.
+            return torch.autograd.grad((scores * weight[part]).sum(), leaf)[0], scores.detach()
 
         parts = self._in_parts(len(images), work)
         if len(parts) == 1:
