@@ -268,17 +268,30 @@ FIELDS: dict[str, Field] = {
         "slice_id of the systematic slice of the same true individual among whose names this pair was tested, with the larger "
         "of the two q-values; null for a slice that is tested among all",
     ),
-    "n_splits": Field(pa.int64(), "events of known individuals called unknown: ghosts in the count of individuals"),
-    "n_combinations": Field(pa.int64(), "events of unknown individuals called known: losses in the count"),
+    "n_splits": Field(
+        pa.int64(), "labelled visits of known individuals called unknown; there may be more that nobody labelled"
+    ),
+    "n_combinations": Field(pa.int64(), "labelled visits of unknown individuals called known; there may be more"),
     "is_systematic": Field(pa.bool_(), "q-value below the configured limit"),
-    "confused_with": Field(pa.string(), "name given most often in the slice's errors"),
+    "confused_with": Field(pa.string(), "name that most of the slice's wrong visits are given"),
     "recovered_rate": Field(pa.float64(), "share of the slice's masked errors that re-classification corrected, 0-1"),
+    "n_error_images": Field(pa.int64(), "wrong pictures in the slice"),
+    "n_masked_errors": Field(pa.int64(), "wrong pictures in the slice that were masked"),
+    "n_recovered_errors": Field(pa.int64(), "wrong pictures in the slice that re-classification corrected"),
+    "n_of_cause": Field(
+        pa.int64(), "wrong pictures in the slice that have its cause; masked ones only for `background` and `overlay`"
+    ),
+    "n_of_type": Field(pa.int64(), "wrong pictures in the slice that are of its `error_type`"),
+    "what_to_do": Field(pa.string(), "one line of advice, commands between backticks, OUT for the audit's address"),
     "first_seen": Field(pa.timestamp("us"), "first error of the slice, on the camera's clock"),
     "last_seen": Field(pa.timestamp("us"), "last error of the slice, on the camera's clock"),
     "trend": Field(pa.string(), "against the report before", values=names.Trend),
     "folded_into": Field(pa.string(), "slice_id of the simpler slice that explains this one; null where none does"),
     "sentence": Field(pa.string(), "the slice in one plain sentence"),
-    "example_media_ids": Field(pa.list_(pa.string()), "media of example errors, most telling first"),
+    "example_media_ids": Field(
+        pa.list_(pa.string()),
+        "media of errors of different visits, drawn at random: in the order of the sha256 of `slice_id:media_id`",
+    ),
     # runs
     "source": Field(pa.string(), "SOURCE, without credentials"),
     "started_at": Field(_TIME, "when the run started"),

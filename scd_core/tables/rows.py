@@ -256,6 +256,12 @@ class SliceRow(TypedDict, total=False):
     cause: str | None
     background_reliance: float | None
     recovered_rate: float | None
+    n_error_images: int | None
+    n_masked_errors: int | None
+    n_recovered_errors: int | None
+    n_of_cause: int | None
+    n_of_type: int | None
+    what_to_do: str | None
     first_seen: datetime | None
     last_seen: datetime | None
     trend: str | None

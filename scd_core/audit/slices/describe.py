@@ -1,35 +1,43 @@
-"""What a slice's errors have in common: the name they are given, the cause, what masks recovered, examples, a sentence."""
+"""What a slice's errors have in common: the name they are given, the cause, what masks recovered, examples."""
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from scd_core.audit.slices.data import PAIR, SliceData, slice_members, wrong_rows
+from scd_core.audit.errors.signs import stratified_p_value
+from scd_core.audit.slices.advice import what_to_do
+from scd_core.audit.slices.data import SliceData, slice_members
+from scd_core.audit.slices.sentence import Common, sentence
 from scd_core.audit.slices.tested import TestedSlice
 from scd_core.config import SliceConfig
-from scd_core.names import Cause, ErrorType, Quality
+from scd_core.names import Cause, ErrorType
 from scd_core.tables.rows import SliceRow
 
 __all__ = ["describe"]
 
-_KEY_CAUSES = {
-    "quality": Cause.IMAGE_QUALITY,
-    "flank": Cause.FLANK,
-    "pair": Cause.CONFUSABLE_PAIR,
-    "labelled_by": Cause.LABEL_SUSPECT,
-}
-"""Key of a slice -> its cause where the errors themselves show none."""
+_BY_MASKS = (Cause.OVERLAY, Cause.BACKGROUND)
+"""Causes that only a masked picture can show."""
+_FLANK_LEVEL = 0.01
+"""p-value up to which one flank errs more than the other inside a slice."""
 
 
 def describe(data: SliceData, tested: TestedSlice, config: SliceConfig) -> SliceRow:
     """What a slice's errors have in common: the columns of ``error_slices`` that are no statistics.
 
-    ``cause`` is the one most errors with evidence have (those that were masked, where at least two were), where it is at
-    least half of them; else that of the slice's own keys (poor quality, a flank, a pair, a labeller); else ``unexplained``.
+    ``cause`` is one that at least half of the wrong visits and pictures have: of the masked ones for what only masks
+    show (at least two of them, or all there are), else of all. A flank is a cause only where the flanks differ inside the
+    slice. Without such a cause it is ``unexplained``; what the slice is grouped by is no cause.
+
+    The example pictures are drawn at random among the errors, one of a visit: those whose hash with the slice's id comes
+    first, so the draw is the same in every report, and a new error changes one picture at most.
 
     Args:
         data: the labelled rows.
@@ -37,71 +45,126 @@ def describe(data: SliceData, tested: TestedSlice, config: SliceConfig) -> Slice
         config: number of examples.
     """
     values = dict(tested.slice)
-    members = slice_members(data, values)
-    wrong = wrong_rows(data, members)
-    errors = data.rows.take(wrong)
-    masked = errors.filter(errors["is_masked"])
+    wrong = slice_members(data, values).errors
+    errors, visits = data.rows.take(pa.array(wrong)), data.event[wrong]
     types = errors["error_type"].to_pylist()
-    names = Counter(name for name in errors["predicted_id"].to_pylist() if name is not None)
-    confused_with = min(names, key=lambda name: (-names[name], name)) if names else None
-    events = data.visit[wrong]
-    cause = _cause(values, errors["cause"].to_pylist(), masked["cause"].to_pylist())
+    confused_with, is_mostly = _name(errors["predicted_id"].to_pylist(), visits)
+    flanks = _flanks(data, values)
+    cause, n_of_cause, n_seen = _cause(errors, visits, flanks is not None)
+    error_type = Counter(types).most_common(1)[0][0]
+    masked = errors.filter(errors["is_masked"])
     recovered = masked["is_recovered"].to_pylist()
-    n_recovered = (sum(recovered), len(recovered)) if recovered else None
+    common = Common(
+        cause=cause,
+        n_of_cause=n_of_cause,
+        n_seen=n_seen,
+        confused_with=confused_with if is_mostly else None,
+        light=_light(data, wrong, values),
+        flanks=flanks,
+        n_recovered=sum(recovered),
+        n_masked=len(recovered),
+    )
     return {
-        "error_type": Counter(types).most_common(1)[0][0],
+        "error_type": error_type,
         "confused_with": confused_with,
-        "n_splits": _n_events(events, types, ErrorType.SPLIT),
-        "n_combinations": _n_events(events, types, ErrorType.COMBINATION),
+        "n_splits": _n_visits(visits, types, ErrorType.SPLIT),
+        "n_combinations": _n_visits(visits, types, ErrorType.COMBINATION),
         "cause": cause,
         "background_reliance": pc.mean(masked["background_reliance"]).as_py(),
         "recovered_rate": sum(recovered) / len(recovered) if recovered else None,
+        "n_error_images": len(errors),
+        "n_masked_errors": len(recovered),
+        "n_recovered_errors": sum(recovered),
+        "n_of_cause": n_of_cause,
+        "n_of_type": types.count(error_type),
         "first_seen": pc.min(errors["captured_at"]).as_py(),
         "last_seen": pc.max(errors["captured_at"]).as_py(),
-        "example_media_ids": _examples(errors, events, config.examples, cause),
-        "sentence": _sentence(tested, cause, confused_with, _light(data, members.errors, values), n_recovered),
+        "example_media_ids": _examples(tested.slice_id, errors["media_id"].to_pylist(), visits, config.examples),
+        "sentence": sentence(tested, common),
+        "what_to_do": what_to_do(tested, common, len(errors)),
     }
 
 
-def _n_events(events: np.ndarray, types: list[str], error_type: str) -> int:
-    return len({event for event, found in zip(events.tolist(), types, strict=True) if found == error_type})
+def _n_visits(visits: NDArray[np.int64], types: Sequence[str], error_type: str) -> int:
+    return len({visit for visit, found in zip(visits.tolist(), types, strict=True) if found == error_type})
 
 
-def _cause(values: dict[str, str], all_causes: list[str], masked_causes: list[str]) -> str:
-    with_evidence = masked_causes if len(masked_causes) >= 2 else all_causes
-    cause, n = Counter(with_evidence).most_common(1)[0]
-    if cause != Cause.UNEXPLAINED and n >= len(with_evidence) / 2:
-        return cause
-    if values.get("quality") == Quality.GOOD:
-        values = {key: value for key, value in values.items() if key != "quality"}
-    return next((_KEY_CAUSES[key] for key in _KEY_CAUSES if key in values), Cause.UNEXPLAINED)
+def _name(names: Sequence[str | None], visits: NDArray[np.int64]) -> tuple[str | None, bool]:
+    """The name that most visits are given, and whether more than half of them are."""
+    given = {(visit, name) for visit, name in zip(visits.tolist(), names, strict=True) if name is not None}
+    counts = Counter(name for _, name in given)
+    if not counts:
+        return None, False
+    name = min(counts, key=lambda one: (-counts[one], one))
+    return name, counts[name] > len(set(visits.tolist())) / 2
 
 
-def _examples(errors: Any, events: np.ndarray, n: int, cause: str) -> list[str]:
-    """Media of errors of different events: those of the slice's cause first, of these the recovered ones, then masked ones,
-    then those the model was sure of."""
-    recovered, masked = errors["is_recovered"].to_pylist(), errors["is_masked"].to_pylist()
-    causes = errors["cause"].to_pylist()
-    probability, media = errors["probability"].to_pylist(), errors["media_id"].to_pylist()
-    order = sorted(
-        range(len(media)),
-        key=lambda place: (
-            causes[place] != cause,
-            not recovered[place],
-            not masked[place],
-            -(probability[place] or 0),
-            media[place],
-        ),
-    )
+def _cause(errors: pa.Table, visits: NDArray[np.int64], is_flank: bool) -> tuple[str, int, int]:
+    """The cause of a slice, the wrong pictures that have it, and those in which it could be seen."""
+    causes = np.array([cause or "" for cause in errors["cause"].to_pylist()], dtype=object)
+    is_masked = errors["is_masked"].to_numpy(zero_copy_only=False).astype(bool)
+    best: tuple[float, str, int, int] = (0.0, Cause.UNEXPLAINED, int((causes == Cause.UNEXPLAINED).sum()), causes.size)
+    for cause in Cause:
+        is_seen = is_masked if cause in _BY_MASKS else np.ones(causes.size, bool)
+        has = (causes == cause) & is_seen
+        if cause == Cause.UNEXPLAINED or not has.any() or (cause == Cause.FLANK and not is_flank):
+            continue
+        if cause in _BY_MASKS and has.sum() < 2 and is_seen.sum() < causes.size:
+            continue
+        # Of the visits, as all is counted, and of the pictures, which stand beside it.
+        share = min(_share_of_visits(has[is_seen], visits[is_seen]), float(has.sum() / is_seen.sum()))
+        if share >= 0.5 and share > best[0]:
+            best = (share, cause, int(has.sum()), int(is_seen.sum()))
+    return best[1:]
+
+
+def _share_of_visits(has: NDArray[np.bool_], visits: NDArray[np.int64]) -> float:
+    _, place = np.unique(visits, return_inverse=True)
+    return float((np.bincount(place, has) / np.bincount(place)).mean())
+
+
+def _flanks(data: SliceData, values: dict[str, str]) -> tuple[str, int, int, int, int] | None:
+    """The flank that errs more inside a slice: its name, its visits that err, all of them, those of the other one, all of them.
+
+    The flanks of the same individuals at the same cameras are compared; None where they do not differ.
+    """
+    inside = slice_members(data, {key: value for key, value in values.items() if key != "flank"})
+    flank = data.codes["flank"][inside.rows]
+    known = flank >= 0
+    if len(data.values["flank"]) < 2 or not (known & inside.is_error).any():
+        return None
+    if "flank" in values:
+        worst = data.values["flank"].index(values["flank"])
+    else:
+        worst = int(np.bincount(flank[known & inside.is_error]).argmax())
+    rows, is_error = inside.rows[known], inside.is_error[known]
+    stratum = data.codes["true_id"][rows] * (len(data.values["camera_id"]) + 1) + data.codes["camera_id"][rows]
+    _, stratum = np.unique(stratum, return_inverse=True)
+    counts = []
+    for is_side in (flank[known] == worst, flank[known] != worst):
+        for is_counted in (is_side & is_error, is_side):
+            pairs = np.unique(np.stack([stratum[is_counted], data.event[rows][is_counted]]), axis=1)
+            counts.append(np.bincount(pairs[0], minlength=int(stratum.max()) + 1))
+    x, n, x_others, n_others = (one[(counts[1] > 0) & (counts[3] > 0)] for one in counts)
+    if not n.sum() or x_others.sum() / n_others.sum() > 0.4 * x.sum() / n.sum():
+        return None
+    if stratified_p_value(x, n, x_others, n_others) > _FLANK_LEVEL:
+        return None
+    return data.values["flank"][worst], int(x.sum()), int(n.sum()), int(x_others.sum()), int(n_others.sum())
+
+
+def _examples(slice_id: str, media: Sequence[str], visits: NDArray[np.int64], n: int) -> list[str]:
+    """Media of errors of different visits, drawn at random: in the order of a hash."""
     chosen: dict[int, str] = {}
-    for place in order:
-        chosen.setdefault(int(events[place]), media[place])
+    drawn = sorted((hashlib.sha256(f"{slice_id}:{one}".encode()).digest(), place) for place, one in enumerate(media))
+    for _, place in drawn:
+        chosen.setdefault(int(visits[place]), media[place])
         if len(chosen) >= n:
             break
     return list(chosen.values())[:n]
 
 
-def _light(data: SliceData, errors: np.ndarray, values: dict[str, str]) -> str | None:
+def _light(data: SliceData, errors: NDArray[np.int64], values: dict[str, Any]) -> str | None:
     """The light that at least nine tenths of the errors have, where not all labelled pictures do."""
     if "light" in values or "hour" in values:
         return None
@@ -109,90 +172,3 @@ def _light(data: SliceData, errors: np.ndarray, values: dict[str, str]) -> str |
     code, n = Counter(codes.tolist()).most_common(1)[0]
     is_shared = code >= 0 and n >= 0.9 * codes.size and np.mean(data.codes["light"] == code) < 0.7
     return data.values["light"][code] if is_shared else None
-
-
-_PLACES = {
-    "camera_id": "at camera {}",
-    "deployment_id": "in deployment {}",
-    "light": "{}",
-    "hour": "between {} and the next full hour",
-    "quality": "on {} pictures",
-    "flank": "seen from the {}",
-    "model_digest": "with model {:.12}",
-    "labelled_by": "labelled by {}",
-}
-_LIGHTS = {"day": "by day", "night": "by night", "infrared": "in infrared"}
-
-
-def _sentence(
-    tested: TestedSlice,
-    cause: str,
-    confused_with: str | None = None,
-    light: str | None = None,
-    n_recovered: tuple[int, int] | None = None,
-) -> str:
-    """The slice in one plain sentence.
-
-    Args:
-        tested: the slice with its statistics.
-        cause: cause of its errors.
-        confused_with: name given most often.
-        light: light that nearly all of its errors share, where it is no key of the slice.
-        n_recovered: of its wrong pictures, those that masks corrected and those that were masked; None where none was.
-
-    >>> slice = TestedSlice("5e1f", [("camera_id", "C07"), ("true_id", "Luna")], "camera_id+true_id", n_events=52, n_images=80,
-    ...     n_errors=41, exposure=52.0, n_effective=50.0, error_rate=0.79, ci_low=0.66, ci_high=0.88, baseline_rate=0.05,
-    ...     lift=15.8, p_value=1e-9, n_tests=100)
-    >>> _sentence(slice, "background", "Nyx", "night", (33, 41))
-    'At camera C07, mostly by night, 41 of 52 events of Luna are misnamed, mostly as Nyx: 79 % (66-88 %) against 5 % \
-elsewhere; the evidence lies on the background; masking it out corrects 33 of 41 pictures.'
-    """
-    values = dict(tested.slice)
-    subject, verb = _subject(values, confused_with)
-    where = _circumstances(values, light)
-    start = f"{', '.join(where)}, " if where else ""
-    text = (
-        f"{start}{tested.n_errors} of {tested.n_events} {subject} {verb}: {100 * tested.error_rate:.0f} % "
-        f"({100 * tested.ci_low:.0f}-{100 * tested.ci_high:.0f} %)"
-    )
-    others = "of each other name, on average" if values.keys() == {"predicted_id"} else "elsewhere"
-    text += f" against {100 * tested.baseline_rate:.0f} % {others}"
-    if reason := _REASONS.get(cause):
-        text += f"; {reason}"
-    if n_recovered is not None:
-        it = " it out" if cause in (Cause.BACKGROUND, Cause.OVERLAY) else ""
-        text += f"; masking{it} corrects {n_recovered[0]} of {n_recovered[1]} {'picture' if n_recovered[1] == 1 else 'pictures'}"
-    return text[0].upper() + text[1:] + "."
-
-
-def _circumstances(values: dict[str, str], light: str | None) -> list[str]:
-    """Where, when and how a slice's pictures were taken, in words."""
-    where = []
-    for key, wording in _PLACES.items():
-        if key in values:
-            value = values[key]
-            where.append(
-                _LIGHTS[value] if key == "light" else wording.format(value[:2] + ":00" if key == "hour" else value)
-            )
-    return [*where, f"mostly {_LIGHTS[light]}"] if light else where
-
-
-def _subject(values: dict[str, str], confused_with: str | None) -> tuple[str, str]:
-    """Which events a sentence is about, and what is wrong with them."""
-    if "pair" in values:
-        true, name = values["pair"].split(PAIR, 1)
-        return f"events of {true}", f"are called {name}"
-    if "predicted_id" in values:
-        return f"events of others than {values['predicted_id']}", f"are called {values['predicted_id']}"
-    subject = f"events of {values['true_id']}" if "true_id" in values else "events"
-    return subject, f"are misnamed, mostly as {confused_with}" if confused_with else "are misnamed"
-
-
-_REASONS: dict[str, str] = {
-    Cause.BACKGROUND: "the evidence lies on the background",
-    Cause.OVERLAY: "the evidence lies on the burned-in strip",
-    Cause.CONFUSABLE_PAIR: "the individuals look alike to the model",
-    Cause.IMAGE_QUALITY: "the pictures are poor for their camera",
-    Cause.FLANK: "one flank is misread",
-    Cause.LABEL_SUSPECT: "the labels are in doubt",
-}

@@ -1,0 +1,146 @@
+"""A slice in one plain sentence: each part of it is a count or a rate of the slice's rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scd_core.audit.slices.data import PAIR
+from scd_core.audit.slices.tested import TestedSlice
+from scd_core.names import Cause
+
+__all__ = ["Common", "sentence"]
+
+
+@dataclass(frozen=True)
+class Common:
+    """What the errors of a slice have in common."""
+
+    cause: str
+    n_of_cause: int = 0
+    """Wrong pictures that have the cause."""
+    n_seen: int = 0
+    """Wrong pictures in which it could be seen: the masked ones for what only masks show, else all."""
+    confused_with: str | None = None
+    """Name that more than half of the wrong visits are given."""
+    light: str | None = None
+    """Light that nearly all errors share, where it is no key of the slice."""
+    flanks: tuple[str, int, int, int, int] | None = None
+    """The flank that errs more: its visits that err, all of them, those of the other one that err, all of them."""
+    n_recovered: int = 0
+    """Wrong pictures that masks corrected."""
+    n_masked: int = 0
+    """Wrong pictures that were masked."""
+
+
+_PLACES = {
+    "camera_id": "at camera {}",
+    "deployment_id": "in deployment {}",
+    "light": "{}",
+    "hour": "between {} and the next full hour",
+    "quality": "on {} pictures",
+    "flank": "seen from the {}",
+    "model_digest": "with model {:.12}",
+    "labelled_by": "labelled by {}",
+}
+_LIGHTS = {"day": "by day", "night": "by night", "infrared": "in infrared"}
+_SAME = 0.01
+"""Difference between a rate and the share of the counts beside it from which on the weights are explained."""
+
+
+def sentence(tested: TestedSlice, common: Common) -> str:
+    """The slice in one plain sentence.
+
+    Args:
+        tested: the slice with its statistics.
+        common: what its errors have in common.
+
+    >>> slice = TestedSlice("5e1f", [("camera_id", "C07"), ("true_id", "Luna")], "camera_id+true_id", n_events=52, n_images=80,
+    ...     n_errors=41, n_effective=50.0, error_rate=0.79, ci_low=0.66, ci_high=0.88, baseline_rate=0.05, lift=15.8,
+    ...     p_value=1e-9, n_tests=100)
+    >>> sentence(slice, Common("background", 30, 41, "Nyx", "night", n_recovered=33, n_masked=41))
+    'At camera C07, mostly by night, 41 of 52 visits of Luna are misnamed, mostly as Nyx: 79 % (66-88 %) against 5 % of the \
+other visits; the evidence lies on the background in 30 of 41 masked pictures; masks correct 33 of 41 pictures.'
+    """
+    values = dict(tested.slice)
+    subject, verb = _subject(values, common.confused_with)
+    where = _circumstances(values, common.light)
+    start = f"{', '.join(where)}, " if where else ""
+    text = f"{start}{tested.n_errors} of {tested.n_events} {subject} {verb}{_rate(tested)}{_against(tested, values)}"
+    text += "".join(f"; {part}" for part in (_reason(common, values), _masks(common)) if part)
+    return text[0].upper() + text[1:] + "."
+
+
+def _rate(tested: TestedSlice) -> str:
+    interval = f"{_percent(tested.error_rate)} % ({_percent(tested.ci_low)}-{_percent(tested.ci_high)} %)"
+    if abs(tested.error_rate - tested.n_errors / max(1, tested.n_events)) < _SAME:
+        return f": {interval}"
+    return f"; weighted by how likely each was to be labelled, that is {interval} of all such visits"
+
+
+def _against(tested: TestedSlice, values: dict[str, str]) -> str:
+    base = f"{_percent(tested.baseline_rate)} %"
+    if "predicted_id" not in values:
+        return f" against {base} of the other visits"
+    # What share of a name's calls is wrong depends on how often its owner comes by.
+    if tested.baseline_rate == 0:
+        return ", and elsewhere none is wrongly called so"
+    others = "as elsewhere" if len(values) > 1 else "as the other names are"
+    return f" against {base}, were it given wrongly as often {others}"
+
+
+def _percent(share: float) -> str:
+    """A share in percent, one digit after the point where it would be 0 otherwise."""
+    return (
+        f"{100 * share:.0f}" if share == 0 or share >= 0.005 else f"{100 * share:.1g}" if share >= 0.0005 else "< 0.1"
+    )
+
+
+def _circumstances(values: dict[str, str], light: str | None) -> list[str]:
+    """Where, when and how a slice's pictures were taken, in words."""
+    where = []
+    for key, wording in _PLACES.items():
+        if key in values:
+            value = values[key]
+            where.append(
+                _LIGHTS[value] if key == "light" else wording.format(value[:2] + ":00" if key == "hour" else value)
+            )
+    return [*where, f"mostly {_LIGHTS[light]}"] if light else where
+
+
+def _subject(values: dict[str, str], confused_with: str | None) -> tuple[str, str]:
+    """Which visits a sentence is about, and what is wrong with them."""
+    if "pair" in values:
+        true, name = values["pair"].split(PAIR, 1)
+        return f"visits of {true}", f"are called {name}"
+    if "predicted_id" in values:
+        return f"visits called {values['predicted_id']}", "are someone else"
+    subject = f"visits of {values['true_id']}" if "true_id" in values else "visits"
+    return subject, f"are misnamed, mostly as {confused_with}" if confused_with else "are misnamed"
+
+
+def _reason(common: Common, values: dict[str, str]) -> str | None:
+    """The cause, with the share of the wrong pictures that have it."""
+    of = f"in {common.n_of_cause} of {common.n_seen} {_pictures(common.n_seen)}"
+    masked = f"in {common.n_of_cause} of {common.n_seen} masked {_pictures(common.n_seen)}"
+    who = "the two" if "pair" in values or ("true_id" in values and common.confused_with) else "the individuals"
+    if common.cause == Cause.FLANK and common.flanks is not None:
+        flank, x, n, x_others, n_others = common.flanks
+        return f"the {flank} flank is misread in {x} of {n} visits, the other one at the same cameras in {x_others} of {n_others}"
+    return {
+        Cause.BACKGROUND: f"the evidence lies on the background {masked}",
+        Cause.OVERLAY: f"the evidence lies on the burned-in strip {masked}",
+        Cause.PLACE: f"{of} it is a name that several individuals are given at that place",
+        Cause.CONFUSABLE_PAIR: f"{who} look alike to the model {of}",
+        Cause.IMAGE_QUALITY: f"the picture is poor {of}",
+        Cause.LABEL_SUSPECT: f"other people at the same place name the individual as the model does, {of}",
+    }.get(Cause(common.cause))
+
+
+def _masks(common: Common) -> str | None:
+    if not common.n_masked:
+        return None
+    return f"masks correct {common.n_recovered} of {common.n_masked} {_pictures(common.n_masked)}"
+
+
+def _pictures(n: int) -> str:
+    return "picture" if n == 1 else "pictures"
