@@ -70,8 +70,8 @@ TREND_WORDS: Mapping[str, tuple[str, str]] = {
 
 ERROR_WORDS: Mapping[str, tuple[str, str]] = {
     ErrorType.SHIFT: ("mix-up", "a known individual with the name of another one"),
-    ErrorType.SPLIT: ("ghost", "a known individual called unknown, so one animal is counted twice"),
-    ErrorType.COMBINATION: ("lost newcomer", "an unknown individual with a known name, so one animal is not counted"),
+    ErrorType.SPLIT: ("ghost", "a known individual, or no animal, called unknown"),
+    ErrorType.COMBINATION: ("false match", "an unknown individual, or no animal, with a known name"),
     ErrorType.EXCLUSION: ("no name", "a usable picture that got no name"),
     ErrorType.CORRECT: ("right", "the name is the label's"),
 }

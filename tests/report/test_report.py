@@ -418,7 +418,7 @@ def test_what_is_new(tmp_path: Path) -> None:
     content = written(world)
     said = text(section(content, "new"))
     assert "Since the report of 2026-06-01 06:00 UTC: no new batch." in said
-    assert "new Camera fresh: 20 of 40 events wrong" in said and "gone Camera lost: no longer systematic" in said
+    assert "new Camera fresh: 20 of 40 visits wrong" in said and "gone Camera lost: no longer systematic" in said
     assert "growing Camera grown" in said and "shrinking Camera shrunk" in said and "Camera same" not in said
     cards = section(content, "systematic")
     assert "Rate in the reports so far: 50 % → 50 %." in text(cards) and 'id="slice-lost"' not in cards

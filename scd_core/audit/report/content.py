@@ -113,6 +113,8 @@ class ReportContent:
     scale: float
     """Right end of the axis of all intervals, 0-1."""
     systematic: Sequence[SliceCard]
+    singles: Row
+    """How many wrong names no systematic error holds, and how many of these were masked and corrected; empty for none."""
     single_errors: Sequence[Example]
     unproved: Sequence[SliceCard]
     n_unproved: int
@@ -150,7 +152,9 @@ def gather(
     slices = _group(query(connection, "slices"))
     shown, unproved = slices.systematic[: limits.slices], slices.unproved[: limits.unproved]
     suspected: list[Row] = query(connection, "suspected", limit=limits.suspected)
-    singles, doubted = _other_pictures(connection, config, limits, shown, suspected)
+    single_rows = query(connection, "single_errors", limit=limits.single_errors) if config.slices.examples else []
+    singles = [row["media_id"] for row in single_rows]
+    doubted = [row["media_id"] for row in suspected[: limits.suspected_pictures]] if config.slices.examples else []
     failures: dict[str, str] = {}
     wanted = [*(_wanted(row, config) for row in shown), singles, doubted]
     by_media = _examples(connection, config, limits, wanted, failures)
@@ -172,6 +176,7 @@ def gather(
         changes=_changes(slices, scale),
         scale=scale,
         systematic=_cards(connection, config, limits, slices, scale, by_media),
+        singles=single_rows[0] if single_rows else {},
         single_errors=[by_media[media] for media in singles if media in by_media],
         unproved=[_card(row, scale) for row in unproved],
         n_unproved=len(slices.unproved),
@@ -214,21 +219,6 @@ def _group(rows: Sequence[RatedSlice]) -> SliceGroups:
 
 def _wanted(row: RatedSlice, config: AuditConfig) -> list[str]:
     return list(row["example_media_ids"] or ())[: config.slices.examples]
-
-
-def _other_pictures(
-    connection: duckdb.DuckDBPyConnection,
-    config: AuditConfig,
-    limits: Limits,
-    shown: Sequence[RatedSlice],
-    suspected: Sequence[Row],
-) -> tuple[list[str], list[str]]:
-    """Media of wrong names that no shown slice has as an example, and of suspected ones."""
-    if not config.slices.examples:
-        return [], []
-    in_slices = [media for row in shown for media in _wanted(row, config)]
-    singles = query(connection, "single_errors", shown=in_slices, limit=limits.single_errors)
-    return [row["media_id"] for row in singles], [row["media_id"] for row in suspected[: limits.suspected_pictures]]
 
 
 def _examples(

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from scd_core.audit import wording
 from scd_core.audit.report.content import ReportContent
+from scd_core.audit.slices.sentence import is_weighted
 from scd_core.inputs.counts import COLUMNS
 
 __all__ = ["render"]
@@ -47,6 +48,7 @@ def _environment() -> Environment:
         "error_words": wording.ERROR_WORDS,
         "strategies": wording.STRATEGY_WORDS,
         "status_words": wording.STATUS_WORDS,
+        "is_weighted": is_weighted,
         "plural": wording.plural,
         "slice_title": wording.slice_title,
     }

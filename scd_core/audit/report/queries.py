@@ -65,7 +65,7 @@ class BinRow(TypedDict):
 
 def create_views(connection: duckdb.DuckDBPyConnection) -> None:
     """Create the ready views that the report's queries read."""
-    for name in ("model_changes", "count_effect"):
+    for name in ("model_changes", "count_effect", "slice_pictures"):
         connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {READY_VIEWS[name]}")
 
 

@@ -8,7 +8,7 @@ from scd_core.audit.slices.data import PAIR
 from scd_core.audit.slices.tested import TestedSlice
 from scd_core.names import Cause
 
-__all__ = ["Common", "sentence"]
+__all__ = ["Common", "is_weighted", "sentence"]
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,18 @@ other visits; the evidence lies on the background in 30 of 41 masked pictures; m
     return text[0].upper() + text[1:] + "."
 
 
+def is_weighted(n_errors: int, n_events: int, rate: float) -> bool:
+    """Whether a rate differs from the counts that stand beside it, so that its weights have to be explained.
+
+    >>> is_weighted(22, 42, 0.32), is_weighted(22, 42, 0.52)
+    (True, False)
+    """
+    return abs(rate - n_errors / max(1, n_events)) >= _SAME
+
+
 def _rate(tested: TestedSlice) -> str:
     interval = f"{_percent(tested.error_rate)} % ({_percent(tested.ci_low)}-{_percent(tested.ci_high)} %)"
-    if abs(tested.error_rate - tested.n_errors / max(1, tested.n_events)) < _SAME:
+    if not is_weighted(tested.n_errors, tested.n_events, tested.error_rate):
         return f": {interval}"
     return f"; weighted by how likely each was to be labelled, that is {interval} of all such visits"
 

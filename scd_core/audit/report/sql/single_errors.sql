@@ -1,8 +1,11 @@
--- single_errors: wrong names beside those shown, one per event: corrected ones first, then masked, then sure ones.
-SELECT media_id FROM errors
-WHERE is_current AND is_labelled AND error_type <> 'correct' AND media_id NOT IN (SELECT unnest($shown))
-QUALIFY row_number() OVER (
-    PARTITION BY coalesce(event_id, target_id)
-    ORDER BY is_recovered DESC, is_masked DESC, probability DESC NULLS LAST, target_id
-) = 1
-ORDER BY is_recovered DESC, is_masked DESC, probability DESC NULLS LAST, target_id LIMIT $limit
+-- single_errors: wrong names that no systematic error holds, one a visit, in the order of a hash, with the counts of all of them.
+WITH singles AS (
+    SELECT *, count(*) OVER () AS n_errors, count(*) FILTER (is_masked) OVER () AS n_masked,
+        count(*) FILTER (is_recovered) OVER () AS n_recovered
+    FROM errors
+    WHERE is_current AND is_labelled AND error_type <> 'correct'
+        AND target_id NOT IN (SELECT target_id FROM slice_pictures)
+)
+SELECT media_id, n_errors, n_masked, n_recovered FROM singles
+QUALIFY row_number() OVER (PARTITION BY coalesce(event_id, target_id) ORDER BY md5(target_id)) = 1
+ORDER BY md5(target_id) LIMIT $limit
