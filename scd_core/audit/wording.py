@@ -145,7 +145,7 @@ _SLICE_WORDS = {
     "camera_id": "camera {}",
     "deployment_id": "deployment {}",
     "true_id": "{}",
-    "predicted_id": "whatever is called {}",
+    "predicted_id": "others called {}",
     "light": "{}",
     "flank": "{} flank",
     "quality": "{} pictures",

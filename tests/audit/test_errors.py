@@ -170,11 +170,11 @@ def test_a_weak_flank_and_one_labellers_slip(builder, tmp_path):
     lines = ["file,individual_id,flank,labelled_by"]
     for n in range(24):
         flank = "left" if n % 2 else "right"
-        builder.predict(f"f{n}.jpg", "Nyx" if n % 2 and n < 18 else "Luna", 0.7)
+        builder.predict(f"f{n}.jpg", "Nyx" if n % 2 and n < 18 else "Luna", 0.7, at=minutes(90 * n))
         lines.append(f"f{n}.jpg,Luna,{flank},ana")
     for n in range(24):
         by = "ben" if n % 3 == 0 else "ana"
-        builder.predict(f"t{n}.jpg", "Nyx" if by == "ben" else "Tom", 0.7)
+        builder.predict(f"t{n}.jpg", "Nyx" if by == "ben" else "Tom", 0.7, at=minutes(90 * n))
         lines.append(f"t{n}.jpg,Tom,,{by}")
     out = builder.write()
     path = tmp_path / "l.csv"

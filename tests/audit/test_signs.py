@@ -76,7 +76,7 @@ def test_a_labeller_who_differs_from_the_others_at_the_place(tmp_path):
         [*slips("ben", "ana"), *[("C01", "B", "A", {"by": "ana"})] * 8],  # the other one says so too
         [*slips("ben", "ana")[:8], *[("C01", "D", "D", {"by": "ana"})] * 30],  # the others saw other individuals
         [(c, t, p, {**m, "deployment_id": f"C01-{m['by']}"}) for c, t, p, m in slips("ben", "ana")],  # other periods
-        [(c, t, p, {**m, "inclusion_probability": 1.0 if t == "B" else 0.05}) for c, t, p, m in slips("ben", "ana")],
+        [(c, t, p, {**m, "flag_reasons": ["small_margin"] if t == "B" else []}) for c, t, p, m in slips("ben", "ana")],
     ],
     ids=["alone", "own-place", "both", "others", "own-period", "ben-has-the-flagged"],
 )
@@ -85,7 +85,7 @@ def test_nobody_is_accused_whom_no_other_label_contradicts(tmp_path, visits):
 
 
 @pytest.mark.parametrize(("by", "cause"), [("ben", "label_suspect"), ("ana", "unexplained")])
-def test_one_label_is_in_doubt_where_another_person_named_the_same_visit(tmp_path, by, cause):
+def test_one_label_is_in_doubt_where_another_person_named_the_same_event(tmp_path, by, cause):
     builder = AuditBuilder(tmp_path / "out", individuals=["A", "B"])
     for number in range(2):
         builder.predict(f"f{number}.jpg", "A", 0.97, event="e", at=minutes(0))

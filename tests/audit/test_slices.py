@@ -369,7 +369,12 @@ def test_recovery_examples_and_the_sentence():
     assert row["sentence"].endswith(
         "the evidence lies on the background in 41 of 41 masked pictures; masks correct 30 of 41 pictures."
     )
-    assert (row["n_error_images"], row["n_masked_errors"], row["n_recovered_errors"], row["n_of_cause"]) == (41, 41, 30, 41)
+    assert (row["n_error_images"], row["n_masked_errors"], row["n_recovered_errors"], row["n_of_cause"]) == (
+        41,
+        41,
+        30,
+        41,
+    )
     # The pictures are drawn by a hash of the slice's id, whatever became of them.
     drawn = sorted(range(41), key=lambda n: hashlib.sha256(f"{row['slice_id']}:t{n}".encode()).digest())
     assert row["example_media_ids"] == [f"t{n}" for n in drawn[:3]]

@@ -18,7 +18,8 @@ def what_to_do(tested: TestedSlice, common: Common, n_pictures: int) -> str:
         common: what its errors have in common.
         n_pictures: its wrong pictures.
 
-    >>> slice = TestedSlice("5e1f", [("camera_id", "C07"), ("predicted_id", "Nyx")], "", 9, 9, 8, 9.0, 0.9, 0.6, 1, 0, 9, 0, 1)
+    >>> keys = [("camera_id", "C07"), ("predicted_id", "Nyx")]
+    >>> slice = TestedSlice("5e1f", keys, "", 9, 9, 8, 9.0, 9.0, 0.9, 0.6, 1, 0, 9, 0, 1)
     >>> what_to_do(slice, Common("overlay"), 12)
     'Switch the info strip of camera C07 off, or mask it, in the camera\\'s settings. Its 12 wrong pictures: \
 `trapaudit sql OUT "select * from slice_pictures where slice_id = \\'5e1f\\'"`'

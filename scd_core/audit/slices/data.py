@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,12 @@ class SliceData:
         """Number of labelled visits, v."""
         return self.cause.size
 
+    @cached_property
+    def wrong_keys(self) -> tuple[Ints, dict[str, Any]]:
+        """Indices of the rows that are wrong, and key -> its value in each of these; null where it is not known."""
+        found = np.flatnonzero(pc.not_equal(self.rows["error_type"], ErrorType.CORRECT).to_numpy(zero_copy_only=False))
+        return found, _key_columns(self.rows.take(pa.array(found)))
+
 
 @dataclass(frozen=True)
 class Members:
@@ -101,15 +108,13 @@ def slice_members(data: SliceData, values: Mapping[str, str]) -> Members:
     return Members(rows, is_error(data, rows, name), name, keys)
 
 
-def wrong_rows(data: SliceData, members: Members) -> Ints:
-    """Indices into ``data.rows`` of the wrong names of a slice's errors."""
-    is_one = np.zeros(data.n_visits, bool)
-    is_one[members.errors] = True
-    found = is_one[data.visit] & pc.not_equal(data.rows["error_type"], ErrorType.CORRECT).to_numpy()
-    if members.name is not None:
-        name = data.values["predicted_id"][members.name]
-        found &= pc.fill_null(pc.equal(data.rows["predicted_id"], name), False).to_numpy()
-    return np.flatnonzero(found)
+def wrong_rows(data: SliceData, values: Mapping[str, str]) -> Ints:
+    """Indices into ``data.rows`` of the wrong names that have all of some keys, as the view `slice_pictures` lists them."""
+    rows, keys = data.wrong_keys
+    found = np.ones(rows.size, bool)
+    for key, value in values.items():
+        found &= pc.fill_null(pc.equal(keys[key], value), False).to_numpy(zero_copy_only=False)
+    return rows[found]
 
 
 def is_error(data: SliceData, rows: Ints, name: int | None) -> Bools:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from scd_core.audit.errors.signs import stratified_p_value
 from scd_core.audit.slices.advice import what_to_do
-from scd_core.audit.slices.data import SliceData, slice_members
+from scd_core.audit.slices.data import SliceData, slice_members, wrong_rows
 from scd_core.audit.slices.sentence import Common, sentence
 from scd_core.audit.slices.tested import TestedSlice
 from scd_core.config import SliceConfig
@@ -45,8 +45,11 @@ def describe(data: SliceData, tested: TestedSlice, config: SliceConfig) -> Slice
         config: number of examples.
     """
     values = dict(tested.slice)
-    wrong = slice_members(data, values).errors
-    errors, visits = data.rows.take(pa.array(wrong)), data.event[wrong]
+    members = slice_members(data, values)
+    wrong = wrong_rows(data, values)
+    if not wrong.size:  # a visit has the keys that most of its pictures have, and these may be its right ones
+        wrong = np.flatnonzero(np.isin(data.visit, members.errors))
+    errors, visits = data.rows.take(pa.array(wrong)), data.visit[wrong]
     types = errors["error_type"].to_pylist()
     confused_with, is_mostly = _name(errors["predicted_id"].to_pylist(), visits)
     flanks = _flanks(data, values)
@@ -59,7 +62,7 @@ def describe(data: SliceData, tested: TestedSlice, config: SliceConfig) -> Slice
         n_of_cause=n_of_cause,
         n_seen=n_seen,
         confused_with=confused_with if is_mostly else None,
-        light=_light(data, wrong, values),
+        light=_light(data, members.errors, values),
         flanks=flanks,
         n_recovered=sum(recovered),
         n_masked=len(recovered),
@@ -115,7 +118,7 @@ def _cause(errors: pa.Table, visits: NDArray[np.int64], is_flank: bool) -> tuple
         share = min(_share_of_visits(has[is_seen], visits[is_seen]), float(has.sum() / is_seen.sum()))
         if share >= 0.5 and share > best[0]:
             best = (share, cause, int(has.sum()), int(is_seen.sum()))
-    return best[1:]
+    return best[1], best[2], best[3]
 
 
 def _share_of_visits(has: NDArray[np.bool_], visits: NDArray[np.int64]) -> float:
@@ -128,23 +131,23 @@ def _flanks(data: SliceData, values: dict[str, str]) -> tuple[str, int, int, int
 
     The flanks of the same individuals at the same cameras are compared; None where they do not differ.
     """
-    inside = slice_members(data, {key: value for key, value in values.items() if key != "flank"})
-    flank = data.codes["flank"][inside.rows]
-    known = flank >= 0
-    if len(data.values["flank"]) < 2 or not (known & inside.is_error).any():
+    members = slice_members(data, {key: value for key, value in values.items() if key != "flank"})
+    flank = data.codes["flank"][members.rows]
+    is_known = (flank >= 0) & (members.rows < data.n_visits)
+    rows, is_error, flank = members.rows[is_known], members.is_error[is_known], flank[is_known]
+    if len(data.values["flank"]) < 2 or not is_error.any():
         return None
     if "flank" in values:
         worst = data.values["flank"].index(values["flank"])
     else:
-        worst = int(np.bincount(flank[known & inside.is_error]).argmax())
-    rows, is_error = inside.rows[known], inside.is_error[known]
-    stratum = data.codes["true_id"][rows] * (len(data.values["camera_id"]) + 1) + data.codes["camera_id"][rows]
-    _, stratum = np.unique(stratum, return_inverse=True)
-    counts = []
-    for is_side in (flank[known] == worst, flank[known] != worst):
-        for is_counted in (is_side & is_error, is_side):
-            pairs = np.unique(np.stack([stratum[is_counted], data.event[rows][is_counted]]), axis=1)
-            counts.append(np.bincount(pairs[0], minlength=int(stratum.max()) + 1))
+        worst = int(np.bincount(flank[is_error]).argmax())
+    places = data.codes["true_id"][rows] * (len(data.values["camera_id"]) + 1) + data.codes["camera_id"][rows]
+    _, stratum = np.unique(places, return_inverse=True)
+    is_worst = flank == worst
+    counts = [
+        np.bincount(stratum[chosen], minlength=int(stratum.max()) + 1)
+        for chosen in (is_worst & is_error, is_worst, ~is_worst & is_error, ~is_worst)
+    ]
     x, n, x_others, n_others = (one[(counts[1] > 0) & (counts[3] > 0)] for one in counts)
     if not n.sum() or x_others.sum() / n_others.sum() > 0.4 * x.sum() / n.sum():
         return None

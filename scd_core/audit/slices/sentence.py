@@ -55,11 +55,11 @@ def sentence(tested: TestedSlice, common: Common) -> str:
         common: what its errors have in common.
 
     >>> slice = TestedSlice("5e1f", [("camera_id", "C07"), ("true_id", "Luna")], "camera_id+true_id", n_events=52, n_images=80,
-    ...     n_errors=41, n_effective=50.0, error_rate=0.79, ci_low=0.66, ci_high=0.88, baseline_rate=0.05, lift=15.8,
-    ...     p_value=1e-9, n_tests=100)
+    ...     n_errors=41, exposure=52.0, n_effective=50.0, error_rate=0.79, ci_low=0.66, ci_high=0.88, baseline_rate=0.05,
+    ...     lift=15.8, p_value=1e-9, n_tests=100)
     >>> sentence(slice, Common("background", 30, 41, "Nyx", "night", n_recovered=33, n_masked=41))
     'At camera C07, mostly by night, 41 of 52 visits of Luna are misnamed, mostly as Nyx: 79 % (66-88 %) against 5 % of the \
-other visits; the evidence lies on the background in 30 of 41 masked pictures; masks correct 33 of 41 pictures.'
+others; the evidence lies on the background in 30 of 41 masked pictures; masks correct 33 of 41 pictures.'
     """
     values = dict(tested.slice)
     subject, verb = _subject(values, common.confused_with)
@@ -81,20 +81,19 @@ def is_weighted(n_errors: int, n_events: int, rate: float) -> bool:
 
 def _rate(tested: TestedSlice) -> str:
     interval = f"{_percent(tested.error_rate)} % ({_percent(tested.ci_low)}-{_percent(tested.ci_high)} %)"
+    if tested.is_lower_bound:
+        # What was looked at without a label counts as right.
+        return (
+            f"; only flagged ones are labelled, so that is at least {_percent(tested.error_rate)} % of all such visits"
+        )
     if not is_weighted(tested.n_errors, tested.n_events, tested.error_rate):
         return f": {interval}"
-    return f"; weighted by how likely each was to be labelled, that is {interval} of all such visits"
+    return f"; with each picture weighted by its chance to be labelled, that is {interval} of all such events"
 
 
 def _against(tested: TestedSlice, values: dict[str, str]) -> str:
-    base = f"{_percent(tested.baseline_rate)} %"
-    if "predicted_id" not in values:
-        return f" against {base} of the other visits"
-    # What share of a name's calls is wrong depends on how often its owner comes by.
-    if tested.baseline_rate == 0:
-        return ", and elsewhere none is wrongly called so"
-    others = "as elsewhere" if len(values) > 1 else "as the other names are"
-    return f" against {base}, were it given wrongly as often {others}"
+    others = "as each other name, on average" if values.keys() == {"predicted_id"} else "of the others"
+    return f" against {_percent(tested.baseline_rate)} % {others}"
 
 
 def _percent(share: float) -> str:
@@ -122,7 +121,7 @@ def _subject(values: dict[str, str], confused_with: str | None) -> tuple[str, st
         true, name = values["pair"].split(PAIR, 1)
         return f"visits of {true}", f"are called {name}"
     if "predicted_id" in values:
-        return f"visits called {values['predicted_id']}", "are someone else"
+        return f"visits of others than {values['predicted_id']}", f"are called {values['predicted_id']}"
     subject = f"visits of {values['true_id']}" if "true_id" in values else "visits"
     return subject, f"are misnamed, mostly as {confused_with}" if confused_with else "are misnamed"
 

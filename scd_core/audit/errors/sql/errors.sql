@@ -3,7 +3,7 @@ WITH signs AS (
     SELECT scored.* EXCLUDE (quality), coalesce(quality, 'good') AS quality, quality_signs AS poor_camera,
         repeated_pairs.n_places, labeller_signs AS labeller, place_signs AS place,
         CASE WHEN of_pair.x IS NOT NULL THEN of_pair WHEN of_animal.x IS NOT NULL THEN of_animal ELSE of_all END AS weak_flank,
-        contradicted.visit IS NOT NULL AS is_contradicted
+        contradicted.event IS NOT NULL AS is_contradicted
     FROM scored
     LEFT JOIN quality_signs ON quality_signs.camera = scored.camera_id
         AND quality_signs.is_infrared IS NOT DISTINCT FROM scored.is_infrared
@@ -18,7 +18,7 @@ WITH signs AS (
     LEFT JOIN flank_signs of_animal ON of_animal.true_id = scored.true_id AND of_animal.predicted_id IS NULL
         AND of_animal.flank = scored.flank
     LEFT JOIN flank_signs of_all ON of_all.true_id IS NULL AND of_all.flank = scored.flank
-    LEFT JOIN contradicted ON contradicted.visit = coalesce(scored.event_id, scored.target_id)
+    LEFT JOIN contradicted ON contradicted.event = coalesce(scored.event_id, scored.target_id)
         AND contradicted.labelled_by = scored.labelled_by AND contradicted.predicted_id = scored.predicted_id
 ),
 explained AS (
@@ -60,7 +60,7 @@ SELECT $report_id AS report_id, batch_key, model_digest, target_id, media_id, de
             WHEN labeller.x IS NOT NULL
                 THEN printf('of the visits of %s and %s at the same places, %s calls %d of %d %s against the model, the others %d of %d',
                     true_id, predicted_id, labelled_by, labeller.x, labeller.n, true_id, labeller.x_others, labeller.n_others)
-            ELSE 'another person calls other pictures of this visit ' || predicted_id || ', as the model does' END
+            ELSE 'another person calls other pictures of this event ' || predicted_id || ', as the model does' END
         WHEN 'image_quality' THEN CASE WHEN quality <> 'good' THEN 'the picture is ' || quality || ' for this camera'
             ELSE printf('pictures of this camera are %s against those of the others in this light; %d of %d visits err, there %d of %d',
                 poor_camera.camera_quality, poor_camera.x, poor_camera.n, poor_camera.x_others, poor_camera.n_others) END

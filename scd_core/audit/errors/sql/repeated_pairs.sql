@@ -2,7 +2,7 @@
 -- At least 3 visits and a fifth of the individual's; away from the camera where that is commonest again at least 2 and a fifth.
 CREATE OR REPLACE TEMP TABLE repeated_pairs AS
 WITH pairs AS (
-    SELECT true_id, predicted_id, coalesce(camera_id, '') AS camera, count(DISTINCT coalesce(event_id, target_id)) AS n,
+    SELECT true_id, predicted_id, coalesce(camera_id, '') AS camera, count(DISTINCT coalesce(visit_id, event_id, target_id)) AS n,
         sum(event_weight) AS weight
     FROM scored WHERE is_wrong AND is_current AND predicted_id <> 'unknown' AND true_id NOT IN ('unknown', 'blank')
     GROUP BY ALL
