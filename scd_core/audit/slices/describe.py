@@ -70,8 +70,8 @@ def describe(data: SliceData, tested: TestedSlice, config: SliceConfig) -> Slice
     return {
         "error_type": error_type,
         "confused_with": confused_with,
-        "n_splits": _n_visits(visits, types, ErrorType.SPLIT),
-        "n_combinations": _n_visits(visits, types, ErrorType.COMBINATION),
+        "n_splits": _n_visits(data, members.errors, ErrorType.SPLIT),
+        "n_combinations": _n_visits(data, members.errors, ErrorType.COMBINATION),
         "cause": cause,
         "background_reliance": pc.mean(masked["background_reliance"]).as_py(),
         "recovered_rate": sum(recovered) / len(recovered) if recovered else None,
@@ -88,8 +88,11 @@ def describe(data: SliceData, tested: TestedSlice, config: SliceConfig) -> Slice
     }
 
 
-def _n_visits(visits: NDArray[np.int64], types: Sequence[str], error_type: str) -> int:
-    return len({visit for visit, found in zip(visits.tolist(), types, strict=True) if found == error_type})
+def _n_visits(data: SliceData, visits: NDArray[np.int64], error_type: str) -> int:
+    """Those of some visits that have a picture of a type of error."""
+    rows, _ = data.wrong_keys
+    is_type = pc.equal(data.rows["error_type"].take(pa.array(rows)), error_type).to_numpy(zero_copy_only=False)
+    return int(np.intersect1d(data.visit[rows[is_type]], visits).size)
 
 
 def _name(names: Sequence[str | None], visits: NDArray[np.int64]) -> tuple[str | None, bool]:

@@ -2,8 +2,8 @@
 WITH known AS (
     SELECT true_id, bool_or(error_type = 'split') AS was_split,
         bool_or(error_type = 'correct') AS was_right, bool_and(error_type = 'combination') AS was_swallowed,
-        count(DISTINCT coalesce(event_id, target_id)) FILTER (error_type = 'split') AS n_split_events,
-        count(DISTINCT coalesce(event_id, target_id)) FILTER (error_type = 'combination') AS n_combined_events
+        count(DISTINCT coalesce(visit_id, event_id, target_id)) FILTER (error_type = 'split') AS n_split_events,
+        count(DISTINCT coalesce(visit_id, event_id, target_id)) FILTER (error_type = 'combination') AS n_combined_events
     FROM errors WHERE is_labelled AND is_current GROUP BY true_id
 )
 SELECT count(*) FILTER (true_id NOT IN ('unknown', 'blank')) AS n_individuals_labelled,
