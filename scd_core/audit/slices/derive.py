@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from scd_core.audit.slices.data import PAIR, SliceData, slice_data
-from scd_core.audit.slices.describe import describe
+from scd_core.audit.slices.describe import describe, is_supported
 from scd_core.audit.slices.explain import explain
 from scd_core.audit.slices.families import FamilyTests, family_groups, family_shares, family_tests
 from scd_core.audit.slices.rates import slice_rate
@@ -48,8 +48,9 @@ def find_slices(
     twice the number of wrong names, because there are two levels to err on, and ``q_value`` Benjamini-Hochberg's among the
     names, but at least that of the slice within which it is tested.
 
-    A slice is systematic where its q-value is below ``max_q``; one that another slice explains carries that one's id in
-    ``folded_into`` (:func:`scd_core.audit.slices.explain.explain`).
+    A slice of one labeller is listed only where the labels differ from other people's
+    (:func:`scd_core.audit.slices.describe.is_supported`). A slice is systematic where its q-value is below ``max_q``; one
+    that another slice explains carries that one's id in ``folded_into`` (:func:`scd_core.audit.slices.explain.explain`).
 
     Args:
         errors: rows of ``errors``; the labelled, current ones count.
@@ -72,6 +73,7 @@ def find_slices(
     _judge(tested, config)
     n_names = len({code for code in data.codes["predicted_id"][data.is_wrong].tolist() if code >= 0})
     _test_within(tested, n_names, config)
+    tested = [one for one in tested if is_supported(data, one)]
     explain(data, tested, config)
     gone = set_trends(tested, previous, report_id)
     rows = []

@@ -21,12 +21,25 @@ from scd_core.config import SliceConfig
 from scd_core.names import Cause, ErrorType
 from scd_core.tables.rows import SliceRow
 
-__all__ = ["describe"]
+__all__ = ["describe", "is_supported"]
 
 _BY_MASKS = (Cause.OVERLAY, Cause.BACKGROUND)
 """Causes that only a masked picture can show."""
 _FLANK_LEVEL = 0.01
 """p-value up to which one flank errs more than the other inside a slice."""
+
+
+def is_supported(data: SliceData, tested: TestedSlice) -> bool:
+    """Whether a slice may be printed: one of a labeller only where at least half of its errors differ from other people's labels.
+
+    Who labels what is no accident: people label different places, times and doubts, so that one person's pictures err more
+    is nothing about the person.
+    """
+    values = dict(tested.slice)
+    if "labelled_by" not in values:
+        return True
+    causes = data.cause[slice_members(data, values).errors]
+    return bool(np.mean(causes == list(Cause).index(Cause.LABEL_SUSPECT)) >= 0.5)
 
 
 def describe(data: SliceData, tested: TestedSlice, config: SliceConfig) -> SliceRow:
