@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 
+from scd_core.inputs.text import plain_letters
 from scd_core.names import Category
 
 __all__ = ["CATEGORIES", "NAMELESS", "NOTHING", "category_of", "is_nameless"]
@@ -78,8 +78,8 @@ def category_of(text: str) -> str:
     named = next((part for part in reversed(text.split(";")) if part.strip()), "")
     if ";" in text and "homo" in (part.strip().lower() for part in text.split(";")):
         return str(Category.PERSON)
-    words = [_singular(word) for word in _WORD.findall(_plain(named))]
-    for whole in (" ".join(_WORD.findall(_plain(named))), " ".join(words)):
+    words = [_singular(word) for word in _WORD.findall(plain_letters(named))]
+    for whole in (" ".join(_WORD.findall(plain_letters(named))), " ".join(words)):
         if whole in NOTHING or (any(map(str.isalpha, whole)) and is_nameless(whole)):
             return whole
         for category, names in CATEGORIES.items():
@@ -88,7 +88,7 @@ def category_of(text: str) -> str:
     if _NOT.isdisjoint(words):
         if words[:2] == ["homo", "sapien"]:
             return str(Category.PERSON)
-        apart = (_singular(word) for word in _WORD.findall(_LOOKS.sub(" ", _plain(named))))
+        apart = (_singular(word) for word in _WORD.findall(_LOOKS.sub(" ", plain_letters(named))))
         found = {_SURE[word] for word in apart if word in _SURE}
         if found:
             return str(Category.PERSON if Category.PERSON in found else Category.VEHICLE)
@@ -103,12 +103,6 @@ def is_nameless(category: str) -> bool:
     """
     words = [word for word in category.split() if not word.isdigit()]
     return not any(map(str.isalpha, category)) or category in NAMELESS or all(word in NAMELESS for word in words)
-
-
-def _plain(text: str) -> str:
-    """Small letters without accents."""
-    apart = unicodedata.normalize("NFKD", text.casefold())
-    return unicodedata.normalize("NFC", "".join(letter for letter in apart if not unicodedata.combining(letter)))
 
 
 def _singular(word: str) -> str:

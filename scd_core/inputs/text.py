@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gzip
 import io
+import unicodedata
 import zlib
 
 from scd_core.errors import InputError, TrapauditError
 from scd_core.storage import Storage, clean_url, open_source
 
-__all__ = ["MAX_BYTES", "decode_text", "read_file", "read_object", "read_text"]
+__all__ = ["MAX_BYTES", "decode_text", "plain_letters", "read_file", "read_object", "read_text"]
 
 _GZIP_MARK = b"\x1f\x8b"
 MAX_BYTES = 1_000_000_000
@@ -84,6 +85,16 @@ def decode_text(content: bytes, where: str) -> str:
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise InputError(f"{where}: line {line}: not UTF-8; save the file as UTF-8") from error
+
+
+def plain_letters(text: str) -> str:
+    """A text in small letters without accents, for comparing words that people and systems spell differently.
+
+    >>> plain_letters("Éléments Supprimés")
+    'elements supprimes'
+    """
+    apart = unicodedata.normalize("NFKD", text.casefold())
+    return unicodedata.normalize("NFC", "".join(letter for letter in apart if not unicodedata.combining(letter)))
 
 
 def _unpacked(content: bytes, where: str) -> bytes:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import PurePosixPath
 
+from scd_core.inputs.text import plain_letters
 from scd_core.names import LeftOutKind
 from scd_core.storage.objects import LeftOut
 
@@ -17,21 +18,35 @@ __all__ = ["count_left_out", "left_out_kind", "left_out_line", "left_out_words"]
 _MAX_EXAMPLES = 5
 
 _RECYCLE_BINS = frozenset(
-    {
+    plain_letters(name)
+    for name in (
         "#recycle", "@recycle", "@recyclebin", "$recycle.bin", "$recycled", "recycler", "recycled", "recyclebin", "recycle.bin",
         "networkrecyclebin", ".recycle", ".recycle.bin", ".recyclebin", ".recycled", ".trash", ".trashes", ".dtrash",
-        ".trashbox", "trashbox", "trash", "networktrashfolder", "filestrashbin", ".trashcan", "papierkorb", "corbeille",
-        "papelera", "papeleradereciclaje", "lixeira", "cestino", "prullenbak",
-    }
+        ".trashbox", "trashbox", "trash", "trashbin", "trashcan", "rubbishbin", "wastebasket", "networktrashfolder",
+        "filestrashbin", ".trashcan", "papierkorb", "corbeille", "papelera", "papeleradereciclaje", "paperera", "lixeira",
+        "reciclagem", "cestino", "prullenbak", "prullenmand", "papirkurv", "papirkurven", "papperskorg", "papperskorgen",
+        "roskakori", "kosz", "odpadkovykos", "lomtar", "copkutusu", "geridonusumkutusu", "cosdegunoi", "cosdereciclare",
+        "корзина", "кошик", "кошче", "καδοσανακυκλωσησ", "סלהמחזור", "سلةالمحذوفات", "سطلبازیافت", "ごみ箱", "ゴミ箱", "回收站",
+        "资源回收筒", "資源回收筒", "垃圾桶", "废纸篓", "휴지통", "ถังขยะ", "thungrac", "tempatsampah",
+    )
 )  # fmt: skip
-"""Without blanks, hyphens and underscores, as all names of recycle bins and deleted folders are compared."""
-_DELETED = frozenset(
-    {
-        "deletedfiles", "deletedimages", "deletedpictures", "deletedphotos", "deletedmedia", "deleteditems", "deleted",
-        "recentlydeleted",
-    }
-)  # fmt: skip
-"""`Deleted files` of one program is `DeletedFiles` of another."""
+"""As `_folded` gives all names of recycle bins and deleted folders."""
+_GONE = (
+    "deleted|erased|(?:zuletzt|kurzlich)?(?:geloschte?[nr]?)|supprime(?:e?s?)|efface(?:e?s?)|(?:eliminad|borrad|excluid|apagad)[oa]s?"
+    "|(?:eliminat|cancellat)[oaie]|verwijderde?|gewiste?|borttag(?:na|et)|raderade?|slette(?:de|t)|poistet(?:ut|tu)|usuniet[ey]"
+    "|smazan[eay]|odstranen[eay]|torolt|silin(?:en|mis)|sters(?:e|i)|eliminatele|удален+(?:ные|ное|о)|видалені|διαγραμμενα"
+    "|削除済み(?:の)?|削除した|已删除的?|已刪除的?|最近删除|最近刪除|삭제된|삭제한|dihapus|daxoa"
+)
+_THINGS = (
+    "files?|images?|pictures?|photos?|media|items?|videos?|recently|my|the|all|dateien|datei|bilder|fotos?|elemente?|objekte?"
+    "|medien|aufnahmen|fichiers?|elements?|recemment|archivos?|elementos|imagenes|imagens|recientemente|recentemente|arquivos?"
+    "|ficheiros|itens|elementi|immagini|recente|direcente|bestanden|afbeeldingen|recent|onlangs|filer|objekt|elementer|billeder"
+    "|nylig|nyligen|senast|tiedostot|kuvat|pliki|elementy|zdjecia|ostatnio|soubory|polozky|fotky|fajlok|elemek|kepek|dosyalar"
+    "|ogeler|fisiere|файлы|фото|фотографии|недавно|файли|αρχεια|アイテム|ファイル|写真|画像|项目|文件|照片|图片|項目|檔案|相片|圖片"
+    "|파일|항목|사진|berkas|最近の?"
+)
+_DELETED = re.compile(plain_letters(f"(?:{_THINGS}){{0,3}}(?:{_GONE})(?:{_THINGS}){{0,3}}"))
+"""`Deleted files` of one program is `DeletedFiles` of another, and `Gelöschte Dateien` of the next."""
 _THUMBNAILS = frozenset(
     {
         "@eadir", "@__thumb", ".@__thumb", ".thumbnails", ".thumbs", ".thumb", ".vthumb", "thumbnails", "_thumbnails", "thumbs",
@@ -158,10 +173,10 @@ def _kind_of_folders(folder: str) -> LeftOutKind | None:
 
 
 def _kind_of_folder(name: str) -> LeftOutKind | None:
-    folded = _COUNTED.sub("", re.sub(r"[\s_-]", "", name))
+    folded = _folded(name)
     if folded in _RECYCLE_BINS:
         return LeftOutKind.RECYCLE_BIN
-    if folded in _DELETED:
+    if _DELETED.fullmatch(folded):
         return LeftOutKind.DELETED
     if name in _COPIES:
         return LeftOutKind.COPY
@@ -171,6 +186,11 @@ def _kind_of_folder(name: str) -> LeftOutKind | None:
         return LeftOutKind.SYSTEM
     numbered = next((kind for pattern, kind in _NUMBERED_FOLDERS if pattern.fullmatch(name)), None)
     return numbered or (LeftOutKind.HIDDEN if _is_hidden(name) else None)
+
+
+def _folded(name: str) -> str:
+    """A folder's name without accents, blanks, hyphens, underscores and the number of a further folder of one name."""
+    return _COUNTED.sub("", re.sub(r"[\s_-]", "", plain_letters(name)))
 
 
 def _kind_of_name(name: str) -> LeftOutKind | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 import zipfile
 from pathlib import Path
 
@@ -95,9 +96,16 @@ LEFT_OUT = {
         "Network Recycle Bin/a.jpg", "Network Recycle Bin 1/a.jpg", "Recycle Bin 2/C1/a.jpg", "recycled/a.jpg",
         "#recycle (1)/C1/a.jpg", "@Recycle (2)/a.jpg", "Papierkorb/a.jpg", "Corbeille/a.jpg", "PAPELERA/a.jpg",
         "Papelera de reciclaje/a.jpg", "lixeira/a.jpg", "Cestino/a.jpg", "Prullenbak/a.jpg",
+        "ごみ箱/a.jpg", "ゴミ箱/a.jpg", "Корзина/a.jpg", "Papirkurv/a.jpg", "回收站/a.jpg", "휴지통/a.jpg", "Çöp Kutusu/a.jpg",
     ],
     "deleted": [
         "C1/DeletedFiles/a.jpg", "C1/Deleted Files/a.jpg", "DELETED/a.jpg", "Deleted Items/a.jpg", "Deleted Files (1)/a.jpg",
+        "C1/Gelöschte Dateien/a.jpg", "Geloschte_Bilder/a.jpg", unicodedata.normalize("NFD", "C1/Gelöschte Fotos/a.jpg"),
+        "Éléments supprimés/a.jpg", "Fichiers supprimés (2)/a.jpg", "Récemment supprimés/a.jpg", "Archivos eliminados/a.jpg",
+        "fotos borradas/a.jpg", "Arquivos excluídos/a.jpg", "Elementi eliminati/a.jpg", "Verwijderde bestanden/a.jpg",
+        "Slettede filer/a.jpg", "Usunięte/a.jpg", "Удалённые файлы/a.jpg", "削除済みアイテム/a.jpg", "最近删除/a.jpg",
+        "삭제된 항목/a.jpg",
+        "Recently Deleted/a.jpg", "My deleted photos/a.jpg",
     ],
     "thumbnail": [
         "C1/@eaDir/a.JPG/SYNOPHOTO_THUMB_XL.jpg", "C1/.@__thumb/s100a.jpg", "C1/a.THM", "C1/a.lrv",
@@ -125,7 +133,8 @@ def test_what_systems_and_programs_put_beside_pictures_is_no_medium(kind, file):
         "Originals/a.jpg", "original.jpg", "IMG_original.jpg", "@home/a.jpg", "#1/a.jpg", "Thumbsup/a.jpg", "x/../a.jpg",
         "Ours.photoslibrary/originals/0/a.jpg", "Backup_2/a.jpg", "$5/a.jpg",
         "C1/Backups/a.jpg", "Trash Creek/a.jpg", "Trash 2/a.jpg", "Cestino Alto/a.jpg", "Deleted 2/a.jpg", "#12 (1)/a.jpg",
-        "Recycle Bin Road/a.jpg", "papelera.jpg", "Thumbnail Ridge/a.jpg",
+        "Recycle Bin Road/a.jpg", "Bilder/a.jpg", "Fotos/a.jpg", "Kos/a.jpg", "Cancellatio/a.jpg", "filesfilesfiles/a.jpg",
+        "papelera.jpg", "Thumbnail Ridge/a.jpg",
     ],
 )  # fmt: skip
 def test_all_else_is_listed(file):
