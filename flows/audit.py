@@ -7,6 +7,7 @@ from typing import Any
 
 from flows.logs import in_batch
 from flows.runner import Runner
+from scd_core.audit.labels.checks import new_names_words
 from scd_core.audit.labels.importing import import_labels
 from scd_core.audit.report.state import is_report_current, mark_report, report_state
 from scd_core.config import AuditConfig
@@ -69,7 +70,7 @@ def run_audit(job: Job, runner: Runner, listed: Listed | None = None) -> AuditRe
         if (of_labels := imported.counts or held) is not None:
             note(of_labels.line())
         if imported.new_names:
-            note(f"new names, each of which counts as a new animal: {', '.join(imported.new_names)}")
+            note(new_names_words(imported.new_names))
     report = None
     if request.report and (commits or request.labels is not None or not is_report_current(request.out)):
         report = run_report(request.out, job.config, runner)

@@ -36,7 +36,7 @@ def import_labels(
     ] = False,
 ) -> None:
     """Add human labels; the next report uses them."""
-    from scd_core.audit.labels.checks import strange_files
+    from scd_core.audit.labels.checks import new_names_words, strange_files
     from scd_core.audit.labels.importing import import_labels as do_import
     from scd_core.inputs.labels import read_labels
     from scd_core.tables.store import AuditStore
@@ -44,8 +44,7 @@ def import_labels(
     source = read_labels(file, column=column, by_person=by_person)
     result = do_import(out, source, allow_waiting=allow_waiting, allow_new_names=allow_new_names)
     if result.new_names:
-        new = "new name, which" if len(result.new_names) == 1 else "new names, each of which"
-        _say(f"{new} counts as a new animal: {', '.join(result.new_names)}")
+        _say(new_names_words(result.new_names))
     _say(
         f"{_labels(result.n_rows)} written ({result.n_known_media} of media seen, {result.n_waiting} waiting for theirs), "
         f"{result.n_repeated} held already"
@@ -73,7 +72,7 @@ def list_labels(
     out: _Out,
     output: Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="how rows are printed")] = "table",
 ) -> None:
-    """List the imports of labels: when, which file, who labelled, how many, how many of them count, whether undone."""
+    """List the imports of labels: when, which file, who labelled, how many, how many count, what was left out, whether undone."""
     from deployments.cli.answers import print_rows
     from scd_core.audit.labels.importing import list_imports
 
@@ -106,10 +105,13 @@ def undo_labels(
 
 
 def _import_line(row: Mapping[str, Any]) -> str:
-    """An import in one line, in the order in which a narrow screen may cut it: id, time, who, how many, file, undone."""
+    """An import in one line, in the order in which a narrow screen may cut it: id, time, who, how many, file, the rest."""
+    from scd_core.inputs.counts import counts_from_json
+
     count = f"{row['n_count']} count" if row["n_count"] != row["n_labels"] and not row["undone_at"] else ""
     waiting = f"{row['n_waiting']} waiting" if row["n_waiting"] else ""
     rest = ", ".join(part for part in (count, waiting) if part)
+    left_out = "; ".join(note for counts in counts_from_json(row["counts"]) for note in counts.notes)
     undone = f"undone {row['undone_at']:%Y-%m-%d}" if row["undone_at"] else ""
     parts = (
         row["import_id"],
@@ -117,6 +119,7 @@ def _import_line(row: Mapping[str, Any]) -> str:
         row["labelled_by"] or "-",
         f"{_labels(row['n_labels'])}{f' ({rest})' if rest else ''}",
         row["file"] or "unnamed file",
+        f"left out: {left_out}" if left_out else "",
         undone,
     )
     return printable("  ".join(part for part in parts if part))

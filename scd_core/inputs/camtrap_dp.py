@@ -26,6 +26,8 @@ class Table:
     """A table of a package: its parts one after the other, each a CSV file's name and bytes, or rows in the JSON itself."""
 
     parts: tuple[tuple[str, bytes | list[Any]], ...]
+    problem: str | None = None
+    """Why it cannot be read, where its user can do without; it has no parts then."""
 
     @property
     def content(self) -> bytes:
@@ -33,7 +35,13 @@ class Table:
         return b"".join(part if isinstance(part, bytes) else json.dumps(part).encode() for _, part in self.parts)
 
     def lines(self, required: Sequence[str] = (), *, is_strict: bool = False) -> Iterator[Line]:
-        """Lines of all parts, missing values as empty text; arguments and errors as for :func:`scd_core.inputs.csv.read_csv`."""
+        """Lines of all parts, missing values as empty text; arguments and errors as for :func:`scd_core.inputs.csv.read_csv`.
+
+        Raises:
+            InputError: there is a problem.
+        """
+        if self.problem is not None:
+            raise InputError(self.problem)
         for file, part in self.parts:
             if isinstance(part, bytes):
                 lines = read_csv(decode_text(part, file), file, required, is_strict=is_strict)
@@ -79,7 +87,7 @@ class ObservationTables(NamedTuple):
     observations: Table
     media: Table
     deployments: Table
-    """Empty where the package has none that can be read: it only gives offsets of clocks."""
+    """Empty where the package has none, with a problem where it cannot be read: it only gives offsets of clocks."""
 
 
 def observation_tables(url: str, content: bytes, what: str) -> ObservationTables:
@@ -104,7 +112,10 @@ def observation_tables(url: str, content: bytes, what: str) -> ObservationTables
     media = _csv_beside(folder, "media", what)
     if isinstance(media, Table):
         deployments = _csv_beside(folder, "deployments", what)
-        return ObservationTables(observations, media, deployments if isinstance(deployments, Table) else _NO_TABLE)
+        if isinstance(deployments, InputError):
+            is_there = not isinstance(deployments.__cause__, FileNotFoundError)
+            deployments = Table((), str(deployments)) if is_there else _NO_TABLE
+        return ObservationTables(observations, media, deployments)
     try:
         package = read_file(f"{folder}{DATAPACKAGE}", what)
     except InputError:
@@ -124,14 +135,16 @@ def _csv_beside(folder: str, table: str, what: str) -> Table | InputError:
             problems.append(error)
         else:
             return Table(((f"{what} {clean_url(folder)}{name}", content),))
-    return problems[0]
+    return next((one for one in problems if not isinstance(one.__cause__, FileNotFoundError)), problems[0])
 
 
 def _deployments(url: str, content: bytes, where: str) -> Table:
+    storage = open_source(url)
     try:
-        return _beside(url, content, where, ("deployments",))["deployments"]
-    except InputError:
-        return _NO_TABLE
+        found = package_tables(storage, storage.root.rpartition("/")[0], content, where, ("deployments",))
+    except InputError as error:
+        return Table((), str(error))
+    return found.get("deployments", _NO_TABLE)
 
 
 def _beside(url: str, content: bytes, where: str, names: Collection[str]) -> dict[str, Table]:

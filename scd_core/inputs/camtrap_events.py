@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from scd_core.errors import InputError
+from scd_core.inputs.counts import some_of
 from scd_core.inputs.csv import Line
 from scd_core.inputs.label import wall_clock
 
@@ -29,7 +29,8 @@ class Events:
     """
 
     def __init__(self, media: Iterable[Line], deployments: Iterable[Line] = ()) -> None:
-        self._offsets = _offsets(deployments)
+        self._problems: list[str] = []
+        self._offsets = _offsets(deployments, self._problems)
         self._completed: set[str] = set()
         self._media: dict[str, list[tuple[datetime, str]]] = defaultdict(list)
         self._sequences: dict[tuple[str, str], list[str]] = defaultdict(list)
@@ -41,6 +42,14 @@ class Events:
                 self._sequences[row["deploymentID"], row["sequenceID"]].append(row["filePath"])
         self.needs_deployments = False
         """An event was looked up whose media, or whose own times, have the offset of their deployment."""
+
+    def notes(self) -> list[str]:
+        """What of the deployments cannot be read, in a sentence; nothing where all can."""
+        if not self._problems:
+            return []
+        return [
+            f"clocks without an offset are compared as written where deployments are not read ({some_of(self._problems)})"
+        ]
 
     def files(self, line: Line) -> list[str]:
         """Paths of an event's media: those between its start and end, or those of its sequence (Camtrap DP 0.1).
@@ -74,15 +83,25 @@ class Events:
         return time.replace(tzinfo=self._offsets[deployment])
 
 
-def _offsets(deployments: Iterable[Line]) -> dict[str, tzinfo]:
-    """Deployment -> offset of its camera's clock; a start that is no time, or has no offset, gives none."""
+def _offsets(deployments: Iterable[Line], problems: list[str]) -> dict[str, tzinfo]:
+    """Deployment -> offset of its camera's clock; a start that is no time, or has no offset, gives none.
+
+    Args:
+        deployments: rows of the table.
+        problems: gets what cannot be read.
+    """
     found: dict[str, tzinfo] = {}
-    with suppress(InputError):  # a table that cannot be read further gives no more offsets
+    try:
         for line in deployments:
-            with suppress(InputError):
+            try:
                 start = wall_clock(line.first("deploymentStart", "start") or "", line.where, "deploymentStart")
-                if start is not None and start.tzinfo is not None:
-                    found[line["deploymentID"]] = start.tzinfo
+            except InputError as error:
+                problems.append(str(error))
+                continue
+            if start is not None and start.tzinfo is not None:
+                found[line["deploymentID"]] = start.tzinfo
+    except InputError as error:  # a table that cannot be read further gives no more offsets
+        problems.append(str(error))
     return found
 
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import PurePosixPath
 
 from scd_core.errors import InputError
-from scd_core.inputs.camtrap_dp import DATAPACKAGE, Table, observation_tables
+from scd_core.inputs.camtrap_dp import DATAPACKAGE, observation_tables
 from scd_core.inputs.camtrap_events import Events
 from scd_core.inputs.categories import NOTHING, category_of
 from scd_core.inputs.counts import MAX_EXAMPLES, FileCounts, some_of
@@ -199,8 +199,7 @@ def read_detections(url: str) -> Detections:
         results = read_results(text, where)
         return Detections(name, results.boxes, results.failures, notes=results.notes())
     if name == DATAPACKAGE or has_column(text, "bboxX"):
-        boxes, unplaced, unusable, unfound = _from_camtrap(url, content)
-        return Detections(name, boxes, {}, unplaced, unusable, unfound)
+        return _from_camtrap(url, content, name)
     boxes, unusable = _from_csv(text, where)
     return Detections(name, boxes, unusable=unusable)
 
@@ -227,9 +226,8 @@ def _from_csv(text: str, where: str) -> tuple[_Boxes, list[str]]:
     return boxes, unusable
 
 
-def _from_camtrap(url: str, content: bytes) -> tuple[_Boxes, frozenset[str], list[str], list[str]]:
-    """Boxes of observations of single media (Camtrap DP 1.0), files of animals without a box, rows that are not used, and
-    the categories of those of events that hide no picture.
+def _from_camtrap(url: str, content: bytes, name: str) -> Detections:
+    """Boxes of observations of single media (Camtrap DP 1.0), and the pictures of events with a person or vehicle.
 
     A person without a box may be anywhere in the picture, one in an event in each of its pictures. The package has no
     confidence of a box (its `classificationProbability` is that of the name), so each box counts.
@@ -268,21 +266,27 @@ def _from_camtrap(url: str, content: bytes) -> tuple[_Boxes, frozenset[str], lis
             unplaced.add(file)
         else:
             unusable.append(f"line {line.number}: {line['observationType'] or 'no observationType'}, and no box")
-    unfound += _add_events(boxes, in_events, media, tables.deployments)
+    events = Events(media, tables.deployments.lines()) if in_events else None
+    if events is not None:
+        unfound += _add_events(boxes, in_events, events)
     unusable += (f"line {line.number}: {category}: {why}" for line, category, why in unfound)
-    return boxes, frozenset(unplaced - boxes.keys()), unusable, [category for _, category, _ in unfound]
+    return Detections(
+        name,
+        boxes,
+        unplaced=frozenset(unplaced - boxes.keys()),
+        unusable=unusable,
+        unfound=[category for _, category, _ in unfound],
+        notes=events.notes() if events is not None else (),
+    )
 
 
-def _add_events(
-    boxes: _Boxes, in_events: Sequence[tuple[Line, str]], media: Sequence[Line], deployments: Table
-) -> list[tuple[Line, str, str]]:
+def _add_events(boxes: _Boxes, in_events: Sequence[tuple[Line, str]], events: Events) -> list[tuple[Line, str, str]]:
     """Hide the pictures of events with a person or vehicle; the rows whose event has none are given back with the reason."""
-    events = Events(media, deployments.lines()) if in_events else None
     unfound: list[tuple[Line, str, str]] = []
     for line, category in in_events:
         why = "the event fits no picture"
         try:
-            files = dict.fromkeys(map(path_as_joined, events.files(line))) if events else {}
+            files = dict.fromkeys(map(path_as_joined, events.files(line)))
         except InputError as error:
             files, why = {}, f"the event fits no picture ({str(error).removeprefix(f'{line.where}: ')})"
         for file in files:

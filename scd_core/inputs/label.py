@@ -60,6 +60,8 @@ class Account:
     """Rows of a file that became no label, by reason, with up to five examples each."""
 
     n_rows: int = 0
+    notes: list[str] = field(default_factory=list)
+    """What else a user should know, a sentence each."""
     reasons: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 

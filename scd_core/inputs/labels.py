@@ -45,6 +45,9 @@ class LabelFile:
     left_out: Mapping[str, tuple[int, tuple[str, ...]]] = field(default_factory=dict)
     """Reason -> number of rows that became no label, and up to five of them."""
 
+    notes: tuple[str, ...] = ()
+    """What else a user should know, a sentence each."""
+
     def join(self, media: MediaIndex) -> FileCounts:
         """What becomes of the labels among some media."""
         found = [(label.file, len(media.find(label.file))) for label in self.labels]
@@ -72,7 +75,7 @@ class LabelFile:
             waiting=len(several) + len(missing),
             unusable=n_unusable,
             examples=tuple(examples[:MAX_EXAMPLES]),
-            notes=(*(with_number(n, reason) for reason, (n, _) in self.left_out.items()), *notes),
+            notes=(*(with_number(n, reason) for reason, (n, _) in self.left_out.items()), *self.notes, *notes),
         )
 
 
@@ -126,7 +129,7 @@ def read_labels(url: str, fmt: str | None = None, *, column: str | None = None, 
     digest = hashlib.sha256(b"\0".join((found.encode(), *contents)))
     if column is not None:
         digest.update(b"\0" + column.encode())
-    return LabelFile(name, found, digest.hexdigest()[:16], kept, account.n_rows, left_out)
+    return LabelFile(name, found, digest.hexdigest()[:16], kept, account.n_rows, left_out, tuple(account.notes))
 
 
 def _from_camtrap(
@@ -136,6 +139,7 @@ def _from_camtrap(
     names = column or "individualID"
     media = list(tables.media.lines(("mediaID", "filePath"), is_strict=True))
     events = Events(media, tables.deployments.lines())
+    account.notes += events.notes()
     lines = tables.observations.lines(("mediaID", names, "classificationMethod"), is_strict=True)
     labels = list(camtrap_labels(lines, media, events, where, account, names))
     contents = [tables.observations.content, tables.media.content]

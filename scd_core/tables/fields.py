@@ -173,6 +173,11 @@ FIELDS: dict[str, Field] = {
         values=names.LabelState,
     ),
     "import_file": Field(pa.string(), "name of the imported file"),
+    "import_counts": Field(
+        pa.string(),
+        "what became of the imported file's rows, as `inputs` of `runs`, before any was joined; on one row of an import, null on "
+        "the others",
+    ),
     "undoes_import_id": Field(
         pa.string(),
         "the import that this row undoes; the row then is no label, its `file` is empty, and all but its ids and time are null",

@@ -183,6 +183,7 @@ class LabelRow(TypedDict, total=False):
     undoes_import_id: str | None
     queue: str | None
     queue_probability: float | None
+    import_counts: str | None
 
 
 class ErrorRow(TypedDict, total=False):

@@ -198,6 +198,37 @@ def test_deployments_that_cannot_be_read_are_no_reason_to_refuse_labels(tmp_path
     assert [row.file for row in rows(file)] == ["six.jpg"]
 
 
+@pytest.mark.parametrize("form", ["csv", "package"])
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"deploymentID,start\nd1,2026-02-01T00:00:00+02:00,Stra\xdfe\n", "line 2: not UTF-8"),
+        (b"\x1f\x8bxx", "damaged gzip file"),
+        (b"deploymentID,start\nd1,01/02/2026\n", "line 2: deploymentStart '01/02/2026' is no ISO 8601 time"),
+    ],
+)
+def test_deployments_that_cannot_be_read_are_said(tmp_path, form, content, why):
+    """The clock's offset may be in them: events may reach other pictures than they mean."""
+    line = f"o1,d1,,{EVENT.format('Z')},Luna,human,Ana,\n"
+    file = package_with_clocks(tmp_path, form, "deploymentID\n", OBSERVATIONS + line)
+    assert read_labels(str(file)).notes == ()
+    text(tmp_path, content, "deployments.csv")
+    (note,) = read_labels(str(file)).counts([], []).notes
+    assert (
+        note.startswith("clocks without an offset are compared as written where deployments are not read")
+        and why in note
+    )
+
+
+@pytest.mark.parametrize("path", ["https://example.org/deployments.csv", "../deployments.csv", "gone.csv"])
+def test_deployments_of_a_package_that_must_not_or_cannot_be_opened_are_said(tmp_path, path):
+    line = f"o1,d1,,{EVENT.format('Z')},Luna,human,Ana,\n"
+    file = package_with_clocks(tmp_path, "package", "deploymentID\n", OBSERVATIONS + line)
+    file.write_text(file.read_text().replace("deployments.csv", path))
+    (note,) = read_labels(str(file)).notes
+    assert path in note
+
+
 def test_an_event_ends_with_its_last_second(tmp_path):
     text(tmp_path, MEDIA.replace("06:00:10Z", "06:00:10.950Z"), "media.csv")
     line = f"o1,d1,,{EVENT.format('Z')},Luna,human,Ana,\n"

@@ -9,7 +9,8 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -19,14 +20,16 @@ import pytest
 from PIL import Image
 
 from scd_core.audit import read_table
-from scd_core.audit.labels.importing import undo_import
+from scd_core.audit.labels.importing import import_labels, list_imports, undo_import
 from scd_core.audit.report import write_report
 from scd_core.audit.report.content import Limits
 from scd_core.audit.report.refresh import refresh_report_tables
+from scd_core.audit.report.sections import handed_in
 from scd_core.audit.wording import slice_title
 from scd_core.config import AuditConfig
 from scd_core.errors import InputError, RunError
-from scd_core.inputs.counts import FileCounts, counts_as_json
+from scd_core.inputs.counts import FileCounts, counts_as_json, counts_from_json
+from scd_core.inputs.labels import read_labels
 from scd_core.tables.schema import table_from_rows
 from scd_core.tables.store import AuditStore
 from tests.audit.audit_builder import AuditBuilder, label
@@ -241,6 +244,38 @@ def test_a_note_on_a_whole_manifest_and_files_left_out_have_no_zeros(tmp_path: P
     assert "left out of cards 11 11 thumbnails" in said
 
 
+def test_what_labels_import_left_out_stays_on_the_page_and_in_the_list(tmp_path: Path) -> None:
+    """Rows without a name are said when the file is read, and nobody may have been there to read it."""
+    builder = AuditBuilder(tmp_path / "out")
+    builder.predict("C01/a.jpg", "Luna")
+    out = builder.write()
+    (tmp_path / "who.csv").write_text("file,Who\nC01/a.jpg,Luna\nC01/b.jpg,\nC01/c.jpg,\nz.jpg,Nyx\n")
+    import_labels(out, read_labels(str(tmp_path / "who.csv"), column="Who"))
+    refresh_report_tables(out, AuditConfig())
+    write_report(out, AuditConfig(), NOW)
+    said = text(section((Path(out) / "report" / "index.html").read_text("utf-8"), "inputs"))
+    assert "labels who.csv 4 1 1 2 2 rows without Who; 'z.jpg' fits no picture; line 3: row without Who" in said
+    (listed,) = list_imports(out).to_pylist()
+    assert [one.notes for one in counts_from_json(listed["counts"])] == [("2 rows without Who",)]
+
+
+def test_the_newer_of_a_run_and_an_import_says_what_was_left_out() -> None:
+    """A run with a longer file, in which no label is new, writes no row of labels."""
+    imported = FileCounts(
+        "labels", "l.csv", 3, 2, unusable=1, examples=("line 4: no name",), notes=("1 row without Who",)
+    )
+    of_run = replace(imported, rows=4, unusable=2, notes=("2 rows without Who",))
+    run = {"source": "cards", "inputs": counts_as_json([of_run]), "last_at": NOW}
+    row = {"file": "l.csv", "n_labels": 2, "n_waiting": 0, "ambiguous": [], "waiting": [], "boxless": []}
+    for counts, last_at, expected in (
+        (counts_as_json([imported]), NOW + timedelta(hours=1), imported),
+        (counts_as_json([imported]), NOW - timedelta(hours=1), replace(of_run, examples=())),
+        (None, NOW + timedelta(hours=1), replace(of_run, examples=())),
+    ):
+        (found,) = handed_in([run], [row | {"counts": counts, "last_at": last_at}])
+        assert found.counts == expected
+
+
 def test_labels_are_counted_as_they_are_when_the_page_is_drawn(tmp_path: Path) -> None:
     """A run counts them before it knows the boxes; `labels import` and later runs change what becomes of them."""
     before = FileCounts(
@@ -258,7 +293,7 @@ def test_labels_are_counted_as_they_are_when_the_page_is_drawn(tmp_path: Path) -
     write_report(out, AuditConfig(), NOW)
     said = text(section((Path(out) / "report" / "index.html").read_text("utf-8"), "inputs"))
     assert (
-        "labels labels.csv 4 1 2 1 1 row without name; 1 label names no box of a picture with several animals, such as "
+        "labels labels.csv 3 1 2 1 label names no box of a picture with several animals, such as "
         "'C01/a.jpg'; 'x.jpg' fits no picture; 'y.jpg' fits no picture" in said
     )
     assert "labels other.csv 1 1 1 label names no box" in said

@@ -10,7 +10,7 @@ from scd_core.inputs.counts import some_of
 from scd_core.inputs.labels import Label
 from scd_core.names import UNKNOWN
 
-__all__ = ["boxless_notes", "check_labels", "strange_files"]
+__all__ = ["boxless_notes", "check_labels", "new_names_words", "strange_files"]
 
 
 def boxless_notes(files: Sequence[str]) -> list[str]:
@@ -66,6 +66,16 @@ def check_labels(
     if new and not allow_new_names:
         raise InputError(_refusal(new, known, is_all=len(new) == len(people)))
     return new
+
+
+def new_names_words(names: Sequence[str]) -> str:
+    """Names that nobody knew, at least one, in words; each in quotes, since a name may hold a comma.
+
+    >>> new_names_words(["Smith, Anna", "Bo"])
+    'new names, each of which counts as a new animal: `Smith, Anna`, `Bo`'
+    """
+    new = "new name, which" if len(names) == 1 else "new names, each of which"
+    return f"{new} counts as a new animal: {', '.join(f'`{name}`' for name in names)}"
 
 
 def strange_files(strange: Sequence[str], where: str) -> str:

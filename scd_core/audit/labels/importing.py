@@ -17,7 +17,7 @@ from scd_core.audit.labels.truth import create_label_media, create_truth
 from scd_core.audit.query.connection import open_tables
 from scd_core.audit.sql import load_sql
 from scd_core.errors import InputError
-from scd_core.inputs.counts import FileCounts
+from scd_core.inputs.counts import FileCounts, counts_as_json
 from scd_core.inputs.labels import Label, LabelFile, read_labels
 from scd_core.names import UNKNOWN, LabelFormat, LabelState
 from scd_core.tables.rows import LabelRow
@@ -106,7 +106,9 @@ def import_labels(
         import_id = _free_id(source.import_id, held)
         new = new.set_column(0, new.schema.field("import_id"), pa.array([import_id] * len(new), pa.string()))
         _create_label_media_of(connection, new)
-        new = _query(connection, "placed_labels", new).to_arrow_table().cast(table_schema("labels"))
+        new = _with_counts(
+            _query(connection, "placed_labels", new).to_arrow_table().cast(table_schema("labels")), source
+        )
         if not len(new):
             counts = _counts(source, _doubts(connection, source, ""))
             return ImportResult(source.import_id, 0, len(rows), 0, 0, counts, new_names=new_names)
@@ -178,7 +180,8 @@ def list_imports(out: str) -> pa.Table:
     """Imports of labels, oldest first.
 
     Returns:
-        Columns ``import_id, imported_at, file, format, labelled_by, n_labels, n_count, n_waiting, undone_at``.
+        Columns ``import_id, imported_at, file, format, labelled_by, n_labels, n_count, n_waiting, counts, undone_at``;
+        `counts` is ``import_counts`` of the table ``labels``.
 
     Raises:
         InputError: OUT was written by a newer version.
@@ -285,6 +288,13 @@ def _doubts(connection: duckdb.DuckDBPyConnection, source: LabelFile, import_id:
 
 def _counts(source: LabelFile, doubts: _Doubts) -> FileCounts:
     return source.counts(doubts.ambiguous, doubts.waiting, boxless_notes(doubts.boxless))
+
+
+def _with_counts(rows: pa.Table, source: LabelFile) -> pa.Table:
+    """Rows of an import, the first with what became of the file's rows: which were left out, and why."""
+    column = rows.schema.get_field_index("import_counts")
+    counts = [counts_as_json([source.counts((), ())]), *[None] * len(rows)]
+    return rows.set_column(column, rows.schema.field(column), pa.array(counts[: len(rows)], pa.string()))
 
 
 def _create_label_media_of(connection: duckdb.DuckDBPyConnection, rows: pa.Table) -> None:

@@ -131,32 +131,39 @@ def handed_in(rows: Sequence[Row], label_files: Sequence[Row]) -> list[HandedIn]
         label_files: of the query `label_files`.
     """
     found: dict[tuple[str, str, str], HandedIn] = {}
-    of_runs: dict[str, FileCounts] = {}
+    of_runs: dict[str, HandedIn] = {}
     imported = {row["file"] for row in label_files}
     for row in rows:
         for counts in counts_from_json(row["inputs"]):
             if counts.kind == LABELS and counts.name in imported:
-                of_runs.setdefault(counts.name, counts)
+                of_runs.setdefault(counts.name, HandedIn(counts, row["last_at"]))
             else:
                 found.setdefault((row["source"], counts.kind, counts.name), HandedIn(counts, row["last_at"]))
     labels = [HandedIn(_label_counts(row, of_runs.get(row["file"])), row["last_at"]) for row in label_files]
     return sorted([*found.values(), *labels], key=lambda item: item.last_at, reverse=True)
 
 
-def _label_counts(row: Row, before: FileCounts | None) -> FileCounts:
+def _label_counts(row: Row, of_run: HandedIn | None) -> FileCounts:
     """What became of a file of labels; a run counts its rows before the boxes of its pictures are known.
 
     Args:
         row: of the query `label_files`.
-        before: counts of the last run with the file; None where `labels import` read it.
+        of_run: counts of the last run with the file; None where `labels import` read it. They count where they are newer than
+            the last import, or its rows were written by an older version.
     """
+    (own,) = counts_from_json(row["counts"]) or (None,)
+    is_of_run = of_run is not None and (own is None or of_run.last_at > row["last_at"])
+    before = of_run.counts if of_run is not None and is_of_run else own
     if not row["n_labels"]:
         return FileCounts(LABELS, row["file"], before.rows if before else 0, notes=("taken back with `labels undo`",))
-    before = before or FileCounts(LABELS, row["file"], row["n_labels"], row["n_labels"])
+    before = before or FileCounts(LABELS, row["file"], row["n_labels"])
+    # A run's examples are also of what waited then.
+    examples = [*unplaced_words(row["ambiguous"], row["waiting"]), *(() if is_of_run else before.examples)]
     return replace(
         before,
-        joined=before.joined + before.waiting - row["n_waiting"],
+        rows=max(before.rows, row["n_labels"] + before.unusable),
+        joined=row["n_labels"] - row["n_waiting"],
         waiting=row["n_waiting"],
-        examples=tuple(unplaced_words(row["ambiguous"], row["waiting"])[:MAX_EXAMPLES]),
+        examples=tuple(examples[:MAX_EXAMPLES]),
         notes=(*before.notes, *boxless_notes(row["boxless"])),
     )
