@@ -10,13 +10,13 @@ __all__ = ["Moment", "is_blank_time", "parse_offset", "parse_time"]
 
 _TIME = re.compile(
     r"(?P<year>\d{4})\s*[:/.-]\s*(?P<month>\d{1,2})\s*[:/.-]\s*(?P<day>\d{1,2})"
-    r"(?:\s*[T,_]\s*|\s+)(?P<hour>\d{1,2})\s*[:.]\s*(?P<minute>\d{1,2})"
+    r"(?:\s*[T,_-]\s*|\s+)(?P<hour>\d{1,2})\s*[:.]\s*(?P<minute>\d{1,2})"
     r"(?:\s*[:.]\s*(?P<second>\d{1,2})(?:[.,](?P<fraction>\d{1,9}))?)?"
-    r"\s*(?P<half>[AP]M)?\s*(?P<zone>Z|UTC|GMT|[+-]\d{1,2}:?\d{2}|[+-]\d{1,2})?(?:\s*DST)?",
+    r"\s*(?P<half>[AP]\.?M\.?)?\s*(?P<zone>Z|(?:UTC|GMT)?[+-]\d{1,2}:?\d{2}|(?:UTC|GMT)?[+-]\d{1,2}|UTC|GMT)?(?:\s*DST)?",
     re.IGNORECASE,
 )
 _COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})[T _]?(\d{2})(\d{2})(\d{2})(?=\D|$)")
-_OFFSET = re.compile(r"([+-])(\d{1,2}):?(\d{2})?")
+_OFFSET = re.compile(r"(?:UTC|GMT)?([+-])(\d{1,2}):?(\d{2})?", re.IGNORECASE)
 _BLANK = re.compile(r"[\s0:/.\-TZ+]*", re.IGNORECASE)
 _LARGEST_OFFSET = 14 * 60
 _TWELVE = 12
@@ -46,7 +46,7 @@ def parse_time(text: str) -> Moment | None:
     """A time that is written year first, to the minute or finer; None for everything else.
 
     Separators of the date may be ``:``, ``-``, ``/`` or ``.``; blanks may stand in place of leading zeros; fractions, ``AM`` and
-    ``PM``, an offset (``Z``, ``UTC``, ``+HH:MM``, ``+HHMM``, ``+HH``) and the word ``DST`` may follow. ``DST`` changes nothing:
+    ``PM``, an offset (``Z``, ``UTC``, ``+HH:MM``, ``+HHMM``, ``+HH``, ``UTC+HH``) and the word ``DST`` may follow. ``DST`` changes nothing:
     the offset written beside it is the clock's own. A date with the day or the month first is not read, since nobody knows which
     is which.
 
@@ -64,7 +64,7 @@ def parse_time(text: str) -> Moment | None:
     if half := match["half"]:
         if not 1 <= hour <= _TWELVE:
             return None
-        hour = hour % _TWELVE + (_TWELVE if half.upper() == "PM" else 0)
+        hour = hour % _TWELVE + (_TWELVE if half[0] in "Pp" else 0)
     zone = match["zone"]
     offset = parse_offset(zone) if zone else None
     if zone and offset is None:
@@ -77,7 +77,7 @@ def parse_time(text: str) -> Moment | None:
 
 
 def parse_offset(text: str) -> int | None:
-    """Minutes east of UTC of ``+HH:MM``, ``+HHMM``, ``+HH``, ``Z``, ``UTC`` or ``GMT``; None for anything else.
+    """Minutes east of UTC of ``+HH:MM``, ``+HHMM``, ``+HH``, each also behind ``UTC`` or ``GMT``, ``Z``, ``UTC`` or ``GMT``; None for anything else.
 
     >>> parse_offset("-07:00"), parse_offset("Z"), parse_offset("")
     (-420, 0, None)
