@@ -22,6 +22,9 @@ CATEGORIES: dict[Category, frozenset[str]] = {
         "femme", "enfant", "persona", "humano", "humana", "hombre", "mujer", "gente", "pessoa", "homem", "homens", "mulher",
         "mens", "mensen", "persoon", "umano", "umana", "uomo", "uomini", "persone", "menneske", "manniska", "manniskor",
         "chasseur", "cazador", "cacador", "cacciatore",
+        "ser humano", "radfahrer", "spazierganger", "reiter", "kinder", "forster", "waldarbeiter", "promeneur", "randonneur",
+        "randonneuse", "paseante", "senderista", "escursionista", "wandelaar", "police", "policeman", "policemen", "military",
+        "personnel", "team", "camera trapper", "bike rider", "osoby", "ludzie", "clovek", "lide", "人物",
         "ihminen", "osoba", "insan", "manusia", "человек", "люди", "人", "人类", "人間", "行人", "사람",
     }),
     Category.VEHICLE: frozenset({
@@ -38,13 +41,14 @@ CATEGORIES: dict[Category, frozenset[str]] = {
 
 NOTHING = frozenset({
     "empty", "blank", "none", "nothing", "no animal", "no detection", "no object", "no cv result", "background", "vide", "leer",
-    "vacio", "vazio", "vuoto", "nichts", "rien", "nada", "niente", "kein tier", "false trigger", "misfire",
+    "vacio", "vazio", "vuoto", "nichts", "rien", "nada", "niente", "kein tier", "false trigger", "false positive", "misfire",
 })  # fmt: skip
 """Names of a box that holds nothing, in the same form."""
 
 NAMELESS = frozenset({
     "unknown", "unclassified", "unidentified", "undetermined", "unspecified", "unlabeled", "unlabelled", "unsure", "uncertain",
-    "unclear", "not sure", "n a", "other", "object", "unbekannt", "inconnu", "desconocido", "desconhecido",
+    "unclear", "not sure", "n a", "na", "nan", "null", "undefined", "misc", "miscellaneous",
+    "other", "object", "unbekannt", "inconnu", "desconocido", "desconhecido",
 })  # fmt: skip
 """Names that say nothing of what is in a box, in the same form; so do two of them (``unknown object``)."""
 
@@ -52,6 +56,7 @@ _SURE = dict.fromkeys(
     (
         "person", "people", "human", "man", "men", "woman", "women", "pedestrian", "hiker", "jogger", "cyclist", "bicyclist",
         "motorcyclist", "tourist", "poacher", "ranger", "researcher", "villager", "soldier", "fisherman", "fishermen",
+        "mensch", "menschen", "personne", "persona", "pessoa", "humain", "humano", "osoba",
     ),
     Category.PERSON,
 ) | dict.fromkeys(

@@ -11,7 +11,7 @@ from itertools import zip_longest
 
 from scd_core.errors import InputError
 
-__all__ = ["Line", "has_column", "read_csv"]
+__all__ = ["Line", "column_names", "has_column", "read_csv"]
 
 _SEPARATORS = ",;\t"
 _FIRST_LINE = re.compile(r"[^\r\n]*")
@@ -86,8 +86,12 @@ def read_csv(text: str, file: str, required: Sequence[str] = (), *, is_strict: b
 
 def has_column(text: str, *columns: str) -> bool:
     """Whether the first line of a CSV file names one of some columns."""
-    names = next(csv.reader([_first_line(text)], delimiter=_separator(text)), [])
-    return not {column.lower() for column in columns}.isdisjoint(name.strip().lower() for name in names)
+    return not {column.lower() for column in columns}.isdisjoint(name.lower() for name in column_names(text))
+
+
+def column_names(text: str) -> list[str]:
+    """Columns that the first line of a CSV file names, as written, without blanks around them."""
+    return [name.strip() for name in next(csv.reader([_first_line(text)], delimiter=_separator(text)), [])]
 
 
 def _separator(text: str) -> str:

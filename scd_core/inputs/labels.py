@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -13,7 +14,7 @@ from scd_core.inputs.camtrap_dp import DATAPACKAGE, ObservationTables, observati
 from scd_core.inputs.camtrap_events import Events
 from scd_core.inputs.camtrap_labels import camtrap_labels
 from scd_core.inputs.counts import LABELS, MAX_EXAMPLES, FileCounts
-from scd_core.inputs.csv import Line, has_column, read_csv
+from scd_core.inputs.csv import Line, column_names, has_column, read_csv
 from scd_core.inputs.joining import MediaIndex, path_as_joined
 from scd_core.inputs.label import BY_PERSON, MACHINE_RESULTS, Account, Label, name_and_state, parse_time, with_number
 from scd_core.inputs.results_labels import results_labels
@@ -23,8 +24,11 @@ from scd_core.storage import clean_url
 
 __all__ = ["Label", "LabelFile", "read_labels", "unplaced_words"]
 
-_PROBABILITIES = ("probability", "confidence", "score")
-"""Columns of a table that a classifier wrote."""
+_PROBABILITIES = frozenset(
+    {"probability", "prob", "confidence", "conf", "score", "certainty", "likelihood", "softmax", "logit", "logits"}
+)
+"""Words in names of columns that a classifier writes: ``score``, ``Prediction Score``, ``classificationProbability``."""
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _QUEUE = ("queue", "queue_probability")
 """Columns that mark the list of what to label next, in which a person has written names."""
 
@@ -114,8 +118,8 @@ def read_labels(url: str, fmt: str | None = None, *, column: str | None = None, 
     account, contents = Account(), [content, b""]
     labels: Iterable[Label]
     if found is LabelFormat.CSV:
-        if not by_person and not _is_queue(text) and has_column(text, *_PROBABILITIES):
-            raise InputError(f"{where}: has a column of probabilities: {MACHINE_RESULTS}; {BY_PERSON}")
+        if not by_person and not _is_queue(text) and not _is_timelapse(text) and (given := _probabilities(text)):
+            raise InputError(f"{where}: has a column of probabilities ({given}): {MACHINE_RESULTS}; {BY_PERSON}")
         labels = _from_csv(text, where, account, column)
     elif found is LabelFormat.TIMELAPSE:
         labels = results_labels(text, where, account, by_person=by_person)
@@ -161,6 +165,19 @@ def _is_queue(text: str) -> bool:
     return all(has_column(text, column) for column in _QUEUE)
 
 
+def _is_timelapse(text: str) -> bool:
+    """Whether a table is Timelapse's: people fill in its columns, a confidence of their own among them."""
+    return has_column(text, "RelativePath") and has_column(text, "File")
+
+
+def _probabilities(text: str) -> str | None:
+    """The column of a table that holds a classifier's certainty; None where none does."""
+    return next(
+        (name for name in column_names(text) if not _PROBABILITIES.isdisjoint(map(str.lower, _WORD.findall(name)))),
+        None,
+    )
+
+
 def _from_csv(text: str, where: str, account: Account, column: str | None) -> Iterator[Label]:
     """Labels of a table; where the caller names the column of names, or it is the list of what to label next, rows without one
     are left out and counted.
@@ -171,7 +188,7 @@ def _from_csv(text: str, where: str, account: Account, column: str | None) -> It
             "which holds those that do"
         )
     is_queue = _is_queue(text)
-    is_timelapse = has_column(text, "RelativePath") and has_column(text, "File")
+    is_timelapse = _is_timelapse(text)
     if is_timelapse and column is None and not has_column(text, "individual_id"):
         raise InputError(f"{where}: is a Timelapse table; name the column of names: --column NAME")
     names = column or "individual_id"

@@ -101,7 +101,7 @@ class MegaDetectorFile:
             return None
         if not isinstance(table, Mapping):
             raise InputError(f"{self.name}: `{key}` is no table of names")
-        return {str(code): str(name) for code, name in table.items()}
+        return {str(code): "" if name is None else str(name) for code, name in table.items()}
 
 
 def parse_megadetector(text: str, name: str) -> MegaDetectorFile:

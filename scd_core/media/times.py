@@ -46,8 +46,8 @@ def parse_time(text: str) -> Moment | None:
     """A time that is written year first, to the minute or finer; None for everything else.
 
     Separators of the date may be ``:``, ``-``, ``/`` or ``.``; blanks may stand in place of leading zeros; fractions, ``AM`` and
-    ``PM``, an offset (``Z``, ``UTC``, ``+HH:MM``, ``+HHMM``, ``+HH``, ``UTC+HH``) and the word ``DST`` may follow. ``DST`` changes nothing:
-    the offset written beside it is the clock's own. A date with the day or the month first is not read, since nobody knows which
+    ``PM``, an offset (``Z``, ``UTC``, ``+HH:MM``, ``+HHMM``, ``+HH``, ``UTC+HH``) and the word ``DST``
+    may follow. ``DST`` changes nothing: the offset written beside it is the clock's own. A date with the day or the month first is not read, since nobody knows which
     is which.
 
     >>> parse_time("2007/06/30 18:45:17"), parse_time("30/06/2007 18:45:17")
@@ -77,7 +77,9 @@ def parse_time(text: str) -> Moment | None:
 
 
 def parse_offset(text: str) -> int | None:
-    """Minutes east of UTC of ``+HH:MM``, ``+HHMM``, ``+HH``, each also behind ``UTC`` or ``GMT``, ``Z``, ``UTC`` or ``GMT``; None for anything else.
+    """Minutes east of UTC of ``+HH:MM``, ``+HHMM``, ``+HH``, each also behind ``UTC``; ``Z``, ``UTC``, ``GMT``.
+
+    None for anything else.
 
     >>> parse_offset("-07:00"), parse_offset("Z"), parse_offset("")
     (-420, 0, None)

@@ -8,6 +8,8 @@ from scd_core.inputs.categories import CATEGORIES, NAMELESS, NOTHING, category_o
 from scd_core.inputs.detections import Detection
 
 PERSONS = [
+    "Persona a caballo", "Mensch mit Hund", "Personne à cheval", "Ser humano", "Spaziergänger", "Randonneurs",
+    "Police", "人物", "Kinder",
     "person", "Person", " PERSONS ", "human", "Humans", "people", "Homo sapiens", "homo_sapiens", "HOMO-SAPIENS", "Homo sapiens "
     "sapiens", "human, male", "person (hiker)", "Mensch", "persona", "pessoa", "personne", "Människa", "Hunters", "setup_pickup",
     "990ae9dd-7a59-4344-afcb-1b7b21368000;mammalia;primates;hominidae;homo;sapiens;human", "vehicle with people",
@@ -68,7 +70,7 @@ def test_names_of_nothing(text: str) -> None:
     "text",
     [
         "", "7", "33.0", "-", "?", "unclassified", "Unknown", "UNIDENTIFIED", "other", "Others", "objects", "unsure",
-        "unknown object", "unknown (1)", "n/a", "1dcb;;;;;;unknown",
+        "unknown object", "unknown (1)", "n/a", "NA", "NaN", "undefined", "Misc", "1dcb;;;;;;unknown",
     ],
 )  # fmt: skip
 def test_what_has_no_name_may_be_anybody(text: str) -> None:

@@ -355,10 +355,22 @@ def test_certain_names_are_a_persons_only_where_no_detector_found_the_boxes(tmp_
     assert len(read_labels(str(file), by_person=not is_person).labels) == 1
 
 
-@pytest.mark.parametrize("column", ["probability", "Confidence", "score"])
+@pytest.mark.parametrize(
+    "column",
+    [
+        "probability",
+        "Confidence",
+        "score",
+        "conf",
+        "classificationProbability",
+        "Prediction Score",
+        "cv_confidence",
+        "softmax",
+    ],
+)
 def test_a_table_with_probabilities_needs_a_person(tmp_path, column):
     file = text(tmp_path, f"file,individual_id,{column}\na.jpg,Luna,0.93\n")
-    with pytest.raises(InputError, match=f"has a column of probabilities: {MACHINE}.*--by-person"):
+    with pytest.raises(InputError, match=f"has a column of probabilities .{column}.: {MACHINE}.*--by-person"):
         rows(file)
     assert len(read_labels(str(file), by_person=True).labels) == 1
 
@@ -427,6 +439,11 @@ def test_pictures_that_a_person_checked_in_addaxai(tmp_path):
         ("nothing.jpg", None, "blank", None),
     ]
     assert found.left_out == {"names of a classifier": (2, ("taken-back.jpg", "not-checked.jpg"))}
+
+
+def test_a_timelapse_table_is_a_persons_whatever_its_columns(tmp_path):
+    file = text(tmp_path, "File,RelativePath,Individual,Confidence\na.jpg,C01,Luna,high\n")
+    assert [label.individual_id for label in read_labels(str(file), column="Individual").labels] == ["Luna"]
 
 
 def test_a_timelapse_table_needs_its_column_of_names(tmp_path):
