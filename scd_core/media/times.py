@@ -47,8 +47,8 @@ def parse_time(text: str) -> Moment | None:
 
     Separators of the date may be ``:``, ``-``, ``/`` or ``.``; blanks may stand in place of leading zeros; fractions, ``AM`` and
     ``PM``, an offset (``Z``, ``UTC``, ``+HH:MM``, ``+HHMM``, ``+HH``, ``UTC+HH``) and the word ``DST``
-    may follow. ``DST`` changes nothing: the offset written beside it is the clock's own. A date with the day or the month first is not read, since nobody knows which
-    is which.
+    may follow. ``DST`` changes nothing: the offset written beside it is the clock's
+    own. A date with the day or the month first is not read, since nobody knows which is which.
 
     >>> parse_time("2007/06/30 18:45:17"), parse_time("30/06/2007 18:45:17")
     (Moment(local=datetime.datetime(2007, 6, 30, 18, 45, 17), offset=None), None)
