@@ -202,8 +202,8 @@ class SliceConfig(Settings):
     visit_minutes: int = Field(
         30, ge=0, description="minutes between events of one individual at one camera up to which they are one visit"
     )
-    min_events: int = Field(5, ge=1, description="fewest visits a slice needs to be tested")
-    min_errors: int = Field(3, ge=1, description="fewest visits that err a slice needs to be tested")
+    min_events: int = Field(2, ge=1, description="fewest visits a slice needs to be tested")
+    min_errors: int = Field(2, ge=1, description="fewest visits that err a slice needs to be tested")
     min_lift: float = Field(1.5, ge=1, description="a slice is systematic from this multiple of the baseline rate on")
     max_q: Fraction = Field(0.05, description="a slice is systematic when its Benjamini-Hochberg q-value is below")
     confidence: Fraction = Field(0.95, description="level of the Wilson intervals")

@@ -265,8 +265,8 @@ FIELDS: dict[str, Field] = {
     ),
     "n_tests": Field(
         pa.int64(),
-        "tests that the p-value is held against: families tested, times the family's slices that have enough events; where "
-        "`tested_within` is set, twice the number of wrong names",
+        "tests that the p-value is held against: slices of the family that would have such a p-value by chance, over the p-value "
+        "and over the family's share of the error rate; where `tested_within` is set, twice the number of wrong names",
     ),
     "tested_within": Field(
         pa.string(),

@@ -1,5 +1,6 @@
 """The audit's statistics against textbooks, scipy and simulation."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,8 +8,7 @@ from scipy import stats
 
 from scd_core.audit.slices.statistics import (
     benjamini_hochberg,
-    least_p_value,
-    n_testable,
+    n_expected,
     rate_excess_p_value,
     wilson_interval,
 )
@@ -62,20 +62,42 @@ def test_hochberg_of_nothing():
     assert benjamini_hochberg([]).size == 0
 
 
-@given(n=st.integers(1, 60), n0=st.integers(1, 300), x=st.integers(0, 200))
-def test_the_least_p_value_is_fishers_with_all_errors_inside(n, n0, x):
-    most = min(n, x)
-    expected = stats.hypergeom.sf(most - 1, n + n0, min(x, n + n0), n) if x < n + n0 else 1.0
-    assert float(least_p_value(n, min(x, n + n0), n + n0)) == pytest.approx(float(expected), rel=1e-6)
+@given(
+    kinds=st.lists(
+        st.tuples(st.integers(1, 60), st.integers(0, 60), st.integers(1, 300), st.integers(1, 5)), max_size=12
+    ),
+    powers=st.lists(st.floats(0, 7), min_size=1, max_size=12),
+    least=st.integers(1, 3),
+)
+def test_the_expected_number_is_the_sum_of_the_sizes_that_fishers_test_has(kinds, powers, least):
+    """Each hypothesis adds the largest p-value that it can have and that is not above p; one with large margins adds p."""
+    p_values = [10**-power for power in powers]
+    expected = np.zeros(len(powers))
+    for n, x, more, many in kinds:
+        of_all = n + x + more
+        values = stats.hypergeom.sf(np.arange(least, min(n, x) + 1) - 1, of_all, x, n)
+        for place, p in enumerate(p_values):
+            attained = max(values[0.99 * values <= p], default=0.0)
+            expected[place] += many * (p if min(n, x) > 40 else attained)
+    margins = zip(*kinds, strict=True) if kinds else ([], [], [], [])
+    n, x, more, many = (np.array(one, float) for one in margins)
+    assert n_expected(p_values, n, x, n + x + more, many, least) == pytest.approx(expected, rel=1e-6, abs=1e-12)
 
 
-@given(least=st.lists(st.floats(1e-9, 1), min_size=1, max_size=40), level=st.floats(0.001, 0.2))
-def test_tarones_number_is_the_smallest_that_its_hypotheses_fit_into(least, level):
-    k = n_testable(least, level)
-    fits = [one for one in range(1, len(least) + 1) if sum(p <= level / one for p in least) <= one]
-    assert k == fits[0]
-    assert n_testable(least, level, [1] * len(least)) == k
+def test_chance_is_no_more_often_as_small_as_expected():
+    """20 slices of 6 visits, 9 errors at random among 120: on average no more p-values of at most p than that."""
+    rng = np.random.default_rng(0)
+    counted = np.zeros(3)
+    levels = [0.01, 0.06, 0.3]
+    for _ in range(2000):
+        errors = np.bincount(rng.permutation(120)[:9] // 6, minlength=20)
+        p = stats.hypergeom.sf(errors - 1, 120, 9, 6)
+        counted += [(p <= level).sum() for level in levels]
+    expected = n_expected(levels, [6], [9], [120], [20])
+    assert counted / 2000 == pytest.approx(expected, rel=0.1)
+    assert (expected < np.array(levels) * 20).all()
 
 
 def test_no_hypothesis_is_none():
-    assert n_testable([], 0.05) == 0
+    assert n_expected([0.01, 1.0], [], [], [], []).tolist() == [0, 0]
+    assert n_expected([], [5], [3], [20], [1]).size == 0

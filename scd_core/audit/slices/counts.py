@@ -50,8 +50,9 @@ class Counts:
         return np.divide(self.rate, self.base_rate, out=np.full(self.n.shape, np.inf), where=self.base_errors > 0)
 
     def p_values(self) -> Floats:
-        """(g,) one-sided p-values that a slice errs no more than what it is compared with."""
-        return rate_excess_p_value(self.errors, self.n, self.base_errors, self.base_n)
+        """(g,) one-sided p-values that a slice errs no more than what it is compared with, of visits to the next whole one."""
+        n, base_n = np.maximum(np.rint(self.n), self.errors), np.maximum(np.rint(self.base_n), self.base_errors)
+        return rate_excess_p_value(self.errors, n, self.base_errors, base_n)
 
 
 @dataclass(frozen=True)

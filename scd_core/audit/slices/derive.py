@@ -68,7 +68,7 @@ def find_slices(
     shares = family_shares(families)
     tested: list[TestedSlice] = []
     for family, share in shares.items():
-        tested += _listed(data, family_tests(data, family, config, config.max_q * share), share, config)
+        tested += _listed(data, family_tests(data, family, config), share, config)
     tested.sort(key=lambda one: (one.p_value, one.slice_id))
     _judge(tested, config)
     n_names = len({code for code in data.codes["predicted_id"][data.is_wrong].tolist() if code >= 0})
@@ -85,11 +85,9 @@ def find_slices(
 
 def _listed(data: SliceData, tests: FamilyTests, share: float, config: SliceConfig) -> list[TestedSlice]:
     """The slices of a family that err more, with their rates."""
-    kept = tests.counts.lift >= config.min_lift
-    counts = tests.counts[kept]
-    p_values = counts.p_values()
+    counts = tests.counts
     found = []
-    for place, codes in enumerate(tests.codes[kept].tolist()):
+    for place, codes in enumerate(tests.codes.tolist()):
         values = {key: data.values[key][code] for key, code in zip(tests.family, codes, strict=True)}
         one = counts[np.array([place])]
         found.append(
@@ -98,8 +96,8 @@ def _listed(data: SliceData, tests: FamilyTests, share: float, config: SliceConf
                 slice=list(values.items()),
                 family="+".join(tests.family),
                 exposure=float(one.n[0]),
-                p_value=float(p_values[place]),
-                n_tests=math.ceil(tests.n_hypotheses / share),
+                p_value=float(tests.p_value[place]),
+                n_tests=math.ceil(max(1.0, tests.n_expected[place] / max(tests.p_value[place], 1e-300)) / share),
                 **vars(slice_rate(data, values, one, config.confidence)),
             )
         )

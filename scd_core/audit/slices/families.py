@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from itertools import combinations
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from scd_core.audit.slices.counts import FROM_LABELS, Counts, Groups, groups_by, in_kind_counts
 from scd_core.audit.slices.data import PAIR, SliceData, slice_members
-from scd_core.audit.slices.statistics import least_p_value, n_testable
+from scd_core.audit.slices.statistics import n_expected
 from scd_core.config import SliceConfig
 from scd_core.names import UNKNOWN
 
@@ -31,18 +32,29 @@ _REDUNDANT = {
         ("light", "hour"),
     )
 }
-_ONE_KEY = 0.5
-"""Share of the error rate that the families of one key have together; those of two keys have the rest."""
+_WEIGHTS = {"pair": 4.0, "camera_id": 3.0, "predicted_id": 2.0, "true_id": 2.0, "deployment_id": 2.0, "quality": 2.0}
+"""Weight of a key among the families; 1 for the others."""
 
 
 @dataclass(frozen=True)
 class FamilyTests:
-    """The slices of one family that have enough visits and errors, and can be tested; g slices of k keys."""
+    """The slices of one family that have enough visits and errors; g slices of k keys."""
 
     family: tuple[str, ...]
     codes: Ints  # (g, k) of the keys
     counts: Counts
-    n_hypotheses: int  # slices that the family's share of the error rate is divided among
+    p_value: Floats  # (g,)
+    n_expected: Floats  # (g,) slices of the family that would have such a p-value where nothing is wrong
+
+
+@dataclass(frozen=True)
+class _Margins:
+    """What is fixed of m kinds of hypotheses, whatever errs."""
+
+    n: Floats  # (m,) visits of a slice
+    errors: Floats  # (m,) errors of its kind, inside and outside
+    n_all: Floats  # (m,) visits, inside and outside
+    counts: Floats  # (m,) slices of this kind
 
 
 def family_groups(config: SliceConfig) -> Iterator[tuple[str, ...]]:
@@ -55,21 +67,19 @@ def family_groups(config: SliceConfig) -> Iterator[tuple[str, ...]]:
 
 
 def family_shares(families: list[tuple[str, ...]]) -> dict[tuple[str, ...], float]:
-    """Share of the error rate that each family has, fixed before looking: half is for families of one key.
+    """Share of the error rate that each family has, fixed before looking.
 
-    An error that has one key shows in the few slices of that key, and most errors have one that most of their visits share.
+    Half is for families of one key, by the weight of the key, the rest for families of two, by the product of their weights:
+    most errors have to do with a place, an individual, or the name that is given.
     """
-    single = sum(len(family) == 1 for family in families)
-    double = len(families) - single
-    of_single = _ONE_KEY if double else 1.0
-    return {
-        family: of_single / single if len(family) == 1 else (1 - of_single if single else 1.0) / double
-        for family in families
-    }
+    weights = {family: math.prod(_WEIGHTS.get(key, 1.0) for key in family) for family in families}
+    totals = {size: sum(weight for family, weight in weights.items() if len(family) == size) for size in (1, 2)}
+    n_sizes = sum(total > 0 for total in totals.values())
+    return {family: weight / totals[len(family)] / n_sizes for family, weight in weights.items()}
 
 
-def family_tests(data: SliceData, family: tuple[str, ...], config: SliceConfig, level: float) -> FamilyTests:
-    """Count the slices of a family that have at least ``min_events`` visits and ``min_errors`` that err.
+def family_tests(data: SliceData, family: tuple[str, ...], config: SliceConfig) -> FamilyTests:
+    """Test the slices of a family that have at least ``min_events`` visits; list those with ``min_errors`` that err.
 
     A slice is compared with all visits outside it of which the same keys are known. What counts as an error depends on the
     family:
@@ -89,37 +99,37 @@ def family_tests(data: SliceData, family: tuple[str, ...], config: SliceConfig, 
         data: the visits.
         family: keys of the slices.
         config: limits.
-        level: level that the family's hypotheses share, 0-1 (:func:`scd_core.audit.slices.statistics.n_testable`).
     """
     of_names = "pair" in family or "predicted_id" in family
-    found = _test_names(data, family, config, level) if of_names else _test_errors(data, family, config, level)
-    if not FROM_LABELS.keys() & set(family):
-        return found
-    counts = [
-        in_kind_counts(
-            data, slice_members(data, {key: data.values[key][code] for key, code in zip(family, codes, strict=True)})
-        )
-        for codes in found.codes.tolist()
-    ]
-    joined = Counts(*(np.array([getattr(one, f.name)[0] for one in counts]) for f in fields(Counts)))
-    kept = (joined.n >= config.min_events) & (joined.errors >= config.min_errors)
-    return replace(found, codes=found.codes[kept], counts=joined[kept])
+    codes, counts, margins = (_count_names if of_names else _count_errors)(data, family, config)
+    if FROM_LABELS.keys() & set(family) and len(codes):
+        values = [
+            {key: data.values[key][code] for key, code in zip(family, row, strict=True)} for row in codes.tolist()
+        ]
+        alike = [in_kind_counts(data, slice_members(data, one)) for one in values]
+        counts = Counts(*(np.array([getattr(one, f.name)[0] for one in alike]) for f in fields(Counts)))
+    listed = (np.rint(counts.n) >= config.min_events) & (counts.errors >= config.min_errors)
+    listed &= counts.lift >= config.min_lift
+    codes, counts = codes[listed], counts[listed]
+    p_value = counts.p_values()
+    n_expected_by_chance = n_expected(
+        p_value, margins.n, margins.errors, margins.n_all, margins.counts, config.min_errors
+    )
+    return FamilyTests(family, codes, counts, p_value, n_expected_by_chance)
 
 
-def _test_errors(data: SliceData, family: tuple[str, ...], config: SliceConfig, level: float) -> FamilyTests:
+def _count_errors(data: SliceData, family: tuple[str, ...], config: SliceConfig) -> tuple[Ints, Counts, _Margins]:
     """Families without names: every wrong name is an error."""
     groups = groups_by(data, family)
     errors, n = groups.sums(data.is_wrong), groups.sums(data.exposure)
     counts = Counts(errors, n, errors.sum() - errors, n.sum() - n)
-    has_enough = (counts.n >= config.min_events) & _is_new(data, family, groups, family)
+    has_enough = (np.rint(counts.n) >= config.min_events) & _is_new(data, family, groups, family)
     codes, counts = groups.codes[has_enough], counts[has_enough]
-    least = least_p_value(counts.n, counts.errors + counts.base_errors, counts.n + counts.base_n)
-    n_hypotheses = n_testable(least, level)
-    listed = (counts.errors >= config.min_errors) & (least * max(n_hypotheses, 1) <= level)
-    return FamilyTests(family, codes[listed], counts[listed], n_hypotheses)
+    margins = _Margins(counts.n, counts.errors + counts.base_errors, counts.n + counts.base_n, np.ones(len(codes)))
+    return codes, counts, margins
 
 
-def _test_names(data: SliceData, family: tuple[str, ...], config: SliceConfig, level: float) -> FamilyTests:
+def _count_names(data: SliceData, family: tuple[str, ...], config: SliceConfig) -> tuple[Ints, Counts, _Margins]:
     """Families about being called B: pair A -> B among the visits of A, predicted B among all that are not of B."""
     by_pair = "pair" in family
     others = tuple(key for key in family if key not in ("pair", "predicted_id"))
@@ -128,7 +138,7 @@ def _test_names(data: SliceData, family: tuple[str, ...], config: SliceConfig, l
     n_names = max(len(data.values["predicted_id"]), 1)
     named, own_name = data.codes["predicted_id"], _own_names(data)
     of_group = groups.sums(data.exposure)
-    has_enough = (of_group >= config.min_events) & _is_new(data, family, groups, group_keys)
+    has_enough = (np.rint(of_group) >= config.min_events) & _is_new(data, family, groups, group_keys)
 
     # All visits of which the keys are known: errors called each name, visits that are not of it.
     inside = groups.rows
@@ -150,16 +160,18 @@ def _test_names(data: SliceData, family: tuple[str, ...], config: SliceConfig, l
     if is_alone:
         # No other circumstance to compare with: how often are the other names given wrongly, on average?
         counts = replace(counts, base_errors=called.sum() - errors, base_n=exposed[name] * (n_names - 1))
-        n_hypotheses, least = n_names, np.zeros(len(of))
+        margins = _Margins(exposed, np.full(n_names, called.sum()), exposed * n_names, np.ones(n_names))
     else:
         sizes, many = np.unique(np.rint(of_group[has_enough]), return_counts=True)
-        margins, alike = np.unique(np.stack([called, np.rint(exposed)], axis=1)[called > 0], axis=0, return_counts=True)
-        of_all = least_p_value(sizes[:, None], margins[None, :, 0], margins[None, :, 1])
-        n_hypotheses = n_testable(of_all, level, np.outer(many, alike))
-        least = least_p_value(counts.n, called[name], exposed[name])
-    listed = (counts.n >= config.min_events) & (errors >= config.min_errors) & (least * max(n_hypotheses, 1) <= level)
-    codes = _name_codes(data, family, others, groups.codes[of[listed]], name[listed])
-    return FamilyTests(family, codes, counts[listed], n_hypotheses)
+        # What is exposed differs little from name to name: to the next 2 %.
+        nearly = np.exp(0.02 * np.rint(np.log(np.maximum(exposed, 1.0)) / 0.02))
+        kinds, alike = np.unique(np.stack([called, nearly], axis=1)[called > 0], axis=0, return_counts=True)
+        shape = sizes.size, len(kinds)
+        margins = _Margins(
+            *(np.broadcast_to(of, shape).ravel() for of in (sizes[:, None], kinds[:, 0], kinds[:, 1])),
+            counts=np.outer(many, alike).ravel(),
+        )
+    return _name_codes(data, family, others, groups.codes[of], name), counts, margins
 
 
 def _own_names(data: SliceData) -> Ints:
