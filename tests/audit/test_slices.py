@@ -205,16 +205,20 @@ def test_a_bad_camera_is_a_camera_whoever_comes():
 
 
 def test_twins_are_a_pair_wherever_they_are():
-    rng = np.random.default_rng(7)
-    rows = []
-    for _ in range(1000):
-        camera, true = f"C{rng.integers(6):02d}", str(rng.choice(list("ABCDEF")))
-        other = str(rng.choice([name for name in "ABCDEF" if name != true]))
-        predicted = "B" if true == "A" and rng.random() < 0.5 else other if rng.random() < 0.04 else true
-        rows.append((camera, true, predicted, {"cause": None if predicted == true else "confusable_pair"}))
-    reported = [row for row in slices(rows) if row["is_systematic"] and row["folded_into"] is None]
-    assert [dict(row["slice"]) for row in reported] in ([{"pair": "A -> B"}], [{"true_id": "A"}])
-    assert (reported[0]["confused_with"], reported[0]["cause"]) == ("B", "confusable_pair")
+    n_others = 0
+    for seed in range(7, 11):
+        rng = np.random.default_rng(seed)
+        rows = []
+        for _ in range(1000):
+            camera, true = f"C{rng.integers(6):02d}", str(rng.choice(list("ABCDEF")))
+            other = str(rng.choice([name for name in "ABCDEF" if name != true]))
+            predicted = "B" if true == "A" and rng.random() < 0.5 else other if rng.random() < 0.04 else true
+            rows.append((camera, true, predicted, {"cause": None if predicted == true else "confusable_pair"}))
+        reported = [row for row in slices(rows) if row["is_systematic"] and row["folded_into"] is None]
+        twins = [row for row in reported if dict(row["slice"]) in ({"pair": "A -> B"}, {"true_id": "A"})]
+        assert [(row["confused_with"], row["cause"]) for row in twins] == [("B", "confusable_pair")]
+        n_others += len(reported) - 1
+    assert n_others <= 1
 
 
 def test_a_rare_individual_is_no_attractor_by_being_rare():

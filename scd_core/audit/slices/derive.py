@@ -35,11 +35,10 @@ def find_slices(
     The unit is the visit, and every visit that was looked at counts once: labelled ones, and unlabelled ones by their known
     exposure, as right. Weights have no part in finding; they enter the rate alone
     (:func:`scd_core.audit.slices.rates.slice_rate`). The p-value is Fisher's one-sided test
-    (:func:`scd_core.audit.slices.statistics.rate_excess_p_value`). ``q_value`` is Benjamini-Hochberg's, weighted by
-    each family's share of the error rate (:func:`scd_core.audit.slices.families.family_shares`): ``n_tests`` is the number of
-    hypotheses of the family over its share. Hypotheses that could not be rejected whatever was seen, given how many visits
-    there are of the slice and how many errors of its kind anywhere, are not charged for
-    (:func:`scd_core.audit.slices.statistics.n_testable`). Slices with fewer than ``min_errors`` errors or
+    (:func:`scd_core.audit.slices.statistics.rate_excess_p_value`). ``q_value`` is Benjamini-Hochberg's for
+    discrete tests: ``n_tests`` is the number of slices of the family that would have such a p-value by chance
+    (:func:`scd_core.audit.slices.statistics.n_expected`), over the p-value and over the family's share of the error rate
+    (:func:`scd_core.audit.slices.families.family_shares`). Slices with fewer than ``min_errors`` errors or
     ``min_lift`` are not listed and count with p = 1, because leaving them out would choose the tests by their outcome.
 
     Which name an individual is given at a place is as many hypotheses as there are names, and few errors
