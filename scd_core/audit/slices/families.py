@@ -168,8 +168,10 @@ def _count_names(data: SliceData, family: tuple[str, ...], config: SliceConfig) 
         kinds, alike = np.unique(np.stack([called, nearly], axis=1)[called > 0], axis=0, return_counts=True)
         shape = sizes.size, len(kinds)
         margins = _Margins(
-            *(np.broadcast_to(of, shape).ravel() for of in (sizes[:, None], kinds[:, 0], kinds[:, 1])),
-            counts=np.outer(many, alike).ravel(),
+            np.broadcast_to(sizes[:, None], shape).ravel(),
+            np.broadcast_to(kinds[:, 0], shape).ravel(),
+            np.broadcast_to(kinds[:, 1], shape).ravel(),
+            np.outer(many, alike).ravel().astype(np.float64),
         )
     return _name_codes(data, family, others, groups.codes[of], name), counts, margins
 

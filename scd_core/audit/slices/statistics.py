@@ -96,23 +96,23 @@ def n_expected(
     (0.877, 0.877)
     """
     p = np.asarray(p_values, float)
-    n, x, n_all, counts = (np.rint(np.asarray(a, float)) for a in np.broadcast_arrays(n, errors, n_all, counts))
-    most = np.minimum(n, x)
+    inside, x, whole, many = (np.rint(np.asarray(a, float)) for a in np.broadcast_arrays(n, errors, n_all, counts))
+    most = np.minimum(inside, x)
     is_large = most > _LARGE
     order = np.argsort(p)
     steps_at = np.zeros(p.size + 1)
-    rows = np.flatnonzero(~is_large & (most >= min_errors) & (np.maximum(n, x) < n_all))
+    rows = np.flatnonzero(~is_large & (most >= min_errors) & (np.maximum(inside, x) < whole))
     for block in range(0, rows.size, 8192):
         part = rows[block : block + 8192]
-        tails, steps = _tails(n[part], x[part], n_all[part])
+        tails, steps = _tails(inside[part], x[part], whole[part])
         can_be = (steps > 0) & (np.arange(_LARGE + 1) >= min_errors)
         # A test's value counts from the first p-value on that is not below it (as far as the rule of integration is exact).
         first = np.searchsorted(p[order], 0.99 * tails[can_be])
-        weights = (steps * counts[part, None])[can_be]
+        weights = (steps * many[part, None])[can_be]
         steps_at += np.bincount(first, weights, minlength=p.size + 1)
     expected = np.empty(p.size)
     expected[order] = np.cumsum(steps_at[: p.size])
-    return expected + p * counts[is_large].sum()
+    return expected + p * many[is_large].sum()
 
 
 def _tails(n: Floats, x: Floats, n_all: Floats) -> tuple[Floats, Floats]:
