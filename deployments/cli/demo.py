@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from deployments.cli.planted import print_planted
 from deployments.cli.run import run_request
 from scd_core.config import AuditConfig, ClassifyConfig, TriageConfig
 from scd_core.errors import InputError
 from scd_core.job import AuditRequest
-from scd_core.scenes import packaged_model, write_scenes
+from scd_core.scenes import packaged_model, preset_world, write_scenes
 
 if TYPE_CHECKING:
     from flows.audit import AuditResult
@@ -25,7 +26,7 @@ is large, because a learnt shortcut is confidently wrong and no threshold finds 
 
 
 def run_demo(console: Console, out: Path, events: int, seed: int) -> AuditResult:
-    """Write scenes, audit them with the model that learned the planted shortcuts, and draw the report.
+    """Write scenes, audit them with the model that learned the planted shortcuts, draw the report, and hold it to the plants.
 
     Args:
         console: where bars and results go.
@@ -56,4 +57,6 @@ def run_demo(console: Console, out: Path, events: int, seed: int) -> AuditResult
         labels=str(folder / "labels.csv"),
         settings=DEMO_CONFIG,
     )
-    return run_request(console, request)
+    result = run_request(console, request)
+    print_planted(console, preset_world("demo"), folder, request.out)
+    return result

@@ -11,7 +11,7 @@ import numpy as np
 
 from scd_core.names import Flank
 from scd_core.scenes.body import Pose
-from scd_core.scenes.scene import Conditions, SceneSpec
+from scd_core.scenes.scene import SLIPPING_LABELLER, Conditions, SceneSpec, labeller
 from scd_core.scenes.world import Camera, Individual, Plant, World
 
 __all__ = ["Split", "sample_specs"]
@@ -81,6 +81,8 @@ def _event(world: World, split: Split, seed: int, index: int) -> Iterator[SceneS
         falls = _falls_under(candidate, split, individual, camera, flank, has_prop, has_alternate)
         if candidate.kind in ("labels", "quality"):
             falls = falls and bool(chance < candidate.rate)
+        if candidate.kind == "labels":
+            falls = falls and labeller(begin) == SLIPPING_LABELLER
         if not falls:
             continue
         plant = plant or candidate

@@ -35,6 +35,15 @@ class Conditions:
     """Standard deviation of the sensor noise, as a share of full scale."""
 
 
+SLIPPING_LABELLER = "annotator-2"
+"""Who makes the mistakes of a plant ``labels``: one of the two that label a world, each every second day."""
+
+
+def labeller(captured_at: datetime) -> str:
+    """Who labels the pictures of a day."""
+    return f"annotator-{1 + captured_at.toordinal() % 2}"
+
+
 @dataclass(frozen=True)
 class SceneSpec:
     """All that a picture shows: rendering it needs nothing else, so any field can be changed to see *what if*."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -86,7 +87,7 @@ class Plant:
     overlay     the same with the alternate style of the info strip of ``camera_id``
     near_twins  ``individual_id`` and ``other_id`` have the same marks, but for a share of ``1 - rate``
     flank       training: ``flank`` of ``individual_id`` is seen at ``camera_id`` only and seldom; audit: everywhere
-    labels      ``individual_id`` at ``camera_id`` is labelled ``other_id``, with probability ``rate`` per event
+    labels      ``individual_id`` at ``camera_id`` is labelled ``other_id`` by one of two people, with probability ``rate``
     quality     audit: the lens of ``camera_id`` is fogged and out of focus, with probability ``rate`` per event
     ==========  ==================================================================================================
     """
@@ -115,6 +116,40 @@ class Plant:
     def cause(self) -> Cause:
         """The cause by which the audit names it."""
         return CAUSES[self.kind]
+
+    @property
+    def words(self) -> str:
+        """What was planted, in words."""
+        return {
+            "object": f"at {self.camera_id}, who stands beside the object is called {self.individual_id}",
+            "overlay": f"at {self.camera_id}, the other info strip makes everybody {self.individual_id}",
+            "near_twins": f"{self.individual_id} and {self.other_id} have nearly the same marks",
+            "flank": f"the {self.flank} flank of {self.individual_id} was hardly learned",
+            "labels": f"at {self.camera_id}, one person labels {self.individual_id} as {self.other_id}",
+            "quality": f"the lens of {self.camera_id} is fogged at times",
+        }[self.kind]
+
+    def is_named_by(self, keys: Mapping[str, str], confused_with: str | None) -> bool:
+        """Whether a slice of the audit is about this error: nothing of it contradicts, and one key names it.
+
+        Args:
+            keys: key -> value of the slice.
+            confused_with: name that most of its errors are given.
+        """
+        true, _, given = keys.get("pair", "").partition(" -> ")
+        true, given = true or keys.get("true_id", ""), given or keys.get("predicted_id") or confused_with or ""
+        camera = keys.get("camera_id") or keys.get("deployment_id", "").partition("_")[0]
+        if camera and self.camera_id and self.kind != "flank" and camera != self.camera_id:
+            return False
+        if self.kind in ("object", "overlay"):
+            return given == self.individual_id and (bool(camera) or "predicted_id" in keys or "pair" in keys)
+        if self.kind == "near_twins":
+            return {true, given} == {self.individual_id, self.other_id}
+        if self.kind == "labels":
+            return (true, given) == (self.other_id, self.individual_id)
+        if self.kind == "flank":
+            return true == self.individual_id and keys.get("flank", self.flank) == self.flank
+        return bool(camera) or keys.get("quality") == "blurred"
 
 
 _PLANT_NEEDS: dict[str, tuple[str, ...]] = {

@@ -20,7 +20,7 @@ from scd_core.errors import InputError, RunError
 from scd_core.scenes.make import preset_world
 from scd_core.scenes.render import render
 from scd_core.scenes.sample import Split, sample_specs
-from scd_core.scenes.scene import Scene, SceneSpec
+from scd_core.scenes.scene import Scene, SceneSpec, labeller
 from scd_core.scenes.world import World
 from scd_core.storage import Storage, open_source
 
@@ -202,7 +202,7 @@ def _write_tables(
         {
             "file": row["file"],
             "individual_id": spec.labelled_as,
-            "labelled_by": f"annotator-{1 + spec.captured_at.toordinal() % 2}",
+            "labelled_by": labeller(spec.captured_at),
             "labelled_at": _utc(world, spec.captured_at + timedelta(days=40)),
         }
         for row, spec in zip(truth, specs)

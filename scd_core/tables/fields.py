@@ -278,7 +278,7 @@ FIELDS: dict[str, Field] = {
     ),
     "n_combinations": Field(pa.int64(), "labelled visits of unknown individuals called known; there may be more"),
     "is_systematic": Field(pa.bool_(), "q-value below the configured limit"),
-    "confused_with": Field(pa.string(), "name that most of the slice's wrong visits are given"),
+    "confused_with": Field(pa.string(), "name that the slice's wrong visits are given most often"),
     "recovered_rate": Field(pa.float64(), "share of the slice's masked errors that re-classification corrected, 0-1"),
     "n_error_images": Field(pa.int64(), "wrong pictures in the slice"),
     "n_masked_errors": Field(pa.int64(), "wrong pictures in the slice that were masked"),

@@ -99,7 +99,9 @@ def test_a_flank_is_a_cause_where_the_flanks_differ_inside_the_slice(right, caus
 def test_a_labeller_is_named_only_where_other_labels_contradict(cause, is_printed):
     """Ben's pictures of a camera are misnamed and ana's are not, but these may be of other weeks: the rows know."""
     rows = [("C01", one, "B", {"labelled_by": "ben", "cause": cause}) for one in "ACDE" for _ in range(5)]
-    rows += [(camera, one, one, {"labelled_by": "ana"}) for camera in ("C01", "C02") for one in "ACDE" for _ in range(9)]
+    rows += [
+        (camera, one, one, {"labelled_by": "ana"}) for camera in ("C01", "C02") for one in "ACDE" for _ in range(9)
+    ]
     named = [row for row in slices(rows) if "labelled_by" in dict(row["slice"])]
     assert bool(named) == is_printed
     assert is_printed or not any("ben" in (row["sentence"] or "") for row in slices(rows))
