@@ -15,6 +15,7 @@ from typing import Any
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from benchmarks.audit.cells import mean_with_interval, share_with_interval
@@ -25,6 +26,7 @@ from benchmarks.audit.forest.world import ForestWorld, make_forest
 from benchmarks.audit.judging import judge
 from benchmarks.audit.worlds import load_tables
 from benchmarks.common import Report, options, resolve_device
+from scd_core.audit.errors.derive import derive_errors
 from scd_core.audit.queue.draw import draw_queue
 from scd_core.config import AuditConfig
 
@@ -46,7 +48,8 @@ def label_by_list(world: ForestWorld, rng: np.random.Generator) -> ForestWorld:
         for _ in range(NIGHTS):
             listed = draw_queue(connection, A_NIGHT, seed=seed)["target_id"]
             chosen.append(pc.index_in(listed, world.tables["predictions"]["target_id"]).to_numpy())
-            _insert(connection, labelled_world(world, chosen))
+            _insert(connection, "labels", labelled_world(world, chosen).tables["labels"])
+            _insert(connection, "errors", derive_errors(connection))
     return labelled_world(world, chosen)
 
 
@@ -77,9 +80,10 @@ def labelled_world(world: ForestWorld, nights: list[Ints]) -> ForestWorld:
     return replace(world, labelling=labelling, tables=world.tables | {"labels": to_arrow("labels", columns)})
 
 
-def _insert(connection: duckdb.DuckDBPyConnection, world: ForestWorld) -> None:
-    connection.register("rows", world.tables["labels"])
-    connection.execute("CREATE OR REPLACE TABLE labels AS SELECT * FROM rows")
+def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
+    """Fill a table as the night's import of labels, or its report, does."""
+    connection.register("rows", rows)
+    connection.execute(f"CREATE OR REPLACE TABLE {table} AS SELECT * FROM rows")
     connection.unregister("rows")
 
 
