@@ -30,6 +30,7 @@ __all__ = [
     "STRATEGY_WORDS",
     "TIME_WORDS",
     "TREND_WORDS",
+    "about",
     "count",
     "day",
     "lift",
@@ -166,6 +167,18 @@ def count(value: float | None) -> str:
     True
     """
     return "–" if value is None else f"{int(value):,}".replace(",", "\u202f")
+
+
+def about(value: int | None) -> str:
+    """A whole number in two figures, rounded up; a dash for none.
+
+    >>> about(7), about(41), about(1234).replace("\u202f", "_"), about(None)
+    ('7', '41', '1_300', '–')
+    """
+    if not value:
+        return count(value)
+    step = 10 ** max(0, len(str(int(value))) - 2)
+    return count(-(-int(value) // step) * step)
 
 
 def number(value: float | None, digits: int = 2) -> str:

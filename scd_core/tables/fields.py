@@ -291,6 +291,13 @@ FIELDS: dict[str, Field] = {
     "first_seen": Field(pa.timestamp("us"), "first error of the slice, on the camera's clock"),
     "last_seen": Field(pa.timestamp("us"), "last error of the slice, on the camera's clock"),
     "trend": Field(pa.string(), "against the report before", values=names.Trend),
+    "labels_needed": Field(
+        pa.int64(),
+        "further labelled visits of the slice, erring as before, until it is settled: a systematic one until its interval is at "
+        "most 0.2 wide, another until its test passes with probability 0.8; null where 10 000 are not enough, another slice "
+        "explains it, or 200 others are nearer to it",
+        "visits",
+    ),
     "folded_into": Field(pa.string(), "slice_id of the simpler slice that explains this one; null where none does"),
     "sentence": Field(pa.string(), "the slice in one plain sentence"),
     "example_media_ids": Field(

@@ -266,6 +266,7 @@ class SliceRow(TypedDict, total=False):
     first_seen: datetime | None
     last_seen: datetime | None
     trend: str | None
+    labels_needed: int | None
     folded_into: str | None
     sentence: str | None
     example_media_ids: list[str] | None

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
+from scd_core.audit.slices.derive import find_slices
 from scd_core.audit.slices.needed import labels_to_measure, labels_to_prove
+from scd_core.config import SliceConfig
+from scd_core.tables.schema import table_from_rows
 
 
 def power(x: int, n: int, x0: int, n0: int, level: float, more: int) -> float:
@@ -63,3 +66,43 @@ def test_wilsons_interval_is_narrow_after_so_many_labels(rate: float) -> None:
 
 def test_labels_that_count_for_next_to_nothing_never_suffice() -> None:
     assert np.isnan(labels_to_measure(0.5, 0.01, 100))
+
+
+def slices(n_labelled: int, p_wrong: float = 0.6, seed: int = 3) -> list[dict]:
+    """Slices of a report in which camera C01 errs, with so many visits of it labelled among 300 of six others."""
+    rng = np.random.default_rng(seed)
+    tables = []
+    for visit in range(300 + n_labelled):
+        camera = f"C{2 + visit % 6}" if visit < 300 else "C01"
+        is_wrong = rng.random() < (0.2 if visit < 300 else p_wrong)
+        tables.append(
+            {
+                "report_id": "r", "batch_key": "b", "model_digest": "m", "target_id": str(visit), "media_id": str(visit),
+                "event_id": str(visit), "visit_id": str(visit), "camera_id": camera, "true_id": f"i{visit % 5}",
+                "predicted_id": f"i{(visit + is_wrong) % 5}", "error_type": "shift" if is_wrong else "correct",
+                "is_labelled": True, "is_suspected": False, "is_current": True, "has_flag": bool(visit % 2),
+                "label_probability": 1.0, "event_weight": 1.0, "suspicion_reasons": [],
+                "cause": "unexplained" if is_wrong else None,
+            }
+        )  # fmt: skip
+    found = find_slices(table_from_rows("errors", tables), SliceConfig(families=("camera_id", "true_id"))).to_pylist()
+    return found
+
+
+def of_camera(rows: list[dict]) -> dict:
+    return next(row for row in rows if dict(row["slice"]) == {"camera_id": "C01"})
+
+
+def test_a_slice_is_proved_by_about_as_many_labels_as_it_was_said_to_need() -> None:
+    early = of_camera(slices(8))
+    assert not early["is_systematic"] and 0 < early["labels_needed"] < 40
+    rate = early["n_errors"] / early["n_events"]
+    proved = [of_camera(slices(8 + early["labels_needed"], rate, seed))["is_systematic"] for seed in range(20)]
+    assert sum(proved) >= 11, "four in five are expected; 11 of 20 or more with a probability of .999"
+
+
+def test_a_systematic_slice_needs_labels_until_its_interval_is_narrow() -> None:
+    found = of_camera(slices(30))
+    assert found["is_systematic"] and found["labels_needed"] > 0 and found["ci_high"] - found["ci_low"] > 0.2
+    found = of_camera(slices(120))
+    assert found["labels_needed"] == 0 and found["ci_high"] - found["ci_low"] < 0.2

@@ -165,7 +165,7 @@ def test_reasons_with_more_errors_among_the_labels_get_more_places() -> None:
     tables.rows["errors"] = [{k: v for k, v in row.items() if k != "run_id"} for row in tables.rows["errors"]]
     queues = [row["queue"] for row in drawn(tables, 30)]
     assert queues.count("unflagged") == 10
-    assert queues.count("unknown") >= 18, "21 of 22 expected errors are there"
+    assert queues.count("unknown") in (16, 17), "sqrt(21 / 22) to sqrt(1 / 22), of 20 places"
 
 
 def test_long_visits_do_not_make_the_list_short() -> None:

@@ -32,6 +32,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "about": wording.about,
         "count": wording.count,
         "number": wording.number,
         "percent": wording.percent,

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import cast
 
 import numpy as np
 import pyarrow as pa
 
+from scd_core.audit.slices.counts import Counts
 from scd_core.audit.slices.data import PAIR, SliceData, slice_data
 from scd_core.audit.slices.describe import describe, is_supported
 from scd_core.audit.slices.explain import explain
 from scd_core.audit.slices.families import FamilyTests, family_groups, family_shares, family_tests
+from scd_core.audit.slices.needed import set_labels_needed
 from scd_core.audit.slices.rates import slice_rate
 from scd_core.audit.slices.statistics import benjamini_hochberg
 from scd_core.audit.slices.tested import TestedSlice, slice_id
@@ -50,6 +53,7 @@ def find_slices(
     A slice of one labeller is listed only where the labels differ from other people's
     (:func:`scd_core.audit.slices.describe.is_supported`). A slice is systematic where its q-value is below ``max_q``; one
     that another slice explains carries that one's id in ``folded_into`` (:func:`scd_core.audit.slices.explain.explain`).
+    ``labels_needed`` is how many more labels settle it (:func:`scd_core.audit.slices.needed.set_labels_needed`).
 
     Args:
         errors: rows of ``errors``; the labelled, current ones count.
@@ -66,14 +70,19 @@ def find_slices(
     families = [family for family in family_groups(config) if all(len(data.values[key]) > 1 for key in family)]
     shares = family_shares(families)
     tested: list[TestedSlice] = []
+    counts: dict[str, Counts] = {}
     for family, share in shares.items():
-        tested += _listed(data, family_tests(data, family, config), share, config)
+        tests = family_tests(data, family, config)
+        for one, of_one in _listed(data, tests, share, config):
+            tested.append(one)
+            counts[one.slice_id] = of_one
     tested.sort(key=lambda one: (one.p_value, one.slice_id))
     _judge(tested, config)
     n_names = len({code for code in data.codes["predicted_id"][data.is_wrong].tolist() if code >= 0})
     _test_within(tested, n_names, config)
     tested = [one for one in tested if is_supported(data, one)]
     explain(data, tested, config)
+    set_labels_needed(tested, counts, config)
     gone = set_trends(tested, previous, report_id)
     rows = []
     for one in tested:
@@ -82,25 +91,23 @@ def find_slices(
     return table_from_rows("error_slices", rows + gone)
 
 
-def _listed(data: SliceData, tests: FamilyTests, share: float, config: SliceConfig) -> list[TestedSlice]:
-    """The slices of a family that err more, with their rates."""
-    counts = tests.counts
-    found = []
+def _listed(
+    data: SliceData, tests: FamilyTests, share: float, config: SliceConfig
+) -> Iterator[tuple[TestedSlice, Counts]]:
+    """The slices of a family that err more, with their rates, and the counts that each was tested on."""
     for place, codes in enumerate(tests.codes.tolist()):
         values = {key: data.values[key][code] for key, code in zip(tests.family, codes, strict=True)}
-        one = counts[np.array([place])]
-        found.append(
-            TestedSlice(
-                slice_id=slice_id(values),
-                slice=list(values.items()),
-                family="+".join(tests.family),
-                exposure=float(one.n[0]),
-                p_value=float(tests.p_value[place]),
-                n_tests=math.ceil(max(1.0, tests.n_expected[place] / max(tests.p_value[place], 1e-300)) / share),
-                **vars(slice_rate(data, values, one, config.confidence)),
-            )
+        one = tests.counts[np.array([place])]
+        slice_ = TestedSlice(
+            slice_id=slice_id(values),
+            slice=list(values.items()),
+            family="+".join(tests.family),
+            exposure=float(one.n[0]),
+            p_value=float(tests.p_value[place]),
+            n_tests=math.ceil(max(1.0, tests.n_expected[place] / max(tests.p_value[place], 1e-300)) / share),
+            **vars(slice_rate(data, values, one, config.confidence)),
         )
-    return found
+        yield slice_, one
 
 
 def _judge(found: list[TestedSlice], config: SliceConfig, at_least: float = 0.0) -> None:

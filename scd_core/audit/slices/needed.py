@@ -2,15 +2,57 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from scd_core.audit.slices.counts import Counts
 from scd_core.audit.slices.statistics import rate_excess_p_value, wilson_interval
+from scd_core.audit.slices.tested import TestedSlice
+from scd_core.config import SliceConfig
 
-__all__ = ["labels_to_measure", "labels_to_prove"]
+__all__ = ["labels_to_measure", "labels_to_prove", "set_labels_needed"]
 
 _MOST = 10_000
+_LOOKED_AT = 200
+"""Slices that are not systematic for which it is computed; the page shows fewer."""
+
+
+def set_labels_needed(tested: Sequence[TestedSlice], counts: Mapping[str, Counts], config: SliceConfig) -> None:
+    """Set `labels_needed` of the slices that no other one explains.
+
+    A slice that is not systematic needs labels until its p-value is so small that Benjamini and Hochberg's procedure takes it as
+    the next one after those that are systematic by now: ``max_q (k + 1) / n_tests``; the 200 nearest to that are looked at.
+    A systematic one needs labels until its interval is at most 0.2 wide.
+
+    Args:
+        tested: the listed slices, judged and explained.
+        counts: slice_id -> the counts that it was tested on.
+        config: limits.
+    """
+    top = [one for one in tested if one.folded_into is None]
+    n_systematic = Counter(one.tested_within for one in tested if one.is_systematic)
+    unproved = [one for one in top if not one.is_systematic]
+    unproved = sorted(unproved, key=lambda one: (one.p_value * one.n_tests, one.slice_id))[:_LOOKED_AT]
+    if unproved:
+        x, n, x0, n0 = (
+            [float(getattr(counts[one.slice_id], name)[0]) for one in unproved]
+            for name in ("errors", "n", "base_errors", "base_n")
+        )
+        levels = [config.max_q * (n_systematic[one.tested_within] + 1) / one.n_tests for one in unproved]
+        _set(unproved, labels_to_prove(x, n, x0, n0, levels))
+    proved = [one for one in top if one.is_systematic]
+    effective = [one.n_effective for one in proved]
+    n_visits = [max(one.exposure, one.n_events) if one.is_lower_bound else one.n_events for one in proved]
+    _set(proved, labels_to_measure([one.error_rate for one in proved], effective, n_visits, config.confidence))
+
+
+def _set(slices: Sequence[TestedSlice], needed: NDArray[np.float64]) -> None:
+    for one, more in zip(slices, needed.tolist(), strict=True):
+        one.labels_needed = None if np.isnan(more) else int(more)
 
 
 def labels_to_prove(
@@ -20,7 +62,7 @@ def labels_to_prove(
 
     With m more visits that err at the seen rate x / n, and the baseline as it is, at least ``k`` of them err with probability
     `power`, k the (1 - power)-quantile of Binomial(m, x / n). The answer is the m at which the p-value of x + k errors among
-    n + m visits falls to the level (bisection; up to the steps of whole errors the p-value falls with m).
+    n + m visits falls to the level (bisection, to 2 %; up to the steps of whole errors the p-value falls with m).
 
     Args:
         errors: visits of the slice that err, x; any shape.
@@ -50,10 +92,11 @@ def labels_to_prove(
     open_ = every[np.isnan(needed)]
     open_ = open_[passes(np.full(open_.size, float(_MOST)), open_)]
     low, high = np.zeros(open_.size), np.full(open_.size, float(_MOST))
-    for _ in range(int(np.ceil(np.log2(_MOST)))):
+    while (is_wide := high - low > np.maximum(1, high / 50)).any():
         middle = np.floor((low + high) / 2)
-        found = passes(middle, open_)
-        low, high = np.where(found, low, middle), np.where(found, middle, high)
+        found = passes(middle[is_wide], open_[is_wide])
+        low[is_wide] = np.where(found, low[is_wide], middle[is_wide])
+        high[is_wide] = np.where(found, middle[is_wide], high[is_wide])
     needed[open_] = high
     return needed.reshape(arrays[0].shape)
 

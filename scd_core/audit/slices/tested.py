@@ -35,6 +35,7 @@ class TestedSlice:
     is_systematic: bool = False
     folded_into: str | None = None
     trend: str | None = None
+    labels_needed: int | None = None
 
     __test__ = False  # pytest takes every class called Test... for a test
 

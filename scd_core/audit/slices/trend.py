@@ -39,7 +39,7 @@ def set_trends(tested: list[TestedSlice], previous: pa.Table | None, report_id: 
         elif before is not None:
             one.trend = Trend.GONE
     now = {"report_id": report_id, "is_systematic": False, "trend": Trend.GONE}
-    untested = dict.fromkeys(("p_value", "q_value", "n_tests", "tested_within", "folded_into"))
+    untested = dict.fromkeys(("p_value", "q_value", "n_tests", "tested_within", "folded_into", "labels_needed"))
     return [cast(SliceRow, {**before, **now, **untested}) for before in old.values()]
 
 

@@ -4,8 +4,8 @@
 -- picture has a lot, a number between 0 and 1 made of a hash of `given_seed` and the target; inside a stratum the smallest comes
 -- first. So any first part of the list holds a simple random sample of each stratum, the chance to be in it is the lot of the last
 -- one, and the list stays the same until labels or batches are added.
--- Strata alternate: one visit in three is unflagged, the others go to the reasons by the errors that are to be expected there: the
--- visits that wait, times the share of wrong names among the labels so far.
+-- Strata alternate: one visit in three is unflagged, the others go to the reasons by the square root of the errors that are to be
+-- expected there: the visits that wait, times the share of wrong names among the labels so far.
 -- Of each stratum about `given_most` pictures with the smallest lots are looked at. Null for a parameter takes the setting of the
 -- newest run.
 WITH stored AS (
@@ -86,7 +86,7 @@ yields AS (
 ),
 ranked AS (
     SELECT turns.*, row_number() OVER (
-            PARTITION BY stratum = 'unflagged' ORDER BY (turn - 0.5) / (n_visits * coalesce(wrong_share, 0.5)), stratum
+            PARTITION BY stratum = 'unflagged' ORDER BY (turn - 0.5) / sqrt(n_visits * coalesce(wrong_share, 0.5)), stratum
         ) AS rank
     FROM turns LEFT JOIN yields USING (stratum)
 )
