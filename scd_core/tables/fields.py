@@ -293,9 +293,9 @@ FIELDS: dict[str, Field] = {
     "trend": Field(pa.string(), "against the report before", values=names.Trend),
     "labels_needed": Field(
         pa.int64(),
-        "further labelled visits of the slice, erring as before, until it is settled: a systematic one until its interval is at "
-        "most 0.2 wide, another until its test passes with probability 0.8; null where 10 000 are not enough, another slice "
-        "explains it, or 200 others are nearer to it",
+        "further labelled visits of the slice, if they err nearly as before, until it is settled: a systematic one until its "
+        "interval is at most 0.2 wide, another until its test passes with probability 0.8; null where 10 000 are not enough, "
+        "another slice explains it, or 200 others are nearer to it",
         "visits",
     ),
     "folded_into": Field(pa.string(), "slice_id of the simpler slice that explains this one; null where none does"),

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from scd_core.audit.report.draw import lit_view
-from scd_core.audit.report.examples import _images
+from scd_core.audit.report.examples import iter_frames
 from scd_core.audit.report.shown import picture_shown
 from scd_core.config import AuditConfig, MediaConfig, ReclassifyConfig
 from scd_core.identify import load_model
@@ -74,7 +74,7 @@ def test_the_after_picture_has_the_pixels_that_the_network_saw(
 
     run = {"source": str(tmp_path), "config": config.model_dump_json(), "model_input": spec.model_dump_json()}
     example = row | frame | {"batch_key": "b", "mask_png": png}
-    ((_, decoded),) = _images([example], {"b": run}, MediaConfig())
+    ((_, decoded),) = iter_frames([example], {"b": run}, MediaConfig(), {})
     assert isinstance(decoded, Image.Image)
     for found in ok:
         name = found["strategy"]

@@ -17,6 +17,8 @@ from scd_core.config import SliceConfig
 __all__ = ["labels_to_measure", "labels_to_prove", "set_labels_needed"]
 
 _MOST = 10_000
+_PRIOR = 2
+"""Visits that the baseline's rate counts for when a slice's rate is foretold."""
 _LOOKED_AT = 200
 """Slices that are not systematic for which it is computed; the page shows fewer."""
 
@@ -60,9 +62,10 @@ def labels_to_prove(
 ) -> NDArray[np.float64]:
     """Further labelled visits in a slice after which its test passes with some probability, if it goes on as it began.
 
-    With m more visits that err at the seen rate x / n, and the baseline as it is, at least ``k`` of them err with probability
-    `power`, k the (1 - power)-quantile of Binomial(m, x / n). The answer is the m at which the p-value of x + k errors among
-    n + m visits falls to the level (bisection, to 2 %; up to the steps of whole errors the p-value falls with m).
+    Slices are looked at because they began badly, so they are taken to go on at the seen rate drawn towards the baseline's, by
+    two visits: ``r = (x + 2 x0 / n0) / (n + 2)``. With m more visits, and the baseline as it is, at least ``k`` of them err with
+    probability `power`, k the (1 - power)-quantile of Binomial(m, r). The answer is the m at which the p-value of x + k errors
+    among n + m visits falls to the level (bisection, to 2 %; up to the steps of whole errors the p-value falls with m).
 
     Args:
         errors: visits of the slice that err, x; any shape.
@@ -76,11 +79,12 @@ def labels_to_prove(
         Whole numbers in the common shape: 0 where it passes now, NaN where 10 000 are not enough.
 
     >>> labels_to_prove(4, 10, 50, 1000, [0.01, 1e-6]).tolist()
-    [0.0, 22.0]
+    [0.0, 29.0]
     """
     arrays = np.broadcast_arrays(*(np.asarray(a, float) for a in (errors, n, base_errors, base_n, level)))
     x, n, x0, n0, limit = (a.ravel() for a in arrays)
-    rate = np.divide(x, n, out=np.zeros(x.shape), where=n > 0)
+    base_rate = np.divide(x0, n0, out=np.zeros(x.shape), where=n0 > 0)
+    rate = (x + _PRIOR * base_rate) / (n + _PRIOR)
 
     def passes(more: NDArray[np.float64], at: NDArray[np.intp]) -> NDArray[np.bool_]:
         further = np.maximum(stats.binom.ppf(1 - power, more, rate[at]), 0)
