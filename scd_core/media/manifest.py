@@ -28,7 +28,8 @@ __all__ = ["Manifest", "ManifestFacts", "find_manifest", "is_manifest", "manifes
 
 
 _WORKERS = 16
-_NAMES = ("datapackage.json", "deployments.csv")
+_NAMES = ("datapackage.json", "deployments.csv", "deployments.csv.gz")
+_MEDIA_NAMES = ("media.csv", "media.csv.gz")
 
 
 @dataclass(frozen=True)
@@ -137,8 +138,8 @@ def manifest_objects(source: str) -> list[ObjectRef]:
 def find_manifest(source: str) -> Manifest | None:
     """The manifest that SOURCE names, or the one in SOURCE or in the folder above it; None where there is none.
 
-    ``datapackage.json`` is looked for first, then ``deployments.csv``. One beside the pictures that cannot be read is passed
-    over, and leaves its reason in the warnings of what is returned.
+    ``datapackage.json`` is looked for first, then ``deployments.csv``, gzipped or not. One beside the pictures that cannot
+    be read is passed over, and leaves its reason in the warnings of what is returned.
 
     Raises:
         InputError: SOURCE names a manifest that cannot be read.
@@ -188,7 +189,8 @@ def read_manifest(url: str) -> Manifest:
     """Read a Camtrap DP ``datapackage.json`` or a table of deployments.
 
     Of a package (0.1.7 to 1.0.2) the resources ``deployments`` and ``media`` are read, gzipped or not. A CSV file with a column
-    ``file`` or ``filePath`` is a table of media with the deployment's columns in it. Columns used: deploymentID, locationID or
+    ``file`` or ``filePath`` is a table of media with the deployment's columns in it; beside another, ``media.csv`` is read too,
+    gzipped or not. Columns used: deploymentID, locationID or
     locationName, cameraID, latitude, longitude, deploymentStart, deploymentEnd, timestampIssues; filePath, timestamp, with
     those of older versions (``start``, ``location_name``). The offset of ``deploymentStart`` is the camera clock's. A path is
     read where :func:`scd_core.inputs.addresses.address_in_store` allows it; other rows are counted as not usable, unless they
@@ -214,7 +216,7 @@ def _read(storage: Storage, path: str, is_named: bool) -> Manifest:
             names: tuple[str, ...] = ("deployments", "media")
         else:
             is_media = has_column(decode_text(content, where), "filePath", "file_path", "file")
-            names = ("media",) if is_media else ("deployments",)
+            names = ("media",) if is_media else ("deployments", "media")
     except InputError as error:
         if is_named:
             raise
@@ -223,10 +225,10 @@ def _read(storage: Storage, path: str, is_named: bool) -> Manifest:
     unread: dict[str, list[str]] = defaultdict(list)
     for name in names:
         try:
-            if not path.lower().endswith(".json"):
-                tables[name] = Table(((where, content),))
-            else:
+            if path.lower().endswith(".json"):
                 tables |= package_tables(storage, folder, content, where, (name,))
+            else:
+                tables |= {name: Table(((where, content),))} if name == names[0] else _media_beside(storage, folder)
         except InputError as error:
             if is_named:
                 raise
@@ -238,6 +240,15 @@ def _read(storage: Storage, path: str, is_named: bool) -> Manifest:
             raise InputError(missing)
         warnings.append(f"{missing}; no deployment is read")
     return _facts_of(storage, path, tables, warnings, is_named)
+
+
+def _media_beside(storage: Storage, folder: str) -> dict[str, Table]:
+    """The table of media beside one of deployments, where there is one."""
+    for name in _MEDIA_NAMES:
+        if storage.head_or_denied(path := f"{folder}/{name}") is not None:
+            where = f"manifest {storage.uri_of(path)}"
+            return {"media": Table(((where, read_object(storage, path, where)),))}
+    return {}
 
 
 def _facts_of(

@@ -17,6 +17,7 @@ from scd_core.media.times import Moment, parse_time
 __all__ = ["ManifestFacts", "TableRows", "read_deployments", "read_media"]
 
 _TRUE = frozenset({"true", "1", "yes", "t", "y"})
+_FALSE = frozenset({"false", "0", "no", "f", "n"})
 _MISSING = frozenset({"na", "nan", "null", "none"})
 """What other programs write for a number or a time that is not there."""
 
@@ -178,6 +179,7 @@ def _facts(line: Line) -> tuple[ManifestFacts, list[str]]:
     longitude, wrong_longitude = _degrees(line, "longitude", 180)
     start, wrong_start = _time(line, "deploymentStart", "deployment_start", "start")
     end, wrong_end = _time(line, "deploymentEnd", "deployment_end", "end", is_end=True)
+    issues = line.first("timestampIssues", "timestamp_issues") or ""
     facts = ManifestFacts(
         site_id=line.first("locationName", "location_name", "locationID", "location_id", "site_id"),
         camera_id=line.first("cameraID", "camera_id"),
@@ -187,14 +189,17 @@ def _facts(line: Line) -> tuple[ManifestFacts, list[str]]:
         utc_offset_minutes=start.offset if start else None,
         starts=start.local if start else None,
         ends=end.local if end else None,
-        has_timestamp_issues=(line.first("timestampIssues", "timestamp_issues") or "").lower() in _TRUE,
+        has_timestamp_issues=bool(issues) and issues.lower() not in _FALSE | _MISSING,
     )
     problems = [wrong for wrong in (wrong_latitude, wrong_longitude) if wrong]
     if start and end and end.local < start.local:
         problems.append(f"{line.where}: the deployment ends before it starts; it has no place")
     if problems:
         facts = facts.without_place()
-    return facts, [*problems, *(wrong for wrong in (wrong_start, wrong_end) if wrong)]
+    problems += [wrong for wrong in (wrong_start, wrong_end) if wrong]
+    if issues.lower() not in _TRUE | _FALSE | _MISSING | {""}:
+        problems.append(f"{line.where}: timestampIssues {issues[:40]!r} is neither true nor false; it is taken as true")
+    return facts, problems
 
 
 def _time(line: Line, *columns: str, is_end: bool = False) -> tuple[Moment | None, str | None]:

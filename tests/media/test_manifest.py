@@ -246,6 +246,31 @@ def test_gzipped_observations_beside_gzipped_media_are_read(tmp_path):
     assert list(read_detections(f"{source}/observations.csv.gz").boxes) == ["C1/a.jpg"]
 
 
+@pytest.mark.parametrize("ending", [".csv", ".csv.gz"])
+def test_tables_without_a_package_are_read_with_the_media_beside_them(tmp_path, jpeg, ending):
+    """A team that corrects its clocks in media.csv may have no datapackage.json."""
+    packed = gzip.compress if ending.endswith("gz") else bytes
+    files: dict[str, bytes | str] = {"d1/a.jpg": jpeg, f"deployments{ending}": packed((HEAD + GOOD).encode())}
+    files[f"media{ending}"] = packed(b"filePath,deploymentID,timestamp\nd1/a.jpg,d1,2024-05-01T06:00:00Z\n")
+    source = write(tmp_path, files)
+    assert rows_of(source)["d1/a.jpg"]["captured_at"] == datetime(2024, 5, 1, 6)
+    assert [(one.rows, one.joined) for one in counts(source)] == [(1, 1), (1, 1)]
+    (other := tmp_path / "other").mkdir()
+    source = write(other, files | {f"media{ending}": b"\x1f\x8bx"})
+    assert "damaged gzip file" in " ".join(one.line() for one in counts(source))
+
+
+@pytest.mark.parametrize(
+    ("word", "is_true", "n_odd"), [("TRUE", True, 0), ("no", False, 0), ("NA", False, 0), ("1 h off", True, 1)]
+)
+def test_a_note_on_the_clock_that_is_no_word_for_true_counts_and_is_said(tmp_path, jpeg, word, is_true, n_odd):
+    table = HEAD.replace("\n", ",timestampIssues\n") + GOOD.replace("\n", f",{word}\n")
+    source = write(tmp_path, {"d1/a.jpg": jpeg, "deployments.csv": table})
+    assert find_manifest(source).deployments["d1"].has_timestamp_issues is is_true
+    (found,) = counts(source)
+    assert found.not_understood == n_odd and (not n_odd or "'1 h off' is neither true nor false" in found.examples[0])
+
+
 def listed(*names: str, deployment: str = "d1") -> str:
     """A table of media, each row with a minute of its own."""
     rows = (f'"{name}",{deployment},2024-05-01T06:{place:02}:00Z\n' for place, name in enumerate(names, start=1))
