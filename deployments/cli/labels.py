@@ -51,8 +51,10 @@ def import_labels(
     )
     if result.counts is not None:
         _say(result.counts.line())
-    for line in (*result.conflicts, *result.ambiguous):
-        _say(f"  {line}")
+    for line in result.conflicts:
+        _say(f"labels contradict each other, and none of them counts: {line}")
+    for file in result.ambiguous:
+        _say(f"{file} fits several pictures, and its label waits: give more of the path")
     if result.n_known_media or AuditStore(out).committed_keys():
         if result.waiting:
             waits = "its label waits" if len(result.waiting) == 1 else "their labels wait"

@@ -311,6 +311,18 @@ def test_a_strict_import_refuses_what_a_run_refuses(tmp_path):
     assert imports({"a.jpg": "Great white shark"}).n_rows == 1  # an earlier label knows it now
 
 
+def test_labels_dated_in_the_future_are_said(tmp_path):
+    """A year that was mistyped would win over every later decision, in silence."""
+    builder = AuditBuilder(tmp_path / "out")
+    builder.predict("C01/a.jpg", "Luna")
+    out, now = builder.write(), datetime(2026, 3, 2, tzinfo=UTC)
+    for moment, n in (("2026-03-02T18:00:00", 0), ("2062-03-01T00:00:00Z", 1)):
+        (tmp_path / "l.csv").write_text(f"file,individual_id,labelled_at\nC01/a.jpg,Luna,{moment}\n")
+        notes = import_labels(out, str(tmp_path / "l.csv"), now=now).counts.notes
+        assert len(notes) == n
+    assert notes[0].startswith("1 label is dated in the future, such as 'C01/a.jpg' at 2062-03-01 00:00;")
+
+
 def test_every_row_of_a_file_is_counted(tmp_path):
     builder = AuditBuilder(tmp_path / "out")
     builder.predict("C01/a.jpg", "Luna")

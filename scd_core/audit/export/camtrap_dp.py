@@ -161,8 +161,8 @@ def _notes(connection: duckdb.DuckDBPyConnection) -> list[str]:
     (untimed,) = connection.execute("SELECT count(*) FROM placed WHERE captured_at IS NULL").fetchone() or (0,)
     if untimed:
         notes.append(
-            f"{untimed} {'medium has' if untimed == 1 else 'media have'} no capture time and stand in audit/media.csv only, "
-            "because Camtrap DP requires a time"
+            f"{untimed} {'medium has' if untimed == 1 else 'media have'} no capture time and "
+            f"{'stands' if untimed == 1 else 'stand'} in audit/media.csv only, because Camtrap DP requires a time"
         )
     nowhere = _named(connection, "latitude IS NULL OR longitude IS NULL")
     if nowhere:

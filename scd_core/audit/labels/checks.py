@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
 
 from scd_core.errors import InputError
 from scd_core.inputs.counts import some_of
 from scd_core.inputs.labels import Label
 from scd_core.names import UNKNOWN
 
-__all__ = ["boxless_notes", "check_labels", "new_names_words", "strange_files"]
+__all__ = ["boxless_notes", "check_labels", "future_notes", "new_names_words", "strange_files"]
 
 
 def boxless_notes(files: Sequence[str]) -> list[str]:
@@ -23,6 +24,21 @@ def boxless_notes(files: Sequence[str]) -> list[str]:
         return []
     label = "label names" if len(files) == 1 else "labels name"
     return [f"{len(files)} {label} no box of a picture with several animals, such as {files[0]!r}"]
+
+
+def future_notes(labels: Sequence[Label], now: datetime) -> list[str]:
+    """Which labels are dated in the future, in a sentence, since no later decision wins over them; nothing where none is.
+
+    Args:
+        labels: labels of a file.
+        now: the present, UTC; a day more is allowed, for times that were written without an offset.
+    """
+    late = [label for label in labels if label.labelled_at is not None and label.labelled_at > now + timedelta(days=1)]
+    if not late:
+        return []
+    label = "1 label is" if len(late) == 1 else f"{len(late)} labels are"
+    first = f"{late[0].file!r} at {late[0].labelled_at:%Y-%m-%d %H:%M}"
+    return [f"{label} dated in the future, such as {first}; what is decided until then does not count"]
 
 
 def check_labels(

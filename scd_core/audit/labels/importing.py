@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import duckdb
 import pyarrow as pa
 
-from scd_core.audit.labels.checks import boxless_notes, check_labels
+from scd_core.audit.labels.checks import boxless_notes, check_labels, future_notes
 from scd_core.audit.labels.truth import create_label_media, create_truth
 from scd_core.audit.query.connection import open_tables
 from scd_core.audit.sql import load_sql
@@ -107,10 +107,10 @@ def import_labels(
         new = new.set_column(0, new.schema.field("import_id"), pa.array([import_id] * len(new), pa.string()))
         _create_label_media_of(connection, new)
         new = _with_counts(
-            _query(connection, "placed_labels", new).to_arrow_table().cast(table_schema("labels")), source
+            _query(connection, "placed_labels", new).to_arrow_table().cast(table_schema("labels")), source, now
         )
         if not len(new):
-            counts = _counts(source, _doubts(connection, source, ""))
+            counts = _counts(source, _doubts(connection, source, ""), now)
             return ImportResult(source.import_id, 0, len(rows), 0, 0, counts, new_names=new_names)
     store.write_table("labels", new, now.date(), import_id)
     with open_tables(out, may_be_empty=True) as connection:
@@ -124,7 +124,7 @@ def import_labels(
         len(rows) - len(new),
         len(new) - n_waiting,
         n_waiting,
-        _counts(source, doubts),
+        _counts(source, doubts, now),
         conflicts,
         list(dict.fromkeys(doubts.ambiguous)),
         new_names,
@@ -286,14 +286,15 @@ def _doubts(connection: duckdb.DuckDBPyConnection, source: LabelFile, import_id:
     return _Doubts([file for file in files if file in several], [file for file in files if file in missing], boxless)
 
 
-def _counts(source: LabelFile, doubts: _Doubts) -> FileCounts:
-    return source.counts(doubts.ambiguous, doubts.waiting, boxless_notes(doubts.boxless))
+def _counts(source: LabelFile, doubts: _Doubts, now: datetime) -> FileCounts:
+    notes = [*boxless_notes(doubts.boxless), *future_notes(source.labels, now)]
+    return source.counts(doubts.ambiguous, doubts.waiting, notes)
 
 
-def _with_counts(rows: pa.Table, source: LabelFile) -> pa.Table:
+def _with_counts(rows: pa.Table, source: LabelFile, now: datetime) -> pa.Table:
     """Rows of an import, the first with what became of the file's rows: which were left out, and why."""
     column = rows.schema.get_field_index("import_counts")
-    counts = [counts_as_json([source.counts((), ())]), *[None] * len(rows)]
+    counts = [counts_as_json([source.counts((), (), future_notes(source.labels, now))]), *[None] * len(rows)]
     return rows.set_column(column, rows.schema.field(column), pa.array(counts[: len(rows)], pa.string()))
 
 
