@@ -35,6 +35,7 @@ SliceKey = Literal[
     "quality",
     "model_digest",
     "labelled_by",
+    "week",
 ]
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import date, datetime
 
 from scd_core.audit.errors.suspicion import SUSPICION_REASONS
+from scd_core.audit.slices.onset import week_words
 from scd_core.names import (
     Cause,
     ErrorType,
@@ -61,7 +62,7 @@ CAUSE_WORDS: Mapping[str, tuple[str, str]] = {
 """Cause -> short name, what it means."""
 
 TREND_WORDS: Mapping[str, tuple[str, str]] = {
-    Trend.NEW: ("new", "was not in the report before"),
+    Trend.NEW: ("new", "announced now: the labels prove it however often one looks, and did not before"),
     Trend.GROWING: ("growing", "more errors than in the report before"),
     Trend.STEADY: ("steady", "as in the report before"),
     Trend.SHRINKING: ("shrinking", "fewer errors than in the report before"),
@@ -257,6 +258,8 @@ def _part(key: str, value: str) -> str:
     if key == "hour":
         hour = value.removesuffix("h")
         return f"from {hour}:00 to {hour}:59"
+    if key == "week":
+        return f"in {week_words(value)}"
     if key == "light":
         value = _LIGHT_WORDS.get(value, value)
     return _SLICE_WORDS.get(key, key + " {}").format(value)

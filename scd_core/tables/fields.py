@@ -233,6 +233,7 @@ FIELDS: dict[str, Field] = {
         "hash of the visit: events of one individual, as labelled, else as named, at one camera, with at most "
         "`slices.visit_minutes` between them; null in batches without labels and where a newer run replaced the row",
     ),
+    "known_at": Field(_TIME, "when a label with the true name was first imported; null without a label"),
     "event_weight": Field(
         pa.float64(), "events that the row stands for in rates: 1 / (label_probability * predictions of its event)"
     ),
@@ -288,8 +289,30 @@ FIELDS: dict[str, Field] = {
     ),
     "n_of_type": Field(pa.int64(), "wrong pictures in the slice that are of its `error_type`"),
     "what_to_do": Field(pa.string(), "one line of advice, commands between backticks, OUT for the audit's address"),
-    "first_seen": Field(pa.timestamp("us"), "first error of the slice, on the camera's clock"),
+    "first_seen": Field(
+        pa.timestamp("us"), "`onset` where there is one, else the slice's first error, on the camera's clock"
+    ),
     "last_seen": Field(pa.timestamp("us"), "last error of the slice, on the camera's clock"),
+    "onset": Field(
+        pa.timestamp("us"),
+        "when the slice began to err, on the camera's clock: the first error after the change of its rate; null where no change "
+        "is seen, so that it may have erred from the start of its records",
+    ),
+    "onset_low": Field(pa.timestamp("us"), "first day on which that may have been, by a 95 % interval"),
+    "onset_high": Field(pa.timestamp("us"), "last day on which that may have been, by a 95 % interval"),
+    "e_weight": Field(
+        pa.float64(),
+        "share of the slice in the evidence of all that are tested: the family's share of the error rate over its slices",
+    ),
+    "e_value": Field(
+        pa.float64(),
+        "evidence that the slice errs more, which holds at any number of looks: an e-process over the days on which labels "
+        "came in; null where `p_value` is not below 0.05",
+    ),
+    "announced_at": Field(
+        _TIME,
+        "last label of the day with which that evidence first sufficed among all slices that are tested; null where it has not",
+    ),
     "trend": Field(pa.string(), "against the report before", values=names.Trend),
     "labels_needed": Field(
         pa.int64(),

@@ -225,6 +225,7 @@ class ErrorRow(TypedDict, total=False):
     has_flag: bool | None
     stratum: str | None
     visit_id: str | None
+    known_at: datetime | None
 
 
 class SliceRow(TypedDict, total=False):
@@ -248,6 +249,7 @@ class SliceRow(TypedDict, total=False):
     p_value: float | None
     q_value: float | None
     n_tests: int | None
+    e_weight: float | None
     tested_within: str | None
     is_systematic: bool | None
     error_type: str | None
@@ -265,6 +267,11 @@ class SliceRow(TypedDict, total=False):
     what_to_do: str | None
     first_seen: datetime | None
     last_seen: datetime | None
+    onset: datetime | None
+    onset_low: datetime | None
+    onset_high: datetime | None
+    e_value: float | None
+    announced_at: datetime | None
     trend: str | None
     labels_needed: int | None
     folded_into: str | None

@@ -54,14 +54,15 @@ TABLES: dict[str, list[str]] = {
         "is_infrared", "true_id", "predicted_id", "probability", "final_id", "final_probability", "error_type",
         "is_labelled", "is_suspected", "suspicion_reasons", "cause", "cause_evidence", "is_masked", "is_recovered",
         "is_broken", "is_current", "flank", "labelled_by", "quality", "background_reliance", "inclusion_probability",
-        "label_probability", "event_weight", "has_flag", "stratum", "visit_id",
+        "label_probability", "event_weight", "has_flag", "stratum", "visit_id", "known_at",
     ],
     "error_slices": [
         "report_id", "slice_id", "slice", "family", "n_events", "n_images", "n_errors", "exposure", "n_effective",
         "error_rate", "is_lower_bound", "ci_low", "ci_high", "baseline_rate", "lift", "p_value", "q_value", "n_tests",
-        "tested_within", "is_systematic", "error_type", "confused_with", "n_splits", "n_combinations", "cause",
+        "e_weight", "tested_within", "is_systematic", "error_type", "confused_with", "n_splits", "n_combinations", "cause",
         "background_reliance", "recovered_rate", "n_error_images", "n_masked_errors", "n_recovered_errors", "n_of_cause",
-        "n_of_type", "what_to_do", "first_seen", "last_seen", "trend", "labels_needed", "folded_into", "sentence",
+        "n_of_type", "what_to_do", "first_seen", "last_seen", "onset",
+        "onset_low", "onset_high", "e_value", "announced_at", "trend", "labels_needed", "folded_into", "sentence",
         "example_media_ids",
     ],
     "runs": [

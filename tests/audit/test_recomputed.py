@@ -12,7 +12,7 @@ from scd_core.audit.slices.derive import find_slices
 from scd_core.config import AuditConfig
 
 CONFIG = AuditConfig()
-PLACES = ("camera_id", "deployment_id", "model_digest", "quality", "hour", "light")
+PLACES = ("camera_id", "deployment_id", "model_digest", "quality", "hour", "light", "week")
 
 
 def derived(seed, kinds, shape):
@@ -40,6 +40,7 @@ def frame(world):
     rows["wrong"] = rows.error_type != "correct"
     hour = rows.captured_at.dt.hour
     rows["hour"] = hour.map("{:02d}h".format)
+    rows["week"] = rows.captured_at.dt.strftime("%G-W%V")
     rows["light"] = np.where(rows.is_infrared, "infrared", np.where((hour >= 6) & (hour < 18), "day", "night"))
     return rows
 
@@ -70,6 +71,7 @@ def others(world):
     rows = world[3].to_pandas()
     hour = rows.captured_at.dt.hour
     rows["hour"] = hour.map("{:02d}h".format)
+    rows["week"] = rows.captured_at.dt.strftime("%G-W%V")
     rows["light"] = np.where(rows.is_infrared, "infrared", np.where((hour >= 6) & (hour < 18), "day", "night"))
     return rows
 
@@ -326,8 +328,10 @@ def test_trends_follow_from_two_reports(world):
         was = old.get(row["slice_id"])
         if not row["is_systematic"]:
             expected = "gone" if was else None
-        elif was is None:
+        elif row["announced_at"] is not None and (was is None or was["announced_at"] is None):
             expected = "new"
+        elif was is None:
+            expected = None
         elif row["error_rate"] > was["ci_high"]:
             expected = "growing"
         else:

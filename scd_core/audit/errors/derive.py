@@ -99,7 +99,7 @@ def known_exposures(connection: duckdb.DuckDBPyConnection) -> pa.Table:
         connection: the database that ``errors`` was derived from, by :func:`derive_errors`.
 
     Returns:
-        One row per model, camera, deployment, name, light, quality, week and hour that occur together: these columns as in
+        One row per batch, model, camera, deployment, name, light, quality, week and hour that occur together: these columns as in
         ``errors`` (``captured_at``: the Monday of the week, at that hour) and ``exposure``, visits that count.
     """
     connection.execute(_sql("cells"))

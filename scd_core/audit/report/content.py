@@ -110,6 +110,8 @@ class ReportContent:
     types: Sequence[Row]
     count_effect: Row
     changes: Mapping[Trend, Sequence[SliceCard]]
+    n_unannounced: int
+    """Systematic errors that this look shows, and that no evidence for any number of looks shows yet."""
     scale: float
     """Right end of the axis of all intervals, 0-1."""
     systematic: Sequence[SliceCard]
@@ -174,6 +176,7 @@ def gather(
         types=query(connection, "error_types"),
         count_effect=first_row(connection, "count_effect"),
         changes=_changes(slices, scale),
+        n_unannounced=sum(row["e_value"] is not None and row["announced_at"] is None for row in slices.systematic),
         scale=scale,
         systematic=_cards(connection, config, limits, slices, scale, by_media),
         singles=single_rows[0] if single_rows else {},

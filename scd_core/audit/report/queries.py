@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, TypedDict
 
 import duckdb
@@ -28,6 +29,8 @@ class RatedSlice(TypedDict):
     is_systematic: bool
     folded_into: str | None
     trend: str | None
+    e_value: float | None
+    announced_at: datetime | None
     example_media_ids: list[str] | None
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scd_core.audit.slices.data import Members, SliceData, has_keys, is_error, is_of
 from scd_core.audit.slices.statistics import rate_excess_p_value
 
-__all__ = ["FROM_LABELS", "Counts", "Groups", "groups_by", "in_kind_counts", "total_errors"]
+__all__ = ["FROM_LABELS", "Counts", "Groups", "groups_by", "in_kind_counts", "kinds_of_labels", "total_errors"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -108,18 +108,7 @@ def in_kind_counts(data: SliceData, members: Members, is_left: Bools | None = No
         members: the slice.
         is_left: (n,) rows that count; None is all.
     """
-    labels = [key for key in members.keys if key in FROM_LABELS]
-    alike = {key: None for key in members.keys if key not in labels} | {
-        one: None for key in labels for one in FROM_LABELS[key]
-    }
-    possible = has_keys(data, labels) if is_left is None else has_keys(data, labels) & is_left
-    if members.name is not None:
-        possible &= ~is_of(data, members.name)
-    rows = np.flatnonzero(possible)
-    kind = np.zeros(rows.size, np.int64)
-    for key in alike:
-        kind = kind * (len(data.values[key]) + 1) + data.codes[key][rows] + 1
-    _, kind = np.unique(kind, return_inverse=True)
+    rows, kind = kinds_of_labels(data, members, is_left)
     is_inside = np.isin(rows, members.rows, assume_unique=True)
     wrong = is_error(data, rows, members.name)
     n_kinds = int(kind.max(initial=-1)) + 1
@@ -133,6 +122,31 @@ def in_kind_counts(data: SliceData, members: Members, is_left: Bools | None = No
     base_n = total**2 / spread if spread > 0 else 0.0
     base_rate = (n * _ratio(x0, n0)).sum() / total if total > 0 else 0.0
     return Counts(*(np.array([value]) for value in (x.sum(), total, base_rate * base_n, base_n)))
+
+
+def kinds_of_labels(data: SliceData, members: Members, is_left: Bools | None = None) -> tuple[Ints, Ints]:
+    """The labelled visits that a slice with a key only labels have is compared with, its own included, and the kind of each.
+
+    Args:
+        data: the visits.
+        members: the slice.
+        is_left: (n,) rows that count; None is all.
+
+    Returns:
+        (r,) rows that could err as the slice's do, and (r,) kinds, 0 to their number: the other keys' values.
+    """
+    labels = [key for key in members.keys if key in FROM_LABELS]
+    alike = {key: None for key in members.keys if key not in labels} | {
+        one: None for key in labels for one in FROM_LABELS[key]
+    }
+    possible = has_keys(data, labels) if is_left is None else has_keys(data, labels) & is_left
+    if members.name is not None:
+        possible &= ~is_of(data, members.name)
+    rows = np.flatnonzero(possible)
+    kind = np.zeros(rows.size, np.int64)
+    for key in alike:
+        kind = kind * (len(data.values[key]) + 1) + data.codes[key][rows] + 1
+    return rows, np.unique(kind, return_inverse=True)[1].astype(np.int64)
 
 
 def _ratio(part: Floats, whole: Floats) -> Floats:

@@ -47,7 +47,7 @@ class SliceData:
     is_wrong: (
         Bools  # (n,) a labelled visit of which at least half of the events err; an event: at least half of its frames
     )
-    codes: dict[str, Ints]  # key -> (n,) index into values, -1 where the key is not known
+    codes: dict[str, Ints]  # key, or `place` -> (n,) index into values, -1 where it is not known
     values: dict[str, list[str]]  # key -> values
     cause: Ints  # (v,) place in Cause of most of its errors; -1 for a right visit
     weight: Floats  # (v,) events that a labelled visit stands for in rates
@@ -156,7 +156,8 @@ def slice_data(errors: pa.Table, exposures: pa.Table | None = None) -> SliceData
     n = len(names)
     is_wrong_row = pc.not_equal(rows["error_type"], ErrorType.CORRECT).to_numpy(zero_copy_only=False)
     is_wrong = _errs(visit, _encode(event)[0], is_wrong_row, n)
-    columns, others = _key_columns(rows), _key_columns(exposures) if exposures is not None else {}
+    columns = _key_columns(rows) | {"place": _places(rows)}
+    others = _key_columns(exposures) | {"place": _places(exposures)} if exposures is not None else {}
     codes, values = {}, {}
     for name, column in columns.items():
         n_more = 0 if exposures is None else exposures.num_rows
@@ -218,7 +219,15 @@ def _key_columns(rows: pa.Table) -> dict[str, Any]:
     columns["light"] = pc.if_else(
         pc.fill_null(rows["is_infrared"], False), "infrared", pc.if_else(is_day, "day", "night")
     )
+    columns["week"] = pc.strftime(rows["captured_at"], "%G-W%V")
     return columns
+
+
+def _places(rows: pa.Table) -> Any:
+    """The camera and batch of each row, a place where people look on some days; null where the batch is not known."""
+    if "batch_key" not in rows.column_names:
+        return pa.nulls(rows.num_rows, pa.string())
+    return pc.binary_join_element_wise(rows["batch_key"], pc.fill_null(rows["camera_id"], ""), "\x1f")
 
 
 def _errs(visit: Ints, event: Ints, is_wrong: Bools, n: int) -> Bools:

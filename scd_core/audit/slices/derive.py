@@ -9,12 +9,14 @@ from typing import cast
 import numpy as np
 import pyarrow as pa
 
+from scd_core.audit.slices.announce import announce
 from scd_core.audit.slices.counts import Counts
 from scd_core.audit.slices.data import PAIR, SliceData, slice_data
 from scd_core.audit.slices.describe import describe, is_supported
 from scd_core.audit.slices.explain import explain
 from scd_core.audit.slices.families import FamilyTests, family_groups, family_shares, family_tests
 from scd_core.audit.slices.needed import set_labels_needed
+from scd_core.audit.slices.onset import set_onset, visit_times
 from scd_core.audit.slices.rates import slice_rate
 from scd_core.audit.slices.statistics import benjamini_hochberg
 from scd_core.audit.slices.tested import TestedSlice, slice_id
@@ -78,14 +80,17 @@ def find_slices(
             counts[one.slice_id] = of_one
     tested.sort(key=lambda one: (one.p_value, one.slice_id))
     _judge(tested, config)
+    announce(data, tested, config)
     n_names = len({code for code in data.codes["predicted_id"][data.is_wrong].tolist() if code >= 0})
     _test_within(tested, n_names, config)
     tested = [one for one in tested if is_supported(data, one)]
     explain(data, tested, config)
     set_labels_needed(tested, counts, config)
     gone = set_trends(tested, previous, report_id)
-    rows = []
+    rows, times = [], visit_times(data)
     for one in tested:
+        if one.is_systematic:
+            set_onset(data, one, times)
         described = describe(data, one, config) if one.p_value < 0.05 else {}
         rows.append(cast(SliceRow, {**vars(one), **described, "report_id": report_id}))
     return table_from_rows("error_slices", rows + gone)
@@ -105,6 +110,7 @@ def _listed(
             exposure=float(one.n[0]),
             p_value=float(tests.p_value[place]),
             n_tests=math.ceil(max(1.0, tests.n_expected[place] / max(tests.p_value[place], 1e-300)) / share),
+            e_weight=share * float(tests.e_weight[place]),
             **vars(slice_rate(data, values, one, config.confidence)),
         )
         yield slice_, one

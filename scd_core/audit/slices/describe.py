@@ -79,6 +79,7 @@ def describe(data: SliceData, tested: TestedSlice, config: SliceConfig) -> Slice
         flanks=flanks,
         n_recovered=sum(recovered),
         n_masked=len(recovered),
+        first_error=pc.min(errors["captured_at"]).as_py(),
     )
     return {
         "error_type": error_type,
@@ -93,7 +94,7 @@ def describe(data: SliceData, tested: TestedSlice, config: SliceConfig) -> Slice
         "n_recovered_errors": sum(recovered),
         "n_of_cause": n_of_cause,
         "n_of_type": types.count(error_type),
-        "first_seen": pc.min(errors["captured_at"]).as_py(),
+        "first_seen": tested.onset or common.first_error,
         "last_seen": pc.max(errors["captured_at"]).as_py(),
         "example_media_ids": _examples(tested.slice_id, errors["media_id"].to_pylist(), visits, config.examples),
         "sentence": sentence(tested, common),

@@ -20,7 +20,7 @@ _WEAK = [list(Cause).index(cause) for cause in (Cause.CONFUSABLE_PAIR, Cause.UNE
 """Causes that only mean that no other one shows."""
 _MOST = 0.7
 """Share of a place's errors that its parts must hold to be joined into it."""
-_CIRCUMSTANCES = ("deployment_id", "light", "hour", "model_digest", "labelled_by")
+_CIRCUMSTANCES = ("deployment_id", "light", "hour", "model_digest", "labelled_by", "week")
 """Keys whose values may be joined: they are about when and by whom, not about where, who or why."""
 _SPLIT = 0.01
 """Level, over all splits tried, at which a slice is seen as made of unlike parts."""
@@ -45,7 +45,8 @@ def explain(data: SliceData, rows: list[TestedSlice], config: SliceConfig) -> No
     splits it best goes first, and the wide one has to stand on what is left.
 
     Among explanations that fit equally well the one with fewer keys stands. A slice of the predicted name alone stands only
-    where nothing else explains it: being called B is a consequence, not a circumstance. Last, parts of one place that
+    where nothing else explains it: being called B is a consequence, not a circumstance. So does one of a week: what changed
+    at a camera in a week is the camera's error, with an onset. Last, parts of one place that
     differ only in the value of one circumstance (labeller, hour, ...) and hold most of its errors are joined into the place.
 
     Args:
@@ -186,7 +187,7 @@ def _purest(
 ) -> int:
     """The best fit, or the slice within it that its errors come from."""
     part = is_left
-    places = [place for place, row in enumerate(rows) if row.family != "predicted_id"] or list(range(len(rows)))
+    places = [place for place, row in enumerate(rows) if not _is_last(row)] or list(range(len(rows)))
     best = _best(data, rows, places, members, part, config)
     while True:
         inside = np.zeros(data.exposure.size, bool)
@@ -196,6 +197,11 @@ def _purest(
         if not places:
             return best
         best = _best(data, rows, places, members, part, config)
+
+
+def _is_last(row: TestedSlice) -> bool:
+    """Whether a slice stands only where no other explains it: a name that is given, or a week, is no reason."""
+    return row.family == "predicted_id" or any(key == "week" for key, _ in row.slice)
 
 
 def _splits(

@@ -30,10 +30,21 @@ _REDUNDANT = {
         ("true_id", "pair"),
         ("predicted_id", "pair"),
         ("light", "hour"),
+        *(("week", key) for key in ("predicted_id", "pair", "light", "flank", "hour", "quality", "labelled_by")),
     )
 }
-_WEIGHTS = {"pair": 4.0, "camera_id": 3.0, "predicted_id": 2.0, "true_id": 2.0, "deployment_id": 2.0, "quality": 2.0}
+_WEIGHTS = {
+    "week": 0.1,
+    "pair": 4.0,
+    "camera_id": 3.0,
+    "predicted_id": 2.0,
+    "true_id": 2.0,
+    "deployment_id": 2.0,
+    "quality": 2.0,
+}
 """Weight of a key among the families; 1 for the others."""
+_LEAST_EVIDENT = 3
+"""Visits of a slice, and errors of its kind anywhere, from which on it can be announced."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +56,7 @@ class FamilyTests:
     counts: Counts
     p_value: Floats  # (g,)
     n_expected: Floats  # (g,) slices of the family that would have such a p-value where nothing is wrong
+    e_weight: Floats  # (g,) share of each in the evidence of the family
 
 
 @dataclass(frozen=True)
@@ -115,7 +127,11 @@ def family_tests(data: SliceData, family: tuple[str, ...], config: SliceConfig) 
     n_expected_by_chance = n_expected(
         p_value, margins.n, margins.errors, margins.n_all, margins.counts, config.min_errors
     )
-    return FamilyTests(family, codes, counts, p_value, n_expected_by_chance)
+    # Evidence is weighed by margins alone: a hypothesis that can never have enough errors has no share.
+    has_share = np.minimum(np.rint(counts.n), counts.errors + counts.base_errors) >= _LEAST_EVIDENT
+    n_evident = margins.counts[np.minimum(margins.n, margins.errors) >= _LEAST_EVIDENT].sum()
+    e_weight = has_share / max(float(n_evident), 1.0)
+    return FamilyTests(family, codes, counts, p_value, n_expected_by_chance, e_weight)
 
 
 def _count_errors(data: SliceData, family: tuple[str, ...], config: SliceConfig) -> tuple[Ints, Counts, _Margins]:

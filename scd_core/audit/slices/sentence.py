@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from scd_core.audit.slices.data import PAIR
+from scd_core.audit.slices.onset import onset_words, week_words
 from scd_core.audit.slices.tested import TestedSlice
 from scd_core.names import Cause
 
@@ -30,6 +32,8 @@ class Common:
     """Wrong pictures that masks corrected."""
     n_masked: int = 0
     """Wrong pictures that were masked."""
+    first_error: datetime | None = None
+    """When the first of them was taken."""
 
 
 _PLACES = {
@@ -41,6 +45,7 @@ _PLACES = {
     "flank": "seen from the {}",
     "model_digest": "with model {:.12}",
     "labelled_by": "labelled by {}",
+    "week": "in {}",
 }
 _LIGHTS = {"day": "by day", "night": "by night", "infrared": "in infrared"}
 _SAME = 0.01
@@ -66,7 +71,7 @@ others; the evidence lies on the background in 30 of 41 masked pictures; masks c
     where = _circumstances(values, common.light)
     start = f"{', '.join(where)}, " if where else ""
     text = f"{start}{tested.n_errors} of {tested.n_events} {subject} {verb}{_rate(tested)}{_against(tested, values)}"
-    text += "".join(f"; {part}" for part in (_reason(common, values), _masks(common)) if part)
+    text += "".join(f"; {part}" for part in (_reason(common, values), _masks(common), _since(tested, common)) if part)
     return text[0].upper() + text[1:] + "."
 
 
@@ -108,7 +113,7 @@ def _circumstances(values: dict[str, str], light: str | None) -> list[str]:
     where = []
     for key, wording in _PLACES.items():
         if key in values:
-            value = values[key]
+            value = week_words(values[key]) if key == "week" else values[key]
             where.append(
                 _LIGHTS[value] if key == "light" else wording.format(value[:2] + ":00" if key == "hour" else value)
             )
@@ -124,6 +129,13 @@ def _subject(values: dict[str, str], confused_with: str | None) -> tuple[str, st
         return f"visits of others than {values['predicted_id']}", f"are called {values['predicted_id']}"
     subject = f"visits of {values['true_id']}" if "true_id" in values else "visits"
     return subject, f"are misnamed, mostly as {confused_with}" if confused_with else "are misnamed"
+
+
+def _since(tested: TestedSlice, common: Common) -> str | None:
+    """When it began, where a change is seen."""
+    if not (tested.onset and tested.onset_low and tested.onset_high and common.first_error):
+        return None
+    return onset_words(tested.onset, tested.onset_low, tested.onset_high, common.first_error)
 
 
 def _reason(common: Common, values: dict[str, str]) -> str | None:

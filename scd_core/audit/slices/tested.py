@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 __all__ = ["TestedSlice", "slice_id"]
 
@@ -29,11 +30,17 @@ class TestedSlice:
     lift: float
     p_value: float
     n_tests: int
+    e_weight: float = 0.0
     is_lower_bound: bool = False
     q_value: float = 1.0
     tested_within: str | None = None
     is_systematic: bool = False
     folded_into: str | None = None
+    onset: datetime | None = None
+    onset_low: datetime | None = None
+    onset_high: datetime | None = None
+    e_value: float | None = None
+    announced_at: datetime | None = None
     trend: str | None = None
     labels_needed: int | None = None
 

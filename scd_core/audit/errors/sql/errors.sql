@@ -75,5 +75,5 @@ SELECT $report_id AS report_id, batch_key, model_digest, target_id, media_id, de
             ELSE printf('this confusion recurs, at %d cameras', n_places) END
         END AS cause_evidence,
     is_masked, is_recovered, is_broken, is_current, flank, labelled_by, quality, background_reliance,
-    inclusion_probability, label_probability, event_weight, has_flag, stratum, visit_id
+    inclusion_probability, label_probability, event_weight, has_flag, stratum, visit_id, known_at
 FROM explained ORDER BY batch_key, target_id

@@ -23,7 +23,7 @@ shares AS (
 exposures AS (
     SELECT batch_key, camera_id, greatest(0, (f_flagged - f_others) / nullif(1 - f_others, 0)) AS exposure FROM shares
 )
-SELECT model_digest, cells.camera_id, deployment_id, predicted_id, predicted_id AS true_id, is_infrared, quality,
+SELECT cells.batch_key, model_digest, cells.camera_id, deployment_id, predicted_id, predicted_id AS true_id, is_infrared, quality,
     captured_at, sum(n_visits * exposure) AS exposure
 FROM cells JOIN exposures ON cells.batch_key = exposures.batch_key
     AND cells.camera_id IS NOT DISTINCT FROM exposures.camera_id
