@@ -76,14 +76,14 @@ def find_slices(
     for family, share in shares.items():
         tests = family_tests(data, family, config)
         for one, of_one in _listed(data, tests, share, config):
-            tested.append(one)
-            counts[one.slice_id] = of_one
+            if is_supported(data, one):
+                tested.append(one)
+                counts[one.slice_id] = of_one
     tested.sort(key=lambda one: (one.p_value, one.slice_id))
     _judge(tested, config)
     announce(data, tested, config)
     n_names = len({code for code in data.codes["predicted_id"][data.is_wrong].tolist() if code >= 0})
     _test_within(tested, n_names, config)
-    tested = [one for one in tested if is_supported(data, one)]
     explain(data, tested, config)
     set_labels_needed(tested, counts, config)
     gone = set_trends(tested, previous, report_id)
