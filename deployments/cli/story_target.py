@@ -170,6 +170,8 @@ def _slices(slices: Sequence[Row]) -> Iterator[Line]:
     for row in systematic:
         if row["folded_into"] is None:
             yield "slices", f"systematic: {row['sentence'] or _title(row)}"
+            if row["what_to_do"]:
+                yield "", f"what to do: {row['what_to_do'].replace('`', '')}"
     if explained:
         yield "slices", f"{len(explained)} more, explained by a simpler one: {_some(explained)}"
     if others:

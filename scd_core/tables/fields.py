@@ -284,8 +284,11 @@ FIELDS: dict[str, Field] = {
     "n_error_images": Field(pa.int64(), "wrong pictures in the slice"),
     "n_masked_errors": Field(pa.int64(), "wrong pictures in the slice that were masked"),
     "n_recovered_errors": Field(pa.int64(), "wrong pictures in the slice that re-classification corrected"),
-    "n_of_cause": Field(
-        pa.int64(), "wrong pictures in the slice that have its cause; masked ones only for `background` and `overlay`"
+    "n_of_cause": Field(pa.int64(), "wrong pictures in the slice that have its cause, of `n_cause_seen`"),
+    "n_cause_seen": Field(
+        pa.int64(),
+        "wrong pictures in the slice in which its cause could be seen: masked ones for `background` and `overlay`, those of "
+        "known flank for `flank`, else all",
     ),
     "n_of_type": Field(pa.int64(), "wrong pictures in the slice that are of its `error_type`"),
     "what_to_do": Field(pa.string(), "one line of advice, commands between backticks, OUT for the audit's address"),

@@ -263,6 +263,7 @@ class SliceRow(TypedDict, total=False):
     n_masked_errors: int | None
     n_recovered_errors: int | None
     n_of_cause: int | None
+    n_cause_seen: int | None
     n_of_type: int | None
     what_to_do: str | None
     first_seen: datetime | None

@@ -61,9 +61,8 @@ TABLES: dict[str, list[str]] = {
         "error_rate", "is_lower_bound", "ci_low", "ci_high", "baseline_rate", "lift", "p_value", "q_value", "n_tests",
         "e_weight", "tested_within", "is_systematic", "error_type", "confused_with", "n_splits", "n_combinations", "cause",
         "background_reliance", "recovered_rate", "n_error_images", "n_masked_errors", "n_recovered_errors", "n_of_cause",
-        "n_of_type", "what_to_do", "first_seen", "last_seen", "onset",
-        "onset_low", "onset_high", "e_value", "announced_at", "trend", "labels_needed", "folded_into", "sentence",
-        "example_media_ids",
+        "n_cause_seen", "n_of_type", "what_to_do", "first_seen", "last_seen", "onset", "onset_low", "onset_high", "e_value",
+        "announced_at", "trend", "labels_needed", "folded_into", "sentence", "example_media_ids",
     ],
     "runs": [
         *_STAMP, "config_digest", "source", "started_at", "finished_at", "config", "model_input", "versions", "device",

@@ -107,6 +107,13 @@ def test_a_labeller_is_named_only_where_other_labels_contradict(cause, is_printe
     assert is_printed or not any("ben" in (row["sentence"] or "") for row in slices(rows))
 
 
+def test_a_flank_that_is_not_known_is_no_witness():
+    rows = bad_camera("") + [("C01", "A", "B", {"cause": "flank", "flank": "left"})] * 10
+    rows += [("C01", "A", "A", {"flank": "right"})] * 8 + [("C01", "A", "B", {"cause": "unexplained"})] * 12
+    row = top(rows, families=("camera_id", "true_id"))
+    assert (row["cause"], row["n_of_cause"], row["n_cause_seen"], row["n_error_images"]) == (Cause.FLANK, 10, 10, 22)
+
+
 def test_lift_is_the_ratio_of_the_rates_beside_it():
     for row in slices([*bad_camera("B" * 9 + "A" * 4), ("C12", "L", "B"), ("C13", "M", "B"), ("C13", "M", "N")]):
         if row["baseline_rate"]:

@@ -36,7 +36,7 @@ def what_to_do(tested: TestedSlice, common: Common, n_pictures: int) -> str:
         Cause.LABEL_SUSPECT: f"Look at {pictures} again and label them anew (`trapaudit labels import OUT FILE`)",
         Cause.CONFUSABLE_PAIR: f"Retrain with {pictures}, as labelled, and more of {_both(values, common)}",
         Cause.FLANK: f"Retrain with {pictures}, as labelled, and more of this flank",
-    }.get(Cause(common.cause), "Nothing yet: no cause shows. Label more of them to know; those that are known")
+    }.get(Cause(common.cause), f"Nothing yet: no cause shows. Label {_more(tested)} to know; {pictures} so far")
     return f"{advice}: `trapaudit sql OUT \"select * from slice_pictures where slice_id = '{tested.slice_id}'\"`"
 
 
@@ -54,6 +54,11 @@ def _repair(values: dict[str, str], of: str) -> str:
     if values.get("quality") == Quality.DARK:
         return f"Give more light or a longer exposure to {of}"
     return f"Clean and focus the lens of {of}"
+
+
+def _more(tested: TestedSlice) -> str:
+    n = tested.labels_needed
+    return "more of its visits" if not n else f"{n} more of its visits" if n > 1 else "one more of its visits"
 
 
 def _both(values: dict[str, str], common: Common) -> str:

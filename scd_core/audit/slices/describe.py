@@ -46,7 +46,7 @@ def describe(data: SliceData, tested: TestedSlice, config: SliceConfig) -> Slice
     """What a slice's errors have in common: the columns of ``error_slices`` that are no statistics.
 
     ``cause`` is one that at least half of the wrong visits and pictures have: of the masked ones for what only masks
-    show (at least two of them, or all there are), else of all. A flank is a cause only where the flanks differ inside the
+    show, of those with a known flank for a flank (at least two of them, or all there are), else of all. A flank is a cause only where the flanks differ inside the
     slice. Without such a cause it is ``unexplained``; what the slice is grouped by is no cause.
 
     The example pictures are drawn at random among the errors, one of a visit: those whose hash with the slice's id comes
@@ -93,6 +93,7 @@ def describe(data: SliceData, tested: TestedSlice, config: SliceConfig) -> Slice
         "n_masked_errors": len(recovered),
         "n_recovered_errors": sum(recovered),
         "n_of_cause": n_of_cause,
+        "n_cause_seen": n_seen,
         "n_of_type": types.count(error_type),
         "first_seen": tested.onset or common.first_error,
         "last_seen": pc.max(errors["captured_at"]).as_py(),
@@ -123,13 +124,14 @@ def _cause(errors: pa.Table, visits: NDArray[np.int64], is_flank: bool) -> tuple
     """The cause of a slice, the wrong pictures that have it, and those in which it could be seen."""
     causes = np.array([cause or "" for cause in errors["cause"].to_pylist()], dtype=object)
     is_masked = errors["is_masked"].to_numpy(zero_copy_only=False).astype(bool)
+    has_flank = errors["flank"].is_valid().to_numpy()
     best: tuple[float, str, int, int] = (0.0, Cause.UNEXPLAINED, int((causes == Cause.UNEXPLAINED).sum()), causes.size)
     for cause in Cause:
-        is_seen = is_masked if cause in _BY_MASKS else np.ones(causes.size, bool)
+        is_seen = is_masked if cause in _BY_MASKS else has_flank if cause == Cause.FLANK else np.ones(causes.size, bool)
         has = (causes == cause) & is_seen
         if cause == Cause.UNEXPLAINED or not has.any() or (cause == Cause.FLANK and not is_flank):
             continue
-        if cause in _BY_MASKS and has.sum() < 2 and is_seen.sum() < causes.size:
+        if has.sum() < 2 and is_seen.sum() < causes.size:
             continue
         # Of the visits, as all is counted, and of the pictures, which stand beside it.
         share = min(_share_of_visits(has[is_seen], visits[is_seen]), float(has.sum() / is_seen.sum()))

@@ -21,7 +21,7 @@ class Common:
     n_of_cause: int = 0
     """Wrong pictures that have the cause."""
     n_seen: int = 0
-    """Wrong pictures in which it could be seen: the masked ones for what only masks show, else all."""
+    """Wrong pictures in which it could be seen: masked ones for what only masks show, those of known flank, else all."""
     confused_with: str | None = None
     """Name that more than half of the wrong visits are given."""
     light: str | None = None
