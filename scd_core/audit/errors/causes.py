@@ -20,8 +20,8 @@ CAUSE_RULES: dict[Cause, str] = {
     Cause.LABEL_SUSPECT: (
         "Labels contradict each other, not only the model. Of the visits of two individuals at one place (deployment, else "
         "camera) that are alike in being flagged, this labeller gives more the one name where the model gives the other than "
-        "the other labellers do there (at least 3, 2.5 times as often, an exact test over the places at 0.01 shared by all "
-        "labellers and pairs); or the model is sure of its name (`label_suspect_probability`), gives the label less than 0.02, "
+        "the other labellers do there (at least 3, 2.5 times as often, an exact test over the places at 0.01); "
+        "or the model is sure of its name (`label_suspect_probability`), gives the label less than 0.02, "
         "and another person gave other pictures of the same event the model's name; or the newest labels of one moment differ. "
         "Where one person labels a place, nothing is known of the labels there."
     ),

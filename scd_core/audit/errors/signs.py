@@ -12,7 +12,7 @@ from scd_core.audit.sql import load_sql
 __all__ = ["create_signs", "stratified_p_value"]
 
 _LEVEL = 0.01
-"""p-value up to which a difference is a sign; for labellers, over the number of them that are tested: they are people."""
+"""p-value up to which a difference is a sign."""
 _TESTED = (
     ("labeller_signs", "labeller_strata", ["true_id", "predicted_id", "labelled_by"]),
     ("flank_signs", "flank_strata", ["true_id", "predicted_id", "flank"]),
@@ -39,7 +39,7 @@ def create_signs(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(_sql("seen"))
     for name, query, keys in _TESTED:
         strata = connection.sql(_sql(query)).to_arrow_table()
-        connection.register("found_signs", _signs(strata, keys, is_shared="labelled_by" in keys))
+        connection.register("found_signs", _signs(strata, keys))
         connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS FROM found_signs")
         connection.unregister("found_signs")
     for name in ("contradicted", "repeated_pairs"):
@@ -72,20 +72,18 @@ def stratified_p_value(x: np.ndarray, n: np.ndarray, x_others: np.ndarray, n_oth
     return float(min(1.0, chances[int(np.sum(x)) :].sum()))
 
 
-def _signs(strata: pa.Table, keys: list[str], is_shared: bool) -> pa.Table:
+def _signs(strata: pa.Table, keys: list[str]) -> pa.Table:
     """The groups of some strata that differ, with their sums.
 
     Args:
         strata: keys, :data:`_COUNTS` and what else describes the stratum.
         keys: columns that name a group.
-        is_shared: the level is shared by all groups, not each group's own.
     """
     # Sums of DuckDB are wider than any count here.
     columns = [strata[name].cast(pa.int64()) if name in _COUNTS else strata[name] for name in strata.column_names]
     strata = pa.Table.from_arrays(columns, names=strata.column_names)
     groups = strata.group_by(keys).aggregate([(name, "sum") for name in _COUNTS] + [(name, "list") for name in _COUNTS])
-    level = _LEVEL / max(1, groups.num_rows) if is_shared else _LEVEL
-    is_sign = [_differs(row, level) for row in groups.to_pylist()]
+    is_sign = [_differs(row) for row in groups.to_pylist()]
     sums = {name: groups[f"{name}_sum"] for name in _COUNTS}
     others = [name for name in strata.column_names if name not in (*keys, *_COUNTS)]
     found = pa.table({name: groups[name] for name in keys} | sums).filter(pa.array(is_sign, pa.bool_()))
@@ -95,11 +93,11 @@ def _signs(strata: pa.Table, keys: list[str], is_shared: bool) -> pa.Table:
     return described.join(found, keys, join_type="inner")
 
 
-def _differs(row: dict, level: float) -> bool:
+def _differs(row: dict) -> bool:
     rate, others = row["x_sum"] / row["n_sum"], row["x_others_sum"] / row["n_others_sum"]
     if row["n_others_sum"] < 3 or others > 0.4 * rate:
         return False
-    return stratified_p_value(*(np.array(row[f"{name}_list"]) for name in _COUNTS)) <= level
+    return stratified_p_value(*(np.array(row[f"{name}_list"]) for name in _COUNTS)) <= _LEVEL
 
 
 def _sql(name: str) -> str:

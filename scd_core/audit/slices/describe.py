@@ -45,9 +45,10 @@ def is_supported(data: SliceData, tested: TestedSlice) -> bool:
 def describe(data: SliceData, tested: TestedSlice, config: SliceConfig) -> SliceRow:
     """What a slice's errors have in common: the columns of ``error_slices`` that are no statistics.
 
-    ``cause`` is one that at least half of the wrong visits and pictures have: of the masked ones for what only masks
-    show, of those with a known flank for a flank (at least two of them, or all there are), else of all. A flank is a cause only where the flanks differ inside the
-    slice. Without such a cause it is ``unexplained``; what the slice is grouped by is no cause.
+    ``cause`` is one that at least half of the wrong visits and pictures have: of the masked ones for what only masks show,
+    of those with a known flank for a flank (at least two of them, or all there are), else of all. A flank is a cause only
+    where the flanks differ inside the slice. Without such a cause it is ``unexplained``; what the slice is grouped by is no
+    cause.
 
     The example pictures are drawn at random among the errors, one of a visit: those whose hash with the slice's id comes
     first, so the draw is the same in every report, and a new error changes one picture at most.
