@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 from scd_core.errors import InputError
 from scd_core.inputs.addresses import path_below
 from scd_core.inputs.csv import Line, read_csv
+from scd_core.inputs.joining import path_as_joined
 from scd_core.inputs.text import decode_text, read_file, read_object
 from scd_core.storage import Storage, clean_url, open_source
 
-__all__ = ["DATAPACKAGE", "ObservationTables", "Table", "observation_tables", "package_tables"]
+__all__ = ["DATAPACKAGE", "ObservationTables", "Table", "media_paths", "observation_tables", "package_tables"]
 
 DATAPACKAGE = "datapackage.json"
 _MISSING = frozenset({"NA", "NaN", "nan"})
@@ -79,6 +80,20 @@ def package_tables(
         for name in names
         if name in resources
     }
+
+
+def media_paths(media: Iterable[Line]) -> dict[str, list[str]]:
+    """mediaID -> the paths of its rows, in the form of :func:`scd_core.inputs.joining.path_as_joined`: one, unless rows differ.
+
+    Args:
+        media: rows of the table of media.
+    """
+    found: dict[str, list[str]] = {}
+    for line in media:
+        paths = found.setdefault(line["mediaID"], [])
+        if (path := path_as_joined(line["filePath"])) not in paths:
+            paths.append(path)
+    return found
 
 
 class ObservationTables(NamedTuple):

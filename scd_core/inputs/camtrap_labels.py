@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from scd_core.boxes import Box
 from scd_core.errors import InputError
+from scd_core.inputs.camtrap_dp import media_paths
 from scd_core.inputs.camtrap_events import Events
 from scd_core.inputs.csv import Line
 from scd_core.inputs.joining import path_as_joined
@@ -41,7 +42,7 @@ def camtrap_labels(
     Raises:
         InputError: no row is of a person, or one of them cannot be used; the message gives the line.
     """
-    path_of = {line["mediaID"]: line["filePath"] for line in media}
+    paths_of = media_paths(media)
     n_human = 0
     for line in observations:
         account.n_rows += 1
@@ -58,13 +59,14 @@ def camtrap_labels(
         if name is None and state is not LabelState.BLANK and tags.get("labelState") != state:
             account.leave_out(f"rows of a person without {column}", f"line {line.number}")
             continue
-        if line["mediaID"] and line["mediaID"] not in path_of:
+        if line["mediaID"] and len(paths_of.get(line["mediaID"], ())) != 1:
+            why = "of several files" if line["mediaID"] in paths_of else "not"
             account.leave_out(
-                "rows of a mediaID that is not in media.csv", f"line {line.number} (mediaID {line['mediaID']})"
+                f"rows of a mediaID that is {why} in media.csv", f"line {line.number} (mediaID {line['mediaID']})"
             )
             continue
         try:
-            files = [path_of[line["mediaID"]]] if line["mediaID"] else events.files(line)
+            files = paths_of[line["mediaID"]] if line["mediaID"] else events.files(line)
         except InputError as error:
             account.leave_out("event labels that fit no picture", str(error).removeprefix(f"{line.file}: "))
             continue

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import PurePosixPath
 
 from scd_core.errors import InputError
-from scd_core.inputs.camtrap_dp import DATAPACKAGE, observation_tables
+from scd_core.inputs.camtrap_dp import DATAPACKAGE, media_paths, observation_tables
 from scd_core.inputs.camtrap_events import Events
 from scd_core.inputs.categories import NOTHING, category_of
 from scd_core.inputs.counts import MAX_EXAMPLES, FileCounts, some_of
@@ -234,7 +234,7 @@ def _from_camtrap(url: str, content: bytes, name: str) -> Detections:
     """
     tables = observation_tables(url, content, "detections")
     media = list(tables.media.lines(("mediaID", "filePath")))
-    path_of = {line["mediaID"]: path_as_joined(line["filePath"]) for line in media}
+    paths_of = media_paths(media)
     boxes: _Boxes = {}
     unplaced: set[str] = set()
     unusable: list[str] = []
@@ -250,14 +250,20 @@ def _from_camtrap(url: str, content: bytes, name: str) -> Detections:
             else:
                 unusable.append(f"line {line.number}: is of an event, not of one medium")
             continue
-        if line["mediaID"] not in path_of:
+        files = paths_of.get(line["mediaID"], [])
+        if not files:
             why = f"mediaID {line['mediaID']} is not in media.csv"
             if category in HIDDEN:
                 unfound.append((line, category, why))
             else:
                 unusable.append(f"line {line.number}: {why}")
             continue
-        file, coordinates = path_of[line["mediaID"]], [line[column] for column in _CAMTRAP_BOX]
+        if len(files) > 1:
+            unusable.append(f"line {line.number}: mediaID {line['mediaID']} is of several files in media.csv")
+            for file in files if category in HIDDEN else ():
+                _add(boxes, file, category, 1.0, ("",) * 4)
+            continue
+        file, coordinates = files[0], [line[column] for column in _CAMTRAP_BOX]
         if category in NOTHING:
             boxes.setdefault(file, ())
         elif any(coordinates) or category in HIDDEN:

@@ -277,6 +277,21 @@ def test_a_person_in_an_event_hides_pictures_by_the_deployments_clock(tmp_path: 
     assert {file: [box.category for box in boxes] for file, boxes in found.boxes.items()} == {"eight.jpg": ["person"]}
 
 
+def test_a_person_of_a_media_id_of_several_files_hides_them_all(tmp_path: Path) -> None:
+    (tmp_path / "media.csv").write_text("mediaID,filePath\nm1,a.jpg\nm1,b.jpg\nm2,c.jpg\nm2,d.jpg\n")
+    (tmp_path / "observations.csv").write_text(
+        "mediaID,observationType,bboxX,bboxY,bboxWidth,bboxHeight\nm1,human,0.1,0.1,0.2,0.2\nm2,animal,0.1,0.1,0.2,0.2\n"
+    )
+    found = read_detections(str(tmp_path / "observations.csv"))
+    assert {file: [box.category for box in boxes] for file, boxes in found.boxes.items()} == {
+        "a.jpg": ["person"],
+        "b.jpg": ["person"],
+    }
+    assert [one.partition(": ")[2] for one in found.unusable] == [
+        f"mediaID m{n} is of several files in media.csv" for n in (1, 2)
+    ]
+
+
 def test_boxes_of_unknown_are_hidden_and_counted(tmp_path: Path) -> None:
     head = "file,category,confidence,x_min,y_min,width,height\n"
     (tmp_path / "d.csv").write_text(f"{head}a.jpg,Unknown,0.9,0.1,0.2,0.3,0.4\na.jpg,animal,0.9,0.1,0.2,0.3,0.4\n")

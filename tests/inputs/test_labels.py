@@ -282,6 +282,18 @@ def test_camtrap_dp_rows_that_fit_nothing_leave_the_others(tmp_path):
     }
 
 
+def test_a_media_id_of_several_files_names_none_of_them(tmp_path):
+    text(
+        tmp_path,
+        "mediaID,deploymentID,timestamp,filePath\nm1,d1,,a.jpg\nm1,d1,,b.jpg\nm2,d1,,c.jpg\nm2,d1,,./c.jpg\n",
+        "media.csv",
+    )
+    lines = "o1,d1,m1,,,Luna,human,Ana,\no2,d1,m2,,,Nyx,human,Ana,\n"
+    found = read_labels(str(text(tmp_path, OBSERVATIONS + lines, "observations.csv")))
+    assert [label.file for label in found.labels] == ["c.jpg"]
+    assert found.left_out == {"rows of a mediaID that is of several files in media.csv": (1, ("line 2 (mediaID m1)",))}
+
+
 def test_camtrap_dp_without_media_csv(tmp_path):
     with pytest.raises(InputError, match=r"media\.csv beside it,.*no such file"):
         rows(text(tmp_path, OBSERVATIONS, "observations.csv"))
