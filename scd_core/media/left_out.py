@@ -13,7 +13,7 @@ from scd_core.inputs.text import plain_letters
 from scd_core.names import LeftOutKind
 from scd_core.storage.objects import LeftOut
 
-__all__ = ["count_left_out", "left_out_kind", "left_out_line", "left_out_words"]
+__all__ = ["count_left_out", "left_out_kind", "left_out_line", "left_out_reason", "left_out_words"]
 
 _MAX_EXAMPLES = 5
 
@@ -138,6 +138,16 @@ def count_left_out(files: Iterable[tuple[str, LeftOutKind | None]]) -> tuple[Lef
         for kind in LeftOutKind
         if kind in found
     )
+
+
+def left_out_reason(file: str) -> str | None:
+    """Why a file is left out, in words; None for media. Arguments as for :func:`left_out_kind`.
+
+    >>> left_out_reason("C01/DeletedFiles/a.jpg")
+    'in a folder of deleted files'
+    """
+    kind = left_out_kind(file)
+    return None if kind is None else _WORDS[kind][0]
 
 
 def left_out_words(left_out: Iterable[LeftOut]) -> list[str]:

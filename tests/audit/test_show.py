@@ -169,7 +169,13 @@ def test_ten_of_many_are_listed(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("wanted", "words"), [("C03/0003.jpg", "did you mean C03/003.jpg"), ("?", "no picture"), (" ", "empty")]
+    ("wanted", "words"),
+    [
+        ("C03/0003.jpg", "did you mean C03/003.jpg"),
+        ("C03/DeletedFiles/003.jpg", "left out of every run .in a folder of deleted"),
+        ("?", "no picture"),
+        (" ", "empty"),
+    ],
 )
 def test_no_picture_fits(out, wanted, words):
     with pytest.raises(InputError, match=words):

@@ -286,7 +286,12 @@ def test_labels_are_counted_as_they_are_when_the_page_is_drawn(tmp_path: Path) -
     builder.predict("C01/a.jpg", "Luna", detection="1", new_media=False)
     out = builder.write()
     label(out, tmp_path, {"C01/a.jpg": "Luna", "x.jpg": "Luna", "y.jpg": "Nyx"})
-    label(out, tmp_path, {"C01/a.jpg": "Odin"}, name="other.csv")
+    for name, file in (
+        ("Odin", "other.csv"),
+        ("Nyx", "nyx.csv"),
+        ("Odin", "other.csv"),
+    ):  # one row, whatever was decided between
+        label(out, tmp_path, {"C01/a.jpg": name}, name=file)
     undone = label(out, tmp_path, {"z.jpg": "Odin"}, name="undone.csv")
     undo_import(out, undone.import_id)
     refresh_report_tables(out, AuditConfig())

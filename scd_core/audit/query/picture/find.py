@@ -13,6 +13,7 @@ import duckdb
 from scd_core.audit.sql import load_sql
 from scd_core.errors import InputError
 from scd_core.inputs.joining import MediaIndex, path_as_joined
+from scd_core.media.left_out import left_out_reason
 
 __all__ = ["FoundPicture", "SeveralPictures", "find_picture", "rows_of"]
 
@@ -70,7 +71,9 @@ def find_picture(connection: duckdb.DuckDBPyConnection, wanted: str, out: str) -
     found = found or _joined(connection, path)
     if not found:
         near = [row["file"] for row in rows_of(connection, "near_files", path=path)]
-        hint = f"; did you mean {', '.join(near)}?" if near else "; is it audited already?"
+        why = left_out_reason(path)
+        hint = f"; such files are left out of every run ({why})" if why else "; is it audited already?"
+        hint = f"; did you mean {', '.join(near)}?" if near and not why else hint
         raise InputError(f"{wanted}: no picture of OUT {out} fits{hint}")
     pictures = [FoundPicture(*(row[name] for name in FoundPicture.__dataclass_fields__)) for row in found]
     if len(pictures) > 1:
