@@ -43,7 +43,7 @@ class Line:
 
 
 def read_csv(text: str, file: str, required: Sequence[str] = (), *, is_strict: bool = False) -> Iterator[Line]:
-    """Lines of a CSV file, empty ones left out.
+    """Lines of a CSV file; those without any text are left out, as spreadsheets write them below a table.
 
     The separator is the most frequent of comma, semicolon and tab in the first line. Case of column names and blanks around
     names and values are ignored; a short line has empty columns.
@@ -51,11 +51,11 @@ def read_csv(text: str, file: str, required: Sequence[str] = (), *, is_strict: b
     Args:
         text: the whole file.
         file: its name in messages, such as ``labels cards/labels.csv``.
-        required: columns that must be there.
+        required: columns that must be there, once.
         is_strict: refuse a value without a column, and a misplaced quote, instead of passing over them.
 
     Raises:
-        InputError: a column is missing, or a line cannot be read; the message gives the line.
+        InputError: a column is missing or there twice, or a line cannot be read; the message gives the line.
 
     >>> [line["file"] for line in read_csv("File ; x\\na.jpg;1\\n", "flags f.csv", ["file"])]
     ['a.jpg']
@@ -70,8 +70,10 @@ def read_csv(text: str, file: str, required: Sequence[str] = (), *, is_strict: b
                     f"{file}: line 1: no column {column}; expected {', '.join(required)}, "
                     f"got {', '.join(names) or 'an empty file'}"
                 )
+            if columns.count(column.lower()) > 1:
+                raise InputError(f"{file}: line 1: column {column} is there twice, whatever its case; keep one of them")
         for values in reader:
-            if not values:
+            if not any(text.strip() for text in values):
                 continue
             pairs = [(column, text.strip()) for column, text in zip_longest(columns, values, fillvalue="")]
             if is_strict and any(text and not column for column, text in pairs):

@@ -52,6 +52,7 @@ def test_csv_with_a_mark_semicolons_and_quotes(tmp_path):
         ("file,individual_id,labelled_at\na.jpg,Luna,\nb.jpg,Luna,yesterday\n", "line 3: labelled_at 'yesterday'"),
         ("file,individual_id\na.jpg,Luna,Nyx\n", "line 2: more values than the 2 columns"),
         ("file,individual_id,flank\na.jpg,Luna,top\n", "line 2: flank 'top'"),
+        ("file,individual_id,Individual_ID\na.jpg,Luna,Nyx\n", "line 1: column individual_id is there twice"),
         ("file,individual_id\n", "holds no label"),
         (b"file,individual_id\na.jpg,Lun\xe9\n", "line 2: not UTF-8"),
         ('{"images": 3}', "no list `images`"),
@@ -63,6 +64,12 @@ def test_bad_lines_are_named(tmp_path, content, message):
         rows(text(tmp_path, content))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_lines_of_separators_below_a_table_are_no_rows(tmp_path):
+    """Spreadsheets write them where cells below the table were once used."""
+    found = read_labels(str(text(tmp_path, "file;individual_id;flank\na.jpg;Luna;\n;;\n ; ;\n")))
+    assert (len(found.labels), found.n_rows) == (1, 1)
 
 
 def test_a_file_that_is_not_there(tmp_path):
