@@ -5,8 +5,9 @@ from __future__ import annotations
 import duckdb
 import pyarrow as pa
 
+from scd_core.audit.errors.batches import create_parts
 from scd_core.audit.errors.signs import create_signs
-from scd_core.audit.errors.suspicion import create_suspected
+from scd_core.audit.errors.suspicion import create_travellers
 from scd_core.audit.labels.truth import create_truth
 from scd_core.audit.query.connection import open_tables
 from scd_core.audit.sql import load_sql
@@ -15,15 +16,6 @@ from scd_core.tables.schema import TABLES, table_schema
 
 __all__ = ["derive_errors", "known_exposures", "unrated_shares"]
 
-_STEPS = (
-    "chosen",
-    "event_sizes",
-    "label_strata",
-    "chosen_media",
-    "evidence",
-    "scored",
-)
-"""Files of the folder ``sql`` that need no setting, each the temporary table of its name, in the order in which they build."""
 _LIMITS = {
     "min_background_reliance",
     "min_overlay_reliance",
@@ -73,12 +65,12 @@ def derive_errors(
             return derive_errors(connection, config, report_id)
     config = config or AuditConfig()
     create_truth(out)
-    create_suspected(out, config)
+    create_travellers(out, config)
     out.execute(_sql("quality_limits"), {"low_quality_ratio": config.slices.low_quality_ratio})
-    for name in ("primary_reason", "superseded", "labelled", "media_quality"):
+    for name in ("primary_reason", "superseded", "labelled"):
         out.execute(_sql(name))
-    out.execute(_sql("visits"), {"visit_minutes": config.slices.visit_minutes})
-    for name in _STEPS:
+    create_parts(out, config)
+    for name in ("label_strata", "scored"):
         out.execute(_sql(name))
     create_signs(out)
     limits = config.slices.model_dump(include=_LIMITS)
@@ -102,7 +94,6 @@ def known_exposures(connection: duckdb.DuckDBPyConnection) -> pa.Table:
         One row per batch, model, camera, deployment, name, light, quality, week and hour that occur together: these columns as in
         ``errors`` (``captured_at``: the Monday of the week, at that hour) and ``exposure``, visits that count.
     """
-    connection.execute(_sql("cells"))
     return connection.sql(_sql("exposed")).to_arrow_table()
 
 

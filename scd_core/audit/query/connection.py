@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from scd_core.audit.query.batches import create_batch_files
 from scd_core.audit.query.files import PROTOCOL, AuditFileSystem
 from scd_core.audit.query.tables import TableFiles, newest_report, table_files, table_sql
 from scd_core.audit.query.views import READY_VIEWS
@@ -100,8 +101,10 @@ def open_tables(
     settings |= {"threads": threads} if threads else {}
     settings |= {"temp_directory": scratch} if scratch else {}
     connection = open_database(store, settings)
-    for name, sql in _base_views(table_files(store, may_be_empty), store.storage.local_root).items():
+    found, root = table_files(store, may_be_empty), store.storage.local_root
+    for name, sql in _base_views(found, root).items():
         connection.execute(f'CREATE VIEW "{name}" AS {sql}')
+    create_batch_files(connection, found.files, root, found.has_old_schema)
     return connection
 
 

@@ -1,4 +1,4 @@
--- suspected: targets with reasons to doubt a name that nobody has checked; `travellers` are rows of `stays`.
+-- suspected: targets with reasons to doubt a name that nobody has checked.
 CREATE OR REPLACE TEMP TABLE suspected AS
 WITH reasons AS (
     SELECT batch_key, target_id, 'event_disagreement' AS reason FROM predictions
@@ -8,9 +8,9 @@ WITH reasons AS (
     WHERE prediction_status = 'ok' AND list_contains(flag_reasons, 'human_flag')
     UNION ALL
     SELECT batch_key, target_id, 'impossible_travel' FROM predictions
-    SEMI JOIN (SELECT * FROM stays WHERE rowid IN (SELECT stay FROM travellers)) travelled
-        ON travelled.model_digest = predictions.model_digest AND travelled.predicted_id = predictions.predicted_id
-        AND travelled.event = coalesce(predictions.event_id, predictions.target_id)
+    SEMI JOIN travellers
+        ON travellers.model_digest = predictions.model_digest AND travellers.predicted_id = predictions.predicted_id
+        AND travellers.event = coalesce(predictions.event_id, predictions.target_id)
     UNION ALL
     SELECT batch_key, target_id, 'flip_under_mask' FROM reclassifications
     WHERE strategy = 'fused' AND strategy_status = 'ok' AND is_flip
