@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 
 from scd_core.config import MediaConfig
@@ -66,7 +67,8 @@ def list_source(source: str, config: MediaConfig, without: str | None = None) ->
     """
     storage = open_source(source)
     if is_manifest(source):
-        return Listing(_check(storage, manifest_objects(source)), {})
+        media, left_out = _apart(manifest_objects(source))
+        return Listing(_check(storage, media, left_out), {}, left_out)
     try:
         entries = list(storage.entries(versions=True))
         if not entries:
@@ -85,11 +87,16 @@ def list_source(source: str, config: MediaConfig, without: str | None = None) ->
     refs = [ref for entry in entries if not (ref := _ref(storage, entry)).uri.startswith(of_out)]
     if not refs:
         raise InputError(f"SOURCE {storage.url}: holds no images besides the files of OUT")
-    kinds = [left_out_kind(ref.file) for ref in refs]
-    left_out = count_left_out((ref.file, kind) for ref, kind in zip(refs, kinds, strict=True))
-    media = [ref for ref, kind in zip(refs, kinds, strict=True) if kind is None]
+    media, left_out = _apart(refs)
     markers = {ref.file: ref.last_modified_at for ref in refs if ref.file.rsplit("/", 1)[-1] in _MARKERS}
     return Listing(_check(storage, media, left_out), markers, left_out)
+
+
+def _apart(refs: Sequence[ObjectRef]) -> tuple[list[ObjectRef], tuple[LeftOut, ...]]:
+    """Media, and how many of some objects are none; of one elsewhere in the manifest's bucket, the bucket's name is no folder."""
+    kinds = [left_out_kind(re.sub(r"^[a-z0-9+.-]+://[^/]*/", "", ref.file)) for ref in refs]
+    left_out = count_left_out((ref.file, kind) for ref, kind in zip(refs, kinds, strict=True))
+    return [ref for ref, kind in zip(refs, kinds, strict=True) if kind is None], left_out
 
 
 def _check(storage: Storage, media: list[ObjectRef], left_out: Sequence[LeftOut] = ()) -> list[ObjectRef]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from scd_core.config import MediaConfig
 from scd_core.inputs.counts import MANIFEST, MAX_EXAMPLES, FileCounts
+from scd_core.media.left_out import left_out_reason
 from scd_core.media.manifest import Manifest
 from scd_core.media.manifest_join import MediaJoin
 from scd_core.media.manifest_tables import TableRows
@@ -42,10 +43,15 @@ def manifest_counts(
             used["media"].add(manifest.name_of(ref.uri, join.names) or "")
     counts = []
     for table in manifest.tables:
+        reasons = {
+            key: f"{key!r} fits {file!r} of SOURCE no better than another" for key, file in join.doubtful.items()
+        }
+        if table.name == "media":
+            reasons |= _left_out(manifest, table.clean)
         waiting = {key: n for key, n in table.clean.items() if key not in used[table.name]}
-        refused = {key: waiting.pop(key) for key in list(waiting) if key in join.doubtful or key in table.elsewhere}
+        refused = {key: waiting.pop(key) for key in list(waiting) if key in reasons or key in table.elsewhere}
         n_waiting, n_unusable = sum(waiting.values()), table.unusable + sum(refused.values())
-        examples = [*table.examples, *(_why(key, table, join) for key in refused)]
+        examples = [*table.examples, *(reasons.get(key) or _elsewhere(key, table) for key in refused)]
         examples += [f"{_MISSED[table.name]} {key!r}" for key in waiting]
         joined = table.rows - n_waiting - table.not_understood - n_unusable
         counts.append(
@@ -65,8 +71,13 @@ def manifest_counts(
     return counts
 
 
-def _why(name: str, table: TableRows, join: MediaJoin) -> str:
-    """Why the row of a name is not used."""
-    if name in join.doubtful:
-        return f"{name!r} fits {join.doubtful[name]!r} of SOURCE no better than another"
+def _left_out(manifest: Manifest, names: Iterable[str]) -> dict[str, str]:
+    """Why rows of files that are no media, such as deleted ones, are not used, by the file's name."""
+    folder = f"{manifest.url.rpartition('/')[0]}/"
+    files = {name: name.removeprefix(folder) for name in names}
+    return {name: f"{file!r} is left out: {why}" for name, file in files.items() if (why := left_out_reason(file))}
+
+
+def _elsewhere(name: str, table: TableRows) -> str:
+    """Why the row of a path on another machine is not used."""
     return table.shorten(f"{table.elsewhere[name]}, and no picture of SOURCE alone ends so")

@@ -18,7 +18,7 @@ from scd_core.errors import InputError
 from scd_core.inputs import text
 from scd_core.inputs.addresses import address_in_store
 from scd_core.inputs.detections import read_detections
-from scd_core.media import describe_objects, find_manifest, list_objects
+from scd_core.media import describe_objects, find_manifest, list_objects, list_source
 from scd_core.media.manifest_counts import manifest_counts
 from scd_core.storage import open_source
 from scd_core.storage.disk import DiskStorage
@@ -364,6 +364,29 @@ def test_a_manifest_as_source_finds_windows_paths_below_its_folder_and_reads_not
     (tmp_path / "in" / "list.csv").write_text(listed(str(outside / "b.jpg")))
     with pytest.raises(InputError, match=r"names no media; .*leads outside"):
         list_objects(source, CONFIG)
+
+
+def test_a_manifest_as_source_brings_back_nothing_that_was_deleted(tmp_path, jpeg):
+    """A list of all files of a folder names its recycle bins and thumbnails too."""
+    names = [
+        "C01/a.jpg",
+        "C01/DeletedFiles/b.jpg",
+        "@eaDir/a.jpg/SYNOPHOTO_THUMB_M.jpg",
+        "#recycle/c.jpg",
+        "C01/notes.txt",
+    ]
+    folder = write(tmp_path, dict.fromkeys(names[:4], jpeg) | {"list.csv": listed(*names)})
+    found = list_source(f"{folder}/list.csv", CONFIG)
+    assert [ref.file for ref in found.objects] == ["C01/a.jpg"]
+    assert {str(one.kind): one.n for one in found.left_out} == {
+        "recycle_bin": 1,
+        "deleted": 1,
+        "thumbnail": 1,
+        "sidecar": 1,
+    }
+    (table, *_) = manifest_counts(find_manifest(f"{folder}/list.csv"), found.objects, CONFIG)
+    assert (table.rows, table.joined, table.waiting, table.unusable) == (5, 1, 0, 4)
+    assert "'C01/DeletedFiles/b.jpg' is left out: in a folder of deleted files" in table.examples
 
 
 def test_a_medium_of_a_deployment_that_is_not_there_is_counted(tmp_path, jpeg):
