@@ -14,6 +14,23 @@ __all__ = ["register_commands"]
 
 console = Console(stderr=True)
 
+Source = typer.Option("--source", envvar="TRAPAUDIT_SOURCE", help="URL of the images", show_default=False)
+Package = typer.Option("--model", envvar="TRAPAUDIT_MODEL", help="URL of a model package", show_default=False)
+Out = typer.Option("--out", envvar="TRAPAUDIT_OUT", help="URL of the audit tables", show_default=False)
+Pool = typer.Option("--pool", envvar="TRAPAUDIT_POOL", help="kind of work pool")
+Image = typer.Option("--image", envvar="TRAPAUDIT_IMAGE", help="image of the docker and kubernetes pools")
+Name = typer.Option("--name", help="suffix of all names, for another source on the same server")
+Cron = typer.Option("--cron", envvar="TRAPAUDIT_CRON", help="when the nightly audit runs")
+Zone = typer.Option("--timezone", envvar="TRAPAUDIT_TIMEZONE", help="zone that --cron is in, such as Europe/Berlin")
+Poll = typer.Option("--poll-minutes", envvar="TRAPAUDIT_POLL_MINUTES", min=1, help="look for uploads so often")
+Runner = typer.Option("--runner", envvar="TRAPAUDIT_RUNNER", help="where shards are worked on")
+RayAddress = typer.Option("--ray-address", help="cluster of --runner ray; none: RAY_ADDRESS of the worker")
+GpuLimit = typer.Option("--gpu-limit", help="NAME=SLOTS: make the limit that a worker's GPU is named by")
+LostAfter = typer.Option(
+    "--lost-after", envvar="TRAPAUDIT_LOST_AFTER", min=0, help="silence of a run that means its worker died (s)"
+)
+PrefectFile = typer.Option("--prefect-file", exists=True, dir_okay=False, help="another prefect.yaml")
+
 
 def register_commands(app: typer.Typer) -> None:
     """Add both commands to the command line."""
@@ -22,61 +39,26 @@ def register_commands(app: typer.Typer) -> None:
 
 
 def deploy(
-    source: Annotated[
-        str, typer.Option("--source", envvar="TRAPAUDIT_SOURCE", help="URL of the images", show_default=False)
-    ],
-    model: Annotated[
-        str, typer.Option("--model", envvar="TRAPAUDIT_MODEL", help="URL of a model package", show_default=False)
-    ],
-    out: Annotated[
-        str, typer.Option("--out", envvar="TRAPAUDIT_OUT", help="URL of the audit tables", show_default=False)
-    ],
+    source: Annotated[str, Source],
+    model: Annotated[str, Package],
+    out: Annotated[str, Out],
     config: Annotated[
         str | None, typer.Option("--config", envvar="TRAPAUDIT_CONFIG", help="URL of the settings")
     ] = None,
     detections: Annotated[
         str | None, typer.Option("--detections", envvar="TRAPAUDIT_DETECTIONS", help="URL of boxes")
     ] = None,
-    pool: Annotated[
-        Literal["process", "docker", "kubernetes"],
-        typer.Option("--pool", envvar="TRAPAUDIT_POOL", help="kind of work pool"),
-    ] = "process",
-    image: Annotated[
-        str | None, typer.Option("--image", envvar="TRAPAUDIT_IMAGE", help="image of the docker and kubernetes pools")
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option("--name", help="suffix of all names, for another source on the same server")
-    ] = None,
-    cron: Annotated[
-        str, typer.Option("--cron", envvar="TRAPAUDIT_CRON", help="when the nightly audit runs")
-    ] = "30 2 * * *",
-    timezone: Annotated[
-        str,
-        typer.Option("--timezone", envvar="TRAPAUDIT_TIMEZONE", help="zone that --cron is in, such as Europe/Berlin"),
-    ] = "UTC",
-    poll_minutes: Annotated[
-        int | None,
-        typer.Option("--poll-minutes", envvar="TRAPAUDIT_POLL_MINUTES", min=1, help="look for uploads so often"),
-    ] = None,
-    runner: Annotated[
-        Literal["threads", "prefect", "ray"],
-        typer.Option("--runner", envvar="TRAPAUDIT_RUNNER", help="where shards are worked on"),
-    ] = "prefect",
-    ray_address: Annotated[
-        str | None, typer.Option("--ray-address", help="cluster of --runner ray; none: RAY_ADDRESS of the worker")
-    ] = None,
-    gpu_limit: Annotated[
-        list[str] | None, typer.Option("--gpu-limit", help="NAME=SLOTS: make the limit that a worker's GPU is named by")
-    ] = None,
-    lost_after: Annotated[
-        int,
-        typer.Option(
-            "--lost-after", envvar="TRAPAUDIT_LOST_AFTER", min=0, help="silence of a run that means its worker died (s)"
-        ),
-    ] = 600,
-    prefect_file: Annotated[
-        Path | None, typer.Option("--prefect-file", exists=True, dir_okay=False, help="another prefect.yaml")
-    ] = None,
+    pool: Annotated[Literal["process", "docker", "kubernetes"], Pool] = "process",
+    image: Annotated[str | None, Image] = None,
+    name: Annotated[str | None, Name] = None,
+    cron: Annotated[str, Cron] = "30 2 * * *",
+    timezone: Annotated[str, Zone] = "UTC",
+    poll_minutes: Annotated[int | None, Poll] = None,
+    runner: Annotated[Literal["threads", "prefect", "ray"], Runner] = "prefect",
+    ray_address: Annotated[str | None, RayAddress] = None,
+    gpu_limit: Annotated[list[str] | None, GpuLimit] = None,
+    lost_after: Annotated[int, LostAfter] = 600,
+    prefect_file: Annotated[Path | None, PrefectFile] = None,
 ) -> None:
     """Register nightly-audit, audit-uploads and refresh-error-report with a Prefect server."""
     from deployments.deploy import register
@@ -95,11 +77,9 @@ def deploy(
 
 
 def doctor(
-    source: Annotated[str | None, typer.Option("--source", envvar="TRAPAUDIT_SOURCE", help="URL of the images")] = None,
-    model: Annotated[
-        str | None, typer.Option("--model", envvar="TRAPAUDIT_MODEL", help="URL of a model package")
-    ] = None,
-    out: Annotated[str | None, typer.Option("--out", envvar="TRAPAUDIT_OUT", help="URL of the audit tables")] = None,
+    source: Annotated[str | None, Source] = None,
+    model: Annotated[str | None, Package] = None,
+    out: Annotated[str | None, Out] = None,
     config: Annotated[str | None, typer.Option("--config", help="URL of the settings")] = None,
 ) -> None:
     """Check storage rights, model, device, server and disk, and say what to mend."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -93,34 +95,14 @@ def fido(
     grid = (round(height * cells / short), round(width * cells / short))
     rows, columns = (bilinear_matrix(size, count).to(images) for size, count in zip((height, width), grid))
     at_once = max(1, batch_size // (2 * samples))
-    evidence, probabilities = [], []
+    fit = _Fit(steps, samples, grid, temperature, learning_rate, area_weight, variation_weight)
+    found = []
     with borrowed(model):
         for start in range(0, len(images), at_once):
             part = slice(start, start + at_once)
             replacement = make_infill(images[part], infill, INFILL_SIGMA, seeds[part])
-            logits = torch.zeros(len(targets[part]), 2, *grid, device=device, dtype=images.dtype, requires_grad=True)
-            optimiser = torch.optim.Adam([logits], lr=learning_rate)
-            schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, total_iters=steps)
-            for step in range(steps):
-                number = torch.full_like(seeds[part], step)
-                uniform = uniform_field(seeds[part], number, (2, samples, *grid)).to(images)
-                sampled = resample(original_concrete(logits[:, :, None], uniform, temperature), rows, columns)
-                keep = torch.stack((sampled[:, 0], 1 - sampled[:, 1]), dim=1)
-                scores = _scores(model, images[part], replacement, keep, targets[part])
-                probability = keep_probability(logits)
-                cost = area_weight * probability.sum() + variation_weight * total_variation(probability).sum()
-                # The images' losses are summed, and Adam is element-wise: none of them feels another.
-                loss = (scores[:, 1] - scores[:, 0]).mean(dim=1).sum() + cost
-                (logits.grad,) = torch.autograd.grad(loss, logits)
-                optimiser.step()
-                schedule.step()
-            with torch.no_grad():
-                final = resample(keep_probability(logits), rows, columns).clamp(0, 1)
-                keep = torch.stack((final[:, 0], 1 - final[:, 1]), dim=1)[:, :, None]
-                scores = _scores(model, images[part], replacement, keep, targets[part])
-            evidence.append(final.float())
-            probabilities.append(scores[:, :, 0].float().sigmoid())
-    maps, probability = torch.cat(evidence), torch.cat(probabilities)
+            found.append(fit.maps(model, images[part], replacement, targets[part], seeds[part], (rows, columns)))
+    maps, probability = (torch.cat(parts) for parts in zip(*found))
     joint = (maps[:, 0] * maps[:, 1]).sqrt()
     ones = torch.ones(len(images), dtype=torch.int64, device=device)
     return Masks(
@@ -135,6 +117,51 @@ def fido(
         evaluations=(2 * samples * steps + 2) * ones,
         seeds=seeds,
     )
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """Settings of a fit, named as :func:`fido` names them."""
+
+    steps: int
+    samples: int
+    grid: tuple[int, int]
+    temperature: float
+    learning_rate: float
+    area_weight: float
+    variation_weight: float
+
+    def maps(
+        self,
+        model: Model,
+        images: Tensor,
+        replacement: Tensor,
+        targets: Tensor,
+        seeds: Tensor,
+        enlarge: tuple[Tensor, Tensor],
+    ) -> tuple[Tensor, Tensor]:
+        """Maps (B, 2, H, W) of the smallest sufficient and the smallest destroying region, and p(target) of both (B, 2)."""
+        logits = torch.zeros(len(targets), 2, *self.grid, device=images.device, dtype=images.dtype, requires_grad=True)
+        optimiser = torch.optim.Adam([logits], lr=self.learning_rate)
+        schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, total_iters=self.steps)
+        for step in range(self.steps):
+            number = torch.full_like(seeds, step)
+            uniform = uniform_field(seeds, number, (2, self.samples, *self.grid)).to(images)
+            sampled = resample(original_concrete(logits[:, :, None], uniform, self.temperature), *enlarge)
+            keep = torch.stack((sampled[:, 0], 1 - sampled[:, 1]), dim=1)
+            scores = _scores(model, images, replacement, keep, targets)
+            probability = keep_probability(logits)
+            cost = self.area_weight * probability.sum() + self.variation_weight * total_variation(probability).sum()
+            # The images' losses are summed, and Adam is element-wise: none of them feels another.
+            loss = (scores[:, 1] - scores[:, 0]).mean(dim=1).sum() + cost
+            (logits.grad,) = torch.autograd.grad(loss, logits)
+            optimiser.step()
+            schedule.step()
+        with torch.no_grad():
+            final = resample(keep_probability(logits), *enlarge).clamp(0, 1)
+            keep = torch.stack((final[:, 0], 1 - final[:, 1]), dim=1)[:, :, None]
+            scores = _scores(model, images, replacement, keep, targets)
+        return final.float(), scores[:, :, 0].float().sigmoid()
 
 
 def _scores(model: Model, images: Tensor, replacement: Tensor, keep: Tensor, targets: Tensor) -> Tensor:
