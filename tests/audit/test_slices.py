@@ -172,7 +172,8 @@ def test_one_person_is_compared_with_others_on_the_same_individual_at_the_same_p
     """X labels the bad camera and Y the others; both are blameless. Z labels beside them and calls A what is B."""
 
     def by(who, camera, true, predicted, n):
-        return [(camera, true, predicted, {"labelled_by": who})] * n
+        cause = {} if true == predicted else {"cause": "label_suspect" if who == "Z" else "unexplained"}
+        return [(camera, true, predicted, {"labelled_by": who} | cause)] * n
 
     rows = by("X", "C01", "A", "B", 30) + by("X", "C01", "A", "A", 30) + by("Y", "C02", "A", "A", 200)
     rows += by("Y", "C02", "A", "B", 6) + by("X", "C01", "B", "B", 40)

@@ -28,11 +28,11 @@ CAUSE_RULES: dict[Cause, str] = {
     Cause.IMAGE_QUALITY: (
         "Sharpness or brightness is below `low_quality_ratio` of the median of the same camera's pictures in the same light; or "
         "the median of this camera's is below that share of the median of at least 4 cameras in this light, and its visits err "
-        "2.5 times as often as theirs (at least 3, exact test at 0.01)."
+        "1.25 times as often as theirs (at least 3, exact test at 0.01)."
     ),
     Cause.FLANK: (
         "The side of the animal is known, and this side errs more than the other one of the same individuals at the same "
-        "cameras (at least 3 visits, 2.5 times as often, exact test at 0.01): that of this individual with this wrong name, "
+        "cameras (at least 3 visits, 2.5 times as often, exact test at 0.05): that of this individual with this wrong name, "
         "with any, or that of all individuals."
     ),
     Cause.PLACE: (

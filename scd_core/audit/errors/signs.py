@@ -11,15 +11,15 @@ from scd_core.audit.sql import load_sql
 
 __all__ = ["create_signs", "stratified_p_value"]
 
-_LEVEL = 0.01
-"""p-value up to which a difference is a sign."""
 _TESTED = (
-    ("labeller_signs", "labeller_strata", ["true_id", "predicted_id", "labelled_by"]),
-    ("flank_signs", "flank_strata", ["true_id", "predicted_id", "flank"]),
-    ("place_signs", "place_strata", ["camera", "predicted_id"]),
-    ("quality_signs", "quality_strata", ["camera", "is_infrared"]),
+    ("labeller_signs", "labeller_strata", ["true_id", "predicted_id", "labelled_by"], 0.01, 0.4),
+    ("flank_signs", "flank_strata", ["true_id", "predicted_id", "flank"], 0.05, 0.4),
+    ("place_signs", "place_strata", ["camera", "predicted_id"], 0.01, 0.4),
+    # Where flags are labelled, most of what is labelled errs at any camera, so no rate is many times another.
+    ("quality_signs", "quality_strata", ["camera", "is_infrared"], 0.01, 0.8),
 )
-"""Table, the query of its strata, and the keys of what is compared."""
+"""Table, the query of its strata, the keys of what is compared, the p-value up to which a difference is a sign, and the share of
+its rate that the rate of the others may have."""
 _COUNTS = ("x", "n", "x_others", "n_others")
 
 
@@ -28,18 +28,17 @@ def create_signs(connection: duckdb.DuckDBPyConnection) -> None:
     `repeated_pairs`.
 
     Each of the first four compares like with like: a labeller with the others at the same places on visits of the same two
-    individuals, a flank with the other one of the same individuals at the same cameras, a camera with the others. A
-    row is one that errs at least 2.5 times as often as what it is compared with, by an exact test
-    (:func:`stratified_p_value`). Its columns are the keys, ``x`` of ``n`` visits and ``x_others`` of ``n_others``, summed over
-    the strata in which both were seen.
+    individuals, a flank with the other one of the same individuals at the same cameras, a camera with the others. A row is
+    one that errs more often than what it is compared with, by an exact test (:func:`stratified_p_value`). Its columns are the
+    keys, ``x`` of ``n`` visits and ``x_others`` of ``n_others``, summed over the strata in which both were seen.
 
     Args:
         connection: database with the temporary tables `scored` and `quality_limits`.
     """
     connection.execute(_sql("seen"))
-    for name, query, keys in _TESTED:
+    for name, query, keys, level, most in _TESTED:
         strata = connection.sql(_sql(query)).to_arrow_table()
-        connection.register("found_signs", _signs(strata, keys))
+        connection.register("found_signs", _signs(strata, keys, level, most))
         connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS FROM found_signs")
         connection.unregister("found_signs")
     for name in ("contradicted", "repeated_pairs"):
@@ -72,18 +71,20 @@ def stratified_p_value(x: np.ndarray, n: np.ndarray, x_others: np.ndarray, n_oth
     return float(min(1.0, chances[int(np.sum(x)) :].sum()))
 
 
-def _signs(strata: pa.Table, keys: list[str]) -> pa.Table:
+def _signs(strata: pa.Table, keys: list[str], level: float, most: float) -> pa.Table:
     """The groups of some strata that differ, with their sums.
 
     Args:
         strata: keys, :data:`_COUNTS` and what else describes the stratum.
         keys: columns that name a group.
+        level: p-value up to which a difference is a sign.
+        most: share of a group's rate that the rate of the others may have.
     """
     # Sums of DuckDB are wider than any count here.
     columns = [strata[name].cast(pa.int64()) if name in _COUNTS else strata[name] for name in strata.column_names]
     strata = pa.Table.from_arrays(columns, names=strata.column_names)
     groups = strata.group_by(keys).aggregate([(name, "sum") for name in _COUNTS] + [(name, "list") for name in _COUNTS])
-    is_sign = [_differs(row) for row in groups.to_pylist()]
+    is_sign = [_differs(row, level, most) for row in groups.to_pylist()]
     sums = {name: groups[f"{name}_sum"] for name in _COUNTS}
     others = [name for name in strata.column_names if name not in (*keys, *_COUNTS)]
     found = pa.table({name: groups[name] for name in keys} | sums).filter(pa.array(is_sign, pa.bool_()))
@@ -93,11 +94,11 @@ def _signs(strata: pa.Table, keys: list[str]) -> pa.Table:
     return described.join(found, keys, join_type="inner")
 
 
-def _differs(row: dict) -> bool:
+def _differs(row: dict, level: float, most: float) -> bool:
     rate, others = row["x_sum"] / row["n_sum"], row["x_others_sum"] / row["n_others_sum"]
-    if row["n_others_sum"] < 3 or others > 0.4 * rate:
+    if row["n_others_sum"] < 3 or others > most * rate:
         return False
-    return stratified_p_value(*(np.array(row[f"{name}_list"]) for name in _COUNTS)) <= _LEVEL
+    return stratified_p_value(*(np.array(row[f"{name}_list"]) for name in _COUNTS)) <= level
 
 
 def _sql(name: str) -> str:

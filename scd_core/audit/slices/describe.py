@@ -25,7 +25,7 @@ __all__ = ["describe", "is_supported"]
 
 _BY_MASKS = (Cause.OVERLAY, Cause.BACKGROUND)
 """Causes that only a masked picture can show."""
-_FLANK_LEVEL = 0.01
+_FLANK_LEVEL = 0.05
 """p-value up to which one flank errs more than the other inside a slice."""
 
 
