@@ -23,7 +23,8 @@ _RECYCLE_BINS = frozenset(
         "#recycle", "@recycle", "@recyclebin", "$recycle.bin", "$recycled", "recycler", "recycled", "recyclebin", "recycle.bin",
         "networkrecyclebin", ".recycle", ".recycle.bin", ".recyclebin", ".recycled", ".trash", ".trashes", ".dtrash",
         ".trashbox", "trashbox", "trash", "trashbin", "trashcan", "rubbishbin", "wastebasket", "networktrashfolder",
-        "filestrashbin", ".trashcan", "papierkorb", "corbeille", "papelera", "papeleradereciclaje", "paperera", "lixeira",
+        "filestrashbin", ".trashcan", "papierkorb", "corbeille", "papelera", "papeleradereciclaje", "paperera", "lixeira", "lixo",
+        "poubelle", "mulleimer",
         "reciclagem", "cestino", "prullenbak", "prullenmand", "papirkurv", "papirkurven", "papperskorg", "papperskorgen",
         "roskakori", "kosz", "odpadkovykos", "lomtar", "copkutusu", "geridonusumkutusu", "cosdegunoi", "cosdereciclare",
         "корзина", "кошик", "кошче", "καδοσανακυκλωσησ", "סלהמחזור", "سلةالمحذوفات", "سطلبازیافت", "ごみ箱", "ゴミ箱", "回收站",
@@ -91,7 +92,7 @@ _SIDECAR_NAMES = frozenset({"_success", "license", "readme"})
 _TABLE = re.compile(r"\.(csv|tsv|json|jsonl|txt|tdb|ddb|db)(\.gz|\.bz2|\.xz|\.zst)$")
 _SYSTEM_NAME = re.compile(
     r"thumbs\.db|(eh)?thumbs(_vista)?\.db|desktop\.ini|autorun\.inf|icon\r|\.ds_store|\._.*|.*@synoeastream|.*@synoresource"
-    r"|synoindex_.*|indexervolumeguid|wpsettings\.dat|bootsect\.bak|file\d{4}\.chk",
+    r"|synoindex_.*|indexervolumeguid|wpsettings\.dat|bootsect\.bak|file\d{4}\.chk|.*:zone\.identifier",
     re.DOTALL,
 )
 _THUMBNAIL_NAME = re.compile(r"synophoto_(thumb|film)_.*|zbthumbnail\.info|s\d{3}_?thumb\.jpe?g", re.DOTALL)
@@ -190,7 +191,7 @@ def _kind_of_folder(name: str) -> LeftOutKind | None:
         return LeftOutKind.DELETED
     if name in _COPIES:
         return LeftOutKind.COPY
-    if name in _THUMBNAILS or name.endswith(_PREVIEWS):
+    if name in _THUMBNAILS or _COUNTED.sub("", name).strip() in _THUMBNAILS or name.endswith(_PREVIEWS):
         return LeftOutKind.THUMBNAIL
     if name in _SYSTEM:
         return LeftOutKind.SYSTEM

@@ -275,6 +275,10 @@ def test_a_person_in_an_event_hides_pictures_by_the_deployments_clock(tmp_path: 
     )
     found = read_detections(str(tmp_path / "observations.csv"))
     assert {file: [box.category for box in boxes] for file, boxes in found.boxes.items()} == {"eight.jpg": ["person"]}
+    assert not found.notes
+    (tmp_path / "deployments.csv").write_bytes(b"\x1f\x8bx")
+    (note,) = read_detections(str(tmp_path / "observations.csv")).notes
+    assert "compared as written where deployments are not read" in note and "damaged gzip file" in note
 
 
 def test_a_person_of_a_media_id_of_several_files_hides_them_all(tmp_path: Path) -> None:

@@ -88,13 +88,14 @@ LEFT_OUT = {
     "system": [
         ".DS_Store", "._a.jpg", "Thumbs.db", "ehthumbs.db", "desktop.ini", "__MACOSX/C1/._a.jpg", "c/@eaDir.jpg@SynoEAStream",
         "System Volume Information/IndexerVolumeGuid", "FOUND.000/FILE0000.CHK", "lost+found/a.jpg", "@tmp/a.jpg",
+        "C1/a.jpg:Zone.Identifier",
     ],
     "recycle_bin": [
         ".trash/a.jpg", ".Trash-1000/files/a.jpg", ".Trashes/501/a.jpg", "#recycle/C1/a.jpg", "C1/@Recycle/a.jpg",
         "$RECYCLE.BIN/S-1-5-21/$R1.JPG", "$Recycle.Bin/S-1/$I1.JPG", "RECYCLER/a.jpg",
         "C1/.dtrash/files/a.jpg", ".Recycle.Bin/a.jpg", "Recycle_Bin/a.jpg", "RecycleBin/a.jpg", "recycle-bin/a.jpg",
         "Network Recycle Bin/a.jpg", "Network Recycle Bin 1/a.jpg", "Recycle Bin 2/C1/a.jpg", "recycled/a.jpg",
-        "#recycle (1)/C1/a.jpg", "@Recycle (2)/a.jpg", "Papierkorb/a.jpg", "Corbeille/a.jpg", "PAPELERA/a.jpg",
+        "#recycle (1)/C1/a.jpg", "@Recycle (2)/a.jpg", "Papierkorb/a.jpg", "Corbeille/a.jpg", "Lixo/a.jpg", "PAPELERA/a.jpg",
         "Papelera de reciclaje/a.jpg", "lixeira/a.jpg", "Cestino/a.jpg", "Prullenbak/a.jpg",
         "ごみ箱/a.jpg", "ゴミ箱/a.jpg", "Корзина/a.jpg", "Papirkurv/a.jpg", "回收站/a.jpg", "휴지통/a.jpg", "Çöp Kutusu/a.jpg",
     ],
@@ -110,7 +111,7 @@ LEFT_OUT = {
     "thumbnail": [
         "C1/@eaDir/a.JPG/SYNOPHOTO_THUMB_XL.jpg", "C1/.@__thumb/s100a.jpg", "C1/a.THM", "C1/a.lrv",
         "x/Card Previews.lrdata/0/a.jpg",
-        ".thumbnails/a.png", "thumbs/a.jpg", "Thumbnail/a.jpg", "C1/@Transcode/a/a.jpg",
+        ".thumbnails/a.png", "thumbs/a.jpg", "Thumbnail/a.jpg", "Thumbnails (2)/a.jpg", "C1/@Transcode/a/a.jpg",
         "Ours.photoslibrary/resources/derivatives/a.jpg",
     ],
     "copy": [
