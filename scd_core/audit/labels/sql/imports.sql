@@ -1,5 +1,4 @@
--- imports: each import of labels: when, its file, who labelled, how many labels, how many of them count, what was left out of
--- the file, and when it was undone.
+-- imports: each import of labels: when, its file, who labelled, how many labels count, what was left out, when it was undone.
 WITH undone AS (SELECT undoes_import_id AS import_id, min(imported_at) AS undone_at FROM labels
     WHERE undoes_import_id IS NOT NULL GROUP BY 1)
 SELECT import_id, min(imported_at) AS imported_at, any_value(import_file) AS file, any_value(label_source) AS format,
