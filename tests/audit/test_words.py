@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import re
+from datetime import datetime, timedelta
 
+import duckdb
+import numpy as np
+import pyarrow as pa
 import pytest
 
+from scd_core.audit.query.views import READY_VIEWS
+from scd_core.audit.slices.data import DAY_HOURS, slice_data, wrong_rows
+from scd_core.audit.slices.derive import find_slices
 from scd_core.audit.slices.sentence import Common, is_weighted, sentence
 from scd_core.audit.slices.tested import TestedSlice
+from scd_core.config import SliceConfig
 from scd_core.names import Cause
-from tests.audit.test_slices import slices
+from scd_core.tables.schema import empty_table
+from tests.audit.test_slices import errors_table, slices
 
 REST = [(f"C{n % 9 + 10}", one, one) for n in range(30) for one in "LMN"]
 
@@ -177,3 +186,63 @@ def test_each_card_ends_with_what_to_do_and_a_command(cause):
         f"`trapaudit sql OUT \"select * from slice_pictures where slice_id = '{row['slice_id']}'\"`"
         in row["what_to_do"]
     )
+
+
+def test_the_listed_pictures_are_those_that_the_card_counts():
+    """The view `slice_pictures` and the words about a slice's pictures follow one rule, for every key."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for n in range(600):
+        true, camera, by = str(rng.choice(list("ABC"))), f"C0{rng.integers(4)}", str(rng.choice(["ana", "ben"]))
+        is_infrared = bool(rng.random() < 0.4)
+        is_wrong = rng.random() < (0.8 if camera == "C01" and is_infrared else 0.05)
+        described = {
+            "captured_at": datetime(2026, 3, 1) + timedelta(hours=7 * n),
+            "is_infrared": is_infrared,
+            "deployment_id": f"{camera}/{n // 300}",
+            "flank": [None, "left", "right"][n % 3],
+            "quality": ["good", "dark"][n % 7 == 0],
+            "labelled_by": by,
+            "model_digest": f"m{n // 400}",
+        }
+        rows.append((camera, true, "D" if is_wrong else true, described))
+    errors = errors_table(rows)
+    data = slice_data(errors)
+    found = find_slices(errors, SliceConfig(min_lift=1.0)).to_pylist()
+    assert {key for row in found for key, _ in row["slice"]} >= {
+        "camera_id",
+        "light",
+        "pair",
+        "predicted_id",
+        "hour",
+        "week",
+    }
+    for row in found:
+        row |= {"is_systematic": True, "folded_into": None}  # the view lists what stands
+    connection = duckdb.connect()
+    connection.register("errors", errors)
+    connection.register("media", empty_table("media"))
+    connection.register("error_slices", pa.Table.from_pylist(found, schema=empty_table("error_slices").schema))
+    listed = {}
+    for slice_id, target_id in connection.execute(
+        f"SELECT slice_id, target_id FROM ({READY_VIEWS['slice_pictures']})"
+    ).fetchall():
+        listed.setdefault(slice_id, set()).add(target_id)
+    targets = np.array(data.rows["target_id"].to_pylist())
+    for row in found:
+        assert listed[row["slice_id"]] == set(targets[wrong_rows(data, dict(row["slice"]))])
+    assert DAY_HOURS == (6, 18), "the view has these hours too"
+
+
+def test_counted_twice_is_who_was_seen_under_both_names():
+    split = {"error_type": "split"}
+    rows = [("C01", "A", "unknown", split)] * 3 + [("C01", "B", "unknown", split), ("C01", "B", "B")]
+    rows += [("C01", "blank", "unknown", split), ("C01", "new", "B", {"error_type": "combination"})]
+    rows += [("C01", "other", "B", {"error_type": "combination"})]
+    rows += [("C01", "other", "unknown", {"error_type": "correct"})]
+    connection = duckdb.connect()
+    connection.register("errors", errors_table(rows))
+    answer = connection.execute(READY_VIEWS["count_effect"])
+    found = dict(zip([column[0] for column in answer.description], answer.fetchone(), strict=True))
+    assert (found["n_individuals_split"], found["n_individuals_twice"]) == (2, 1), "A was never seen by its name"
+    assert found["n_individuals_lost"] == 1, "the other newcomer was called unknown once, so it is counted"

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from scd_core.audit import read_table
+from scd_core.audit import connect, read_table
 from scd_core.audit.labels.importing import import_labels, list_imports, undo_import
 from scd_core.audit.report import write_report
 from scd_core.audit.report.content import Limits
@@ -66,6 +66,45 @@ def test_the_planted_error_comes_first(world: World, page: Path) -> None:
     assert first["sentence"].replace(" %", "\u202f%") in html.unescape(content)
     said = text(section(content, "systematic"))
     assert f"{first['n_errors']} of {first['n_events']}" in said and "background" in said
+
+
+def test_a_card_has_the_share_of_each_badge_and_ends_with_what_to_do(world: World, page: Path) -> None:
+    slices = read_table(world.out, "error_slices")
+    row = slices[slices["is_systematic"] & slices["folded_into"].isna()].iloc[0]
+    card = page.read_text("utf-8").split('<article class="card"')[1].split("</article>")[0]
+    n, masked, corrected = (int(row[name]) for name in ("n_error_images", "n_masked_errors", "n_recovered_errors"))
+    assert 0 < corrected < masked
+    said = text(card)
+    assert (
+        f"{n} pictures are wrong here: {masked} masked, of these {corrected} corrected and {masked - corrected} not"
+        in said
+    )
+    assert f"mix-up: {row['n_of_type']}; background: {row['n_of_cause']}" in said
+    assert said.endswith("What to do: " + row["what_to_do"].replace("`", ""))
+    with connect(world.out) as audit:
+        listed = audit.execute("SELECT count(*) FROM slice_pictures WHERE slice_id = ?", [row["slice_id"]]).fetchone()
+    assert listed == (n,)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({}, "50 % wrong (30 % to 70 %), 12 % of the others"),
+        ({"error_rate": 0.32}, "32 % wrong (30 % to 70 %, weighted), 12 % of the others"),
+        ({"error_rate": 0.32, "is_lower_bound": True}, "at least 32 % wrong, 12 % of the others"),
+    ],
+)
+def test_a_rate_is_shown_as_what_it_is(tmp_path: Path, more: dict[str, object], words: str) -> None:
+    world = build_world(tmp_path, planted_frames(n_events=6), broken=False, has_pictures=False, reports=0)
+    snapshot(world, [made_slice("C01", 20, 4.0) | more])
+    assert words in text(written(world))
+
+
+def test_an_older_slice_has_no_words_of_what_it_does_not_hold(tmp_path: Path) -> None:
+    world = build_world(tmp_path, planted_frames(n_events=6), broken=False, has_pictures=False, reports=0)
+    snapshot(world, [made_slice("C01", 20, 4.0)])
+    said = text(section(written(world), "systematic"))
+    assert "What to do" not in said and "wrong here" not in said
 
 
 def test_explained_slices_stand_under_their_parent(world: World, page: Path) -> None:
