@@ -13,8 +13,9 @@ and the audit is derived as a report derives it. An error is *announced* on the 
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -22,18 +23,20 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from benchmarks.audit.cells import mean_with_interval, share_with_interval
 from benchmarks.audit.forest.animals import Forest
 from benchmarks.audit.forest.labels import REGIMES
-from benchmarks.audit.forest.tables import START
+from benchmarks.audit.forest.tables import START, batch_name
 from benchmarks.audit.forest.world import ForestWorld, make_forest, true_lift
 from benchmarks.audit.judging import MIN_TRUE_LIFT
-from benchmarks.audit.worlds import load_tables, names, slices_of
+from benchmarks.audit.worlds import load_tables, names
 from benchmarks.common import Report, options, resolve_device
-from scd_core.audit.errors.derive import derive_errors
+from scd_core.audit.errors.derive import derive_errors, known_exposures
+from scd_core.audit.slices.derive import find_slices
 from scd_core.config import AuditConfig
-from scd_core.names import Trend
+from scd_core.names import UNKNOWN, Trend
 
 __all__ = ["nightly_slices"]
 
@@ -42,36 +45,58 @@ EVEN = replace(STATION, noise_spread=0.0, stranger_noise=1.0, likeness=1e4)
 N_PLANTED, FIRST_NIGHT, NIGHTS = 5, 31, 90
 WORLDS, QUICK_WORLDS = 24, 1
 EMPTY, QUICK_EMPTY = 100, 1
+_TOGETHER = 20
+"""Worlds that are derived in one database: most of a derivation's time is that of its queries, not of their rows."""
 _OF_A_DAY = ("media", "predictions", "masks", "reclassifications", "runs")
+_IDS = (
+    "run_id", "batch_key", "media_id", "target_id", "event_id", "file", "uri", "camera_id", "deployment_id", "import_id",
+    "label_id", "individual_id", "labelled_by", "predicted_id", "event_predicted_id",
+)  # fmt: skip
+"""Columns by which rows of one world belong together."""
 
 
-def nightly_slices(world: ForestWorld, config: AuditConfig) -> Iterator[tuple[int, list[dict[str, Any]]]]:
-    """Each night and the rows of ``error_slices`` that its report has; the night before the first is a report too.
+def nightly_slices(
+    worlds: Sequence[ForestWorld], config: AuditConfig
+) -> Iterator[tuple[int, list[list[dict[str, Any]]]]]:
+    """Each night, and for each world the rows of ``error_slices`` that its report shows: systematic, explained by no other.
+
+    The night before the first is a report too. The worlds are derived together, each with names, cameras and batches of
+    its own, and every rule is about rows that share one of these; then the slices of each world are found by themselves.
 
     Args:
-        world: a world with a batch for each day.
+        worlds: worlds with a batch for each day.
         config: settings.
     """
-    previous: pa.Table | None = None
+    marks = [f"{place:02d}~" for place in range(len(worlds))]
+    previous: list[pa.Table | None] = [None] * len(worlds)
     with load_tables({}) as connection:
         for table in (*_OF_A_DAY, "labels"):
-            connection.register(f"all_{table}", world.tables[table])
+            of_all = [_marked(world.tables[table], mark) for world, mark in zip(worlds, marks, strict=True)]
+            connection.register(f"all_{table}", pa.concat_tables(of_all))
         shown = 0
         for night in range(FIRST_NIGHT - 1, FIRST_NIGHT + NIGHTS):
             _add(connection, shown, night)
             shown = night
             report_id = f"night{night:03d}"
             errors = derive_errors(connection, config, report_id)
-            previous = slices_of(connection, errors, config.slices, previous, report_id)
-            yield night, previous.to_pylist()
+            exposures = known_exposures(connection)
+            reports = []
+            for place, mark in enumerate(marks):
+                found = find_slices(_of(errors, mark), config.slices, previous[place], report_id, _of(exposures, mark))
+                previous[place] = found
+                reports.append([_unmarked(row, mark) for row in found.filter(_IS_SHOWN).to_pylist()])
+            yield night, reports
+
+
+_IS_SHOWN = pc.field("is_systematic") & pc.field("folded_into").is_null()
 
 
 def _add(connection: duckdb.DuckDBPyConnection, after: int, until: int) -> None:
     """Add the pictures of some days to the tables, and the labels imported on them."""
     for table in _OF_A_DAY:
         connection.execute(
-            f"INSERT INTO {table} SELECT * FROM all_{table} WHERE batch_key > $after AND batch_key <= $until",
-            {"after": f"cards{after - 1:03d}", "until": f"cards{until - 1:03d}"},
+            f"INSERT INTO {table} SELECT * FROM all_{table} WHERE batch_key[4:] > $after AND batch_key[4:] <= $until",
+            {"after": batch_name(after - 1), "until": batch_name(until - 1)},
         )
     connection.execute(
         "INSERT INTO labels SELECT * FROM all_labels WHERE imported_at > $after AND imported_at <= $until",
@@ -79,32 +104,56 @@ def _add(connection: duckdb.DuckDBPyConnection, after: int, until: int) -> None:
     )
 
 
-def judge_season(world: ForestWorld, config: AuditConfig) -> dict[str, Any]:
-    """On which nights the planted errors were seen and announced, and what was announced that names none."""
-    seen: dict[str, int] = {}
-    announced: dict[str, int] = {}
-    false: list[dict[str, str]] = []
+def _marked(table: pa.Table, mark: str) -> pa.Table:
+    """A world's table with its mark before all ids and names but `unknown`."""
+    for name in set(_IDS) & set(table.column_names):
+        column = table[name].combine_chunks()
+        table = table.set_column(table.schema.get_field_index(name), table.schema.field(name), _mark(column, mark))
+    for name in {"topk", "individuals"} & set(table.column_names):
+        column = table[name].combine_chunks()
+        values = column.values
+        if name == "topk":
+            values = pa.StructArray.from_arrays(
+                [_mark(values.field(0), mark), values.field(1)], fields=list(values.type)
+            )
+        else:
+            values = _mark(values, mark)
+        marked = pa.ListArray.from_arrays(column.offsets, values, type=column.type)
+        table = table.set_column(table.schema.get_field_index(name), table.schema.field(name), marked)
+    return table
+
+
+def _mark(column: pa.Array, mark: str) -> pa.Array:
+    return pc.if_else(pc.equal(column, UNKNOWN), column, pc.binary_join_element_wise(mark, column, ""))
+
+
+def _of(table: pa.Table, mark: str) -> pa.Table:
+    return table.filter(pc.starts_with(table["camera_id"], mark))
+
+
+def _unmarked(row: dict[str, Any], mark: str) -> dict[str, Any]:
+    return row | {"slice": [(key, value.replace(mark, "")) for key, value in row["slice"]]}
+
+
+def judge_seasons(worlds: Sequence[ForestWorld], config: AuditConfig) -> list[dict[str, Any]]:
+    """On which nights the planted errors of each world were seen and announced, and what was announced that is not there."""
+    judged: list[dict[str, Any]] = [
+        {"planted": [one.kind for one in world.planted], "seen": {}, "announced": {}, "false_announced": []}
+        for world in worlds
+    ]
     started = time.perf_counter()
-    for night, rows in nightly_slices(world, config):
-        for row in rows:
-            if not row["is_systematic"] or row["folded_into"] is not None:
-                continue
-            values = dict(row["slice"])
-            hits = [one.kind for one in world.planted if names(one, values)]
-            is_announced = row["trend"] == Trend.NEW
-            for kind in hits:
-                seen.setdefault(kind, night)
-                if is_announced:
-                    announced.setdefault(kind, night)
-            if is_announced and not hits and true_lift(world, values) < MIN_TRUE_LIFT:
-                false.append(values | {"night": str(night)})
-    return {
-        "planted": [one.kind for one in world.planted],
-        "seen": seen,
-        "announced": announced,
-        "false_announced": false,
-        "seconds": time.perf_counter() - started,
-    }
+    for night, reports in nightly_slices(worlds, config):
+        for world, found, rows in zip(worlds, judged, reports, strict=True):
+            for row in rows:
+                values, is_announced = dict(row["slice"]), row["trend"] == Trend.NEW
+                hits = [one.kind for one in world.planted if names(one, values)]
+                for kind in hits:
+                    found["seen"].setdefault(kind, night)
+                    if is_announced:
+                        found["announced"].setdefault(kind, night)
+                if is_announced and not hits and true_lift(world, values) < MIN_TRUE_LIFT:
+                    found["false_announced"].append(values | {"night": str(night)})
+    return [one | {"seconds": (time.perf_counter() - started) / len(worlds)} for one in judged]
 
 
 def run(report: Report, seed: int, n_planted: int, n_empty: int) -> None:
@@ -112,10 +161,13 @@ def run(report: Report, seed: int, n_planted: int, n_empty: int) -> None:
     config, regime = AuditConfig(), REGIMES["controls_5"]
     for title, n_worlds, n_errors, forest in (("planted", n_planted, N_PLANTED, STATION), ("empty", n_empty, 0, EVEN)):
         judged = []
-        for place in range(n_worlds):
-            world = make_forest((seed, 89, n_errors, place), regime, n_errors, forest, batch_days=1)
-            judged.append(judge_season(world, config))
-            report.progress(f"{title} {place}: {judged[-1]}")
+        for first in range(0, n_worlds, _TOGETHER):
+            places = range(first, min(first + _TOGETHER, n_worlds))
+            worlds = [make_forest((seed, 89, n_errors, place), regime, n_errors, forest, 1) for place in places]
+            judged += judge_seasons(worlds, config)
+            report.progress(f"{title}: {len(judged)} worlds")
+            for one in judged[first:]:
+                print(one, file=sys.stderr)
         if judged:
             report.rows.append({"worlds": title, "n_worlds": n_worlds} | summarise(judged))
             report.summary |= {f"{title}_{key}": report.rows[-1].get(key) for key in _MEASURES}

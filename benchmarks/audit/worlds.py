@@ -58,12 +58,6 @@ def load_tables(tables: dict[str, pa.Table]) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def slices_of(
-    connection: duckdb.DuckDBPyConnection,
-    errors: pa.Table,
-    config: SliceConfig,
-    previous: pa.Table | None = None,
-    report_id: str = "",
-) -> pa.Table:
+def slices_of(connection: duckdb.DuckDBPyConnection, errors: pa.Table, config: SliceConfig) -> pa.Table:
     """The rows of ``error_slices``, as a report derives them from the rows of ``errors`` of the same database."""
-    return find_slices(errors, config, previous, report_id, known_exposures(connection))
+    return find_slices(errors, config, exposures=known_exposures(connection))

@@ -15,7 +15,7 @@ from benchmarks.audit.forest.labels import REPORT_DAY, Labelling, Regime
 from scd_core.names import FlagReason, LabelState, MaskMethod
 from scd_core.tables.schema import table_schema
 
-__all__ = ["BATCH_DAYS", "START", "audit_tables", "camera_name", "deployment_name", "labeller_name"]
+__all__ = ["BATCH_DAYS", "START", "audit_tables", "batch_name", "camera_name", "deployment_name", "labeller_name"]
 
 START = datetime(2026, 3, 2)
 """A Monday."""
@@ -52,7 +52,7 @@ def audit_tables(
     n, of = frames.event.size, frames.visit
     given = pa.array([given_name(one, forest) for one in range(forest.n_known + 1)])
     places = visits.day // batch_days
-    batches = pa.array([_batch(one) for one in range(SEASON_DAYS // batch_days + 1)])
+    batches = pa.array([batch_name(one) for one in range(SEASON_DAYS // batch_days + 1)])
     media_id = pa.array([f"m{place:06d}" for place in range(n)])
     cameras = pa.array([camera_name(one) for one in range(forest.n_cameras)])
     deployments = pa.array([deployment_name(c, part) for c in range(forest.n_cameras) for part in range(3)])
@@ -156,7 +156,8 @@ def to_arrow(table: str, columns: dict[str, Any]) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def _batch(one: int) -> str:
+def batch_name(one: int) -> str:
+    """The key of a batch."""
     return f"cards{one:03d}"
 
 
