@@ -58,6 +58,8 @@ class Report:
     notes: dict[str, Any] = field(default_factory=dict)
     """What the numbers mean, and what was left out and why."""
     _began: float = field(default_factory=time.perf_counter)
+    _commit: str | None = field(default_factory=lambda: _commit())
+    """Of the code that runs: by the end, the files may be others."""
 
     def progress(self, what: str) -> None:
         """Print on standard error what was just finished, and after how long."""
@@ -67,7 +69,7 @@ class Report:
         """The JSON object; numbers that are not finite become null."""
         return {
             "benchmark": self.benchmark,
-            "about": _about(self.device) | {"notes": self.notes},
+            "about": _about(self.device) | {"commit": self._commit, "notes": self.notes},
             "summary": {key: _plain(value) for key, value in self.summary.items()},
             "rows": [{key: _plain(value) for key, value in row.items()} for row in self.rows],
         }
@@ -103,7 +105,6 @@ def _about(device: torch.device) -> dict[str, Any]:
             "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
         },
         "device": device.type,
-        "commit": _commit(),
         "python": platform.python_version(),
         "torch": torch.__version__,
     }

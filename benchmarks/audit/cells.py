@@ -30,6 +30,8 @@ from scd_core.config import AuditConfig
 __all__ = ["mean_with_interval", "run_cells", "share_with_interval"]
 
 WORLDS, QUICK_WORLDS = 24, 2
+COVERAGE_WORLDS = 8
+"""Worlds of a cell whose intervals are looked at: more than a thousand."""
 DRAWS = 2000
 """Bootstrap draws over worlds for intervals of means."""
 
@@ -51,7 +53,7 @@ def run_cells(
                 numbered = (seed, [*REGIMES].index(regime), int(has_planted), place)
                 world = make_forest(numbered, REGIMES[regime], N_PLANTED if has_planted else 0)
                 for method in methods:
-                    one = judge(world, method, config)
+                    one = judge(world, method, config, has_coverage=place < COVERAGE_WORLDS)
                     if one is not None:
                         judged[method].append({"regime": regime, "world": place} | one)
             for method, rows in judged.items():
@@ -77,6 +79,7 @@ def summarise(rows: list[dict[str, Any]]) -> dict[str, float | None]:
         found |= share_with_interval("recall", sum(len(row["named"]) for row in rows), n)
         if rows[0]["method"] == "audit":
             found |= share_with_interval("recall_with_cause", sum(len(row["with_cause"]) for row in rows), n)
+            found |= _onsets(rows)
         found |= share_with_interval(
             "recall_findable", sum(len(a & b) for a, b in findable), sum(len(a) for a, _ in findable)
         )
@@ -105,6 +108,20 @@ def share_with_interval(name: str, x: int, n: int) -> dict[str, float | None]:
         return {name: None}
     low, high = wilson_interval(np.array([x / n]), np.array([float(n)]), 0.95)
     return {name: x / n, f"{name}_low": float(low[0]), f"{name}_high": float(high[0])}
+
+
+def _onsets(rows: list[dict[str, Any]]) -> dict[str, float | None]:
+    """How slices of errors that began in mid-season, and of those that were there from the start, are dated."""
+    onsets = [one for row in rows for one in row["onsets"]]
+    late = [one for one in onsets if one["has_onset"]]
+    dated = [one for one in late if one["is_given"]]
+    early = [one["is_given"] for one in onsets if not one["has_onset"]]
+    return {
+        "onset_given": len(dated) / len(late) if late else None,
+        "onset_held": sum(one["is_held"] for one in dated) / len(dated) if dated else None,
+        "onset_days_off": float(np.median([one["days_off"] for one in dated])) if dated else None,
+        "false_onset": sum(early) / len(early) if early else None,
+    }
 
 
 def mean_with_interval(name: str, values: Sequence[float]) -> dict[str, float | None]:
@@ -147,7 +164,11 @@ def _show_worlds(worlds: list[dict[str, Any]]) -> None:
         print("  names nothing planted:", *row["unnamed"], sep="\n    ")
 
 
-_MEASURES = ("recall", "recall_with_cause", "recall_findable", "unnamed", "false", "bias", "seconds")
+_MEASURES = (
+    "recall", "recall_with_cause", "recall_findable", "unnamed", "false", "bias",
+    "onset_given", "onset_held", "false_onset",
+    "seconds",
+)  # fmt: skip
 _COLUMNS = (
     "regime", "planted", "method", "n_worlds", "labelled_visits", "recall", "recall_with_cause", "findable", "recall_findable",
     "unnamed", "false", "bias", "printed", "coverage", "reported", "seconds",
@@ -157,6 +178,8 @@ _NOTES = {
     "recall_findable: of those whose own Fisher test on the labels has p < 1e-4",
     "unnamed": "reported slices a world that name nothing planted; false: those of them with a true lift below 1.2",
     "coverage": "share of the intervals of all slices by one key that hold the true rate, whether reported or not",
+    "onset": "of slices that name an error which began in mid-season: given: has an onset; held: whose interval has the "
+    "true day; days_off: median; false_onset: share of the slices of other planted errors that have an onset",
     "bias": "the overall error rate that is printed minus the true one; printed: share of the worlds that print one",
     "group_by, slice_line": "give no causes",
     "slice_line": "the package sliceline (left out where it is not installed): its 10 best slices with a positive score, "

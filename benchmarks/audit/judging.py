@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 
 from benchmarks.audit.baselines import Labelled, fisher_p, group_by, labelled_visits, slice_line
 from benchmarks.audit.forest.errors import Mechanism
+from benchmarks.audit.forest.tables import START
 from benchmarks.audit.forest.world import ForestWorld, slice_members, true_lift
 from benchmarks.audit.worlds import Planted, load_tables, names, slices_of
 from scd_core.audit.errors.derive import derive_errors
@@ -38,8 +40,8 @@ class Found:
     seconds: float
 
 
-def audit(world: ForestWorld, config: AuditConfig) -> Found:
-    """Derive a report's tables from the world's."""
+def audit(world: ForestWorld, config: AuditConfig, has_coverage: bool = True) -> Found:
+    """Derive a report's tables from the world's, and look at its intervals."""
     started = time.perf_counter()
     with load_tables(world.tables) as connection:
         errors = derive_errors(connection, config)
@@ -52,7 +54,7 @@ def audit(world: ForestWorld, config: AuditConfig) -> Found:
         seconds = time.perf_counter() - started
         # By one key, without a limit that a slice could only pass by erring.
         plain = config.slices.model_copy(update={"families": COVERED, "max_depth": 1, "min_errors": 0})
-        held = _held(world, slices_of(connection, errors, plain).to_pylist())
+        held = _held(world, slices_of(connection, errors, plain).to_pylist()) if has_coverage else []
     shown = [row for row in slices.to_pylist() if row["is_systematic"] and row["folded_into"] is None]
     return Found(shown, rate, held, seconds)
 
@@ -72,17 +74,35 @@ def _held(world: ForestWorld, slices: list[dict[str, Any]]) -> list[bool]:
     return held
 
 
-def judge(world: ForestWorld, method: str, config: AuditConfig) -> dict[str, Any] | None:
+def _onsets(world: ForestWorld, slices: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of each slice that names a planted error: whether it has an onset, and how that agrees with the true one, in days."""
+    found = []
+    for row in slices:
+        for planted, one in zip(world.planted, world.found.planted, strict=True):
+            if names(planted, dict(row["slice"])):
+                is_given = row["onset"] is not None
+                says: dict[str, Any] = {"has_onset": one.onset is not None, "is_given": is_given}
+                if is_given and one.onset is not None:
+                    first = START + timedelta(days=one.onset)
+                    says["is_held"] = row["onset_low"].date() <= first.date() <= row["onset_high"].date()
+                    says["days_off"] = abs((row["onset"].date() - first.date()).days)
+                found.append(says)
+    return found
+
+
+def judge(world: ForestWorld, method: str, config: AuditConfig, has_coverage: bool = True) -> dict[str, Any] | None:
     """What one method found in one world; None for one that is not installed."""
     labelled = labelled_visits(world)
     started = time.perf_counter()
     causes: list[str | None]
     held: list[bool] = []
+    onsets: list[dict[str, Any]] = []
     if method == "audit":
-        by_audit = audit(world, config)
+        by_audit = audit(world, config, has_coverage)
         rate, held, seconds = by_audit.error_rate, by_audit.held, by_audit.seconds
         reported = [dict(row["slice"]) for row in by_audit.slices]
         causes = [row["cause"] for row in by_audit.slices]
+        onsets = _onsets(world, by_audit.slices)
     else:
         rate = labelled.error_rate if method == "group_by" else None
         found = [values for values, _ in group_by(labelled)] if method == "group_by" else slice_line(labelled)
@@ -109,6 +129,7 @@ def judge(world: ForestWorld, method: str, config: AuditConfig) -> dict[str, Any
         "n_false": sum(lift is not None and lift < MIN_TRUE_LIFT for lift in lifts),
         "error_rate": rate,
         "true_error_rate": world.error_rate,
+        "onsets": onsets,
         "n_held": sum(held),
         "n_intervals": len(held),
         "seconds": round(seconds, 3),

@@ -1,12 +1,15 @@
 """90 nightly reports of a season: is anything announced that is not there, and how late is what is there?
 
-    python -m benchmarks.audit.season [--json FILE] [--quick] [--seed N] [--worlds N] [--empty N]
+    python -m benchmarks.audit.season [--json FILE] [--quick] [--seed N] [--worlds N] [--empty N] [--histories N]
 
 Every night one day of pictures and the labels that came in by then (all flagged, 5 % controls, each labeller's delays) are added,
-and the audit is derived as a report derives it. An error is *announced* on the night whose report first shows a slice as `new`.
+and the audit is derived as a report derives it. An error is *announced* on the night whose report first shows a slice of it with
+`announced_at`; what a report shows without that may be `new` later.
 
 - Empty worlds (:data:`EVEN`): every visit errs with the same probability and every wrong name is as likely as any other, so that
-  whatever is announced is false. The share of the worlds with a false announcement on any night is to be at most .05.
+  whatever is announced is false. The share of the worlds with a false announcement on any night is to be at most .05. Of more of
+  them only the last report is made: it has the day of every announcement (`announced_at`), because each is computed anew from
+  the days on which labels came in.
 - Planted worlds (:data:`STATION`): five errors each. A *single look* is the same audit without the care for its many nights: the
   first night on which it shows a systematic slice that names the error, and that no other explains.
 """
@@ -31,21 +34,22 @@ from benchmarks.audit.forest.labels import REGIMES
 from benchmarks.audit.forest.tables import START, batch_name
 from benchmarks.audit.forest.world import ForestWorld, make_forest, true_lift
 from benchmarks.audit.judging import MIN_TRUE_LIFT
-from benchmarks.audit.worlds import load_tables, names
+from benchmarks.audit.worlds import load_tables, names, slices_of
 from benchmarks.common import Report, options, resolve_device
 from scd_core.audit.errors.derive import derive_errors, known_exposures
 from scd_core.audit.slices.derive import find_slices
 from scd_core.config import AuditConfig
-from scd_core.names import UNKNOWN, Trend
+from scd_core.names import UNKNOWN
 
 __all__ = ["nightly_slices"]
 
 STATION = Forest(n_cameras=12, n_known=20, n_strangers=2, n_visits=1500, sizes=(30.0, 90.0))
 EVEN = replace(STATION, noise_spread=0.0, stranger_noise=1.0, likeness=1e4)
 N_PLANTED, FIRST_NIGHT, NIGHTS = 5, 31, 90
-WORLDS, QUICK_WORLDS = 24, 1
-EMPTY, QUICK_EMPTY = 100, 1
-_TOGETHER = 20
+WORLDS, QUICK_WORLDS = 12, 1
+EMPTY, QUICK_EMPTY = 24, 1
+HISTORIES, QUICK_HISTORIES = 100, 4
+_TOGETHER = 12
 """Worlds that are derived in one database: most of a derivation's time is that of its queries, not of their rows."""
 _OF_A_DAY = ("media", "predictions", "masks", "reclassifications", "runs")
 _IDS = (
@@ -145,7 +149,7 @@ def judge_seasons(worlds: Sequence[ForestWorld], config: AuditConfig) -> list[di
     for night, reports in nightly_slices(worlds, config):
         for world, found, rows in zip(worlds, judged, reports, strict=True):
             for row in rows:
-                values, is_announced = dict(row["slice"]), row["trend"] == Trend.NEW
+                values, is_announced = dict(row["slice"]), row["announced_at"] is not None
                 hits = [one.kind for one in world.planted if names(one, values)]
                 for kind in hits:
                     found["seen"].setdefault(kind, night)
@@ -173,6 +177,26 @@ def run(report: Report, seed: int, n_planted: int, n_empty: int) -> None:
             report.summary |= {f"{title}_{key}": report.rows[-1].get(key) for key in _MEASURES}
 
 
+def false_history(world: ForestWorld, config: AuditConfig) -> bool:
+    """Whether the last report dates an announcement, of whatever slice, on any day of the season of an empty world."""
+    with load_tables(world.tables) as connection:
+        errors = derive_errors(connection, config)
+        found = slices_of(connection, errors, config.slices)
+    return found["announced_at"].null_count < found.num_rows
+
+
+def run_histories(report: Report, seed: int, n_worlds: int) -> None:
+    """Look at the last report of more empty worlds alone: it has the days of all announcements, as no report needs another."""
+    config, regime = AuditConfig(), REGIMES["controls_5"]
+    n_false = 0
+    for place in range(n_worlds):
+        n_false += false_history(make_forest((seed, 88, 0, place), regime, 0, EVEN, 1), config)
+    report.rows.append({"worlds": "empty, the last report's dates", "n_worlds": n_worlds})
+    report.rows[-1] |= share_with_interval("false_worlds", n_false, n_worlds)
+    report.summary["histories_false_worlds"] = report.rows[-1]["false_worlds"]
+    report.progress(f"histories: {n_worlds} worlds")
+
+
 def summarise(judged: list[dict[str, Any]]) -> dict[str, float | None]:
     """Shares and delays of some worlds."""
     n_errors = sum(len(one["planted"]) for one in judged)
@@ -191,11 +215,17 @@ def main() -> None:
     parser = options(__doc__.splitlines()[0])
     parser.add_argument("--worlds", type=int, help=f"planted worlds; {WORLDS}, or {QUICK_WORLDS} with --quick")
     parser.add_argument("--empty", type=int, help=f"empty worlds; {EMPTY}, or {QUICK_EMPTY} with --quick")
+    parser.add_argument(
+        "--histories", type=int, help=f"empty worlds of which the last report is looked at; {HISTORIES}"
+    )
     chosen = parser.parse_args()
     n_planted = (QUICK_WORLDS if chosen.quick else WORLDS) if chosen.worlds is None else chosen.worlds
     n_empty = (QUICK_EMPTY if chosen.quick else EMPTY) if chosen.empty is None else chosen.empty
+    n_histories = (QUICK_HISTORIES if chosen.quick else HISTORIES) if chosen.histories is None else chosen.histories
     report = Report("audit_season", resolve_device("cpu"), notes=_NOTES)
     run(report, chosen.seed[0], n_planted, n_empty)
+    if n_histories:
+        run_histories(report, chosen.seed[0], n_histories)
     report.show(("worlds", "n_worlds", *_MEASURES, "nights_later_median", "seconds"), "90 nights")
     report.finish(chosen.json)
 
