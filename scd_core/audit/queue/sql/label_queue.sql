@@ -13,15 +13,20 @@ WITH stored AS (
         to_minutes(coalesce(given_minutes, try_cast(config ->> '$.slices.visit_minutes' AS BIGINT), 30)) AS gap
     FROM (SELECT arg_max(config, finished_at) AS config FROM runs)
 ),
-named AS (
+named AS NOT MATERIALIZED (
     SELECT batch_key, target_id, media_id, detection_id, event_id, coalesce(event_predicted_id, predicted_id) AS individual,
         primary_reason(flag_reasons, inclusion_probability) AS stratum
     FROM predictions WHERE prediction_status = 'ok'
 ),
 strata AS MATERIALIZED (SELECT stratum, count(*) AS n_pictures FROM named GROUP BY stratum),
-looked_at AS MATERIALIZED (
-    SELECT named.*, n_pictures, hash((SELECT seed FROM stored) || ':' || target_id) / 18446744073709551616 AS lot
+-- Few columns of all pictures, then all columns of few, because an audit has millions.
+small AS MATERIALIZED (
+    SELECT batch_key, target_id, stratum, n_pictures,
+        hash((SELECT seed FROM stored) || ':' || target_id) / 18446744073709551616 AS lot
     FROM named JOIN strata USING (stratum) WHERE lot <= given_most / n_pictures
+),
+looked_at AS MATERIALIZED (
+    SELECT small.*, media_id, individual FROM small JOIN named USING (batch_key, target_id)
 ),
 finished AS (SELECT batch_key, max(finished_at) AS finished_at FROM runs GROUP BY batch_key),
 newest AS (
@@ -53,7 +58,7 @@ members AS (
     SELECT near.*, labelled.target_id IS NOT NULL AS is_labelled
     FROM near LEFT JOIN (SELECT DISTINCT batch_key, target_id FROM labelled) labelled USING (batch_key, target_id)
     UNION ALL
-    SELECT *, true FROM labelled
+    SELECT *, true FROM labelled SEMI JOIN looked_at USING (batch_key, individual)
 ),
 -- A picture without a time is a visit by itself; without a camera, its event is.
 gaps AS (
