@@ -30,22 +30,24 @@ events AS (
         bool_or(has_reason) AS is_flagged, bool_or(has_label) AS is_labelled
     FROM frames GROUP BY batch_key, event, individual
 ),
-ordered AS (
-    SELECT *, CASE WHEN camera_id IS NULL OR first_at IS NULL THEN event END AS alone,
-        max(last_at) OVER (
-            PARTITION BY batch_key, camera_id, individual, CASE WHEN camera_id IS NULL OR first_at IS NULL THEN event END
-            ORDER BY first_at, event ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-        ) AS before
+-- One number for what an event may be a visit together with, because sorting by four strings takes longer.
+together AS (
+    SELECT *, hash(batch_key, camera_id, individual, CASE WHEN camera_id IS NULL OR first_at IS NULL THEN event END) AS whole
     FROM events
+),
+ordered AS (
+    SELECT *, max(last_at) OVER (
+            PARTITION BY whole ORDER BY first_at, event ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        ) AS before
+    FROM together
 ),
 numbered AS (
     SELECT *, count(*) FILTER (before IS NULL OR first_at > before + to_minutes($visit_minutes::BIGINT)) OVER (
-            PARTITION BY batch_key, camera_id, individual, alone ORDER BY first_at, event
+            PARTITION BY whole ORDER BY first_at, event
         ) AS number
     FROM ordered
 )
-SELECT * EXCLUDE (alone, before, number), left(md5(concat_ws(chr(31), batch_key, individual,
-        first_value(event) OVER (
-            PARTITION BY batch_key, camera_id, individual, alone, number ORDER BY first_at, event
-        ))), 16) AS visit_id
+SELECT * EXCLUDE (whole, before, number), left(md5(concat_ws(chr(31), batch_key, individual,
+        first_value(event) OVER (PARTITION BY whole, number ORDER BY first_at, event)
+    )), 16) AS visit_id
 FROM numbered
