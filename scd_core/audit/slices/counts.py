@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scd_core.audit.slices.data import Members, SliceData, has_keys, is_error, is_of
+from scd_core.audit.slices.data import Members, SliceData, is_error, is_of
 from scd_core.audit.slices.statistics import rate_excess_p_value
 
 __all__ = ["FROM_LABELS", "Counts", "Groups", "groups_by", "in_kind_counts", "kinds_of_labels", "total_errors"]
@@ -109,7 +109,7 @@ def in_kind_counts(data: SliceData, members: Members, is_left: Bools | None = No
         is_left: (n,) rows that count; None is all.
     """
     rows, kind = kinds_of_labels(data, members, is_left)
-    is_inside = np.isin(rows, members.rows, assume_unique=True)
+    is_inside = _among(rows, members.rows)
     wrong = is_error(data, rows, members.name)
     n_kinds = int(kind.max(initial=-1)) + 1
 
@@ -139,14 +139,36 @@ def kinds_of_labels(data: SliceData, members: Members, is_left: Bools | None = N
     alike = {key: None for key in members.keys if key not in labels} | {
         one: None for key in labels for one in FROM_LABELS[key]
     }
-    possible = has_keys(data, labels) if is_left is None else has_keys(data, labels) & is_left
+    # Kinds that the slice has none of do not matter: where its rows have one value of a key, so have all that are compared.
+    same = {
+        key: int(data.codes[key][members.rows[0]]) for key in alike if members.rows.size and _is_one(data, key, members)
+    }
+    some = [data.rows_with(key, code) for key, code in same.items() if code >= 0]
+    rows = min(some, key=len) if some else np.arange(data.n_visits)
+    rows = rows[rows < data.n_visits]
+    for key in labels:
+        rows = rows[data.codes[key][rows] >= 0]
+    for key, code in same.items():
+        rows = rows[data.codes[key][rows] == code]
+    if is_left is not None:
+        rows = rows[is_left[rows]]
     if members.name is not None:
-        possible &= ~is_of(data, members.name)
-    rows = np.flatnonzero(possible)
+        rows = rows[~is_of(data, members.name, rows)]
     kind = np.zeros(rows.size, np.int64)
     for key in alike:
         kind = kind * (len(data.values[key]) + 1) + data.codes[key][rows] + 1
     return rows, np.unique(kind, return_inverse=True)[1].astype(np.int64)
+
+
+def _among(rows: Ints, some: Ints) -> Bools:
+    """Which of some rising rows are among others, rising too."""
+    place = np.minimum(np.searchsorted(some, rows), max(some.size - 1, 0))
+    return some[place] == rows if some.size else np.zeros(rows.size, bool)
+
+
+def _is_one(data: SliceData, key: str, members: Members) -> bool:
+    codes = data.codes[key][members.rows]
+    return bool((codes == codes[0]).all())
 
 
 def _ratio(part: Floats, whole: Floats) -> Floats:

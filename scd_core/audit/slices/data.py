@@ -35,6 +35,7 @@ Bools = NDArray[np.bool_]
 
 PAIR = " -> "
 """Between the true individual and the name given to it, in values of the key ``pair``."""
+_ALL = slice(None)
 DAY_HOURS = (6, 18)
 """Hours between which a colour picture counts as taken by day, on the camera's clock."""
 
@@ -44,9 +45,7 @@ class SliceData:
     """Visits by the current predictions: v labelled ones, then known exposures, n rows together; r rows of ``errors``."""
 
     exposure: Floats  # (n,) visits that a row counts as; 1 for a labelled one
-    is_wrong: (
-        Bools  # (n,) a labelled visit of which at least half of the events err; an event: at least half of its frames
-    )
+    is_wrong: Bools  # (n,) a labelled visit at least half of whose events err, that is at least half of their frames
     codes: dict[str, Ints]  # key, or `place` -> (n,) index into values, -1 where it is not known
     values: dict[str, list[str]]  # key -> values
     cause: Ints  # (v,) place in Cause of most of its errors; -1 for a right visit
@@ -61,6 +60,33 @@ class SliceData:
     def n_visits(self) -> int:
         """Number of labelled visits, v."""
         return self.cause.size
+
+    @cached_property
+    def ordinary_rates(self) -> tuple[float, float]:
+        """Weighted error rates of the labelled visits without, and with, a labelled picture that nothing flagged."""
+        found = []
+        for kind in (False, True):
+            here = self.has_control == kind
+            found.append(float(self.wrong_weight[here].sum() / max(self.weight[here].sum(), 1e-300)))
+        return found[0], found[1]
+
+    @cached_property
+    def totals(self) -> dict[tuple[int | None, tuple[str, ...]], tuple[float, float, int, float]]:
+        """Sums over all visits that could err in one way, kept because many slices share them."""
+        return {}
+
+    @cached_property
+    def _sorted(self) -> dict[str, tuple[Ints, Ints]]:
+        return {}
+
+    def rows_with(self, key: str, code: int) -> Ints:
+        """Indices of the rows with a value of a key, rising."""
+        if key not in self._sorted:
+            codes = self.codes[key]
+            order = np.argsort(codes, kind="stable")
+            self._sorted[key] = order, np.searchsorted(codes[order], np.arange(len(self.values[key]) + 1))
+        order, starts = self._sorted[key]
+        return order[starts[code] : starts[code + 1]]
 
     @cached_property
     def wrong_keys(self) -> tuple[Ints, dict[str, Any]]:
@@ -91,19 +117,22 @@ class Members:
 
 def slice_members(data: SliceData, values: Mapping[str, str]) -> Members:
     """The rows of a slice that is given as key -> value."""
-    inside = np.ones(data.exposure.size, bool)
-    name = None
+    wanted, name = [], None
     for key, value in values.items():
         if key == "pair":
             true, called = value.split(PAIR, 1)
-            inside &= data.codes["true_id"] == bisect_left(data.values["true_id"], true)
+            wanted.append(("true_id", bisect_left(data.values["true_id"], true)))
             name = bisect_left(data.values["predicted_id"], called)
         elif key == "predicted_id":
             name = bisect_left(data.values[key], value)
-            inside &= ~is_of(data, name)
         else:
-            inside &= data.codes[key] == bisect_left(data.values[key], value)
-    rows = np.flatnonzero(inside)
+            wanted.append((key, bisect_left(data.values[key], value)))
+    some = [data.rows_with(key, code) for key, code in wanted]
+    rows = min(some, key=len) if some else np.arange(data.exposure.size)
+    for key, code in wanted:
+        rows = rows[data.codes[key][rows] == code]
+    if name is not None and "pair" not in values:
+        rows = rows[~is_of(data, name, rows)]
     keys = tuple(key for key in values if key not in ("pair", "predicted_id"))
     return Members(rows, is_error(data, rows, name), name, keys)
 
@@ -132,11 +161,11 @@ def has_keys(data: SliceData, keys: Iterable[str]) -> Bools:
     return known
 
 
-def is_of(data: SliceData, name: int) -> Bools:
-    """(n,) rows whose truth is the individual with this code in predicted_id."""
+def is_of(data: SliceData, name: int, rows: Ints | slice = _ALL) -> Bools:
+    """Of some rows, or of all, which have the individual with this code in predicted_id as their truth."""
     place = bisect_left(data.values["true_id"], data.values["predicted_id"][name])
     found = data.values["true_id"][place : place + 1] == [data.values["predicted_id"][name]]
-    return data.codes["true_id"] == place if found else np.zeros(data.exposure.size, bool)
+    return data.codes["true_id"][rows] == (place if found else -2)
 
 
 def slice_data(errors: pa.Table, exposures: pa.Table | None = None) -> SliceData:

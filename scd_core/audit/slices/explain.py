@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlogy
 
+from scd_core.audit.slices.condense import condensed
 from scd_core.audit.slices.counts import FROM_LABELS, Counts, in_kind_counts, total_errors
 from scd_core.audit.slices.data import Members, SliceData, has_keys, is_of, slice_members
 from scd_core.audit.slices.tested import TestedSlice
@@ -55,6 +56,7 @@ def explain(data: SliceData, rows: list[TestedSlice], config: SliceConfig) -> No
         config: limits.
     """
     open_rows = [row for row in rows if row.is_systematic]
+    data = condensed(data, [dict(row.slice) for row in open_rows])
     cuts: dict[str | None, float] = {}  # of the slices that were tested together
     for row in open_rows:
         together = row.tested_within

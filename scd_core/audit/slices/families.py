@@ -47,6 +47,10 @@ _LEAST_EVIDENT = 3
 """Visits of a slice, and errors of its kind anywhere, from which on it can be announced."""
 
 
+_MOST_P = 0.05
+"""Slices with a larger p-value are not listed: nothing could make them systematic."""
+
+
 @dataclass(frozen=True)
 class FamilyTests:
     """The slices of one family that have enough visits and errors; g slices of k keys."""
@@ -91,7 +95,8 @@ def family_shares(families: list[tuple[str, ...]]) -> dict[tuple[str, ...], floa
 
 
 def family_tests(data: SliceData, family: tuple[str, ...], config: SliceConfig) -> FamilyTests:
-    """Test the slices of a family that have at least ``min_events`` visits; list those with ``min_errors`` that err.
+    """Test the slices of a family that have at least ``min_events`` visits; list those with ``min_errors``
+    that err and a p-value of at most 0.05.
 
     A slice is compared with all visits outside it of which the same keys are known. What counts as an error depends on the
     family:
@@ -114,6 +119,8 @@ def family_tests(data: SliceData, family: tuple[str, ...], config: SliceConfig) 
     """
     of_names = "pair" in family or "predicted_id" in family
     codes, counts, margins = (_count_names if of_names else _count_errors)(data, family, config)
+    enough = counts.errors >= config.min_errors
+    codes, counts = codes[enough], counts[enough]
     if FROM_LABELS.keys() & set(family) and len(codes):
         values = [
             {key: data.values[key][code] for key, code in zip(family, row, strict=True)} for row in codes.tolist()
@@ -124,6 +131,8 @@ def family_tests(data: SliceData, family: tuple[str, ...], config: SliceConfig) 
     listed &= counts.lift >= config.min_lift
     codes, counts = codes[listed], counts[listed]
     p_value = counts.p_values()
+    is_small = p_value <= _MOST_P
+    codes, counts, p_value = codes[is_small], counts[is_small], p_value[is_small]
     n_expected_by_chance = n_expected(
         p_value, margins.n, margins.errors, margins.n_all, margins.counts, config.min_errors
     )

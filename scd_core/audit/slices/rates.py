@@ -62,9 +62,11 @@ def slice_rate(data: SliceData, values: dict[str, str], counts: Counts, confiden
         rate, n = float(counts.rate[0]), float(counts.n[0])
         base_rate = float(counts.base_rate[0])
     else:
-        wrong = data.wrong_weight[inside]
-        rate, n = _weighted(data, inside, wrong if members.name is None else np.where(is_error, wrong, 0.0))
-        base_rate = _base_rate(data, members, inside, counts)
+        wrong = (
+            data.wrong_weight[inside] if members.name is None else np.where(is_error, data.wrong_weight[inside], 0.0)
+        )
+        rate, n = _weighted(data, inside, wrong)
+        base_rate = _base_rate(data, members, inside, wrong, counts)
     low, high = wilson_interval(rate, n, confidence)
     return SliceRate(
         n_events=inside.size,
@@ -89,11 +91,10 @@ def _weighted(data: SliceData, inside: Ints, wrong: Floats) -> tuple[float, floa
     p = min(float(wrong.sum() / total), 1.0)
     variance = 0.0
     for kind in (False, True):
-        of_kind = data.has_control == kind
-        here = of_kind[inside]
+        here = data.has_control[inside] == kind
         if here.any():
             w, w2 = weight[here].sum(), (weight[here] ** 2).sum()
-            ordinary = data.wrong_weight[of_kind].sum() / max(data.weight[of_kind].sum(), 1e-300)
+            ordinary = data.ordinary_rates[int(kind)]
             n = w**2 / w2 if w2 > 0 else 0.0
             q = ((wrong[here].sum() / w if w > 0 else 0.0) * n + _PRIOR * ordinary) / (n + _PRIOR)
             variance += (q * (1 - 2 * p) + p**2) * w2
@@ -102,20 +103,31 @@ def _weighted(data: SliceData, inside: Ints, wrong: Floats) -> tuple[float, floa
     return p, float(min(n, inside.size))
 
 
-def _base_rate(data: SliceData, members: Members, inside: Ints, counts: Counts) -> float:
+def _base_rate(data: SliceData, members: Members, inside: Ints, wrong: Floats, counts: Counts) -> float:
     """Weighted rate of all other visits that could err so and of which the same keys are known."""
-    v = data.n_visits
-    is_base = has_keys(data, members.keys)[:v]
-    if members.name is not None:
-        is_base &= ~is_of(data, members.name)[:v]
-    wrong = data.wrong_weight
-    if members.name is not None:
-        is_called = data.is_wrong[:v] & (data.codes["predicted_id"][:v] == members.name)
-        wrong = np.where(is_called, wrong, 0.0)
-        if inside.size == is_base.sum():  # a name alone: the other names' average
-            n_others = max(len(data.values["predicted_id"]) - 1, 1)
-            others = np.where(data.is_wrong[:v] & ~is_called, data.wrong_weight, 0.0).sum() / n_others
-            return float(others / max(data.weight[is_base].sum(), 1e-300))
-    is_base[inside] = False
-    weight = data.weight[is_base].sum()
-    return float(wrong[is_base].sum() / weight) if weight > 0 else float(counts.base_rate[0])
+    total, total_wrong, n, average = _totals(data, members)
+    if members.name is not None and inside.size == n:  # a name alone: the other names' average
+        return average / max(total, 1e-300)
+    weight = total - data.weight[inside].sum()
+    if weight <= 1e-9 * total:
+        return float(counts.base_rate[0])
+    return max(0.0, total_wrong - wrong.sum()) / weight
+
+
+def _totals(data: SliceData, members: Members) -> tuple[float, float, int, float]:
+    """Of all labelled visits that could err as a slice's do: weight, weight that does, their number, and the average weight that
+    is wrongly called each other name."""
+    key = members.name, members.keys
+    if key not in data.totals:
+        v = data.n_visits
+        is_base = has_keys(data, members.keys)[:v]
+        wrong, average = data.wrong_weight, 0.0
+        if members.name is not None:
+            is_base = is_base & ~is_of(data, members.name, slice(v))
+            is_called = data.is_wrong[:v] & (data.codes["predicted_id"][:v] == members.name)
+            of_others = np.where(data.is_wrong[:v] & ~is_called, wrong, 0.0).sum()
+            average = float(of_others) / max(len(data.values["predicted_id"]) - 1, 1)
+            wrong = np.where(is_called, wrong, 0.0)
+        found = data.weight[is_base].sum(), wrong[is_base].sum()
+        data.totals[key] = float(found[0]), float(found[1]), int(is_base.sum()), average
+    return data.totals[key]

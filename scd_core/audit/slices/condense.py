@@ -1,0 +1,52 @@
+"""Known exposures with what some slices do not ask about left out, so that few rows stand for millions."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scd_core.audit.slices.data import PAIR, SliceData
+
+__all__ = ["condensed"]
+
+Ints = NDArray[np.int64]
+
+
+def condensed(data: SliceData, slices: Iterable[Mapping[str, str]]) -> SliceData:
+    """The same visits, exposures that are in the same of some slices counted together.
+
+    A value of a key that none of the slices has becomes one code, the number of the key's values, so that it stays known.
+
+    Args:
+        data: the visits.
+        slices: key -> value of each slice.
+    """
+    asked: dict[str, set[str]] = {}
+    for values in slices:
+        for key, value in values.items():
+            names = value.split(PAIR, 1) if key == "pair" else [value]
+            for one in ("true_id", "predicted_id") if key in ("pair", "true_id", "predicted_id") else (key,):
+                asked.setdefault(one, set()).update(names)
+    v = data.n_visits
+    columns, group = {}, np.zeros(data.exposure.size - v, np.int64)
+    for key, codes in data.codes.items():
+        found = data.values[key]
+        kept = np.zeros(len(found) + 1, bool)
+        for value in asked.get(key, ()):
+            place = bisect_left(found, value)
+            kept[place] = found[place : place + 1] == [value]
+        one = codes[v:]
+        columns[key] = np.where(kept[one] | (one < 0), one, len(found))
+        # Numbered anew after each key, so that the numbers stay small.
+        _, group = np.unique(group * (len(found) + 2) + columns[key] + 1, return_inverse=True)
+    _, first = np.unique(group, return_index=True)
+    return replace(
+        data,
+        exposure=np.concatenate([data.exposure[:v], np.bincount(group, data.exposure[v:], minlength=first.size)]),
+        is_wrong=data.is_wrong[: v + first.size],
+        codes={key: np.concatenate([codes[:v], columns[key][first]]) for key, codes in data.codes.items()},
+    )
