@@ -33,14 +33,15 @@ def condensed(data: SliceData, slices: Iterable[Mapping[str, str]]) -> SliceData
                 asked.setdefault(one, set()).update(names)
     v = data.n_visits
     columns, group = {}, np.zeros(data.exposure.size - v, np.int64)
-    for key, codes in data.codes.items():
+    for key, column in data.codes.items():
         found = data.values[key]
         kept = np.zeros(len(found) + 1, bool)
         for value in asked.get(key, ()):
             place = bisect_left(found, value)
-            kept[place] = found[place : place + 1] == [value]
-        one = codes[v:]
-        columns[key] = np.where(kept[one] | (one < 0), one, len(found))
+            if found[place : place + 1] == [value]:
+                kept[place] = True
+        exposed = column[v:]
+        columns[key] = np.where(kept[exposed] | (exposed < 0), exposed, len(found))
         # Numbered anew after each key, so that the numbers stay small.
         _, group = np.unique(group * (len(found) + 2) + columns[key] + 1, return_inverse=True)
     _, first = np.unique(group, return_index=True)
