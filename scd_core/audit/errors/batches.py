@@ -1,84 +1,137 @@
-"""What a report takes from each batch alone, a few batches at a time, so that memory does not grow with the audit."""
+"""What a report takes from each batch, a few batches at a time, and only from those of which it is not kept already."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import duckdb
 
-from scd_core.audit.errors.suspicion import create_suspected
 from scd_core.audit.query.batches import show_all, show_batches
 from scd_core.audit.sql import load_sql
-from scd_core.config import AuditConfig
+from scd_core.audit.state.kept import KeptRows
 
-__all__ = ["PARTS", "create_parts"]
+__all__ = ["ALONE", "JUDGED", "Stage", "create_parts"]
 
-PARTS = ("cells", "label_counts", "targets", "model_names")
-"""Tables that hold what a report takes from the batches."""
-_SETTLED = ("superseded", "labelled")
-"""Tables over all batches that the batches' own parts are made from."""
-_STEPS = ("cells", "chosen", "event_sizes", "label_counts", "chosen_media", "evidence", "targets", "model_names")
 _PICTURES = 500_000
 """Pictures that are looked at together."""
 
 
-def create_parts(connection: duckdb.DuckDBPyConnection, config: AuditConfig) -> None:
-    """Make the tables :data:`PARTS`, each row from one batch.
+@dataclass(frozen=True)
+class Stage:
+    """Tables of which each row is made from one batch; every name is also that of a query in the folder ``sql``."""
+
+    name: str
+    parts: tuple[str, ...]
+    steps: tuple[str, ...]
+    """Queries that make the parts, in their order."""
+    digests: str
+    """Query that makes the table `digests`: batch_key, and a hash over all that a batch's rows are made from."""
+    settled: tuple[str, ...] = ()
+    """Tables over all batches, of which only the rows of the batches are shown to the steps."""
+
+
+ALONE = Stage("alone", ("qualities", "stays"), ("qualities", "stays"), "digests_alone")
+"""What follows from the pictures and predictions of a batch."""
+JUDGED = Stage(
+    "judged",
+    ("cells", "label_counts", "targets", "model_names"),
+    (
+        "suspected",
+        "media_quality",
+        "visits",
+        "cells",
+        "chosen",
+        "event_sizes",
+        "label_counts",
+        "chosen_media",
+        "evidence",
+        "targets",
+        "model_names",
+    ),
+    "digests_judged",
+    ("superseded", "labelled"),
+)
+"""What follows from a batch, its labels, which of its pictures were named again, who travels, and how sharp a camera is."""
+
+
+def create_parts(
+    connection: duckdb.DuckDBPyConnection,
+    stage: Stage,
+    settings: Mapping[str, Mapping[str, Any]],
+    kept: KeptRows | None = None,
+) -> None:
+    """Make the temporary tables ``stage.parts``.
 
     Args:
-        connection: database of :func:`scd_core.audit.query.connection.open_tables` with the tables `superseded`, `labelled`,
-            `travellers` and `quality_limits`.
-        config: settings.
+        connection: database of :func:`scd_core.audit.query.connection.open_tables` with the tables that the queries read.
+        stage: what to make.
+        settings: query -> its parameters.
+        kept: rows of earlier reports; None looks at all batches and keeps nothing.
     """
-    for name in _SETTLED:
+    for name in stage.settled:
         connection.execute(f"CREATE OR REPLACE TEMP TABLE all_{name} AS FROM {name} ORDER BY batch_key")
-    for name in PARTS:
+    for name in stage.parts:
         connection.execute(f"DROP TABLE IF EXISTS all_{name}")
-    for batch_keys in _groups(connection):
-        _show(connection, batch_keys)
-        _derive(connection, config)
-        for name in PARTS:
+    keeps = kept if kept is not None and _knows_files(connection) else None
+    if keeps is not None:
+        connection.execute(_sql(stage.digests), {"version": _version(stage, settings)})
+        keeps.load(connection, stage.name, stage.parts)
+    for batch_keys in _groups(connection, keeps is not None):
+        _show(connection, stage, batch_keys)
+        for name in stage.steps:
+            connection.execute(_sql(name), settings.get(name, {}))
+        for name in stage.parts:
             connection.execute(f"CREATE TEMP TABLE IF NOT EXISTS all_{name} AS FROM {name} LIMIT 0")
             connection.execute(f"INSERT INTO all_{name} FROM {name}")
-    for name in (*PARTS, *_SETTLED):
-        connection.execute(f"DROP TABLE {name}")
-        connection.execute(f"ALTER TABLE all_{name} RENAME TO {name}")
     show_all(connection)
+    if keeps is not None:
+        keeps.save(connection, stage.name, stage.parts)
+    for name in (*stage.parts, *stage.settled):
+        connection.execute(f"DROP TABLE IF EXISTS {name}")
+        connection.execute(f"ALTER TABLE all_{name} RENAME TO {name}")
 
 
-def _derive(connection: duckdb.DuckDBPyConnection, config: AuditConfig) -> None:
-    create_suspected(connection, config)
-    connection.execute(_sql("media_quality"))
-    connection.execute(_sql("visits"), {"visit_minutes": config.slices.visit_minutes})
-    for name in _STEPS:
-        connection.execute(_sql(name))
+def _version(stage: Stage, settings: Mapping[str, Mapping[str, Any]]) -> str:
+    """Hash over the queries, their parameters and DuckDB, whose own hashes are part of digests."""
+    texts = [_sql(name) for name in (*stage.steps, "primary_reason")]
+    return hashlib.sha256(json.dumps([texts, dict(settings), duckdb.__version__]).encode()).hexdigest()
 
 
-def _groups(connection: duckdb.DuckDBPyConnection) -> Iterator[list[str] | None]:
+def _knows_files(connection: duckdb.DuckDBPyConnection) -> bool:
+    found = connection.execute("SELECT count(*) > 0 FROM duckdb_tables() WHERE table_name = 'batch_files'").fetchall()
+    return bool(found[0][0])
+
+
+def _groups(connection: duckdb.DuckDBPyConnection, has_kept: bool) -> Iterator[list[str] | None]:
     """Batches to look at together; None is all, where a database does not know in which files they are."""
-    is_known = connection.execute(
-        "SELECT count(*) > 0 FROM duckdb_tables() WHERE table_name = 'batch_files'"
-    ).fetchall()
-    if not is_known[0][0]:
+    if not _knows_files(connection):
         yield None
         return
+    sizes = connection.execute(_sql("batch_sizes")).fetchall()
+    if has_kept:
+        known = {key for (key,) in connection.execute("SELECT batch_key FROM kept").fetchall()}
+        if known and len(known) == len(sizes):
+            return
+        sizes = [(key, size) for key, size in sizes if key not in known]
     group: list[str] = []
     n_pictures = 0
-    sizes = connection.execute(_sql("batch_sizes")).fetchall()
     for batch_key, size in sizes:
         if group and n_pictures + size > _PICTURES:
             yield group
             group, n_pictures = [], 0
         group.append(batch_key)
         n_pictures += size
-    if group or not sizes:
-        yield group
+    yield group
 
 
-def _show(connection: duckdb.DuckDBPyConnection, batch_keys: list[str] | None) -> None:
+def _show(connection: duckdb.DuckDBPyConnection, stage: Stage, batch_keys: list[str] | None) -> None:
     if batch_keys is not None:
         show_batches(connection, batch_keys)
-    for name in _SETTLED:
+    for name in stage.settled:
         connection.execute(
             f"CREATE OR REPLACE TEMP TABLE {name} AS FROM all_{name} "
             "WHERE $keys IS NULL OR batch_key IN (SELECT unnest($keys::VARCHAR[]))",

@@ -26,9 +26,9 @@ CAUSE_RULES: dict[Cause, str] = {
         "Where one person labels a place, nothing is known of the labels there."
     ),
     Cause.IMAGE_QUALITY: (
-        "Sharpness or brightness is below `low_quality_ratio` of the median of the same camera's pictures in the same light; or "
-        "the median of this camera's is below that share of the median of at least 4 cameras in this light, and its visits err "
-        "1.25 times as often as theirs (at least 3, exact test at 0.01)."
+        "Sharpness or brightness is below `low_quality_ratio` of the camera's median in the same light, over this batch and the "
+        "earlier ones; or the median of this camera's is below that share of the median of at least 4 cameras in this light, and "
+        "its visits err 1.25 times as often as theirs (at least 3, exact test at 0.01)."
     ),
     Cause.FLANK: (
         "The side of the animal is known, and this side errs more than the other one of the same individuals at the same "

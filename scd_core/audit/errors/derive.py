@@ -5,12 +5,13 @@ from __future__ import annotations
 import duckdb
 import pyarrow as pa
 
-from scd_core.audit.errors.batches import create_parts
+from scd_core.audit.errors.batches import ALONE, JUDGED, create_parts
 from scd_core.audit.errors.signs import create_signs
 from scd_core.audit.errors.suspicion import create_travellers
 from scd_core.audit.labels.truth import create_truth
 from scd_core.audit.query.connection import open_tables
 from scd_core.audit.sql import load_sql
+from scd_core.audit.state.kept import KeptRows
 from scd_core.config import AuditConfig
 from scd_core.tables.schema import TABLES, table_schema
 
@@ -27,7 +28,10 @@ _LIMITS = {
 
 
 def derive_errors(
-    out: str | duckdb.DuckDBPyConnection, config: AuditConfig | None = None, report_id: str = ""
+    out: str | duckdb.DuckDBPyConnection,
+    config: AuditConfig | None = None,
+    report_id: str = "",
+    kept: KeptRows | None = None,
 ) -> pa.Table:
     """Derive the rows of ``errors``: every labelled prediction, and every unlabelled one that is in doubt.
 
@@ -53,6 +57,8 @@ def derive_errors(
         out: OUT, or a database with the audit's tables (:func:`scd_core.audit.query.connection.open_tables`).
         config: thresholds of the causes and suspicions (section ``slices``), speed limit (section ``triage``).
         report_id: report that the rows are for.
+        kept: what earlier reports kept; only batches of which it knows nothing, or whose labels are others now, are looked at.
+            The rows are the same without.
 
     Returns:
         Rows of the table ``errors``, in the order of batch and target.
@@ -64,17 +70,20 @@ def derive_errors(
         with open_tables(out) as connection:
             return derive_errors(connection, config, report_id)
     config = config or AuditConfig()
+    slices, ratio = config.slices, {"low_quality_ratio": config.slices.low_quality_ratio}
+    out.execute(_sql("primary_reason"))
+    create_parts(out, ALONE, {}, kept)
     create_truth(out)
     create_travellers(out, config)
-    out.execute(_sql("quality_limits"), {"low_quality_ratio": config.slices.low_quality_ratio})
-    for name in ("primary_reason", "superseded", "labelled"):
-        out.execute(_sql(name))
-    create_parts(out, config)
+    for name, values in (("quality_limits", ratio), ("poor_cameras", ratio), ("superseded", {}), ("labelled", {})):
+        out.execute(_sql(name), values)
+    limits = {"suspected": slices.model_dump(include={"min_background_reliance", "min_overlay_reliance"})}
+    create_parts(out, JUDGED, limits | {"visits": {"visit_minutes": slices.visit_minutes}}, kept)
     for name in ("label_strata", "scored"):
         out.execute(_sql(name))
     create_signs(out)
-    limits = config.slices.model_dump(include=_LIMITS)
-    rows = out.sql(_sql("errors"), params={**limits, "report_id": report_id}).to_arrow_table()
+    values = slices.model_dump(include=_LIMITS) | {"report_id": report_id}
+    rows = out.sql(_sql("errors"), params=values).to_arrow_table()
     return rows.select(TABLES["errors"]).cast(table_schema("errors"))
 
 

@@ -33,7 +33,7 @@ def create_signs(connection: duckdb.DuckDBPyConnection) -> None:
     keys, ``x`` of ``n`` visits and ``x_others`` of ``n_others``, summed over the strata in which both were seen.
 
     Args:
-        connection: database with the temporary tables `scored` and `quality_limits`.
+        connection: database with the temporary tables `scored` and `poor_cameras`.
     """
     connection.execute(_sql("seen"))
     for name, query, keys, level, most in _TESTED:

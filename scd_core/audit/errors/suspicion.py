@@ -10,7 +10,7 @@ from scd_core.config import AuditConfig
 from scd_core.names import SuspicionReason
 from scd_core.triage.travel import impossible_moves
 
-__all__ = ["SUSPICION_REASONS", "create_suspected", "create_travellers"]
+__all__ = ["SUSPICION_REASONS", "create_travellers"]
 
 SUSPICION_REASONS: dict[str, str] = {
     SuspicionReason.EVENT_DISAGREEMENT: "the frames of the event together name another individual",
@@ -28,26 +28,15 @@ def create_travellers(connection: duckdb.DuckDBPyConnection, config: AuditConfig
     """Make the temporary table ``travellers``: model_digest, predicted_id and event of stays that no animal can make.
 
     Args:
-        connection: database with the audit's tables.
+        connection: database with the table `stays`.
         config: speed limit (section ``triage``).
     """
-    connection.execute(load_sql("scd_core.audit.errors", "stays"))
+    connection.execute(load_sql("scd_core.audit.errors", "journeys"))
     stays = connection.sql(
-        "SELECT rowid AS stay, name, first_at, last_at, latitude, longitude FROM stays ORDER BY event"
+        "SELECT rowid AS stay, name, first_at, last_at, latitude, longitude FROM journeys ORDER BY event, model_digest"
     ).to_arrow_table()
     stay, name, first_at, last_at, latitude, longitude = (column.to_numpy() for column in stays.columns)
     is_impossible = impossible_moves(name, first_at, last_at, latitude, longitude, config.triage.max_speed_kmh)
     connection.register("found_stays", pa.table({"stay": stay[is_impossible]}))
     connection.execute(load_sql("scd_core.audit.errors", "travellers"))
     connection.unregister("found_stays")
-
-
-def create_suspected(connection: duckdb.DuckDBPyConnection, config: AuditConfig) -> None:
-    """Make the temporary table ``suspected``: batch_key, target_id, media_id and the list ``reasons``.
-
-    Args:
-        connection: database with the audit's tables, and `travellers` (:func:`create_travellers`).
-        config: limits of reliance (section ``slices``).
-    """
-    limits = config.slices.model_dump(include={"min_background_reliance", "min_overlay_reliance"})
-    connection.execute(load_sql("scd_core.audit.errors", "suspected"), limits)

@@ -11,6 +11,7 @@ from scd_core.audit.errors.derive import derive_errors, known_exposures
 from scd_core.audit.query.connection import open_tables
 from scd_core.audit.query.tables import report_time
 from scd_core.audit.slices.derive import find_slices
+from scd_core.audit.state.kept import KeptRows
 from scd_core.config import AuditConfig
 from scd_core.tables.store import AuditStore
 
@@ -49,7 +50,7 @@ def refresh_report_tables(
     reports = store.committed_files("error_slices")
     now, report_id = _after(max(reports, default=None), now)
     with open_tables(out, memory_limit=memory_limit, threads=threads, scratch=scratch) as connection:
-        errors = derive_errors(connection, config, report_id)
+        errors = derive_errors(connection, config, report_id, KeptRows(store, now))
         exposures = known_exposures(connection)
         previous = connection.sql("SELECT * EXCLUDE (report_date) FROM error_slices").to_arrow_table()
     slices = find_slices(errors, config.slices, previous if reports else None, report_id, exposures)

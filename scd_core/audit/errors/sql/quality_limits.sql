@@ -1,12 +1,14 @@
--- quality_limits: the sharpness and brightness below which a picture is poor, by camera and light, and cameras always below.
--- A camera is always poor against the median of four cameras or more in that light.
+-- quality_limits: the sharpness and brightness below which a picture of a batch is poor, by camera and light.
+-- Against the median of the camera's medians in this batch and the earlier ones, so that a later batch changes nothing.
 CREATE OR REPLACE TEMP TABLE quality_limits AS
-WITH cameras AS (
-    SELECT camera_id, is_infrared, approx_quantile(sharpness, 0.5) AS sharpness, approx_quantile(brightness, 0.5) AS brightness
-    FROM media WHERE status = 'ok' GROUP BY camera_id, is_infrared
+WITH numbered AS (
+    SELECT batch_key, row_number() OVER (ORDER BY max(finished_at) NULLS FIRST, batch_key) AS number
+    FROM runs GROUP BY batch_key
 )
-SELECT camera_id, is_infrared, $low_quality_ratio * sharpness AS blurred_below, $low_quality_ratio * brightness AS dark_below,
-    CASE WHEN count(*) OVER kind < 4 THEN NULL
-        WHEN sharpness < $low_quality_ratio * median(sharpness) OVER kind THEN 'blurred'
-        WHEN brightness < $low_quality_ratio * median(brightness) OVER kind THEN 'dark' END AS camera_quality
-FROM cameras WINDOW kind AS (PARTITION BY is_infrared)
+SELECT batch_key, camera_id, is_infrared, $low_quality_ratio * median(sharpness) OVER so_far AS blurred_below,
+    $low_quality_ratio * median(brightness) OVER so_far AS dark_below
+FROM qualities LEFT JOIN numbered USING (batch_key)
+WINDOW so_far AS (
+    PARTITION BY camera_id, is_infrared ORDER BY number NULLS FIRST, batch_key
+    ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+)

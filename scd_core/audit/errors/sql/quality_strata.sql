@@ -7,6 +7,6 @@ compared AS (
     WINDOW kind AS (PARTITION BY is_infrared)
 )
 SELECT camera, compared.is_infrared, camera_quality, x, n, x_others, n_others
-FROM compared JOIN quality_limits ON coalesce(camera_id, '') = camera
-    AND quality_limits.is_infrared IS NOT DISTINCT FROM compared.is_infrared
-WHERE camera_quality IS NOT NULL AND camera <> '' AND x >= 3 AND n_others > 0
+FROM compared JOIN poor_cameras ON coalesce(camera_id, '') = camera
+    AND poor_cameras.is_infrared IS NOT DISTINCT FROM compared.is_infrared
+WHERE camera <> '' AND x >= 3 AND n_others > 0

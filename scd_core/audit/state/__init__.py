@@ -1,0 +1,1 @@
+"""What reports keep for the next one."""
