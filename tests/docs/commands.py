@@ -92,7 +92,7 @@ def _mentions(text: str) -> Iterator[tuple[int, str, bool]]:
 
 
 def _commands(page: str, line: int, text: str, is_whole: bool) -> Iterator[Shown]:
-    text = re.sub(r" > [\w./-]+\.log| 2>&1", "", text)  # where a command's words go is no word of the command
+    text = re.sub(r" > [\w./-]+| 2>&1", "", text)  # where a command's words go is no word of the command
     try:
         lexer = shlex.shlex(text, posix=True, punctuation_chars="&;|")
         lexer.whitespace_split = True

@@ -7,8 +7,8 @@ import pytest
 
 from scd_core.tables.fields import FIELDS
 
-MOMENTS = ("first_seen", "last_seen")
-"""Of slices; older than the rule, and columns are never renamed."""
+MOMENTS = ("first_seen", "last_seen", "onset", "onset_low", "onset_high")
+"""Of slices; other tools know them by these names."""
 
 
 @pytest.mark.parametrize("name", FIELDS)
