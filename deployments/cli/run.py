@@ -110,4 +110,6 @@ def _print_report(console: Console, derived: dict[str, Any]) -> None:
         highlight=False,
         soft_wrap=True,
     )
+    if derived["n_labelled"]:
+        console.print(f"wrong names: {derived['rate_words']}", highlight=False, soft_wrap=True)
     console.print(f"report: {derived['report']}", highlight=False, soft_wrap=True)

@@ -35,7 +35,7 @@ WORDS = {
     "errors": {"week"},
     "picture": {"ambiguous"},
     "labels": {"newest", "conflicting", "ambiguous", "superseded", "waiting"},
-    "report": {"infrared", "day", "night"},
+    "report": {"infrared", "day", "night", "no_name"},
     "query": {"infrared", "day", "night"},
 }
 """Folder -> words of other vocabularies: Camtrap DP's, those of `label_matches`, of the page, of DuckDB's dates."""

@@ -26,9 +26,8 @@ from scd_core.audit.report.sections import (
 )
 from scd_core.audit.report.totals import Totals, report_totals
 from scd_core.audit.slices.data import DAY_HOURS
-from scd_core.audit.slices.statistics import wilson_interval
 from scd_core.audit.wording import slice_title
-from scd_core.config import AuditConfig, SliceConfig
+from scd_core.config import AuditConfig
 from scd_core.names import ErrorType, Trend
 
 __all__ = ["Limits", "ReportContent", "Snapshots", "gather"]
@@ -101,8 +100,6 @@ class ReportContent:
     limits: Limits
     snapshots: Snapshots
     totals: Totals
-    interval: tuple[float, float] | None
-    """Interval of the error rate over all; None without labels."""
     models: Sequence[Row]
     model_change: Row
     added: Row
@@ -150,7 +147,7 @@ def gather(
         limits: how much of each list is shown.
     """
     create_views(connection)
-    totals = report_totals(connection)
+    totals = report_totals(connection, config.slices.confidence)
     slices = _group(query(connection, "slices"))
     shown, unproved = slices.systematic[: limits.slices], slices.unproved[: limits.unproved]
     suspected: list[Row] = query(connection, "suspected", limit=limits.suspected)
@@ -169,7 +166,6 @@ def gather(
         limits=limits,
         snapshots=snapshots,
         totals=totals,
-        interval=_interval(totals, config.slices),
         models=query(connection, "models"),
         model_change=first_row(connection, "model_change"),
         added=first_row(connection, "new_batches", since=snapshots.previous_at),
@@ -310,10 +306,3 @@ def _changes(slices: SliceGroups, scale: float) -> dict[Trend, list[SliceCard]]:
         for trend in (Trend.NEW, Trend.GROWING, Trend.SHRINKING)
     }
     return moved | {Trend.GONE: [_card(row, scale) for row in slices.gone]}
-
-
-def _interval(totals: Totals, config: SliceConfig) -> tuple[float, float] | None:
-    if totals.error_rate is None or not totals.n_effective:
-        return None
-    low, high = wilson_interval(totals.error_rate, totals.n_effective, config.confidence)
-    return float(low), float(high)

@@ -43,6 +43,8 @@ class CameraRow(TypedDict):
     n_errors: int
     wrong_weight: float | None
     weight: float | None
+    squares: float | None
+    n_unflagged: int
 
 
 class PairRow(TypedDict):

@@ -30,6 +30,8 @@ class CameraCell:
     n_events: int
     n_errors: int
     rate: float
+    """Weighted share of all events where some that nobody flagged are labelled, else the share of the labelled ones."""
+    is_weighted: bool
     level: int
     """Shade, 0 (no error) to 4 (surely at least 30 % wrong)."""
 
@@ -95,10 +97,12 @@ def _cell(rows: Sequence[CameraRow], config: SliceConfig) -> CameraCell:
     weight = sum(row["weight"] or 0.0 for row in rows)
     wrong = sum(row["wrong_weight"] or 0.0 for row in rows)
     n_events, n_errors = sum(row["n_events"] for row in rows), sum(row["n_errors"] for row in rows)
-    rate = wrong / weight if weight else 0.0
-    low, _ = wilson_interval(rate, n_events, config.confidence)
+    squares = sum(row["squares"] or 0.0 for row in rows)
+    is_weighted = weight > 0 and any(row["n_unflagged"] for row in rows)
+    rate, n = (wrong / weight, weight**2 / squares) if is_weighted else (n_errors / n_events, n_events)
+    low, _ = wilson_interval(rate, n, config.confidence)
     level = 1 + sum(float(low) >= shade for shade in _SHADES) if n_errors else 0
-    return CameraCell(n_events, n_errors, rate, level if n_events >= config.min_events else min(level, 1))
+    return CameraCell(n_events, n_errors, rate, is_weighted, level if n_events >= config.min_events else min(level, 1))
 
 
 def confusions(pairs: Sequence[PairRow], limit: int) -> Confusions:

@@ -9,8 +9,13 @@ from typing import Any
 import duckdb
 
 from scd_core.audit.report.queries import first_row
+from scd_core.audit.report.rates import Rates, overall_rates
+from scd_core.audit.wording import percent, plural
 
 __all__ = ["Totals", "report_totals"]
+
+_WHOLE = 0.995
+"""Share of the names from which on a rate is of all of them."""
 
 
 @dataclass(frozen=True)
@@ -42,22 +47,57 @@ class Totals:
     n_broken: int
     n_suspected: int
     error_rate: float | None
-    """Weighted share of labelled events with a wrong name, 0-1."""
+    """Share of all events with a wrong name, 0-1; None where the labels give none (:mod:`scd_core.audit.report.rates`)."""
+    error_low: float | None
+    error_high: float | None
+    """Interval of the rate, 0-1."""
     final_error_rate: float | None
-    """The same for the name after re-classification."""
+    """The rate of the name after re-classification."""
     n_effective: float | None
-    """Independent events that the weighted rates are worth."""
+    """Visits drawn at random that would give the rate as exactly."""
+    rate_words: str
+    """The rate in a sentence, or what is known in place of one."""
     n_systematic: int
     """Systematic errors that no simpler slice explains."""
 
 
-def report_totals(connection: duckdb.DuckDBPyConnection) -> Totals:
+def report_totals(connection: duckdb.DuckDBPyConnection, confidence: float = 0.95) -> Totals:
     """Totals of everything committed and of the newest report.
 
     Args:
         connection: database with the audit's tables (:func:`scd_core.audit.query.connection.open_tables`).
+        confidence: level of the rate's interval.
     """
     values: dict[str, Any] = {}
     for name in ("totals_media", "totals_predictions", "totals_errors", "totals_slices"):
         values |= first_row(connection, name)
-    return Totals(**values)
+    rates = overall_rates(connection, confidence)
+    first, final = rates.first, rates.final
+    return Totals(
+        **values,
+        error_rate=first.rate if first else None,
+        error_low=first.low if first else None,
+        error_high=first.high if first else None,
+        final_error_rate=final.rate if final else None,
+        n_effective=first.n_effective if first else None,
+        rate_words=_rate_words(rates, values),
+    )
+
+
+def _rate_words(rates: Rates, counts: dict[str, Any]) -> str:
+    """What is known of all names, in words; no rate where only what was flagged is labelled."""
+    n, wrong, rate = counts["n_labelled"], counts["n_errors"], rates.first
+    if not n:
+        return "no labels yet"
+    if rate is None:
+        which = "flagged names" if counts["has_no_control"] else "names"
+        return (
+            f"{wrong} of {n} {which} that were checked {plural(wrong, 'is', 'are')} wrong; how many of the others are wrong, "
+            "nothing tells: label some of the list"
+        )
+    words = f"{percent(rate.rate)} of events ({percent(rate.low)} to {percent(rate.high)})"
+    if rates.share < _WHOLE:
+        words += f"; that is of {percent(rates.share)} of the names: of the flags on the others, no picture is labelled"
+    if rate.gain > 1:
+        words += f"; with errors foretold from probabilities and masks, as exact as {rate.gain:.1f} times the labels"
+    return words

@@ -1,8 +1,4 @@
 -- totals_errors: labelled, wrong, corrected and suspected names by the current prediction of each picture or box.
-WITH events AS (
-    SELECT sum(event_weight) AS weight FROM errors WHERE is_current AND is_labelled
-    GROUP BY coalesce(event_id, target_id)
-)
 SELECT count(*) FILTER (is_labelled) AS n_labelled,
     count(*) FILTER (is_labelled AND has_flag) > 0 AND count(*) FILTER (is_labelled AND NOT has_flag) = 0
         AS has_no_control,
@@ -12,11 +8,5 @@ SELECT count(*) FILTER (is_labelled) AS n_labelled,
     count(*) FILTER (is_labelled AND is_masked AND error_type <> 'correct') AS n_masked_errors,
     count(*) FILTER (is_recovered) AS n_recovered,
     count(*) FILTER (is_broken) AS n_broken,
-    count(*) FILTER (is_suspected) AS n_suspected,
-    coalesce(sum(event_weight) FILTER (is_labelled AND error_type <> 'correct'), 0)
-        / nullif(sum(event_weight) FILTER (is_labelled), 0) AS error_rate,
-    coalesce(
-        sum(event_weight) FILTER (is_labelled AND (is_broken OR (error_type <> 'correct' AND NOT is_recovered))), 0
-    ) / nullif(sum(event_weight) FILTER (is_labelled), 0) AS final_error_rate,
-    (SELECT sum(weight) ** 2 / nullif(sum(weight ** 2), 0) FROM events) AS n_effective
+    count(*) FILTER (is_suspected) AS n_suspected
 FROM errors WHERE is_current
