@@ -12,6 +12,7 @@ from rich.console import Console
 from deployments.cli.printable import printable
 from scd_core.audit import connect
 from scd_core.audit.wording import CAUSE_WORDS, plural, slice_title
+from scd_core.names import Cause
 from scd_core.scenes import Plant, World
 
 __all__ = ["planted_and_found", "print_planted"]
@@ -73,7 +74,9 @@ def planted_and_found(
 
 
 def _found(one: dict[str, Any], plant: Plant) -> str:
-    wanted = "" if one["cause"] == plant.cause else f", not {CAUSE_WORDS[plant.cause][0]}"
+    # Where no mask shows what stands there, that it is the place is right as well.
+    right = (plant.cause, Cause.PLACE) if plant.kind in ("object", "overlay") else (plant.cause,)
+    wanted = "" if one["cause"] in right else f", not {CAUSE_WORDS[plant.cause][0]}"
     return f"found, {slice_title(one['keys'])} (cause: {_cause(one)}{wanted})"
 
 
@@ -88,5 +91,7 @@ def _missed(plant: Plant, truth: Sequence[dict[str, str]], is_wrong: dict[str, b
         if row["plant_id"] == plant.plant_id and row["file"] in is_wrong:
             events[row["event_id"]] = events.get(row["event_id"], False) or is_wrong[row["file"]]
     n, n_wrong = len(events), sum(events.values())
+    if not n:
+        return "not found; no event of these scenes is under it"
     under = f"{n} labelled {plural(n, 'event', 'events')} under it"
     return f"not found; {n_wrong} of {under} {plural(n_wrong, 'has', 'have')} a wrong name"

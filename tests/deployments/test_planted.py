@@ -35,6 +35,18 @@ def test_each_plant_has_a_line_and_what_was_not_found_says_how_much_there_was():
         )
 
 
+def test_a_plant_under_which_no_event_fell_could_not_be_found():
+    found = list(planted_and_found(PLANTS, [], [], {}))
+    assert len(found) == 1 + len(PLANTS) and all("no event of these scenes is under it" in line for line in found[1:])
+
+
+def test_the_place_is_right_for_what_stands_there():
+    assert "(cause: place)" in line_of(lines(({"camera_id": "C03"}, "place", "Luna")), "beside the object")
+    assert "(cause: place, not look-alikes)" in line_of(
+        lines(({"pair": "Odin -> Orla"}, "place", "Orla")), "nearly the same"
+    )
+
+
 @pytest.mark.parametrize(
     ("keys", "cause", "name", "words"),
     [
