@@ -47,8 +47,8 @@ _LEAST_EVIDENT = 3
 """Visits of a slice, and errors of its kind anywhere, from which on it can be announced."""
 
 
-_MOST_P = 0.05
-"""Slices with a larger p-value are not listed: nothing could make them systematic."""
+_MOST_P = 0.25
+"""Slices with a larger p-value are not listed: they are far from systematic, and most slices are such."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def family_shares(families: list[tuple[str, ...]]) -> dict[tuple[str, ...], floa
 
 def family_tests(data: SliceData, family: tuple[str, ...], config: SliceConfig) -> FamilyTests:
     """Test the slices of a family that have at least ``min_events`` visits; list those with ``min_errors``
-    that err and a p-value of at most 0.05.
+    that err and a p-value of at most 0.25.
 
     A slice is compared with all visits outside it of which the same keys are known. What counts as an error depends on the
     family:
