@@ -44,7 +44,8 @@ def find_slices(
     discrete tests: ``n_tests`` is the number of slices of the family that would have such a p-value by chance
     (:func:`scd_core.audit.slices.statistics.n_expected`), over the p-value and over the family's share of the error rate
     (:func:`scd_core.audit.slices.families.family_shares`). Slices with fewer than ``min_errors`` errors, a
-    lift below ``min_lift`` or a p-value above 0.25 are not listed and count with p = 1, because leaving them out would choose the tests by their outcome.
+    lift below ``min_lift`` or a p-value above 0.25 are not listed and count with p = 1, because leaving them out would
+    choose the tests by their outcome.
 
     Which name an individual is given at a place is as many hypotheses as there are names, and few errors
     survive so many tests. So a pair A -> B, alone or at a place, that does not is tested again where A, alone or at that
