@@ -1,12 +1,19 @@
 """The overall rate: by hand, none where labels give none, honest intervals, and narrower ones where errors can be foretold."""
 
+import io
+from dataclasses import asdict
+
 import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
+from rich.console import Console
 
+from deployments.cli.run import _print_report as print_report
 from scd_core.audit.report.rates import overall_rates
+from scd_core.audit.report.sections import cameras
 from scd_core.audit.report.totals import report_totals
+from scd_core.config import SliceConfig
 from scd_core.tables.schema import TABLES, empty_table, table_schema
 
 
@@ -155,3 +162,26 @@ def test_intervals_hold_the_rate_and_are_narrower_where_errors_can_be_foretold(i
         biases.append(found.rate - truth)
     assert np.mean(held) >= 0.87 and abs(np.mean(biases)) < 0.008
     assert np.mean(gains) > 1.4 if is_known else np.median(gains) == 1
+
+
+def test_a_camera_has_a_rate_only_where_something_that_nobody_flagged_is_labelled():
+    def row(camera, n_unflagged):
+        counts = {"n_events": 10, "n_errors": 5, "wrong_weight": 6.0, "weight": 60.0, "squares": 500.0}
+        return {"camera_id": camera, "light": "day", "n_unflagged": n_unflagged, **counts}
+
+    found = {name: cell for name, _, cell in cameras([row("C01", 0), row("C02", 4)], 9, SliceConfig()).rows}
+    assert not found["C01"].is_weighted and found["C01"].rate == 0.5, "of those labelled"
+    assert found["C02"].is_weighted and found["C02"].rate == pytest.approx(0.1)
+
+
+def test_the_command_line_has_the_rate_or_what_is_known_in_place_of_one():
+    frames = drawn(3)
+    for labelled, words in (
+        (frames["labelled"], "% of events ("),
+        (frames["flagged"], "nothing tells: label some of the list"),
+    ):
+        with audit(frames | {"labelled": labelled}) as connection:
+            derived = asdict(report_totals(connection)) | {"report": "index.html"}
+        console = Console(file=io.StringIO(), width=500)
+        print_report(console, derived)
+        assert f"wrong names: {derived['rate_words']}" in console.file.getvalue() and words in derived["rate_words"]
