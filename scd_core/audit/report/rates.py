@@ -16,13 +16,15 @@ from scd_core.names import Stratum
 
 __all__ = ["OverallRate", "Rates", "overall_rates"]
 
-_SAMPLE = 500_000
+_SAMPLE = 200_000
 """Named pictures from which on the means over all pictures are taken over a part of the events."""
 _FOLDS = 5
 _REGULAR = 0.2
 """Inverse strength of the ridge: with 1, intervals of 24 worlds were a tenth too narrow."""
 _MIN_WRONG = 5
 """Labelled visits that err, and that do not, from which on errors are foretold."""
+_MAX_VISITS = 20_000
+"""Labelled visits from which on the interval is narrow without foretold errors, which would take long."""
 _MIN_GAIN = 1.05
 """How many times smaller the variance has to be for the foretold errors to be used."""
 _PRIOR = 2.0
@@ -209,7 +211,7 @@ def _rate(sample: _Sample, wrong: Floats, confidence: float) -> OverallRate:
 def _foretell(sample: _Sample, wrong: Floats) -> tuple[Floats, Floats] | None:
     """Probabilities of an error of the labelled pictures, each from the other folds, and their means over the strata."""
     by_visit = np.bincount(sample.visit, wrong) > 0
-    if min(by_visit.sum(), (~by_visit).sum()) < _MIN_WRONG:
+    if min(by_visit.sum(), (~by_visit).sum()) < _MIN_WRONG or by_visit.size > _MAX_VISITS:
         return None
     from sklearn.linear_model import LogisticRegression  # slow to import, and most runs need none
 

@@ -14,12 +14,17 @@ chosen AS (
     WHERE prediction_status = 'ok' AND batch_key IN (SELECT batch_key FROM truths)
         AND (hash(coalesce(event_id, target_id)) % $every = 0 OR target_id IN (SELECT target_id FROM truths))
 ),
+places AS (
+    SELECT batch_key, media_id, min(camera_id) AS camera_id FROM media SEMI JOIN chosen USING (batch_key, media_id) GROUP BY ALL
+),
 looks AS (
-    SELECT batch_key, target_id, bool_or(is_flip) AS is_flip FROM reclassifications
+    SELECT batch_key, target_id, bool_or(is_flip) AS is_flip
+    FROM reclassifications SEMI JOIN chosen USING (batch_key, target_id)
     WHERE strategy = 'fused' AND strategy_status = 'ok' GROUP BY ALL
 ),
 evidence AS (
-    SELECT batch_key, target_id, min_by(background_reliance, method) AS background FROM masks
+    SELECT batch_key, target_id, min_by(background_reliance, method) AS background
+    FROM masks SEMI JOIN chosen USING (batch_key, target_id)
     WHERE mask_status = 'ok' AND contrast_id IS NULL GROUP BY ALL
 )
 SELECT stratum, coalesce(camera_id, '') AS camera, name, coalesce(round(20 * probability) / 20, 0) AS probability,
@@ -31,4 +36,4 @@ SELECT stratum, coalesce(camera_id, '') AS camera, name, coalesce(round(20 * pro
     coalesce(visit_id, event) AS visit, is_wrong, is_wrong_after, event_weight, label_probability
 FROM chosen LEFT JOIN truths USING (batch_key, target_id) LEFT JOIN looks USING (batch_key, target_id)
     LEFT JOIN evidence USING (batch_key, target_id)
-    LEFT JOIN (SELECT batch_key, media_id, min(camera_id) AS camera_id FROM media GROUP BY ALL) USING (batch_key, media_id)
+    LEFT JOIN places USING (batch_key, media_id)
