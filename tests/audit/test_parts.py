@@ -2,12 +2,16 @@
 
 from datetime import UTC, date, datetime, timedelta
 
+import numpy as np
 import pytest
 
 from scd_core.audit.errors import batches
 from scd_core.audit.errors.derive import derive_errors, known_exposures
 from scd_core.audit.query.batches import show_all, show_batches
 from scd_core.audit.query.connection import open_tables
+from scd_core.audit.slices.announce import _looked
+from scd_core.audit.slices.data import slice_data
+from scd_core.audit.sql import load_sql
 from scd_core.audit.state import kept
 from scd_core.audit.state.kept import KeptRows
 from scd_core.config import AuditConfig, SliceConfig
@@ -19,7 +23,7 @@ NAMES = ("Luna", "Nyx", "Tom")
 
 
 def write_batch(out, number, model="m1", files=None):
-    """A batch of 24 pictures at two cameras; a quarter is flagged, one masked, one looked at again, one far away."""
+    """A batch of 24 pictures at two cameras; three are flagged, four masked, one looked at again, one far away."""
     batch = AuditBuilder(
         out, f"b{number}", model, date(2026, 3, 1 + number), datetime(2026, 3, 2 + number, tzinfo=UTC), [*NAMES]
     )
@@ -29,15 +33,15 @@ def write_batch(out, number, model="m1", files=None):
             file,
             NAMES[(place // 2 + number) % 3],
             0.5 + place / 60,
-            camera=f"C{place % 2}",
+            camera=f"C{place // 2 % 2}",
             event=f"e{file.split('-')[0]}-{place // 2}",
             at=minutes(1440 * number + 40 * (place // 2)),
             sharpness=20.0 if place == 5 else 100.0 + place,
             latitude=50.0 if place != 7 else 10.0,
             longitude=9.0,
-            inclusion_probability=1.0 if place % 4 == 0 else 0.1,
-            flag_reasons=["low_probability"] if place % 4 == 0 else [],
-            is_flagged=place % 4 == 0,
+            inclusion_probability=1.0 if place % 8 == 0 else 0.1,
+            flag_reasons=["low_probability"] if place % 8 == 0 else [],
+            is_flagged=place % 8 == 0,
             runner_up=("Zoe", 0.1) if place == 8 else None,
         )
         if place % 6 == 0:
@@ -227,3 +231,26 @@ def test_rows_are_kept_in_storage_without_paths(tmp_path, looked_at):
     looked_at.clear()
     assert same(derived(out, NIGHT + timedelta(days=1)), whole)
     assert looked_at == []
+
+
+def test_exposures_are_counted_together_where_visits_became_known_on_the_same_days(out, tmp_path):
+    # All flags are at C0. Those of batches 0, 2 and 4 are labelled on one day, those of batch 3 on two.
+    label_batch(out, tmp_path, 3, places=(0,), now=datetime(2026, 4, 1, tzinfo=UTC))
+    label_batch(out, tmp_path, 3, places=(4, 8, 12), now=datetime(2026, 4, 3, tzinfo=UTC))
+    with open_tables(out) as connection:
+        errors = derive_errors(connection, AuditConfig())
+        together = known_exposures(connection)
+        rows = connection.execute("SELECT batch_key || camera_id, stands_for FROM places").fetchall()
+        connection.execute("UPDATE places SET stands_for = batch_key")
+        apart = connection.sql(load_sql("scd_core.audit.errors", "exposed")).to_arrow_table()
+    assert dict(rows) == {"b0C0": "b0", "b2C0": "b0", "b3C0": "b3", "b4C0": "b0"} | {
+        f"b{n}C1": "b0" for n in (0, 2, 3, 4)
+    }
+    assert set(together["batch_key"].to_pylist()) == {"b0", "b3"}
+    assert set(apart["batch_key"].to_pylist()) == {"b0", "b2", "b3", "b4"}
+    by_day = []
+    for found in (together, apart):
+        data = slice_data(errors, found)
+        by_day.append(_looked(data).daily(np.arange(data.exposure.size), data.exposure))
+    assert len(by_day[0]) == 3
+    assert by_day[0] == pytest.approx(by_day[1])

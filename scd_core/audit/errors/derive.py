@@ -100,9 +100,11 @@ def known_exposures(connection: duckdb.DuckDBPyConnection) -> pa.Table:
         connection: the database that ``errors`` was derived from, by :func:`derive_errors`.
 
     Returns:
-        One row per batch, model, camera, deployment, name, light, quality, week and hour that occur together: these columns as in
-        ``errors`` (``captured_at``: the Monday of the week, at that hour) and ``exposure``, visits that count.
+        One row per model, camera, deployment, name, light, quality, week and hour that occur together: these columns as in
+        ``errors`` (``captured_at``: the Monday of the week, at that hour) and ``exposure``, visits that count. ``batch_key`` is
+        the first of the batches in which the camera's flagged visits became known on the same one day, or in which none did.
     """
+    connection.execute(_sql("places"))
     return connection.sql(_sql("exposed")).to_arrow_table()
 
 

@@ -25,9 +25,10 @@ exposures AS (
     SELECT batch_key, camera_id, greatest(0, (f_flagged - f_others) / nullif(1 - f_others, 0))::DECIMAL(18, 12) AS exposure
     FROM shares
 )
-SELECT cells.batch_key, model_digest, cells.camera_id, deployment_id, predicted_id, predicted_id AS true_id, is_infrared, quality,
-    captured_at, sum(n_visits * exposure)::DOUBLE AS exposure
+SELECT stands_for AS batch_key, model_digest, cells.camera_id, deployment_id, predicted_id, predicted_id AS true_id,
+    is_infrared, quality, captured_at, sum(n_visits * exposure)::DOUBLE AS exposure
 FROM cells JOIN exposures ON cells.batch_key = exposures.batch_key
     AND cells.camera_id IS NOT DISTINCT FROM exposures.camera_id
+JOIN places ON places.batch_key = cells.batch_key AND places.camera_id IS NOT DISTINCT FROM cells.camera_id
 WHERE NOT is_flagged AND NOT is_labelled AND exposure > 0
 GROUP BY ALL ORDER BY ALL
