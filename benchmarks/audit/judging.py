@@ -13,10 +13,13 @@ import numpy as np
 from benchmarks.audit.baselines import Labelled, fisher_p, group_by, labelled_visits, slice_line
 from benchmarks.audit.forest.errors import Mechanism
 from benchmarks.audit.forest.tables import START
-from benchmarks.audit.forest.world import ForestWorld, slice_members, true_lift
+from benchmarks.audit.forest.world import ForestWorld, true_lift
 from benchmarks.audit.worlds import Planted, load_tables, names, slices_of
-from scd_core.audit.errors.derive import derive_errors
+from scd_core.audit.errors.derive import derive_errors, known_exposures
 from scd_core.audit.report.totals import report_totals
+from scd_core.audit.slices.counts import Counts
+from scd_core.audit.slices.data import SliceData, slice_data
+from scd_core.audit.slices.rates import slice_rate
 from scd_core.config import AuditConfig, SliceKey
 
 __all__ = ["METHODS", "MIN_TRUE_LIFT", "findable", "judge"]
@@ -24,6 +27,8 @@ __all__ = ["METHODS", "MIN_TRUE_LIFT", "findable", "judge"]
 METHODS = ("audit", "group_by", "slice_line")
 COVERED: tuple[SliceKey, ...] = ("camera_id", "deployment_id", "true_id", "light", "hour")
 """Keys that every visit has, labelled or not, so that a slice's true rate is known."""
+MIN_COVERED = 5
+"""Labelled visits from which on a slice's interval is looked at."""
 FINDABLE = 1e-4
 """Fisher's p-value of a planted slice below which it can be asked for."""
 MIN_TRUE_LIFT = 1.2
@@ -36,7 +41,7 @@ class Found:
 
     slices: list[dict[str, Any]]  # systematic, explained by no other
     error_rate: float | None  # the overall rate that is printed
-    held: list[bool]  # of each slice by one key, reported or not: its interval holds its true rate
+    held: list[bool]  # of each slice by one key, listed or not: its interval holds its true rate
     seconds: float
 
 
@@ -52,25 +57,27 @@ def audit(world: ForestWorld, config: AuditConfig, has_coverage: bool = True) ->
             connection.unregister("rows")
         rate = report_totals(connection).error_rate
         seconds = time.perf_counter() - started
-        # By one key, without a limit that a slice could only pass by erring.
-        plain = config.slices.model_copy(update={"families": COVERED, "max_depth": 1, "min_errors": 0})
-        held = _held(world, slices_of(connection, errors, plain).to_pylist()) if has_coverage else []
+        data = slice_data(errors, known_exposures(connection)) if has_coverage else None
     shown = [row for row in slices.to_pylist() if row["is_systematic"] and row["folded_into"] is None]
-    return Found(shown, rate, held, seconds)
+    return Found(shown, rate, intervals_held(world, data, config) if data else [], seconds)
 
 
-def _held(world: ForestWorld, slices: list[dict[str, Any]]) -> list[bool]:
-    """Whether each slice's interval holds the share of its events that is wrong in the world; without slices of individuals
-    that wrong labels make larger or smaller."""
+def intervals_held(world: ForestWorld, data: SliceData, config: AuditConfig) -> list[bool]:
+    """Whether intervals hold the share of wrong events in the world: of all slices by one key that have at least five labelled
+    visits and a rate, listed or not. Without individuals whose slices wrong labels make larger or smaller."""
     aliases = [one.keys for one in world.planted if one.kind == "labeller"]
     moved = {name for keys in aliases for key in ("true_id", "predicted_id") for name in keys[key]}
     visit, wrong = world.event_errors
+    nothing = Counts(*(np.zeros(1) for _ in range(4)))  # asked for only where a slice has no rate
     held = []
-    for row in slices:
-        values = dict(row["slice"])
-        inside = slice_members(world, values)[visit]
-        if inside.any() and row["error_rate"] is not None and not moved & set(values.values()):
-            held.append(bool(row["ci_low"] <= wrong[inside].mean() <= row["ci_high"]))
+    for key in COVERED:
+        n = np.bincount(data.codes[key][: data.n_visits] + 1, minlength=len(data.values[key]) + 1)[1:]
+        for code in np.flatnonzero(n >= MIN_COVERED).tolist():
+            value = data.values[key][code]
+            inside = (world.keys[key] == value)[visit]
+            rate = slice_rate(data, {key: value}, nothing, config.slices.confidence)
+            if inside.any() and not rate.is_lower_bound and value not in moved:
+                held.append(bool(rate.ci_low <= wrong[inside].mean() <= rate.ci_high))
     return held
 
 

@@ -1,0 +1,173 @@
+"""The generated part of docs/audit.md: how well the audit finds what is there, from the results files.
+
+python -m benchmarks.audit.docs [--check]
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.docs_page import NO_RESULT, RESULTS, page_options, read_result, rewrite, source_line
+
+__all__ = ["BEGIN", "END", "PAGE", "main"]
+
+BEGIN = "<!-- benchmark tables: written by `python -m benchmarks.audit.docs` from benchmarks/results; do not edit -->"
+END = "<!-- end of benchmark tables -->"
+PAGE = "audit.md"
+
+_REGIMES = {
+    "flagged": "all flagged, nothing else",
+    "controls_1": "all flagged, 1 % controls",
+    "controls_5": "all flagged, 5 % controls",
+    "quarter": "a quarter of the flagged, 5 % controls",
+    "random_5": "5 % of the events at random",
+    "random_20": "20 % of the events at random",
+    "everything": "everything",
+}
+_METHODS = {"audit": "audit", "group_by": "group-by", "slice_line": "SliceLine"}
+_LABELS = {"list": "the program's list", "lot": "20 flagged and 10 unflagged at random"}
+_FOUND_BY = {"audit": "the audit", "group_by": "a group-by"}
+
+
+_EARLIER = ("recall", "recall_with_cause", "false")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Rewrite the generated part of the page, or with ``--check`` say whether it is as the results files have it."""
+    parser = page_options("Tables of docs/audit.md from results.")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the results files")
+    chosen = parser.parse_args(arguments)
+    pages = {PAGE: _tables(chosen.results)}
+    return rewrite(chosen.docs, pages, (BEGIN, END), "python -m benchmarks.audit.docs", check=chosen.check)
+
+
+def _tables(results: Path) -> str:
+    parts: list[str] = []
+    if found := read_result(results / "audit.json"):
+        rows = found["rows"]
+        planted, empty = ([row for row in rows if row["planted"] == has] for has in ("yes", "no"))
+        earlier = {row["regime"]: row for row in (read_result(results / "audit_before.json") or {"rows": []})["rows"]}
+        parts += ["**Six planted errors a world**", _planted(planted, earlier)]
+        parts += [
+            "**The same labels, simple methods**: named, whatever the cause; false slices a world",
+            _compared(planted),
+        ]
+        parts += ["**Nothing planted**: slices a world; those with a true lift below 1.2", _empty(empty)]
+        parts += [
+            f"{source_line(found, 'benchmarks.audit')} {rows[0]['n_worlds']} worlds a cell, in brackets 95 % intervals."
+        ]
+    if found := read_result(results / "audit_nights.json"):
+        parts += ["**Ten nights of 30 labels**", _nights(found["rows"]), source_line(found, "benchmarks.audit.nights")]
+    if found := read_result(results / "audit_season.json"):
+        parts += ["**90 nights**", _season(found["rows"]), source_line(found, "benchmarks.audit.season")]
+    if found := read_result(results / "audit_other.json"):
+        parts += ["**The second maker**", _other(found["rows"]), source_line(found, "benchmarks.audit --maker other")]
+    return "\n\n".join(parts) if parts else NO_RESULT
+
+
+def _planted(rows: Sequence[dict[str, Any]], earlier: dict[str, dict[str, Any]]) -> str:
+    lines = _head(
+        "labels", "found", "with the right cause", "of the findable (their share)", "false slices a world", "bias of the rate",
+        "coverage", "before",
+    )  # fmt: skip
+    for row in rows:
+        if row["method"] == "audit":
+            printed = _with_interval(row, "bias", ".3f") if row["printed"] else "no rate printed"
+            lines.append(
+                _line(
+                    _REGIMES[row["regime"]], _with_interval(row, "recall"), _with_interval(row, "recall_with_cause"),
+                    f"{_with_interval(row, 'recall_findable')} ({row['findable']:.2f})", _with_interval(row, "false"), printed,
+                    _number(row["coverage"]), "; ".join(_number(earlier.get(row["regime"], {}).get(key)) for key in _EARLIER),
+                )
+            )  # fmt: skip
+    return "\n".join(lines)
+
+
+def _compared(rows: Sequence[dict[str, Any]]) -> str:
+    methods = [method for method in _METHODS if any(row["method"] == method for row in rows)]
+    lines = _head("labels", *(f"{_METHODS[method]}" for method in methods))
+    for regime in dict.fromkeys(row["regime"] for row in rows):
+        of = {row["method"]: row for row in rows if row["regime"] == regime}
+        cells = [
+            f"{_number(of[method]['recall'])}; {_number(of[method]['false'])} of {of[method]['reported']:.0f}"
+            if method in of
+            else "-"
+            for method in methods
+        ]
+        lines.append(_line(_REGIMES[regime], *cells))
+    return "\n".join(lines)
+
+
+def _empty(rows: Sequence[dict[str, Any]]) -> str:
+    methods = [method for method in _METHODS if any(row["method"] == method for row in rows)]
+    lines = _head("labels", *(_METHODS[method] for method in methods))
+    for regime in dict.fromkeys(row["regime"] for row in rows):
+        of = {row["method"]: row for row in rows if row["regime"] == regime}
+        cells = [f"{_number(of[m]['reported'])}; {_with_interval(of[m], 'false')}" if m in of else "-" for m in methods]
+        lines.append(_line(_REGIMES[regime], *cells))
+    return "\n".join(lines)
+
+
+def _nights(rows: Sequence[dict[str, Any]]) -> str:
+    lines = _head("labels", "counted by", "found", "share", "false slices a world", "bias of the rate")
+    for row in rows:
+        found = f"{row['n_found']} of {row['n_planted']}"
+        bias = _with_interval(row, "bias", ".3f") if row.get("bias") is not None else "-"
+        lines.append(
+            _line(
+                _LABELS[row["labels"]], _FOUND_BY[row["found_by"]], found, _with_interval(row, "recall"),
+                _number(row["false"]), bias,
+            )
+        )  # fmt: skip
+    return "\n".join(lines)
+
+
+def _season(rows: Sequence[dict[str, Any]]) -> str:
+    lines = _head(
+        "worlds", "n", "worlds with a false announcement", "announced of the planted", "nights later than a single look"
+    )
+    for row in rows:
+        lines.append(
+            _line(
+                row["worlds"], row["n_worlds"], _with_interval(row, "false_worlds"), _with_interval(row, "announced"),
+                _with_interval(row, "nights_later", ".0f"),
+            )
+        )  # fmt: skip
+    return "\n".join(lines)
+
+
+def _other(rows: Sequence[dict[str, Any]]) -> str:
+    lines = _head(
+        "shape", "found", "with the right cause", "slices that name nothing planted", "slices in an empty world"
+    )
+    for row in rows:
+        numbers = (row[key] for key in ("recall", "recall_with_cause", "unnamed", "in_empty_worlds"))
+        lines.append(_line(f"`{row['shape']}`", *map(_number, numbers)))
+    return "\n".join(lines)
+
+
+def _head(*titles: str) -> list[str]:
+    return [_line(*titles), "|" + "---|" * len(titles)]
+
+
+def _line(*cells: object) -> str:
+    return "| " + " | ".join(str(one) for one in cells) + " |"
+
+
+def _number(value: float | None, form: str = ".2f") -> str:
+    return "-" if value is None else f"{value:{form}}"
+
+
+def _with_interval(row: dict[str, Any], name: str, form: str = ".2f") -> str:
+    """A value and its 95 % interval."""
+    if row.get(name) is None:
+        return "-"
+    low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
+    return _number(row[name], form) + (f" ({_number(low, form)} to {_number(high, form)})" if low is not None else "")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
