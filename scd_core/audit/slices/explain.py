@@ -272,9 +272,15 @@ def _fit(data: SliceData, left: Members, x_all: float, n_all: float) -> float:
 
 
 def _overlap(a: Ints, b: Ints) -> float:
-    """Jaccard's index of two sets of rows."""
+    """Jaccard's index of two sets of rows; two empty ones are equal, or a slice with no error left would not be its own rival.
+
+    >>> nothing = np.array([], np.int64)
+    >>> _overlap(nothing, nothing), _overlap(nothing, np.array([1])), _overlap(np.array([1, 2]), np.array([2, 3, 4]))
+    (1.0, 0.0, 0.25)
+    """
     shared = np.intersect1d(a, b, assume_unique=True).size
-    return shared / max(1, a.size + b.size - shared)
+    either = a.size + b.size - shared
+    return shared / either if either else 1.0
 
 
 def _log_likelihood(x: float, n: float) -> float:
