@@ -112,7 +112,7 @@ def test_no_rate_where_only_flagged_ones_are_labelled():
     )
     assert totals.error_rate is totals.final_error_rate is totals.error_low is None
     assert totals.rate_words == (
-        f"{wrong} of {n} flagged names that were checked are wrong; how many of the others are wrong, nothing tells: "
+        f"{wrong} of {n} flagged names that were checked are wrong; how many of the others are wrong is not known: "
         "label some of the list"
     )
 
@@ -178,7 +178,7 @@ def test_the_command_line_has_the_rate_or_what_is_known_in_place_of_one():
     frames = drawn(3)
     for labelled, words in (
         (frames["labelled"], "% of events ("),
-        (frames["flagged"], "nothing tells: label some of the list"),
+        (frames["flagged"], "is not known: label some of the list"),
     ):
         with audit(frames | {"labelled": labelled}) as connection:
             derived = asdict(report_totals(connection)) | {"report": "index.html"}

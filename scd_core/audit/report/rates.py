@@ -12,7 +12,7 @@ from scipy.sparse import csr_array, hstack
 
 from scd_core.audit.slices.statistics import wilson_interval
 from scd_core.audit.sql import load_sql
-from scd_core.names import Stratum
+from scd_core.names import ErrorType, Stratum
 
 __all__ = ["OverallRate", "Rates", "overall_rates"]
 
@@ -29,7 +29,7 @@ _MIN_GAIN = 1.05
 """How many times smaller the variance has to be for the foretold errors to be used."""
 _PRIOR = 2.0
 """Visits of the ordinary rate that each stratum's variance is estimated with, so that few right ones are not taken for all."""
-_NO_NAME = "no_name"
+_NO_NAME = ErrorType.EXCLUSION
 _MEASURES = ("margin", "is_masked", "is_flip", "background")
 
 Ints = NDArray[np.int64]

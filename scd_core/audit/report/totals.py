@@ -92,8 +92,8 @@ def _rate_words(rates: Rates, counts: dict[str, Any]) -> str:
     if rate is None:
         which = "flagged names" if counts["has_no_control"] else "names"
         return (
-            f"{wrong} of {n} {which} that were checked {plural(wrong, 'is', 'are')} wrong; how many of the others are wrong, "
-            "nothing tells: label some of the list"
+            f"{wrong} of {n} {which} that were checked {plural(wrong, 'is', 'are')} wrong; how many of the others are wrong "
+            "is not known: label some of the list"
         )
     words = f"{percent(rate.rate)} of events ({percent(rate.low)} to {percent(rate.high)})"
     if rates.share < _WHOLE:

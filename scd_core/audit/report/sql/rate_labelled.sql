@@ -3,7 +3,7 @@ SELECT stratum, camera, name, probability, margin, is_masked, is_flip, backgroun
     label_probability
 FROM rate_frames WHERE event_weight IS NOT NULL
 UNION ALL
-SELECT 'no_name', '', '', 0, 0, false, false, 0, coalesce(visit_id, event_id, target_id), error_type <> 'correct',
+SELECT 'exclusion', '', '', 0, 0, false, false, 0, coalesce(visit_id, event_id, target_id), error_type <> 'correct',
     is_broken OR (error_type <> 'correct' AND NOT is_recovered), event_weight, 1
 FROM errors WHERE is_labelled AND is_current AND event_weight > 0 AND probability IS NULL
 ORDER BY ALL
