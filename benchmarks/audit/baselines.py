@@ -28,7 +28,7 @@ _REDUNDANT = (
     {"camera_id", "deployment_id"}, {"true_id", "predicted_id"}, {"true_id", "pair"}, {"predicted_id", "pair"}, {"light", "hour"},
 )  # fmt: skip
 SLICES = 10
-"""Slices that SliceLine is asked for; it gives as many whatever is there."""
+"""How many slices SliceLine returns. It always returns this many, also where nothing is wrong."""
 
 
 @dataclass

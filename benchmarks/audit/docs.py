@@ -6,11 +6,11 @@ python -m benchmarks.audit.docs [--check]
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.docs_page import NO_RESULT, RESULTS, page_options, read_result, rewrite, source_line
+from benchmarks.docs_page import NO_RESULT, RESULTS, page_options, read_result, rewrite, source_line, table
 
 __all__ = ["BEGIN", "END", "PAGE", "main"]
 
@@ -69,92 +69,73 @@ def _tables(results: Path) -> str:
 
 
 def _planted(rows: Sequence[dict[str, Any]], earlier: dict[str, dict[str, Any]]) -> str:
-    lines = _head(
+    titles = (
         "labels", "found", "with the right cause", "of the findable (their share)", "false slices a world", "bias of the rate",
         "coverage", "before",
     )  # fmt: skip
+    lines = []
     for row in rows:
         if row["method"] == "audit":
             printed = _with_interval(row, "bias", ".3f") if row["printed"] else "no rate printed"
-            lines.append(
-                _line(
-                    _REGIMES[row["regime"]], _with_interval(row, "recall"), _with_interval(row, "recall_with_cause"),
-                    f"{_with_interval(row, 'recall_findable')} ({row['findable']:.2f})", _with_interval(row, "false"), printed,
-                    _number(row["coverage"]), "; ".join(_number(earlier.get(row["regime"], {}).get(key)) for key in _EARLIER),
-                )
-            )  # fmt: skip
-    return "\n".join(lines)
+            before = earlier.get(row["regime"], {})
+            lines.append((
+                _REGIMES[row["regime"]], _with_interval(row, "recall"), _with_interval(row, "recall_with_cause"),
+                f"{_with_interval(row, 'recall_findable')} ({row['findable']:.2f})", _with_interval(row, "false"), printed,
+                _number(row["coverage"]), "; ".join(_number(before.get(key)) for key in _EARLIER),
+            ))  # fmt: skip
+    return _table(titles, lines)
 
 
 def _compared(rows: Sequence[dict[str, Any]]) -> str:
-    methods = [method for method in _METHODS if any(row["method"] == method for row in rows)]
-    lines = _head("labels", *(f"{_METHODS[method]}" for method in methods))
-    for regime in dict.fromkeys(row["regime"] for row in rows):
-        of = {row["method"]: row for row in rows if row["regime"] == regime}
-        cells = [
-            f"{_number(of[method]['recall'])}; {_number(of[method]['false'])} of {of[method]['reported']:.0f}"
-            if method in of
-            else "-"
-            for method in methods
-        ]
-        lines.append(_line(_REGIMES[regime], *cells))
-    return "\n".join(lines)
+    return _by_method(rows, lambda row: f"{_number(row['recall'])}; {_number(row['false'])} of {row['reported']:.0f}")
 
 
 def _empty(rows: Sequence[dict[str, Any]]) -> str:
+    return _by_method(rows, lambda row: f"{_number(row['reported'])}; {_with_interval(row, 'false')}")
+
+
+def _by_method(rows: Sequence[dict[str, Any]], words: Callable[[dict[str, Any]], str]) -> str:
+    """A line for each regime, a column for each method."""
     methods = [method for method in _METHODS if any(row["method"] == method for row in rows)]
-    lines = _head("labels", *(_METHODS[method] for method in methods))
+    lines = []
     for regime in dict.fromkeys(row["regime"] for row in rows):
         of = {row["method"]: row for row in rows if row["regime"] == regime}
-        cells = [f"{_number(of[m]['reported'])}; {_with_interval(of[m], 'false')}" if m in of else "-" for m in methods]
-        lines.append(_line(_REGIMES[regime], *cells))
-    return "\n".join(lines)
+        lines.append((_REGIMES[regime], *(words(of[method]) if method in of else "-" for method in methods)))
+    return _table(("labels", *(_METHODS[method] for method in methods)), lines)
 
 
 def _nights(rows: Sequence[dict[str, Any]]) -> str:
-    lines = _head("labels", "counted by", "found", "share", "false slices a world", "bias of the rate")
-    for row in rows:
-        found = f"{row['n_found']} of {row['n_planted']}"
-        bias = _with_interval(row, "bias", ".3f") if row.get("bias") is not None else "-"
-        lines.append(
-            _line(
-                _LABELS[row["labels"]], _FOUND_BY[row["found_by"]], found, _with_interval(row, "recall"),
-                _number(row["false"]), bias,
-            )
-        )  # fmt: skip
-    return "\n".join(lines)
+    titles = ("labels", "counted by", "found", "share", "false slices a world", "bias of the rate")
+    return _table(titles, [
+        (
+            _LABELS[row["labels"]], _FOUND_BY[row["found_by"]], f"{row['n_found']} of {row['n_planted']}",
+            _with_interval(row, "recall"), _number(row["false"]), _with_interval(row, "bias", ".3f"),
+        )
+        for row in rows
+    ])  # fmt: skip
 
 
 def _season(rows: Sequence[dict[str, Any]]) -> str:
-    lines = _head(
-        "worlds", "n", "worlds with a false announcement", "announced of the planted", "nights later than a single look"
-    )
-    for row in rows:
-        lines.append(
-            _line(
-                row["worlds"], row["n_worlds"], _with_interval(row, "false_worlds"), _with_interval(row, "announced"),
-                _with_interval(row, "nights_later", ".0f"),
-            )
-        )  # fmt: skip
-    return "\n".join(lines)
+    titles = (
+        "worlds", "n", "worlds with a false announcement", "announced of the planted", "nights later than a single look",
+    )  # fmt: skip
+    return _table(titles, [
+        (
+            row["worlds"], row["n_worlds"], _with_interval(row, "false_worlds"), _with_interval(row, "announced"),
+            _with_interval(row, "nights_later", ".0f"),
+        )
+        for row in rows
+    ])  # fmt: skip
 
 
 def _other(rows: Sequence[dict[str, Any]]) -> str:
-    lines = _head(
-        "shape", "found", "with the right cause", "slices that name nothing planted", "slices in an empty world"
-    )
-    for row in rows:
-        numbers = (row[key] for key in ("recall", "recall_with_cause", "unnamed", "in_empty_worlds"))
-        lines.append(_line(f"`{row['shape']}`", *map(_number, numbers)))
-    return "\n".join(lines)
+    titles = ("shape", "found", "with the right cause", "slices that name nothing planted", "slices in an empty world")
+    numbers = ("recall", "recall_with_cause", "unnamed", "in_empty_worlds")
+    return _table(titles, [(f"`{row['shape']}`", *(_number(row[key]) for key in numbers)) for row in rows])
 
 
-def _head(*titles: str) -> list[str]:
-    return [_line(*titles), "|" + "---|" * len(titles)]
-
-
-def _line(*cells: object) -> str:
-    return "| " + " | ".join(str(one) for one in cells) + " |"
+def _table(titles: Sequence[str], lines: Sequence[Sequence[object]]) -> str:
+    return table(titles, [dict(zip(titles, line, strict=True)) for line in lines])
 
 
 def _number(value: float | None, form: str = ".2f") -> str:

@@ -30,7 +30,7 @@ COVERED: tuple[SliceKey, ...] = ("camera_id", "deployment_id", "true_id", "light
 MIN_COVERED = 5
 """Labelled visits from which on a slice's interval is looked at."""
 FINDABLE = 1e-4
-"""Fisher's p-value of a planted slice below which it can be asked for."""
+"""Fisher's p-value of a planted slice below which the slice is findable."""
 MIN_TRUE_LIFT = 1.2
 """A slice that errs less than so many times as often as the rest is false, whatever it names."""
 
@@ -68,7 +68,7 @@ def intervals_held(world: ForestWorld, data: SliceData, config: AuditConfig) -> 
     aliases = [one.keys for one in world.planted if one.kind == "labeller"]
     moved = {name for keys in aliases for key in ("true_id", "predicted_id") for name in keys[key]}
     visit, wrong = world.event_errors
-    nothing = Counts(*(np.zeros(1) for _ in range(4)))  # asked for only where a slice has no rate
+    nothing = Counts(*(np.zeros(1) for _ in range(4)))  # used only where a slice has no rate
     held = []
     for key in COVERED:
         n = np.bincount(data.codes[key][: data.n_visits] + 1, minlength=len(data.values[key]) + 1)[1:]

@@ -101,7 +101,9 @@ def category_of(text: str) -> str:
 
 
 def is_nameless(category: str) -> bool:
-    """Whether a category, as :func:`category_of` gives it, may be anybody: a number without meaning or a word for nothing known.
+    """Whether a category of :func:`category_of` does not say what is in the box, so that it may be a person.
+
+    It is a number that has no name, or consists of words such as `unknown` alone.
 
     >>> [is_nameless(category) for category in ("7", "unknown", "unknown object", "unknown bird", "leopard")]
     [True, True, True, False, False]

@@ -161,7 +161,7 @@ def test_causes_need_evidence(builder, tmp_path):
     assert causes["background"] == causes["box"] == causes["inside"] == "background"
     assert causes["reliance"] != "background", "reliance alone is no cause"
     assert causes["little"] != "background", "nor is a flip without reliance"
-    assert causes["lone"] == "unexplained", "a sure model is no witness against a label that nobody contradicts"
+    assert causes["lone"] == "unexplained", "a sure model alone does not put a label in doubt"
     assert (causes["overlay"], causes["blurred"], causes["near"]) == ("overlay", "image_quality", "confusable_pair")
     assert all(file not in causes for file in ("fine0", "fine1"))
 

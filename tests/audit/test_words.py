@@ -116,7 +116,7 @@ def test_a_labeller_is_named_only_where_other_labels_contradict(cause, is_printe
     assert is_printed or not any("ben" in (row["sentence"] or "") for row in slices(rows))
 
 
-def test_a_flank_that_is_not_known_is_no_witness():
+def test_a_flank_that_is_not_known_does_not_count():
     rows = bad_camera("") + [("C01", "A", "B", {"cause": "flank", "flank": "left"})] * 10
     rows += [("C01", "A", "A", {"flank": "right"})] * 8 + [("C01", "A", "B", {"cause": "unexplained"})] * 12
     row = top(rows, families=("camera_id", "true_id"))

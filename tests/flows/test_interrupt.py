@@ -98,6 +98,11 @@ def test_a_signal_ends_a_run_in_one_line(moment: str, number: signal.Signals, ca
     assert (out / "report" / "index.html").exists()
 
 
+def started(code: str) -> subprocess.Popen[str]:
+    """A program of its own, with pipes for what it prints."""
+    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
 def test_a_second_signal_does_not_wait_for_children(tmp_path: Path) -> None:
     """A child that ignores SIGTERM, as a server that shuts down slowly; here it would get ten minutes."""
     code = (
@@ -111,7 +116,7 @@ def test_a_second_signal_does_not_wait_for_children(tmp_path: Path) -> None:
         "print(child.pid, flush=True)\n"
         "time.sleep(900)\n"
     )
-    run = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    run = started(code)
     assert run.stdout is not None and run.stderr is not None
     child = int(run.stdout.readline())
     try:
@@ -137,7 +142,7 @@ def test_a_run_whose_reader_is_gone_ends_too(tmp_path: Path) -> None:
         "print(1, flush=True)\n"
         "time.sleep(60)\n"
     )
-    run = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    run = started(code)
     assert run.stdout is not None and run.stderr is not None
     assert run.stdout.readline() == "1\n"
     run.stderr.close()

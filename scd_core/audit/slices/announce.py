@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from scd_core.audit.slices.counts import FROM_LABELS, kinds_of_labels
-from scd_core.audit.slices.data import Members, SliceData, has_keys, is_error, is_of, slice_members
+from scd_core.audit.slices.data import DAY, Members, SliceData, has_keys, is_error, is_of, slice_members
 from scd_core.audit.slices.tested import TestedSlice
 from scd_core.config import SliceConfig
 from scd_core.names import UNKNOWN
@@ -21,8 +21,6 @@ __all__ = ["LIFTS", "announce", "e_process", "first_announced"]
 
 LIFTS: tuple[float, ...] = tuple(np.geomspace(1.5, 200, 16).tolist())
 """Lifts that the alternative is an equal mixture of: 16 in equal ratios from 1.5 to 200."""
-_DAY = 86_400_000_000
-"""Microseconds."""
 _MAX_P = 0.05
 """p-value up to which a slice's e-process is followed; the others count with e = 0."""
 
@@ -192,7 +190,7 @@ def _looked(data: SliceData) -> _Looked:
     known = pc.fill_null(data.rows["known_at"].combine_chunks().cast(pa.int64()), 0).to_numpy()
     first = np.full(data.n_visits, np.iinfo(np.int64).max)
     np.minimum.at(first, data.visit, known)
-    days, day = np.unique(first // _DAY, return_inverse=True)
+    days, day = np.unique(first // DAY, return_inverse=True)
     last = np.zeros(days.size, np.int64)
     np.maximum.at(last, day, first)
     place, shares = _shares(data, day, days.size)

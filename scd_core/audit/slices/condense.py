@@ -1,4 +1,4 @@
-"""Known exposures with what some slices do not ask about left out, so that few rows stand for millions."""
+"""Known exposures without what some slices do not use, so that few rows stand for millions."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ def condensed(data: SliceData, slices: Iterable[Mapping[str, str]]) -> SliceData
         data: the visits.
         slices: key -> value of each slice.
     """
-    asked: dict[str, set[str]] = {}
+    used: dict[str, set[str]] = {}
     for values in slices:
         for key, value in values.items():
             names = value.split(PAIR, 1) if key == "pair" else [value]
             for one in ("true_id", "predicted_id") if key in ("pair", "true_id", "predicted_id") else (key,):
-                asked.setdefault(one, set()).update(names)
+                used.setdefault(one, set()).update(names)
     v = data.n_visits
     columns, group = {}, np.zeros(data.exposure.size - v, np.int64)
     for key, column in data.codes.items():
         found = data.values[key]
         kept = np.zeros(len(found) + 1, bool)
-        for value in asked.get(key, ()):
+        for value in used.get(key, ()):
             place = bisect_left(found, value)
             if found[place : place + 1] == [value]:
                 kept[place] = True

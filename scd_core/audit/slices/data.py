@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scd_core.names import Cause, ErrorType
 
 __all__ = [
+    "DAY",
     "DAY_HOURS",
     "PAIR",
     "Members",
@@ -36,6 +37,8 @@ Bools = NDArray[np.bool_]
 PAIR = " -> "
 """Between the true individual and the name given to it, in values of the key ``pair``."""
 _ALL = slice(None)
+DAY = 86_400_000_000
+"""Microseconds of a day."""
 DAY_HOURS = (6, 18)
 """Hours between which a colour picture counts as taken by day, on the camera's clock."""
 

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from scipy.special import betaln, xlogy
 
-from scd_core.audit.slices.data import SliceData, slice_members
+from scd_core.audit.slices.data import DAY, SliceData, slice_members
 from scd_core.audit.slices.tested import TestedSlice
 
 __all__ = ["Onset", "find_onset", "onset_words", "set_onset", "visit_times", "week_words"]
@@ -21,8 +21,6 @@ LEVEL = 0.01
 CONFIDENCE = 0.95
 _DRAWS = 999
 _SEED = 16
-_DAY = 86_400_000_000
-"""Microseconds."""
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
@@ -136,14 +134,14 @@ def set_onset(data: SliceData, tested: TestedSlice, times: Ints) -> None:
     members = slice_members(data, values)
     taken = times[members.rows]
     is_known = taken >= 0
-    day, place = np.unique(taken[is_known] // _DAY, return_inverse=True)
+    day, place = np.unique(taken[is_known] // DAY, return_inverse=True)
     n = np.bincount(place, data.exposure[members.rows][is_known], minlength=day.size).astype(np.float64)
     errors = np.bincount(place, members.is_error[is_known], minlength=day.size)
     if found := find_onset(day, errors.astype(np.float64), n):
         # The first day of the higher rate has an error of it, so a labelled visit.
-        since = is_known & (taken // _DAY >= found.day) & members.is_error
+        since = is_known & (taken // DAY >= found.day) & members.is_error
         tested.onset = _time(int(taken[since].min()))
-        tested.onset_low, tested.onset_high = _time(found.low * _DAY), _time(found.high * _DAY)
+        tested.onset_low, tested.onset_high = _time(found.low * DAY), _time(found.high * DAY)
 
 
 def onset_words(onset: datetime, low: datetime, high: datetime, first_error: datetime) -> str:

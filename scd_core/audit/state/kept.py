@@ -67,7 +67,7 @@ class KeptRows:
             for part in parts if sources else ():
                 rows = " UNION ALL ".join(
                     f"FROM read_parquet('{self._path(_file(source, stage, part))}') "
-                    f"WHERE batch_key IN (SELECT batch_key FROM kept WHERE source = '{source}')"
+                    f"WHERE batch_key IN (SELECT batch_key FROM kept WHERE source = '{_quoted(source)}')"
                     for source in sources
                 )
                 connection.execute(f"CREATE OR REPLACE TEMP TABLE all_{part} AS {rows}")
@@ -133,7 +133,12 @@ class KeptRows:
     def _path(self, file: str) -> str:
         root = self._store.storage.local_root
         path = f"{PROTOCOL}://{file}" if root is None else f"{root}/{file}"
-        return path.replace("'", "''")
+        return _quoted(path)
+
+
+def _quoted(text: str) -> str:
+    """Text between the quotes of a statement."""
+    return text.replace("'", "''")
 
 
 def _file(source: str, stage: str, part: str) -> str:
