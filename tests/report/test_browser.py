@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
 from scd_core.audit.report import write_report
+from scd_core.audit.report.page import live_page
 from tests.report.browser import Page
 from tests.report.world import build_world, planted_frames
 from tests.services.wait import until
@@ -162,3 +165,79 @@ def test_script_in_a_name_does_not_run(browser: Page, tmp_path: Path) -> None:
     browser.open((Path(world.out) / "report" / "index.html").as_uri(), 1400)
     assert browser.run("document.title").startswith("Trap audit")
     assert browser.run("document.scripts.length") == 0
+
+
+OPEN_PICTURES = "document.querySelectorAll('.shown:popover-open').length"
+FIRST_PICTURE = "document.querySelector('.card .shown button')"
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_picture_enlarges_by_pointer_and_by_keyboard_and_the_page_stays_where_it_is(
+    browser: Page, page: Path, width: int
+) -> None:
+    browser.open(page.as_uri(), width)
+    browser.run(f"{FIRST_PICTURE}.scrollIntoView({{block: 'center', behavior: 'instant'}})")
+    small = browser.run(f"{FIRST_PICTURE}.firstElementChild.getBoundingClientRect().width")
+    height = browser.run("document.documentElement.scrollHeight")
+    assert browser.run(OPEN_PICTURES) == 0 and small > 50
+    x, y = browser.run(
+        f"(() => {{ const r = {FIRST_PICTURE}.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2] }})()"
+    )
+    for kind in ("mousePressed", "mouseReleased"):
+        browser.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+    until(lambda: browser.run(OPEN_PICTURES) == 1, 60, "the picture is large")
+    box = browser.run(
+        f"(() => {{ const r = {FIRST_PICTURE}.firstElementChild.getBoundingClientRect();"
+        " return [r.left, r.top, innerWidth - r.right, innerHeight - r.bottom, r.width] })()"
+    )
+    assert min(box[:4]) >= 0 and box[4] >= min(0.9 * width, 900)
+    assert browser.run("document.documentElement.scrollHeight") == height, (
+        "it leaves its place empty, and nothing moves"
+    )
+    browser.press("Escape")
+    until(lambda: browser.run(OPEN_PICTURES) == 0, 60, "Escape closes it")
+    browser.run(f"{FIRST_PICTURE}.focus()")
+    for key, n_open in (("Enter", 1), (" ", 0), (" ", 1), ("Enter", 0)):
+        browser.press(key)
+        until(lambda n_open=n_open: browser.run(OPEN_PICTURES) == n_open, 60, f"{key!r} opens and closes")
+    assert browser.run(f"document.activeElement === {FIRST_PICTURE}"), "the keyboard goes on from there"
+
+
+def test_an_open_picture_is_accessible(browser: Page, page: Path) -> None:
+    browser.open(page.as_uri(), 1400)
+    browser.run(f"{FIRST_PICTURE}.click()")
+    assert faults(browser) == []
+
+
+def test_the_list_to_fill_in_is_saved_from_the_page(browser: Page, page: Path, tmp_path: Path) -> None:
+    """The file is in the page, so a page that is sent by mail or read from a bucket has it too."""
+    browser.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    browser.open(page.as_uri(), 1400)
+    browser.run("document.querySelector('a[download]').click()")
+    saved = tmp_path / "label_next.csv"
+    until(saved.exists, 60, "the file is there")
+    address = browser.run("document.querySelector('a[download]').href")
+    assert saved.read_bytes() == base64.b64decode(address.partition(",")[2])
+
+
+def test_links_into_the_review_are_live_where_a_server_serves_the_page(
+    browser: Page, page: Path, tmp_path: Path
+) -> None:
+    """On disk the commands are there and no link that leads nowhere; served, each picture, card and line has its link."""
+    shown = "[...document.querySelectorAll('{}')].filter(e => e.getClientRects().length).length"
+    commands, links = shown.format("details.go"), shown.format('a[href*="at="]')
+    browser.open(page.as_uri(), 1400)
+    browser.run(OPEN_ALL)
+    n_commands = browser.run(commands)
+    assert n_commands >= 12 and browser.run(links) == 0
+    assert "trapaudit review" in browser.run("document.querySelector('.example details.go').innerText")
+    served = tmp_path / "served.html"
+    served.write_text(live_page(page.read_text("utf-8"), "/?at="), "utf-8")
+    browser.open(served.as_uri(), 1400)
+    browser.run(OPEN_ALL)
+    assert browser.run(commands) == 0 and browser.run(links) > n_commands
+    targets = browser.run("[...document.querySelectorAll('.example a[href]')].map(a => a.getAttribute('href'))")
+    assert targets and all(target.startswith("/?at=") and len(target) > 20 for target in targets)
+    slice_link = browser.run("document.querySelector('.card > .go a').getAttribute('href')")
+    assert unquote(slice_link).startswith("/?at=slice:")
+    assert faults(browser) == []

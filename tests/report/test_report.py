@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import csv
 import html
 import io
 import json
@@ -23,6 +24,8 @@ from scd_core.audit import connect, read_table
 from scd_core.audit.labels.importing import import_labels, list_imports, undo_import
 from scd_core.audit.report import write_report
 from scd_core.audit.report.content import Limits
+from scd_core.audit.report.label_file import label_file
+from scd_core.audit.report.page import live_page
 from scd_core.audit.report.refresh import refresh_report_tables
 from scd_core.audit.report.sections import handed_in
 from scd_core.audit.wording import slice_title
@@ -213,6 +216,67 @@ def test_label_next_shows_the_first_pictures_in_the_order_of_the_list(world: Wor
     files = re.findall(r'<bdi class="file">([^<]+)</bdi>', part)
     assert re.findall(r'alt="Picture to label ([^"]+)"', part) == files[:12] and len(files) == 30
     assert "nothing flagged it" in part and "the model was not sure" in part
+
+
+def saved_list(page: str) -> str:
+    """The CSV file that a page holds."""
+    address = re.findall(r'href="data:text/csv;base64,([^"]+)" download="label_next.csv"', page)
+    return base64.b64decode(address[0]).decode("utf-8")
+
+
+def test_the_list_as_a_file_is_read_back_with_what_it_was_drawn_from(tmp_path: Path) -> None:
+    """As the view has it; a sheet without a name is none, and what is not filled in is left out."""
+    world = build_world(tmp_path, planted_frames(n_events=60, label_share=0.3), broken=False, has_pictures=False)
+    lines = saved_list(written(world)).removeprefix("\ufeff").splitlines()
+    assert saved_list(written(world)).startswith("\ufeff")
+    with connect(world.out) as connection:
+        listed = connection.sql("SELECT file, queue, queue_probability FROM to_review LIMIT 200").fetchall()
+    columns = lines[0].split(",")
+    assert len(lines) == len(listed) + 1 and {"individual_id", "detection_id", "labelled_by"} < set(columns)
+    file = tmp_path / "filled.csv"
+    file.write_text("\n".join(lines), "utf-8-sig")
+    with pytest.raises(InputError, match="holds no label"):
+        read_labels(str(file))
+    filled = [line.split(",") for line in lines]
+    for number, line in enumerate(filled[1:6]):
+        line[columns.index("individual_id")] = "blank" if number == 4 else "Luna"
+        line[columns.index("labelled_by")] = "ana"
+    file.write_text("\n".join(map(",".join, filled)), "utf-8-sig")
+    found = import_labels(world.out, str(file))
+    assert found.n_rows == found.n_known_media == 5
+    rows = read_table(world.out, "labels")
+    rows = rows[rows["queue"].notna()]
+    assert rows[["file", "queue", "queue_probability"]].to_records(index=False).tolist() == listed[:5]
+    assert set(rows["labelled_by"]) == {"ana"} and list(rows["state"]) == ["named"] * 4 + ["blank"]
+
+
+def test_the_file_is_no_formula_and_means_one_picture(tmp_path: Path) -> None:
+    """Names that a spreadsheet would run, and a file that two sources have."""
+    builder = AuditBuilder(tmp_path / "out")
+    for file in ("=cmd|calc.jpg", "same.jpg"):
+        builder.predict(file, "=1+1", at=datetime(2026, 3, 1, len(file)))
+    out = builder.write()
+    with connect(out) as connection:
+        rows = connection.sql("SELECT * FROM to_review").to_arrow_table().to_pylist()
+        uris = dict(connection.sql("SELECT file, uri FROM media").fetchall())
+        connection.execute("CREATE TEMP TABLE known AS SELECT * FROM media")
+        connection.execute(
+            "INSERT INTO known SELECT * REPLACE ('s3://other/same.jpg' AS uri) FROM known WHERE file = 'same.jpg'"
+        )
+        connection.execute("CREATE OR REPLACE TEMP VIEW media AS SELECT * FROM known")
+        address = label_file(connection, [row | {"uri": uris[row["file"]]} for row in rows])
+    text = base64.b64decode(address.partition(",")[2]).decode("utf-8-sig")
+    found = {line["file"]: line for line in csv.DictReader(io.StringIO(text))}
+    assert set(found) == {"./=cmd|calc.jpg", uris["same.jpg"]}
+    assert {line["predicted_id"] for line in found.values()} == {"'=1+1"}
+    file = tmp_path / "filled.csv"
+    file.write_text(text.replace(",,,", ",Luna,,", 1).replace(",,,", ",Luna,,"), "utf-8-sig")
+    assert import_labels(out, str(file)).n_known_media == len(found)
+
+
+def test_a_page_of_an_earlier_version_is_served_as_it_is() -> None:
+    page = "<!DOCTYPE html><html><body>an old page</body></html>"
+    assert live_page(page, "/?at=") == page
 
 
 def test_a_person_is_hidden_in_the_pictures_to_label_too(tmp_path: Path) -> None:

@@ -10,8 +10,10 @@ import duckdb
 from markupsafe import Markup
 
 from scd_core.audit.labels.truth import create_truth
+from scd_core.audit.queue.draw import draw_queue
 from scd_core.audit.report.charts import interval_chart
 from scd_core.audit.report.examples import Example, load_examples, shared_out
+from scd_core.audit.report.label_file import label_file
 from scd_core.audit.report.label_next import LabelItem, label_next
 from scd_core.audit.report.queries import RatedSlice, Row, create_views, first_row, query
 from scd_core.audit.report.sections import (
@@ -47,11 +49,12 @@ class Limits:
     suspected_pictures: int = 6
     single_errors: int = 6
     label_next: int = 30
+    label_file: int = 200
     label_pictures: int = 12
     quarantined: int = 100
     inputs: int = 40
     history: int = 12
-    picture_bytes: int = 3_300_000
+    picture_bytes: int = 3_500_000
     label_picture_bytes: int = 500_000
 
 
@@ -95,6 +98,8 @@ class SliceGroups:
 class ReportContent:
     """What the template draws."""
 
+    out: str
+    """OUT, as the page's commands name it."""
     now: datetime
     config: AuditConfig
     limits: Limits
@@ -124,6 +129,9 @@ class ReportContent:
     suspected: Sequence[Row]
     suspected_examples: Sequence[Example]
     label_next: Sequence[LabelItem]
+    label_file: str
+    """The list as a file to write names into, as an address; "" where nothing waits."""
+    n_label_file: int
     quarantine_kinds: Sequence[Row]
     quarantined: Sequence[Row]
     inputs: Sequence[HandedIn]
@@ -136,6 +144,7 @@ def gather(
     snapshots: Snapshots,
     now: datetime,
     limits: Limits = LIMITS,
+    out: str = "OUT",
 ) -> ReportContent:
     """Run the report's queries, and draw its pictures and charts.
 
@@ -145,6 +154,7 @@ def gather(
         snapshots: the report that is drawn and the one before.
         now: time that the page carries.
         limits: how much of each list is shown.
+        out: OUT, as the page's commands name it.
     """
     create_views(connection)
     totals = report_totals(connection, config.slices.confidence)
@@ -160,7 +170,10 @@ def gather(
     scale = _scale([*shown, *unproved])
     by_camera = query(connection, "cameras", day_from=DAY_HOURS[0], day_to=DAY_HOURS[1])
     pairs = query(connection, "confusions", limit=limits.pairs)
+    waiting = draw_queue(connection, max(limits.label_next, limits.label_file)).to_pylist()
+    in_file = waiting[: limits.label_file]
     return ReportContent(
+        out=out,
         now=now,
         config=config,
         limits=limits,
@@ -185,7 +198,9 @@ def gather(
         suspicion_kinds=query(connection, "suspicion_kinds"),
         suspected=suspected,
         suspected_examples=[by_media[media] for media in dict.fromkeys(doubted) if media in by_media],
-        label_next=_label_next(connection, config, limits, failures),
+        label_next=_label_next(connection, waiting, config, limits, failures),
+        label_file=label_file(connection, in_file),
+        n_label_file=len(in_file),
         quarantine_kinds=query(connection, "quarantine_kinds"),
         quarantined=query(connection, "quarantined", limit=limits.quarantined),
         inputs=_handed_in(connection, limits.inputs),
@@ -244,12 +259,16 @@ def _examples(
 
 
 def _label_next(
-    connection: duckdb.DuckDBPyConnection, config: AuditConfig, limits: Limits, failures: dict[str, str]
+    connection: duckdb.DuckDBPyConnection,
+    waiting: Sequence[Row],
+    config: AuditConfig,
+    limits: Limits,
+    failures: dict[str, str],
 ) -> list[LabelItem]:
     runs = {row["batch_key"]: row for row in query(connection, "runs")}
     n_pictures = limits.label_pictures if config.slices.examples else 0
     budget = limits.label_picture_bytes
-    return label_next(connection, runs, config.media, limits.label_next, n_pictures, budget, failures)
+    return label_next(waiting[: limits.label_next], runs, config.media, n_pictures, budget, failures)
 
 
 def _importance(row: Row) -> tuple[bool, bool, bool]:

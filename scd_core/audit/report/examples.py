@@ -25,10 +25,10 @@ from scd_core.names import FailureStage, MediaStatus, Strategy
 
 __all__ = ["Example", "Picture", "iter_frames", "load_examples", "shared_out"]
 
-WIDTH, HEIGHT = 440, 360
-"""Largest size of a picture in the report (pixels)."""
+WIDTH, HEIGHT = 560, 460
+"""Largest size of a picture in the report (pixels): more than it has on the page, since it is enlarged there."""
 
-_QUALITY = 68
+_QUALITY = 66
 _DECODED_SIDE = 1024
 """Shorter side to which a frame without a mask is decoded (pixels)."""
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import duckdb
 from PIL import Image
 
-from scd_core.audit.queue.draw import draw_queue
 from scd_core.audit.report.draw import draw_box, jpeg_uri, shrink
 from scd_core.audit.report.examples import Picture, iter_frames
 from scd_core.audit.report.queries import Row
@@ -32,26 +30,24 @@ class LabelItem:
 
 
 def label_next(
-    connection: duckdb.DuckDBPyConnection,
+    rows: Sequence[Row],
     runs: Mapping[str, Row],
     config: MediaConfig,
-    limit: int,
     n_pictures: int,
     budget: int,
     failures: dict[str, str],
 ) -> list[LabelItem]:
-    """The first places of the list, the first few with their pictures.
+    """The places of the list that are shown, the first few with their pictures.
 
     Args:
-        connection: database with the audit's tables.
+        rows: rows of :func:`scd_core.audit.queue.draw.draw_queue`.
         runs: batch_key -> row of the query `runs`.
         config: how pictures are fetched and decoded.
-        limit: places.
         n_pictures: places with a picture; one that cannot be had is a placeholder with the reason.
         budget: most bytes of all pictures together, as text in the page; where they need more, the last ones are left out.
         failures: as for :func:`scd_core.audit.report.examples.iter_frames`.
     """
-    items = [LabelItem(row) for row in draw_queue(connection, limit).to_pylist()]
+    items = [LabelItem(row) for row in rows]
     wanted = [{**item.row, "mask_png": None} for item in items[:n_pictures]]
     spent = 0
     for place, (row, image) in enumerate(iter_frames(wanted, runs, config, failures)):

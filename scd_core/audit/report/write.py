@@ -23,8 +23,9 @@ _MEMORY = "2GB"
 def write_report(out: str, config: AuditConfig, now: datetime | None = None) -> tuple[str, Totals]:
     """Draw the page of the newest report: what the classifier keeps getting wrong, with the pictures that show it.
 
-    The page is one file that loads nothing. Only the pictures of the shown examples are read; in place of one that cannot
-    be read stands the reason. Without labels the page lists suspicions only.
+    The page is one file that loads nothing; the list of what to label next is in it as a file to save. Only the pictures of
+    the shown examples are read; in place of one that cannot be read stands the reason. Without labels the page lists
+    suspicions only.
 
     Args:
         out: OUT, with at least one committed batch; reads the newest snapshot of `errors` and `error_slices`.
@@ -43,9 +44,15 @@ def write_report(out: str, config: AuditConfig, now: datetime | None = None) -> 
         tempfile.TemporaryDirectory(prefix="trapaudit-") as scratch,
         open_tables(out, memory_limit=_MEMORY, scratch=scratch) as connection,
     ):
-        content = gather(connection, config, _snapshots(store), now or datetime.now(UTC))
+        content = gather(connection, config, _snapshots(store), now or datetime.now(UTC), out=_address(store))
     store.put_file(_PAGE, render(content).encode("utf-8", "replace"))
     return store.storage.uri_of(store.storage.path(_PAGE)), content.totals
+
+
+def _address(store: AuditStore) -> str:
+    """OUT as a command takes it, from any folder; without credentials."""
+    address = store.storage.uri_of(store.storage.root)
+    return store.storage.root if address.startswith("file://") else address
 
 
 def _snapshots(store: AuditStore) -> Snapshots:
