@@ -55,7 +55,7 @@ CAUSE_WORDS: Mapping[str, tuple[str, str]] = {
         "picture quality",
         "the pictures are blurred or dark, for their camera or against other cameras",
     ),
-    Cause.FLANK: ("one flank", "one side of the animal gets more wrong names than the other at the same cameras"),
+    Cause.FLANK: ("one flank", "one side of the animal gets more wrong names than the other"),
     Cause.LABEL_SUSPECT: ("label in doubt", "at the same place, other people name the same individuals differently"),
     Cause.UNEXPLAINED: ("unexplained", "no rule explains these errors"),
 }

@@ -75,10 +75,12 @@ def test_a_labeller_who_differs_from_the_others_at_the_place(tmp_path):
         slips("ben", "ana", camera_of_others="C02"),  # each has a place of their own
         [*slips("ben", "ana"), *[("C01", "B", "A", {"by": "ana"})] * 8],  # the other one says so too
         [*slips("ben", "ana")[:8], *[("C01", "D", "D", {"by": "ana"})] * 30],  # the others saw other individuals
+        # the others saw A elsewhere only
+        [*slips("ben", "ana", camera_of_others="C02"), *[("C01", "D", "D", {"by": "ana"})] * 30],
         [(c, t, p, {**m, "deployment_id": f"C01-{m['by']}"}) for c, t, p, m in slips("ben", "ana")],  # other periods
         [(c, t, p, {**m, "flag_reasons": ["small_margin"] if t == "B" else []}) for c, t, p, m in slips("ben", "ana")],
     ],
-    ids=["alone", "own-place", "both", "others", "own-period", "ben-has-the-flagged"],
+    ids=["alone", "own-place", "both", "others", "others-elsewhere", "own-period", "ben-has-the-flagged"],
 )
 def test_nobody_is_accused_whom_no_other_label_contradicts(tmp_path, visits):
     assert "label_suspect" not in kinds(causes(tmp_path, visits))
@@ -105,13 +107,54 @@ def flanks(camera_of_right, n_left=12, n_right=12):
 def test_a_flank_is_compared_with_the_other_one_at_the_same_camera(tmp_path):
     rows = causes(tmp_path, flanks("C01"))
     assert kinds(rows) == {"flank"}
-    assert "in 12 of 12 visits, the other one at the same cameras in 0 of 12" in rows[0]["cause_evidence"]
+    assert "in 12 of 12 visits, the other one in 0 of 12" in rows[0]["cause_evidence"]
 
 
 @pytest.mark.parametrize("visits", [flanks("C02"), flanks("C01", n_right=1), flanks("C01", n_left=3, n_right=3)])
 def test_no_flank_is_blamed_for_its_camera_or_for_want_of_the_other(tmp_path, visits):
     """All left flanks pass at C01, or the other flank was hardly seen, or both were: none of it shows anything of flanks."""
     assert "flank" not in kinds(causes(tmp_path, visits))
+
+
+PASSING = [(f"C{n}", "D", "D", {"flank": side}) for n in range(8) for side in ("left", "right") * 4]
+"""What either flank of another animal is seen at, at eight cameras."""
+
+
+def test_other_animals_show_how_often_each_side_is_seen_where_one_is_misread(tmp_path):
+    """A's left flank is misread at eight cameras, once at each, and its right one was seen at three others."""
+    visits = [(f"C{n}", "A", "B", {"flank": "left"}) for n in range(8)]
+    visits += [(f"E{n}", "A", "A", {"flank": "right"}) for n in range(3)]
+    rows = causes(tmp_path, visits + PASSING)
+    assert kinds(rows) == {"flank"}
+    assert (
+        "the left flank of this individual is misread in 8 of 8 visits, the other one in 0 of 3"
+        in rows[0]["cause_evidence"]
+    )
+
+
+@pytest.mark.parametrize(
+    "visits",
+    [
+        # All pass these cameras from the left.
+        [(f"C{n}", "A", "B", {"flank": "left"}) for n in range(8)]
+        + [(f"C{n}", "D", "D", {"flank": "left"}) for n in range(8) for _ in range(8)],
+        # A passes one camera from the left, and is misnamed there.
+        [("C0", "A", "B", {"flank": "left"})] * 8 + PASSING,
+    ],
+    ids=["all-left", "one-way"],
+)
+def test_no_flank_is_blamed_for_the_way_that_animals_go(tmp_path, visits):
+    visits = [*visits, *[("E0", "A", "A", {"flank": "right"})] * 6]
+    assert "flank" not in kinds(causes(tmp_path, visits))
+
+
+def test_what_else_people_label_shows_how_labels_would_fall(tmp_path):
+    """Ben says B eight times, where ana agrees with the model on A five times; both label many others there."""
+    slips_of_few = [("C01", "B", "A", {"by": "ben"})] * 8 + [("C01", "A", "A", {"by": "ana"})] * 5
+    both = [("C01", "D", "D", {"by": by}) for by in ("ana", "ben") for _ in range(12)]
+    rows = causes(tmp_path, slips_of_few + both)
+    assert kinds(rows) == {"label_suspect"}
+    assert "ben calls 8 of 8" in rows[0]["cause_evidence"] and "the others 0 of 5" in rows[0]["cause_evidence"]
 
 
 def test_the_flanks_of_all_individuals_are_a_flank_too(tmp_path):

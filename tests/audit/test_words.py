@@ -99,9 +99,9 @@ def test_a_flank_is_a_cause_where_the_flanks_differ_inside_the_slice(right, caus
     rows += [("C01", "A", "A", {"flank": right})] * 8
     row = top(rows, families=("camera_id", "true_id"))
     assert row["cause"] == cause
-    assert (
-        "the left flank is misread in 10 of 10 visits, the other one at the same cameras in 0 of 8" in row["sentence"]
-    ) == (cause == Cause.FLANK)
+    assert ("the left flank is misread in 10 of 10 visits, the other one in 0 of 8" in row["sentence"]) == (
+        cause == Cause.FLANK
+    )
 
 
 @pytest.mark.parametrize(("cause", "is_printed"), [("unexplained", False), ("label_suspect", True)])

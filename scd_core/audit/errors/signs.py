@@ -13,7 +13,7 @@ __all__ = ["create_signs", "stratified_p_value"]
 
 _TESTED = (
     ("labeller_signs", "labeller_strata", ["true_id", "predicted_id", "labelled_by"], 0.01, 0.4),
-    ("flank_signs", "flank_strata", ["true_id", "predicted_id", "flank"], 0.05, 0.4),
+    ("flank_signs", "flank_strata", ["true_id", "predicted_id", "flank"], 0.01, 0.4),
     ("place_signs", "place_strata", ["camera", "predicted_id"], 0.01, 0.4),
     # Where flags are labelled, most of what is labelled errs at any camera, so no rate is many times another.
     ("quality_signs", "quality_strata", ["camera", "is_infrared"], 0.01, 0.8),
@@ -21,16 +21,21 @@ _TESTED = (
 """Table, the query of its strata, the keys of what is compared, the p-value up to which a difference is a sign, and the share of
 its rate that the rate of the others may have."""
 _COUNTS = ("x", "n", "x_others", "n_others")
+_LIKE = ("n_like", "n_like_others")
+"""Visits on which an error could fall by chance, where these are more than the ones that are compared."""
 
 
 def create_signs(connection: duckdb.DuckDBPyConnection) -> None:
     """Create the temporary tables `labeller_signs`, `flank_signs`, `place_signs`, `quality_signs`, `contradicted` and
     `repeated_pairs`.
 
-    Each of the first four compares like with like: a labeller with the others at the same places on visits of the same two
-    individuals, a flank with the other one of the same individuals at the same cameras, a camera with the others. A row is
-    one that errs more often than what it is compared with, by an exact test (:func:`stratified_p_value`). Its columns are the
-    keys, ``x`` of ``n`` visits and ``x_others`` of ``n_others``, summed over the strata in which both were seen.
+    Each of the first four compares like with like: a labeller with the others at the same cameras on visits of the same two
+    individuals, a flank with the other one of the same individuals, a camera with the others. A row is one that errs more
+    often than what it is compared with, and whose errors would not fall on it so by chance (:func:`stratified_p_value`): on one
+    labeller, among all that people labelled at the same place and time and that is alike in being flagged; on one flank, among
+    all animals that passed the same cameras. Others than the few of the same individual count there, because who labels a
+    visit, and which side a camera sees, has nothing to do with who passes. Its columns are the keys, and the sums ``x`` of ``n``
+    visits and ``x_others`` of ``n_others``.
 
     Args:
         connection: database with the temporary tables `scored` and `poor_cameras`.
@@ -81,12 +86,17 @@ def _signs(strata: pa.Table, keys: list[str], level: float, most: float) -> pa.T
         most: share of a group's rate that the rate of the others may have.
     """
     # Sums of DuckDB are wider than any count here.
-    columns = [strata[name].cast(pa.int64()) if name in _COUNTS else strata[name] for name in strata.column_names]
+    columns = [
+        strata[name].cast(pa.int64()) if name in _COUNTS + _LIKE else strata[name] for name in strata.column_names
+    ]
     strata = pa.Table.from_arrays(columns, names=strata.column_names)
-    groups = strata.group_by(keys).aggregate([(name, "sum") for name in _COUNTS] + [(name, "list") for name in _COUNTS])
+    for like, name in zip(_LIKE, ("n", "n_others"), strict=True):
+        if like not in strata.column_names:
+            strata = strata.append_column(like, strata[name])
+    groups = strata.group_by(keys).aggregate([(name, of) for name in _COUNTS + _LIKE for of in ("sum", "list")])
     is_sign = [_differs(row, level, most) for row in groups.to_pylist()]
     sums = {name: groups[f"{name}_sum"] for name in _COUNTS}
-    others = [name for name in strata.column_names if name not in (*keys, *_COUNTS)]
+    others = [name for name in strata.column_names if name not in (*keys, *_COUNTS, *_LIKE)]
     found = pa.table({name: groups[name] for name in keys} | sums).filter(pa.array(is_sign, pa.bool_()))
     if not others:
         return found
@@ -95,10 +105,12 @@ def _signs(strata: pa.Table, keys: list[str], level: float, most: float) -> pa.T
 
 
 def _differs(row: dict, level: float, most: float) -> bool:
-    rate, others = row["x_sum"] / row["n_sum"], row["x_others_sum"] / row["n_others_sum"]
-    if row["n_others_sum"] < 3 or others > most * rate:
+    if row["n_others_sum"] < 3 or row["x_others_sum"] / row["n_others_sum"] > most * row["x_sum"] / row["n_sum"]:
         return False
-    return stratified_p_value(*(np.array(row[f"{name}_list"]) for name in _COUNTS)) <= level
+    return (
+        stratified_p_value(*(np.array(row[f"{name}_list"]) for name in ("x", "n_like", "x_others", "n_like_others")))
+        <= level
+    )
 
 
 def _sql(name: str) -> str:

@@ -145,7 +145,7 @@ def _reason(common: Common, values: dict[str, str]) -> str | None:
     who = "the two" if "pair" in values or ("true_id" in values and common.confused_with) else "the individuals"
     if common.cause == Cause.FLANK and common.flanks is not None:
         flank, x, n, x_others, n_others = common.flanks
-        return f"the {flank} flank is misread in {x} of {n} visits, the other one at the same cameras in {x_others} of {n_others}"
+        return f"the {flank} flank is misread in {x} of {n} visits, the other one in {x_others} of {n_others}"
     return {
         Cause.BACKGROUND: f"the evidence lies on the background {masked}",
         Cause.OVERLAY: f"the evidence lies on the burned-in strip {masked}",

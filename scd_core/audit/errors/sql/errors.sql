@@ -58,13 +58,13 @@ SELECT $report_id AS report_id, batch_key, model_digest, target_id, media_id, de
         WHEN 'label_suspect' THEN CASE
             WHEN NOT is_wrong THEN 'labels of one moment name different individuals'
             WHEN labeller.x IS NOT NULL
-                THEN printf('of the visits of %s and %s at the same places, %s calls %d of %d %s against the model, the others %d of %d',
+                THEN printf('of the visits of %s and %s at the same cameras, %s calls %d of %d %s against the model, the others %d of %d',
                     true_id, predicted_id, labelled_by, labeller.x, labeller.n, true_id, labeller.x_others, labeller.n_others)
             ELSE 'another person calls other pictures of this event ' || predicted_id || ', as the model does' END
         WHEN 'image_quality' THEN CASE WHEN quality <> 'good' THEN 'the picture is ' || quality || ' for this camera'
             ELSE printf('pictures of this camera are %s against those of the others in this light; %d of %d visits err, there %d of %d',
                 poor_camera.camera_quality, poor_camera.x, poor_camera.n, poor_camera.x_others, poor_camera.n_others) END
-        WHEN 'flank' THEN printf('the %s flank of %s is misread in %d of %d visits, the other one at the same cameras in %d of %d',
+        WHEN 'flank' THEN printf('the %s flank of %s is misread in %d of %d visits, the other one in %d of %d',
             flank, CASE WHEN weak_flank.true_id IS NULL THEN 'all individuals' ELSE 'this individual' END,
             weak_flank.x, weak_flank.n, weak_flank.x_others, weak_flank.n_others)
         WHEN 'place' THEN printf('at this camera %d individuals are called %s, in %d visits', place.n_individuals, predicted_id,
