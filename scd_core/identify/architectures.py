@@ -98,6 +98,9 @@ def load_state(data: bytes, name: str) -> dict[str, torch.Tensor]:
         content = content["state_dict"]
     if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
         raise InputError(f"weights {name}: expected a state dict (name -> tensor); save model.state_dict()")
+    empty = next((key for key, value in content.items() if value.is_meta), None)
+    if empty is not None:
+        raise InputError(f"weights {name}: {empty} is on the device `meta` and holds no values; save the loaded model")
     return {key: value.contiguous() for key, value in content.items()}
 
 

@@ -127,8 +127,11 @@ class _Naming:
 
 
 def name_from_logits(logits: torch.Tensor, classifier: Classifier, topk: int) -> PredictionRow:
-    """Columns of a prediction from one image's (K,) logits; a failed row where they are not finite."""
-    if not bool(torch.isfinite(logits).all()):
+    """Columns of a prediction from one image's (K,) logits; a failed row where they are not finite.
+
+    A logit of -inf is that of a class which the model leaves out: its probability is 0.
+    """
+    if bool((logits.isnan() | (logits == torch.inf)).any()) or not bool(logits.isfinite().any()):
         reason = "the model's logits are not finite for this image"
         return {"prediction_status": PredictionStatus.FAILED, "failure_reason": reason}
     probabilities = classifier.probabilities(logits[None])[0]

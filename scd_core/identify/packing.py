@@ -180,11 +180,13 @@ def check_package(url: str) -> dict[str, Any]:
     """Load a package whole, run one grey picture through it, and return what a person wants to know of it.
 
     Raises:
-        InputError: whatever :func:`read_package` and :func:`scd_core.identify.load_model` refuse.
+        InputError: whatever :func:`read_package` and :func:`scd_core.identify.load_model` refuse; or logits that are NaN.
     """
     classifier = load_model(url)
     spec = classifier.spec
     logits = classifier.logits(classifier.preprocess(Image.new("RGB", (640, 480), (128, 128, 128)))[None])
+    if bool(logits.isnan().any()):
+        raise InputError(f"model {url}: gives logits that are no numbers for a grey picture; its weights are damaged")
     return {
         "architecture": spec.architecture,
         "classes": len(spec.labels),

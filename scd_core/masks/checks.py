@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 
-__all__ = ["bad_images", "check_logits", "check_request"]
+__all__ = ["bad_images", "check_not_probabilities", "check_request", "read_logits", "unusable_logits"]
+
+_SUM_SLACK = 1e-3
+"""A row of probabilities sums to 1 within this, in half precision as well."""
+_PROBABILITY_ENDS = {"SoftmaxBackward": "softmax", "SigmoidBackward": "sigmoid"}
+"""Autograd's name of a last operation that gives probabilities -> what it is."""
+_PASSED_ON = (
+    "ToCopyBackward",
+    "ViewBackward",
+    "ReshapeAliasBackward",
+    "UnsafeViewBackward",
+    "CloneBackward",
+    "AliasBackward",
+)
+"""Autograd's names of operations that leave values as they are."""
 
 
 def check_request(
@@ -58,20 +75,86 @@ def bad_images(images: torch.Tensor, name: str = "images") -> dict[int, str]:
     return found
 
 
-def check_logits(logits: torch.Tensor, batch: int) -> None:
-    """Check the shape of a model's output.
+def read_logits(output: Any, batch: int) -> torch.Tensor:
+    """The logits of a model's output, checked in all but their values.
 
     Args:
-        logits: expected (batch, K), K >= 2.
+        output: logits (batch, K), K >= 2; or a mapping with a key `logits`, or an object with an attribute `logits`, as the
+            outputs of many libraries are.
         batch: images that went in.
 
+    Returns:
+        (batch, K), real floats.
+
     Raises:
-        ValueError: another shape, or a single class, for which there are no odds.
+        ValueError: another shape or type, or a single class, for which there are no odds.
     """
+    logits = output
+    if isinstance(output, Mapping):
+        logits = output.get("logits", output)
+    elif not torch.is_tensor(output):
+        logits = getattr(output, "logits", output)
     if not torch.is_tensor(logits) or logits.ndim != 2 or len(logits) != batch:
         raise ValueError(f"model: expected logits ({batch}, K) for {batch} images, got {_describe(logits)}")
+    if not logits.is_floating_point():
+        raise ValueError(f"model: expected logits that are real floats, got {logits.dtype}")
+    if logits.is_meta:
+        raise ValueError("model: expected logits with values, got a tensor on the device `meta`")
     if logits.shape[1] < 2:
         raise ValueError("model: expected logits of K >= 2 classes, got K = 1; odds need a second class")
+    return logits
+
+
+def check_not_probabilities(logits: torch.Tensor) -> None:
+    """Refuse the output of a model that ends in a softmax or a sigmoid, whose log-odds would be nonsense.
+
+    A softmax is known by its values: each row lies in [0, 1] and sums to 1. A sigmoid is known where autograd holds the
+    last operation, which it does not behind `no_grad`, `torch.compile` or TorchScript. A log-softmax is not refused: its
+    log-odds are those of the logits.
+
+    Args:
+        logits: (B, K).
+
+    Raises:
+        ValueError: the values are probabilities; the line asks for logits.
+    """
+    values = logits.detach().float()
+    if not bool(((values >= 0) & (values <= 1)).all()) or not len(values):
+        return
+    ends_in = _last_operation(logits)
+    if ends_in is None and bool(((values.sum(1) - 1).abs() <= _SUM_SLACK).all()):
+        ends_in = "softmax"
+    if ends_in is not None:
+        raise ValueError(
+            f"model: expected logits, got probabilities (rows in [0, 1], as of a {ends_in}); pass logits: leave out the "
+            f"{ends_in} at the model's end"
+        )
+
+
+def _last_operation(logits: torch.Tensor) -> str | None:
+    """`softmax` or `sigmoid` where autograd knows that the values were made by it."""
+    node = logits.grad_fn
+    while node is not None and node.name().startswith(_PASSED_ON):
+        node = node.next_functions[0][0]
+    name = "" if node is None else node.name()
+    return next((what for start, what in _PROBABILITY_ENDS.items() if name.startswith(start)), None)
+
+
+def unusable_logits(logits: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+    """Rows whose log-odds do not exist: NaN or +inf, a class in question without a finite logit, or no other class.
+
+    A logit of -inf is that of a class which a model leaves out; the class has no part in the odds of the others.
+
+    Args:
+        logits: (B, K).
+        classes: (B, C) int64 in [0, K), the classes whose logits are used: the target, and the rival where there is one.
+
+    Returns:
+        (B,) bool.
+    """
+    broken = logits.isnan() | (logits == torch.inf)
+    is_finite = logits.isfinite()
+    return broken.any(1) | (is_finite.sum(1) < 2) | ~is_finite.gather(1, classes).all(1)
 
 
 def _is_integer(values: torch.Tensor) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import islice
 from typing import Literal
@@ -9,7 +10,7 @@ from typing import Literal
 import torch
 
 from scd_core.masks.adamw import RowAdamW
-from scd_core.masks.checks import bad_images, check_request
+from scd_core.masks.checks import bad_images, check_request, unusable_logits
 from scd_core.masks.concrete import keep_probability, original_concrete, simplified_concrete
 from scd_core.masks.forward import Forward
 from scd_core.masks.grid import Grid, cells_for
@@ -18,7 +19,7 @@ from scd_core.masks.log_odds import target_score
 from scd_core.masks.noise import paired_uniform
 from scd_core.masks.preserve import Model, borrowed, model_device, model_dtype
 from scd_core.masks.resample import total_variation
-from scd_core.masks.result import Masks
+from scd_core.masks.result import NO_GRADIENT, Masks
 from scd_core.masks.settings import SCDConfig
 from scd_core.masks.working_set import WorkingSet
 
@@ -160,18 +161,23 @@ class _Fitting:
         for start in range(0, len(pending), at_once):
             chosen = pending[start : start + at_once]
             logits = self.forward.logits(self._pixels(chosen))
-            finite = logits.isfinite().all(1).tolist()
+            n_classes = logits.shape[1]
             if self.config.score_unit == "logit_range":
-                spread = (logits.amax(1) - logits.mean(1)).clamp(min=_LEAST_UNIT)
-                self.unit[torch.tensor(chosen, device=self.device)] = spread
-            for index, is_finite in zip(chosen, finite, strict=True):
-                classes = [int(self.targets[index])] + ([] if self.contrast is None else [int(self.contrast[index])])
-                if not is_finite:
-                    self._fail(index, f"model: image {index}: expected finite logits, got NaN or infinite ones")
-                elif not all(0 <= chosen_class < logits.shape[1] for chosen_class in classes):
-                    name = "targets" if not 0 <= classes[0] < logits.shape[1] else "contrast"
-                    got = classes[0] if name == "targets" else classes[1]
-                    self._fail(index, f"{name}: image {index}: expected a class in [0, {logits.shape[1]}), got {got}")
+                self.unit[torch.tensor(chosen, device=self.device)] = _logit_range(logits)
+            for index, row in zip(chosen, logits.cpu(), strict=True):
+                classes = {"targets": int(self.targets[index])}
+                if self.contrast is not None:
+                    classes["contrast"] = int(self.contrast[index])
+                outside = [(name, got) for name, got in classes.items() if not 0 <= got < n_classes]
+                if outside:
+                    name, got = outside[0]
+                    self._fail(index, f"{name}: image {index}: expected a class in [0, {n_classes}), got {got}")
+                elif bool(unusable_logits(row[None], torch.tensor([list(classes.values())]))):
+                    self._fail(
+                        index,
+                        f"model: image {index}: expected finite logits of the target and of another class, got NaN or "
+                        "infinite ones",
+                    )
                 self.masks.evaluations[index] += 1
 
     def _fail(self, index: int, reason: str) -> None:
@@ -215,6 +221,7 @@ class _Fitting:
             optimiser=RowAdamW.for_rows(logits),
             step=torch.zeros(len(chosen), dtype=torch.int64, device=self.device),
             finite=torch.ones(len(chosen), dtype=torch.bool, device=self.device),
+            felt=torch.zeros(len(chosen), dtype=torch.bool, device=self.device),
             taken=[0] * len(chosen),
         )
         return entered if rows is None else rows.joined(entered)
@@ -234,7 +241,7 @@ class _Fitting:
         ]
         if not done:
             return rows
-        self._write(rows.select(done), [still[row] for row in done], [finite[row] for row in done])
+        self._write(rows.select(done), [still[row] for row in done])
         kept = [row for row in range(len(rows)) if row not in set(done)]
         return rows.select(kept) if kept else None
 
@@ -245,10 +252,15 @@ class _Fitting:
         logits = rows.logits.detach().requires_grad_()
         with torch.autocast(self.device.type, enabled=False):
             keep = self._sampled_keep(logits, rows)
-            gradient, finite = self._gradient_of_keep(keep.detach(), rows)
+            gradient_of_keep, finite = self._gradient_of_keep(keep.detach(), rows)
             cost = self._cost(logits, rows.step)
-            gradient = torch.autograd.grad((keep * gradient).sum() + cost.sum(), logits)[0]
+            gradient = torch.autograd.grad((keep * gradient_of_keep).sum() + cost.sum(), logits)[0]
         rows.finite &= finite
+        # A gradient below the rounding of the cost's own moves nothing.
+        least = (
+            torch.finfo(self.dtype).eps * self.config.area_weight * self.grid.unit_pixels / math.prod(self.grid.pixels)
+        )
+        rows.felt |= gradient_of_keep.abs().amax((1, 2, 3)) > least
         rows.optimiser.update(rows.logits, gradient, rows.step, self.config, self.grid.pixels_per_cell)
         rows.step += 1
         rows.total += rows.step.view(-1, 1, 1, 1) * rows.logits
@@ -268,7 +280,7 @@ class _Fitting:
         return torch.cat((evidence[:, 0], 1 - evidence[:, 1]), dim=1)
 
     def _gradient_of_keep(self, keep: torch.Tensor, rows: WorkingSet) -> tuple[torch.Tensor, torch.Tensor]:
-        """Gradient of the scores by the kept share, and whether each row's scores were finite."""
+        """Gradient of the scores by the kept share, and whether each row's scores and gradient were finite."""
         gradient = torch.empty_like(keep)
         finite = torch.ones_like(rows.finite)
         sign = torch.ones(self.samples, device=self.device, dtype=self.dtype)
@@ -283,7 +295,7 @@ class _Fitting:
             weight = (sign[part] / (self.config.samples * rows.unit[:, None])).flatten()
             by_pixel, scores = self.forward.gradient(blended.flatten(0, 1), targets, rivals, weight)
             gradient[:, part] = (by_pixel.view_as(blended) * rows.delta[:, None]).sum(2)
-            finite &= scores.view(-1, count).isfinite().all(1)
+            finite &= scores.view(-1, count).isfinite().all(1) & gradient[:, part].isfinite().flatten(1).all(1)
             start = part.stop
         return gradient, finite
 
@@ -298,7 +310,7 @@ class _Fitting:
 
     # --- the result ---------------------------------------------------------------------------------------------
 
-    def _write(self, rows: WorkingSet, still: list[bool], finite: list[bool]) -> None:
+    def _write(self, rows: WorkingSet, still: list[bool]) -> None:
         """Score the final maps and store everything about these rows."""
         logits = rows.logits
         if self.config.average:
@@ -313,14 +325,16 @@ class _Fitting:
             chosen = rows.targets[part].repeat_interleave(_MAPS)
             probability[part] = torch.sigmoid(target_score(logits, chosen)).view(-1, _MAPS)
         joint = evidence[:, 0].sqrt() * evidence[:, 1].sqrt()
-        masks = self.masks
+        masks, finite, felt = self.masks, rows.finite.tolist(), rows.felt.tolist()
         for row, index in enumerate(rows.index):
             masks.iterations[index] = rows.taken[row]
             masks.evaluations[index] += rows.taken[row] * self.samples + _MAPS
             if not finite[row]:
-                self._fail(
-                    index, f"model: image {index}: expected finite logits under the mask, got NaN or infinite ones"
-                )
+                what = "finite logits and gradients under the mask, got NaN or infinite ones"
+                self._fail(index, f"model: image {index}: expected {what}")
+                continue
+            if not felt[row]:
+                self._fail(index, f"model: image {index}: {NO_GRADIENT}")
                 continue
             masks.sufficient[index] = evidence[row, 0]
             masks.destroying[index] = evidence[row, 1]
@@ -329,3 +343,10 @@ class _Fitting:
             masks.sdr_probability[index] = probability[row, 1]
             masks.area[index] = joint[row].mean()
             masks.converged[index] = still[row]
+
+
+def _logit_range(logits: torch.Tensor) -> torch.Tensor:
+    """(B,) largest logit less the mean of the finite ones; (B, K) logits, of which -inf are classes left out."""
+    is_finite = logits.isfinite()
+    mean = logits.masked_fill(~is_finite, 0).sum(1) / is_finite.sum(1).clamp(min=1)
+    return (logits.amax(1) - mean).clamp(min=_LEAST_UNIT)

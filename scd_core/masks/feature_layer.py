@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from scd_core.masks.log_odds import log_odds
+from scd_core.masks.preserve import run_model
 
 __all__ = ["FeatureLayer", "find_feature_layer", "layer_signals"]
 
@@ -57,6 +58,7 @@ def find_feature_layer(model: nn.Module, image: Tensor, layer: str | None = None
     Raises:
         ValueError: the model has no such module, or none with a usable output.
     """
+    model = _as_written(model)
     modules = dict(model.named_modules())
     if layer is not None and layer not in modules:
         raise ValueError(f"layer: the model has no module {layer!r}; see dict(model.named_modules())")
@@ -71,8 +73,7 @@ def find_feature_layer(model: nn.Module, image: Tensor, layer: str | None = None
         for name, module in modules.items()
     ]
     try:
-        # The sum keeps an in-place first layer away from the leaf that needs the gradient.
-        logits = model(image[None].detach().clone().requires_grad_(True) + 0)
+        logits = run_model(model, image[None].detach().requires_grad_(True))
     finally:
         for handle in handles:
             handle.remove()
@@ -96,6 +97,18 @@ def find_feature_layer(model: nn.Module, image: Tensor, layer: str | None = None
         where = "no layer of the model" if layer is None else f"layer {layer!r}"
         raise ValueError(f"layer: {where} gives spatial features (a feature map, or tokens of a grid); see layer=")
     return candidates[-1][0]
+
+
+def _as_written(model: nn.Module) -> nn.Module:
+    """The module whose layers can be hooked: of a compiled one, the one that was compiled."""
+    model = getattr(model, "_orig_mod", model)
+    if not isinstance(model, nn.Module):
+        raise ValueError(
+            f"model: expected a torch.nn.Module, whose layers can be read, got {type(model).__name__}; pass the network itself"
+        )
+    if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
+        raise ValueError("model: a TorchScript module hides its layers; pass the module that it was made from")
+    return model
 
 
 @contextmanager
@@ -123,12 +136,15 @@ def layer_signals(
     Returns:
         Two tensors (B, C, h, w), detached.
     """
+    model = _as_written(model)
     with _tap(model, layer.name) as outputs:
-        logits = model(images.detach().clone().requires_grad_(True) + 0)
+        logits = run_model(model, images.detach().requires_grad_(True))
     chosen = logits.gather(1, targets[:, None])[:, 0] if score == "logit" else log_odds(logits, targets)
     # A module that runs twice is read at its last run, as it was probed.
-    (gradient,) = torch.autograd.grad(chosen.sum(), outputs[-1])
-    return layer.as_picture(outputs[-1]).detach(), layer.as_picture(gradient).detach()
+    (gradient,) = torch.autograd.grad(chosen.sum(), outputs[-1], allow_unused=True)
+    gradient = torch.zeros_like(outputs[-1]) if gradient is None else gradient
+    activations, slopes = (layer.as_picture(value.detach()).to(images.dtype) for value in (outputs[-1], gradient))
+    return activations, slopes
 
 
 def _read_layout(

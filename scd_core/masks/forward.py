@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import torch
-from torch import nn
 
-from scd_core.masks.checks import check_logits
+from scd_core.masks.checks import check_not_probabilities, read_logits
+from scd_core.masks.find_networks import find_networks
 from scd_core.masks.log_odds import target_score
-from scd_core.masks.preserve import Model
+from scd_core.masks.preserve import Model, model_dtype, run_model
 from scd_core.masks.settings import SCDConfig
 
 _T = TypeVar("_T")
@@ -28,6 +28,8 @@ _TRANSIENT = 2.0
 """Memory of a forward and backward pass, as a multiple of what the forward pass keeps for the backward pass."""
 _COMPILE_FROM = 20_000
 """Evaluations from which a compilation, one to two minutes, is earned back on a GPU."""
+_HALF_SCALE = 1024.0
+"""Gradients are taken of so many times the score where the model is float16, which rounds those of pixels to 0."""
 
 
 class Forward:
@@ -49,8 +51,11 @@ class Forward:
         self._device, self._dtype = device, dtype
         is_gpu = device.type == "cuda"
         self._bfloat16 = config.precision == "bfloat16" or (config.precision == "auto" and is_gpu)
-        self._bfloat16 &= dtype == torch.float32
+        self._model_dtype = model_dtype(model)
+        self._bfloat16 &= self._model_dtype == torch.float32
+        self._scale = _HALF_SCALE if self._model_dtype == torch.float16 else 1.0
         self._model = self._compiled = model
+        self._is_checked = False
         self.limit = config.max_samples_per_forward or self._measured_limit(size)
         if config.compile == "always" or (config.compile == "auto" and is_gpu and evaluations >= _COMPILE_FROM):
             self._compile(size)
@@ -59,7 +64,7 @@ class Forward:
         """Logits (B, K) of images (B, 3, H, W), without gradients.
 
         Raises:
-            ValueError: the model does not return (B, K) with K >= 2.
+            ValueError: the model does not return (B, K) with K >= 2, or it returns probabilities.
         """
         with torch.no_grad():
             return torch.cat(self._in_parts(len(images), lambda part: self._call(images[part])))
@@ -79,7 +84,7 @@ class Forward:
             (B, 3, H, W) and (B,).
 
         Raises:
-            ValueError: the model's logits carry no gradient to its input.
+            ValueError: the model's logits carry no gradient to its input, or are probabilities.
         """
 
         def work(part: slice) -> tuple[torch.Tensor, torch.Tensor]:
@@ -90,7 +95,13 @@ class Forward:
                     "model: expected logits that are differentiable in the images, got none with a gradient"
                 )
             # Of one sum: where gradients are given, autograd imports sympy.
-            return torch.autograd.grad((scores * weight[part]).sum(), leaf)[0], scores.detach()
+            total = (scores * weight[part]).sum() * self._scale
+            (gradient,) = torch.autograd.grad(total, leaf, allow_unused=True)
+            if gradient is None:
+                raise ValueError(
+                    "model: expected logits that are differentiable in the images, got none that depend on them"
+                )
+            return gradient / self._scale if self._scale != 1 else gradient, scores.detach()
 
         parts = self._in_parts(len(images), work)
         if len(parts) == 1:
@@ -99,11 +110,16 @@ class Forward:
 
     def _call(self, images: torch.Tensor) -> torch.Tensor:
         # Channels-last suits depthwise and 1 x 1 convolutions on CPUs as well as tensor cores; others ignore it.
-        images = images.contiguous(memory_format=torch.channels_last)
+        fed = images.to(self._model_dtype, memory_format=torch.channels_last)
+        if fed.untyped_storage().data_ptr() == images.untyped_storage().data_ptr():
+            fed = fed + 0  # a first operation in place must change neither the images nor the leaf of the gradient
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16):
-            logits = self._compiled(images)
-        check_logits(logits, len(images))
-        return logits.to(self._dtype)
+            logits = read_logits(self._compiled(fed), len(images))
+        if not self._is_checked:
+            # Until the first pass with gradients, in which the last operation can be read.
+            check_not_probabilities(logits)
+            self._is_checked = logits.requires_grad
+        return logits.to(self._device, self._dtype)
 
     def _in_parts(self, count: int, work: Callable[[slice], _T]) -> list[_T]:
         """Results of `work` on consecutive slices, each no longer than the limit; an out-of-memory error halves it."""
@@ -155,11 +171,11 @@ def activation_bytes(model: Model, image: torch.Tensor) -> int:
     Returns:
         Bytes.
     """
-    own = (
-        {tensor.untyped_storage().data_ptr() for tensor in model.state_dict(keep_vars=True).values()}
-        if isinstance(model, nn.Module)
-        else set()
-    )
+    own = {
+        tensor.untyped_storage().data_ptr()
+        for network in find_networks(model)
+        for tensor in (*network.parameters(), *network.buffers())
+    }
     seen: dict[int, int] = {}
 
     def pack(tensor: torch.Tensor) -> torch.Tensor:
@@ -170,8 +186,7 @@ def activation_bytes(model: Model, image: torch.Tensor) -> int:
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         # The result is held until the count is taken, so that no storage's address is used twice.
-        logits = model(image.detach().requires_grad_())
-        check_logits(logits, len(image))
+        logits = run_model(model, image.detach().requires_grad_())  # noqa: F841
     return sum(seen.values())
 
 

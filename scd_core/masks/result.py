@@ -6,7 +6,13 @@ from dataclasses import dataclass, field
 
 import torch
 
-__all__ = ["Masks"]
+__all__ = ["NO_GRADIENT", "Masks"]
+
+NO_GRADIENT = (
+    "expected a score that depends on the picture, got a gradient of zero everywhere: logits that are saturated or rounded, "
+    "or a picture that is equal to its infill"
+)
+"""Why an image has no mask where nothing in it moves the score."""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,8 @@ class WorkingSet:
         total: (W, 2, h, w), sum of the logits over the steps, each weighted by its number.
         before: (W, 2, h, w), sigmoid(k) at the last look.
         step: (W,) int64, steps taken, as the device knows them.
-        finite: (W,) bool, every score so far was finite.
+        finite: (W,) bool, every score and gradient so far was finite.
+        felt: (W,) bool, some gradient so far was not zero.
         optimiser: moments of the logits.
     """
 
@@ -45,6 +46,7 @@ class WorkingSet:
     before: torch.Tensor
     step: torch.Tensor
     finite: torch.Tensor
+    felt: torch.Tensor
     optimiser: RowAdamW
 
     def __len__(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pickle
@@ -11,10 +12,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save
 
 from scd_core.errors import InputError
 from scd_core.identify import load_model, pack_model, read_package
 from scd_core.identify.architectures import build_network
+from scd_core.identify.classify import name_from_logits
+from scd_core.identify.packing import check_package
 from scd_core.scenes import packaged_model
 
 LABELS = ("Luna", "Nyx", "Orion")
@@ -94,6 +98,33 @@ def test_classes_of_one_name_are_summed(package: Path) -> None:
         classifier.probabilities(logits)[0], torch.stack([by_class[0] + by_class[2], by_class[1]])
     )
     assert classifier.best_class(logits, ["Luna"]).tolist() == [2]
+
+
+def test_a_class_of_logit_minus_infinity_has_probability_0(package: Path) -> None:
+    classifier = load_model(str(package))
+    named = name_from_logits(torch.tensor([1.0, -torch.inf, 0.0]), classifier, 3)
+    assert named["prediction_status"] == "ok" and named["predicted_id"] == "Luna"
+    assert named["topk"][2] == {"individual_id": "Nyx", "probability": 0.0}
+    assert named["probability"] == pytest.approx(1 / (1 + np.exp(-1)), abs=1e-6)
+    for useless in ([torch.nan, 0, 1], [torch.inf, 0, 1], [-torch.inf] * 3):
+        assert name_from_logits(torch.tensor(useless), classifier, 3)["prediction_status"] == "failed"
+
+
+def test_weights_that_give_no_numbers_do_not_pass_the_check(package: Path) -> None:
+    state = load_file(package / "weights.safetensors")
+    state["classifier.3.bias"][0] = torch.nan
+    data = save(state)
+    (package / "weights.safetensors").write_bytes(data)
+    changed(package, weights_sha256=hashlib.sha256(data).hexdigest())
+    with pytest.raises(InputError, match="weights are damaged"):
+        check_package(str(package))
+
+
+def test_weights_without_values_are_refused(tmp_path: Path) -> None:
+    with torch.device("meta"):
+        torch.save(torch.nn.Linear(2, 2).state_dict(), tmp_path / "w.pth")
+    with pytest.raises(InputError, match="`meta`"):
+        pack_model(tmp_path / "p", architecture="scd_core/small_cnn", weights=tmp_path / "w.pth", labels=LABELS)
 
 
 def test_the_digest_covers_weights_and_description(package: Path) -> None:

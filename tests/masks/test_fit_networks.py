@@ -22,9 +22,11 @@ JAGUAR = 290
 
 
 def _vit(layers: int, heads: int, width: int, classes: int) -> nn.Module:
-    return torchvision.models.VisionTransformer(
+    model = torchvision.models.VisionTransformer(
         64, 16, num_layers=layers, num_heads=heads, hidden_dim=width, mlp_dim=4 * width, num_classes=classes
     )
+    nn.init.normal_(model.heads[0].weight, std=0.02)  # torchvision starts the head at zero, and all gradients with it
+    return model
 
 
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, int]]] = {

@@ -82,8 +82,10 @@ def cf_cam(
     if not filter_sigma >= 0.0:
         raise ValueError(f"filter_sigma: expected at least 0 cells, got {filter_sigma}")
 
-    def maps(found: FeatureLayer, part: Tensor, chosen: Tensor) -> Tensor:
-        activations, gradients = layer_signals(model, found, part, chosen, "logit")
+    def signals(found: FeatureLayer, part: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+        return layer_signals(model, found, part, chosen, "logit")
+
+    def maps(activations: Tensor, gradients: Tensor) -> Tensor:
         weights = torch.stack(
             [
                 channel_weights(features, slopes, weighting, dominant_share, filter_sigma)
@@ -92,7 +94,7 @@ def cf_cam(
         )
         return (weights[:, :, None, None] * activations).sum(dim=1)
 
-    return layer_maps(model, images, targets, maps, layer=layer, batch_size=batch_size, evaluations=1)
+    return layer_maps(model, images, targets, signals, maps, layer=layer, batch_size=batch_size, evaluations=1)
 
 
 def channel_weights(

@@ -12,9 +12,9 @@ from scd_core.masks.concrete import keep_probability, original_concrete
 from scd_core.masks.infill import blend, make_infill
 from scd_core.masks.log_odds import log_odds
 from scd_core.masks.noise import uniform_field
-from scd_core.masks.preserve import Model, borrowed
+from scd_core.masks.preserve import Model, borrowed, run_model
 from scd_core.masks.resample import bilinear_matrix, resample, total_variation
-from scd_core.masks.result import Masks
+from scd_core.masks.result import NO_GRADIENT, Masks
 
 __all__ = ["fido"]
 
@@ -102,7 +102,9 @@ def fido(
             part = slice(start, start + at_once)
             replacement = make_infill(images[part], infill, INFILL_SIGMA, seeds[part])
             found.append(fit.maps(model, images[part], replacement, targets[part], seeds[part], (rows, columns)))
-    maps, probability = (torch.cat(parts) for parts in zip(*found))
+    maps, probability, felt = (torch.cat(parts) for parts in zip(*found))
+    blind = (~felt).nonzero().flatten().tolist()
+    maps[blind], probability[blind] = 0, torch.nan
     joint = (maps[:, 0] * maps[:, 1]).sqrt()
     ones = torch.ones(len(images), dtype=torch.int64, device=device)
     return Masks(
@@ -116,6 +118,7 @@ def fido(
         converged=torch.zeros_like(ones, dtype=torch.bool),
         evaluations=(2 * samples * steps + 2) * ones,
         seeds=seeds,
+        failures={index: f"model: image {index}: {NO_GRADIENT}" for index in blind},
     )
 
 
@@ -139,11 +142,13 @@ class _Fit:
         targets: Tensor,
         seeds: Tensor,
         enlarge: tuple[Tensor, Tensor],
-    ) -> tuple[Tensor, Tensor]:
-        """Maps (B, 2, H, W) of the smallest sufficient and the smallest destroying region, and p(target) of both (B, 2)."""
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Maps (B, 2, H, W) of the smallest sufficient and the smallest destroying region, p(target) of both (B, 2), and
+        whether the score has a gradient at the first or the last step (B,)."""
         logits = torch.zeros(len(targets), 2, *self.grid, device=images.device, dtype=images.dtype, requires_grad=True)
         optimiser = torch.optim.Adam([logits], lr=self.learning_rate)
         schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, total_iters=self.steps)
+        felt = torch.zeros(len(targets), dtype=torch.bool, device=images.device)
         for step in range(self.steps):
             number = torch.full_like(seeds, step)
             uniform = uniform_field(seeds, number, (2, self.samples, *self.grid)).to(images)
@@ -153,7 +158,10 @@ class _Fit:
             probability = keep_probability(logits)
             cost = self.area_weight * probability.sum() + self.variation_weight * total_variation(probability).sum()
             # The images' losses are summed, and Adam is element-wise: none of them feels another.
-            loss = (scores[:, 1] - scores[:, 0]).mean(dim=1).sum() + cost
+            score = (scores[:, 1] - scores[:, 0]).mean(dim=1).sum()
+            if step in (0, self.steps - 1):
+                felt |= torch.autograd.grad(score, logits, retain_graph=True)[0].flatten(1).any(1)
+            loss = score + cost
             (logits.grad,) = torch.autograd.grad(loss, logits)
             optimiser.step()
             schedule.step()
@@ -161,7 +169,7 @@ class _Fit:
             final = resample(keep_probability(logits), *enlarge).clamp(0, 1)
             keep = torch.stack((final[:, 0], 1 - final[:, 1]), dim=1)[:, :, None]
             scores = _scores(model, images, replacement, keep, targets)
-        return final.float(), scores[:, :, 0].float().sigmoid()
+        return final.float(), scores[:, :, 0].float().sigmoid(), felt
 
 
 def _scores(model: Model, images: Tensor, replacement: Tensor, keep: Tensor, targets: Tensor) -> Tensor:
@@ -170,4 +178,4 @@ def _scores(model: Model, images: Tensor, replacement: Tensor, keep: Tensor, tar
     blends = blend(
         images.repeat_interleave(count, dim=0), keep.flatten(0, 2), replacement.repeat_interleave(count, dim=0)
     )
-    return log_odds(model(blends), targets.repeat_interleave(count)).view(keep.shape[:3])
+    return log_odds(run_model(model, blends), targets.repeat_interleave(count)).view(keep.shape[:3])

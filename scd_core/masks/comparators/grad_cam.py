@@ -21,7 +21,8 @@ def grad_cam(
     .. math:: \alpha_k = \frac{1}{hw} \sum_u \frac{\partial y^c}{\partial A^k_u}, \qquad
               L_u = \mathrm{ReLU}\Bigl(\sum_k \alpha_k A^k_u\Bigr),
 
-    each map then scaled to a maximum of 1 and enlarged bilinearly. A map with no positive value is zero everywhere.
+    each map then scaled to a maximum of 1 and enlarged bilinearly. A map with no positive value is zero everywhere;
+    an image whose gradient is zero is in ``failures``.
 
     Args:
         model: (B, 3, H, W) -> (B, K) logits; comes back as it was given.
@@ -45,8 +46,10 @@ def grad_cam(
         torch.Size([2, 8, 8])
     """
 
-    def weighted(found: FeatureLayer, part: Tensor, chosen: Tensor) -> Tensor:
-        activations, gradients = layer_signals(model, found, part, chosen, "logit")
+    def signals(found: FeatureLayer, part: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+        return layer_signals(model, found, part, chosen, "logit")
+
+    def weighted(activations: Tensor, gradients: Tensor) -> Tensor:
         return (gradients.mean(dim=(2, 3), keepdim=True) * activations).sum(dim=1)
 
-    return layer_maps(model, images, targets, weighted, layer=layer, batch_size=batch_size, evaluations=1)
+    return layer_maps(model, images, targets, signals, weighted, layer=layer, batch_size=batch_size, evaluations=1)

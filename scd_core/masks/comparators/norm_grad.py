@@ -7,8 +7,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
+from scd_core.masks.checks import read_logits
 from scd_core.masks.comparators.single_map import layer_maps
 from scd_core.masks.feature_layer import FeatureLayer, layer_signals
+from scd_core.masks.preserve import model_dtype
 from scd_core.masks.result import Masks
 
 __all__ = ["norm_grad"]
@@ -68,21 +70,23 @@ def norm_grad(
     if not step_size >= 0:
         raise ValueError(f"step_size: expected at least 0, got {step_size}")
 
-    def norms(found: FeatureLayer, part: Tensor, chosen: Tensor) -> Tensor:
-        return _norms(*layer_signals(model, found, part, chosen, "log_odds"))
+    def signals(found: FeatureLayer, part: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+        return layer_signals(model, found, part, chosen, "log_odds")
 
-    def norms_after_step(found: FeatureLayer, part: Tensor, chosen: Tensor) -> Tensor:
-        maps = []
+    def signals_after_step(found: FeatureLayer, part: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+        pairs = []
         for image, target in zip(part[:, None], chosen[:, None]):
             stepped = _Stepped(model, _step(model, image, target, step_size))
-            maps.append(_norms(*layer_signals(stepped, found, image, target, "log_odds")))
-        return torch.cat(maps)
+            pairs.append(layer_signals(stepped, found, image, target, "log_odds"))
+        activations, gradients = zip(*pairs)
+        return torch.cat(activations), torch.cat(gradients)
 
     return layer_maps(
         model,
         images,
         targets,
-        norms_after_step if selective else norms,
+        signals_after_step if selective else signals,
+        _norms,
         layer=layer,
         batch_size=batch_size,
         evaluations=2 if selective else 1,
@@ -98,7 +102,7 @@ class _Stepped(nn.Module):
         self._changed = parameters
 
     def forward(self, images: Tensor) -> Tensor:
-        return functional_call(self.model, self._changed, (images,))
+        return read_logits(functional_call(self.model, self._changed, (images,)), len(images))
 
     def get_submodule(self, target: str) -> nn.Module:
         return self.model.get_submodule(target)
@@ -107,7 +111,8 @@ class _Stepped(nn.Module):
 def _step(model: nn.Module, image: Tensor, target: Tensor, step_size: float) -> dict[str, Tensor]:
     """Parameters after one step down the target's loss, of relative length ``step_size``."""
     leaves = {name: value.detach().clone().requires_grad_(True) for name, value in model.named_parameters()}
-    logits = functional_call(model, leaves, (image.detach(),))
+    fed = image.detach().clone().to(model_dtype(model))
+    logits = read_logits(functional_call(model, leaves, (fed,)), len(image))
     # In float64, where a confident softmax does not yet round its gradient to 0.
     loss = functional.cross_entropy(logits.double(), target)
     gradients = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from scd_core.masks.checks import bad_images, check_logits, check_request
+from scd_core.masks.checks import bad_images, check_not_probabilities, check_request
 from scd_core.masks.feature_layer import FeatureLayer, find_feature_layer
 from scd_core.masks.infill import blend, make_infill
-from scd_core.masks.preserve import Model, borrowed
-from scd_core.masks.result import Masks
+from scd_core.masks.preserve import Model, borrowed, run_model
+from scd_core.masks.result import NO_GRADIENT, Masks
 
 __all__ = ["INFILL_SIGMA", "check_inputs", "check_targets", "layer_maps", "masks_from_maps", "unit_range"]
 
@@ -45,9 +45,9 @@ def check_targets(model: Model, images: Tensor, targets: Tensor) -> None:
     Raises:
         ValueError: the model gives no logits of K >= 2 classes, or a target is out of range; the line names the image.
     """
-    with borrowed(model), torch.no_grad():
-        logits = model(images[:1])
-    check_logits(logits, 1)
+    with borrowed(model):
+        logits = run_model(model, images[:1].detach().requires_grad_())
+    check_not_probabilities(logits)
     outside = (targets < 0) | (targets >= logits.shape[1])
     if outside.any():
         index = int(outside.nonzero()[0])
@@ -72,7 +72,14 @@ def unit_range(maps: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def masks_from_maps(
-    model: Model, images: Tensor, targets: Tensor, maps: Tensor, *, evaluations: int, batch_size: int
+    model: Model,
+    images: Tensor,
+    targets: Tensor,
+    maps: Tensor,
+    *,
+    evaluations: int,
+    batch_size: int,
+    failures: dict[int, str] | None = None,
 ) -> Masks:
     """One map per image as :class:`Masks`: the map is sufficient, destroying and joint region at once.
 
@@ -85,7 +92,9 @@ def masks_from_maps(
         maps: (N, H, W) float32 in [0, 1].
         evaluations: images that went through the model for each map.
         batch_size: images through the model at once.
+        failures: image index -> why it has no map.
     """
+    failures = failures or {}
     probabilities: list[list[Tensor]] = [[], []]
     with borrowed(model), torch.no_grad():
         for start in range(0, len(images), batch_size):
@@ -95,20 +104,23 @@ def masks_from_maps(
             keep = maps[start : start + batch_size].to(part)
             chosen = targets[start : start + batch_size, None].to(images.device)
             for values, kept in zip(probabilities, (keep, 1 - keep)):
-                logits = model(blend(part, kept, infill))
+                logits = run_model(model, blend(part, kept, infill))
                 values.append(logits.float().softmax(dim=1).gather(1, chosen)[:, 0])
     ones = torch.ones(len(images), dtype=torch.int64, device=images.device)
+    is_failed = torch.tensor([index in failures for index in range(len(images))], device=images.device)
+    found = [torch.cat(values).masked_fill(is_failed, torch.nan) for values in probabilities]
     return Masks(
         sufficient=maps,
         destroying=maps,
         joint=maps,
-        ssr_probability=torch.cat(probabilities[0]),
-        sdr_probability=torch.cat(probabilities[1]),
+        ssr_probability=found[0],
+        sdr_probability=found[1],
         area=maps.mean(dim=(1, 2)),
         iterations=0 * ones,
-        converged=ones.bool(),
+        converged=~is_failed,
         evaluations=(evaluations + 2) * ones,
         seeds=0 * ones,
+        failures=failures,
     )
 
 
@@ -116,7 +128,8 @@ def layer_maps(
     model: nn.Module,
     images: Tensor,
     targets: Tensor,
-    maps_of: Callable[[FeatureLayer, Tensor, Tensor], Tensor],
+    signals: Callable[[FeatureLayer, Tensor, Tensor], tuple[Tensor, Tensor]],
+    maps_of: Callable[[Tensor, Tensor], Tensor],
     *,
     layer: str | None,
     batch_size: int,
@@ -128,7 +141,9 @@ def layer_maps(
         model: (B, 3, H, W) -> (B, K) logits.
         images: (N, 3, H, W).
         targets: (N,) int64.
-        maps_of: (layer, images (B, 3, H, W), targets (B,)) -> maps (B, h, w); negative values count as 0.
+        signals: (layer, images (B, 3, H, W), targets (B,)) -> activations and gradients, (B, C, h, w) each. An image whose
+            gradients are all zero has no map and is in ``failures``.
+        maps_of: (activations, gradients) -> maps (B, h, w); negative values count as 0.
         layer: name of the layer, or None to find it.
         batch_size: images through the model at once.
         evaluations: images that go through the model for one map.
@@ -140,11 +155,23 @@ def layer_maps(
     targets = targets.to(images.device)
     size = (images.shape[2], images.shape[3])
     found_maps = []
+    failures: dict[int, str] = {}
     with borrowed(model):
         found = find_feature_layer(model, images[0], layer)
         for start in range(0, len(images), batch_size):
             part = slice(start, start + batch_size)
-            found_maps.append(unit_range(maps_of(found, images[part], targets[part]), size))
+            activations, gradients = signals(found, images[part], targets[part])
+            is_blind = ~gradients.flatten(1).any(1)
+            maps = maps_of(activations, gradients).masked_fill(is_blind[:, None, None], 0)
+            found_maps.append(unit_range(maps, size))
+            for index in is_blind.nonzero().flatten().tolist():
+                failures[start + index] = f"model: image {start + index}: {NO_GRADIENT}"
     return masks_from_maps(
-        model, images, targets, torch.cat(found_maps), evaluations=evaluations, batch_size=batch_size
+        model,
+        images,
+        targets,
+        torch.cat(found_maps),
+        evaluations=evaluations,
+        batch_size=batch_size,
+        failures=failures,
     )

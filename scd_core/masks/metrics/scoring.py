@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from scd_core.masks.checks import check_logits
-from scd_core.masks.preserve import Model, borrowed
+from scd_core.masks.preserve import Model, borrowed, run_model
 
 __all__ = ["pixel_ranks", "target_probability"]
 
@@ -43,8 +42,7 @@ def target_probability(model: Model, images: Tensor, targets: Tensor, batch_size
     with borrowed(model), torch.no_grad():
         for start in range(0, len(images), batch_size):
             part = images[start : start + batch_size]
-            logits = model(part)
-            check_logits(logits, len(part))
+            logits = run_model(model, part)
             chosen = targets[start : start + batch_size].to(logits.device)
             found.append(logits.double().softmax(dim=1).gather(1, chosen[:, None].long())[:, 0].cpu())
     return torch.cat(found)

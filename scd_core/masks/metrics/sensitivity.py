@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from scd_core.masks.metrics.checks import check_maps, resize_maps
-from scd_core.masks.preserve import Model, borrowed
+from scd_core.masks.preserve import Model, borrowed, run_model
 
 __all__ = ["class_sensitivity", "rank_correlation"]
 
@@ -69,7 +69,7 @@ def class_sensitivity(model: Model, images: Tensor, method: Callable[[Model, Ten
         1.0
     """
     with borrowed(model), torch.no_grad():
-        logits = model(images)
+        logits = run_model(model, images)
     best = method(model, images, logits.argmax(dim=1))
     worst = method(model, images, logits.argmin(dim=1))
     return rank_correlation(best, worst)
