@@ -22,6 +22,7 @@ __all__ = [
     "MediaStatus",
     "PredictionStatus",
     "Quality",
+    "ReviewQueue",
     "Stage",
     "Strategy",
     "StrategyStatus",
@@ -158,6 +159,25 @@ class LabelFormat(StrEnum):
     CSV = "csv"
     CAMTRAP_DP = "camtrap-dp"
     TIMELAPSE = "timelapse"
+    REVIEW = "review"
+    """No file: a person answered in `trapaudit review`."""
+
+
+class ReviewQueue(StrEnum):
+    """Queues of the review; beside them each slice has one, `slice:` and its id."""
+
+    NEXT = "next"
+    """What to label next, drawn at random within strata."""
+    SUSPECTED = "suspected"
+    """Labels that may be wrong."""
+    CANDIDATES = "candidates"
+    """Groups of unknowns that look like one new individual."""
+    DISAGREEMENTS = "disagreements"
+    """Pictures that two people name differently."""
+    PAIRS = "pairs"
+    """Doubtful names beside a labelled picture of the same individual: same or different."""
+    SECOND = "second"
+    """Pictures that somebody else has answered, whose answers are not shown."""
 
 
 class LabelState(StrEnum):

@@ -1,4 +1,4 @@
-"""`trapaudit sql`, `show`, `export`, `labels` and `scenes`: what goes into the tables by hand, and what comes out."""
+"""`trapaudit sql`, `show`, `review`, `export`, `labels` and `scenes`: what goes into the tables by hand, and what comes out."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from deployments.cli.labels import labels_app
+from deployments.cli.review import review
 from deployments.cli.show import show
 
 __all__ = ["Audit", "register_tables"]
@@ -20,7 +21,7 @@ Audit = Annotated[str, typer.Argument(metavar="OUT", help="URL or path of the au
 def register_tables(app: typer.Typer) -> None:
     """Add these commands to the command line."""
     app.add_typer(labels_app, name="labels")
-    for command in (sql, show, export, scenes):
+    for command in (sql, show, review, export, scenes):
         app.command()(command)
 
 

@@ -29,6 +29,7 @@ _PROBABILITIES = frozenset(
 )
 """Words in names of columns that a classifier writes: ``score``, ``Prediction Score``, ``classificationProbability``."""
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_FORMATS = tuple(form for form in LabelFormat if form is not LabelFormat.REVIEW)
 _QUEUE = ("queue", "queue_probability")
 """Columns that mark the list of what to label next, in which a person has written names."""
 
@@ -109,8 +110,8 @@ def read_labels(url: str, fmt: str | None = None, *, column: str | None = None, 
         InputError: the file cannot be read, is of no known format, lacks a column, holds no label or a classifier's
             results, or a line of it cannot be used; the message gives the line.
     """
-    if fmt is not None and fmt not in set(LabelFormat):
-        raise InputError(f"labels format {fmt}: not known; give one of {', '.join(LabelFormat)}")
+    if fmt is not None and fmt not in _FORMATS:
+        raise InputError(f"labels format {fmt}: not known; give one of {', '.join(_FORMATS)}")
     name, where = PurePosixPath(url.replace("\\", "/")).name, f"labels {clean_url(url)}"
     content = read_file(url, "labels")
     text = decode_text(content, where)

@@ -195,6 +195,16 @@ FIELDS: dict[str, Field] = {
         pa.float64(),
         "chance that a visit of this stratum stands on the list down to the picture's place, 0-1; null where it was not on it",
     ),
+    "review_queue": Field(
+        pa.string(),
+        "queue of `trapaudit review` in which it was answered: `next`, `slice:ID` and so on; null elsewhere",
+    ),
+    "shown": Field(
+        pa.list_(pa.string()), "names that were on the screen, most probable first; null outside the review"
+    ),
+    "answer_seconds": Field(
+        pa.float64(), "time from the picture on the screen to the answer; null outside the review", "seconds"
+    ),
     "labelled_at": Field(_TIME, "when it was named; the time of import where not given"),
     "imported_at": Field(_TIME, "when the label was imported", is_required=True),
     # errors

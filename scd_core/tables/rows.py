@@ -184,6 +184,9 @@ class LabelRow(TypedDict, total=False):
     queue: str | None
     queue_probability: float | None
     import_counts: str | None
+    review_queue: str | None
+    shown: list[str] | None
+    answer_seconds: float | None
 
 
 class ErrorRow(TypedDict, total=False):

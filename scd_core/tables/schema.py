@@ -47,7 +47,7 @@ TABLES: dict[str, list[str]] = {
     "labels": [
         "import_id", "label_id", "file", "media_id", "detection_id", "individual_id", "flank", "label_source", "labelled_by",
         "labelled_at", "imported_at", "state", *_BOX, "import_file", "undoes_import_id", "queue", "queue_probability",
-        "import_counts",
+        "import_counts", "review_queue", "shown", "answer_seconds",
     ],
     "errors": [
         "report_id", "batch_key", "model_digest", *_TARGET, "event_id", "camera_id", "deployment_id", "captured_at",

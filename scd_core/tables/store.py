@@ -148,7 +148,7 @@ class AuditStore(OutFolder):
             if (content["model_digest"], content["config_digest"]) == (model_digest, config_digest)
             and "media" in content["files"]
         ]
-        rows = self._read_files("media", files, ["media_id", "status"])
+        rows = self.read_files("media", files, ["media_id", "status"])
         done: dict[str, str] = {}
         for media_id, status in zip(rows["media_id"].to_pylist(), rows["status"].to_pylist()):
             if done.get(media_id, MediaStatus.MISSING) == MediaStatus.MISSING:
@@ -204,21 +204,10 @@ class AuditStore(OutFolder):
             KeyError: there is no such table.
             RunError: a file cannot be read.
         """
-        return self._read_files(table, self.committed_files(table), columns)
+        return self.read_files(table, self.committed_files(table), columns)
 
-    # inside
-
-    def _read_commit(self, found: tuple[str, str]) -> dict[str, Any]:
-        """The content of a commit of this path and state, read once in a process."""
-        key = (self.url, *found)
-        if key not in _READ_COMMITS:
-            _READ_COMMITS[key] = self._read_json(found[0])
-        return _READ_COMMITS[key]
-
-    def _commit_files(self) -> dict[str, str]:
-        return {file: state for file, state in self.states("commits").items() if file.endswith(".json")}
-
-    def _read_files(self, table: str, files: Iterable[str], columns: Sequence[str] | None) -> pa.Table:
+    def read_files(self, table: str, files: Iterable[str], columns: Sequence[str] | None = None) -> pa.Table:
+        """Rows of some files of a table, paths relative to OUT, in their order; columns and errors as for :meth:`read`."""
         schema = table_schema(table)
         if columns is not None:
             schema = pa.schema([schema.field(name) for name in columns])
@@ -232,6 +221,18 @@ class AuditStore(OutFolder):
 
         parts = list(ordered_map(files, read, READERS, ahead=2 * READERS))
         return pa.concat_tables(parts) if parts else schema.empty_table()
+
+    # inside
+
+    def _read_commit(self, found: tuple[str, str]) -> dict[str, Any]:
+        """The content of a commit of this path and state, read once in a process."""
+        key = (self.url, *found)
+        if key not in _READ_COMMITS:
+            _READ_COMMITS[key] = self._read_json(found[0])
+        return _READ_COMMITS[key]
+
+    def _commit_files(self) -> dict[str, str]:
+        return {file: state for file, state in self.states("commits").items() if file.endswith(".json")}
 
     def _read_json(self, relative: str) -> dict[str, Any]:
         try:

@@ -24,7 +24,7 @@ from scd_core.tables.rows import LabelRow
 from scd_core.tables.schema import table_from_rows, table_schema
 from scd_core.tables.store import AuditStore
 
-__all__ = ["import_labels", "known_names", "label_rows", "list_imports", "undo_import"]
+__all__ = ["import_labels", "known_names", "label_rows", "list_imports", "undo_import", "undo_row"]
 
 _BOX = ("bbox_x_min", "bbox_y_min", "bbox_width", "bbox_height")
 
@@ -164,10 +164,20 @@ def undo_import(out: str, import_id: str, *, now: datetime | None = None) -> int
     (wanted,) = found
     if wanted["undone_at"] is not None:
         raise InputError(f"labels undo {import_id}: is undone already; import the file again to take that back")
-    name = hashlib.sha256(f"undo {wanted['import_id']}".encode()).hexdigest()[:16]
-    row = {"import_id": name, "label_id": name, "file": "", "imported_at": now, "undoes_import_id": wanted["import_id"]}
-    AuditStore(out).write_table("labels", table_from_rows("labels", [row]), now.date(), name)
+    row = undo_row(wanted["import_id"], now)
+    AuditStore(out).write_table("labels", table_from_rows("labels", [row]), now.date(), row["import_id"])
     return int(wanted["n_labels"])
+
+
+def undo_row(import_id: str, now: datetime) -> LabelRow:
+    """The row that undoes an import of labels, which is alone in its file.
+
+    Args:
+        import_id: of the import.
+        now: time of the decision.
+    """
+    name = hashlib.sha256(f"undo {import_id}".encode()).hexdigest()[:16]
+    return {"import_id": name, "label_id": name, "file": "", "imported_at": now, "undoes_import_id": import_id}
 
 
 def _undone_by(out: str, import_id: str) -> list[str]:

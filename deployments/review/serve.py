@@ -1,0 +1,93 @@
+"""Serving the review: a socket on this machine, its address with the token, a browser, and an end by Ctrl-C."""
+
+from __future__ import annotations
+
+import secrets
+import signal
+import socket
+import sys
+import threading
+import webbrowser
+from collections.abc import Mapping
+from ipaddress import ip_address
+
+import uvicorn
+
+from deployments.review.app import create_app
+from scd_core.errors import InputError
+
+__all__ = ["LOCAL", "is_local_address", "serve"]
+
+LOCAL = "127.0.0.1"
+_GRACE_SECONDS = 3
+
+
+def serve(
+    out: str,
+    *,
+    source: str | None,
+    who: str,
+    port: int,
+    bind: str = LOCAL,
+    passwords: Mapping[str, str] | None = None,
+    opens_browser: bool = True,
+) -> None:
+    """Serve the review of an audit until it is interrupted; the address is the first line of standard output.
+
+    Args:
+        out: OUT.
+        source: SOURCE, where the pictures lie elsewhere than when they were audited.
+        who: name of the person at this machine.
+        port: TCP port; 0 takes a free one.
+        bind: address to listen on.
+        passwords: person -> password, of people at other machines.
+        opens_browser: open the page in this machine's browser.
+
+    Raises:
+        InputError: OUT holds no audit, or the address cannot be listened on.
+        RunError: OUT cannot be read or written.
+    """
+    listening = _listen(bind, port)
+    token = secrets.token_urlsafe(24)
+    is_local = is_local_address(bind)
+    app = create_app(out, source, who, token, passwords=passwords, is_local=is_local)
+    host = LOCAL if bind in ("0.0.0.0", "::") else bind
+    address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}/?token={token}"
+    sys.stdout.write(f"{address}\n")
+    sys.stdout.flush()
+    if opens_browser:
+        threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+    # Ctrl-C is how a review ends, so it is no interruption (deployments/cli/interrupt.py): uvicorn takes the signal.
+    signal.set_wakeup_fd(-1)
+    # No access log: the address holds the token.
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=_GRACE_SECONDS
+    )
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def is_local_address(bind: str) -> bool:
+    """Whether only this machine reaches an address.
+
+    >>> is_local_address("127.0.0.1"), is_local_address("0.0.0.0"), is_local_address("localhost")
+    (True, False, True)
+    """
+    try:
+        return ip_address(bind).is_loopback
+    except ValueError:
+        return bind == "localhost"
+
+
+def _listen(bind: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in bind else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((bind, port))
+        listening.listen(128)
+    except OSError as error:
+        listening.close()
+        raise InputError(
+            f"review: {bind} port {port} cannot be listened on ({error.strerror}); give another --port"
+        ) from error
+    return listening

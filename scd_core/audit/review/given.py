@@ -1,0 +1,121 @@
+"""Answers that came since the report, by whoever: read from the files of `labels` that are new, each once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import PurePosixPath
+from typing import Any
+
+from scd_core.tables.store import AuditStore
+
+__all__ = ["Given", "GivenAnswers"]
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """An answer in OUT."""
+
+    import_id: str
+    media_id: str | None
+    detection_id: str | None
+    who: str | None
+    individual_id: str | None
+    name: str
+    """The individual, or the state where there is none."""
+    flank: str | None
+    at: datetime
+    review_queue: str | None
+
+    def as_json(self) -> dict[str, Any]:
+        """What the interface gives of it."""
+        return {
+            "import_id": self.import_id, "who": self.who, "name": self.name, "flank": self.flank, "at": self.at.isoformat(),
+        }  # fmt: skip
+
+
+class GivenAnswers:
+    """Who said what since the report; not for several threads at once.
+
+    Args:
+        store: OUT.
+        known_files: files of `labels` that the report counts, which are not read.
+    """
+
+    def __init__(self, store: AuditStore, known_files: Iterable[str]) -> None:
+        self._store = store
+        self._seen = set(known_files)
+        self._old = frozenset(self._seen)
+        self._by_target: dict[tuple[str, str | None], list[Given]] = {}
+        self._imports: dict[str, list[Given]] = {}
+        self._undone: set[str] = set()
+
+    def poll(self) -> int:
+        """Read the files of `labels` that are new, and give their number.
+
+        Raises:
+            RunError: OUT cannot be read.
+        """
+        new = [file for file in self._store.committed_files("labels") if file not in self._seen]
+        if new:
+            for row in self._store.read_files("labels", new).to_pylist():
+                self._add(row)
+            self._seen.update(new)
+        return len(new)
+
+    def add(self, file: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Take rows that this process wrote to a file, which is then not read."""
+        if file not in self._seen:
+            self._seen.add(file)
+            for row in rows:
+                self._add(row)
+
+    def of(self, media_id: str, detection_id: str | None) -> list[Given]:
+        """Answers that count for a target, oldest first: of its box, or of the whole picture; one of each person, the newest."""
+        found = [*self._by_target.get((media_id, None), ())]
+        if detection_id is not None:
+            found += self._by_target.get((media_id, detection_id), ())
+        newest = {one.who: one for one in sorted(found, key=lambda one: one.at) if one.import_id not in self._undone}
+        return sorted(newest.values(), key=lambda one: one.at)
+
+    def of_import(self, import_id: str) -> list[Given] | None:
+        """Answers of an import that came since the report; None where it is not known."""
+        return self._imports.get(import_id)
+
+    def is_undone(self, import_id: str) -> bool:
+        """Whether an import was undone since the report."""
+        return import_id in self._undone
+
+    def was_reported(self, import_id: str) -> bool:
+        """Whether the report counts a file of this name."""
+        return any(PurePosixPath(file).stem == import_id for file in self._old)
+
+    def counts(self) -> Counter[str]:
+        """Pictures that were answered since the report, by queue of the review."""
+        found = {
+            (one.review_queue, target)
+            for target, answers in self._by_target.items()
+            for one in answers
+            if one.review_queue is not None and one.import_id not in self._undone
+        }
+        return Counter(queue for queue, _ in found if queue is not None)
+
+    def counting(self) -> list[Given]:
+        """All answers that are not undone, in the order in which they were read."""
+        return [one for answers in self._imports.values() for one in answers if one.import_id not in self._undone]
+
+    def _add(self, row: Mapping[str, Any]) -> None:
+        if row["undoes_import_id"] is not None:
+            self._undone.add(row["undoes_import_id"])
+            return
+        name = row["individual_id"] or row["state"] or ""
+        at = row["labelled_at"] or row["imported_at"]
+        given = Given(
+            row["import_id"], row["media_id"], row["detection_id"], row["labelled_by"], row["individual_id"], name,
+            row["flank"], at, row.get("review_queue"),
+        )  # fmt: skip
+        self._imports.setdefault(given.import_id, []).append(given)
+        if given.media_id is not None:
+            self._by_target.setdefault((given.media_id, given.detection_id), []).append(given)

@@ -1,0 +1,135 @@
+"""The queues as a report left them: one small file in OUT, so that a review opens without deriving anything."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from scd_core.audit.query.connection import open_tables
+from scd_core.audit.queue.draw import create_queue
+from scd_core.audit.sql import load_sql
+from scd_core.names import ReviewQueue
+from scd_core.tables.store import AuditStore
+
+__all__ = ["KeptQueues", "Waiting", "keep_queues", "load_queues"]
+
+_FOLDER = "review/queues"
+_LIMIT = 2000
+"""Most places of each queue that are kept."""
+_LOOKED_AT = 10_000
+"""Pictures of each stratum that are looked at for the list of what to label next, as for the view `to_review`."""
+_STORED = 2
+"""Newest files that are left in OUT."""
+_SCHEMA = pa.schema(
+    [
+        ("queue", pa.string()),
+        ("place", pa.int64()),
+        ("batch_key", pa.string()),
+        ("target_id", pa.string()),
+        ("media_id", pa.string()),
+        ("detection_id", pa.string()),
+        ("group_id", pa.string()),
+        ("reason", pa.string()),
+        ("queue_probability", pa.float64()),
+        ("said", pa.list_(pa.string())),
+    ]
+)
+_DERIVED = (ReviewQueue.NEXT, ReviewQueue.SUSPECTED, ReviewQueue.CANDIDATES, ReviewQueue.DISAGREEMENTS)
+"""Queues with a query of their own in the folder ``sql``; the others are made from these and from answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A target at its place in a queue."""
+
+    queue: str
+    place: int
+    batch_key: str
+    target_id: str
+    media_id: str
+    detection_id: str | None
+    group_id: str | None
+    """Of `candidates` the candidate; of `next` the stratum that it was drawn from."""
+    reason: str
+    """Why it is here, in words or as a value of `stratum`."""
+    queue_probability: float | None
+    """Chance that a visit of the stratum stands on the list down to this place, 0-1; None outside `next`."""
+    said: tuple[str, ...] = ()
+    """What people called it by the time of the report, each ``who: name``."""
+
+
+@dataclass(frozen=True)
+class KeptQueues:
+    """All queues of a report, each in its order."""
+
+    waiting: tuple[Waiting, ...]
+    label_files: frozenset[str]
+    """Files of `labels` that the report knew; answers in others came later."""
+
+
+def keep_queues(store: AuditStore, connection: duckdb.DuckDBPyConnection, name: str) -> KeptQueues:
+    """Make the queues of an audit and keep them in OUT for the review.
+
+    Args:
+        store: OUT.
+        connection: database of :func:`scd_core.audit.query.connection.open_tables`, opened after the newest report.
+        name: of the file; the newest by name is used.
+
+    Raises:
+        RunError: OUT cannot be written.
+    """
+    label_files = store.committed_files("labels")
+    create_queue(connection)
+    parts = []
+    for queue in _DERIVED:
+        values = {"limit": _LIMIT} | ({"most": _LOOKED_AT} if queue is ReviewQueue.NEXT else {})
+        found = connection.sql(load_sql(__package__, queue), params=values).to_arrow_table()
+        parts.append(found.select(_SCHEMA.names).cast(_SCHEMA))
+    rows = pa.concat_tables(parts).replace_schema_metadata({"label_files": json.dumps(label_files)})
+    sink = io.BytesIO()
+    pq.write_table(rows, sink, compression="zstd")
+    store.put_file(f"{_FOLDER}/{name}.parquet", sink.getvalue())
+    for old in _files(store)[:-_STORED]:
+        store.delete_file(old)
+    return _queues(rows, label_files)
+
+
+def load_queues(out: str) -> KeptQueues:
+    """The queues of the newest report; where none kept them, or they cannot be read, they are made now.
+
+    Args:
+        out: OUT.
+
+    Raises:
+        InputError: OUT holds no audit.
+        RunError: OUT cannot be read, or not be written where it has to be.
+    """
+    store = AuditStore(out)
+    reports = store.committed_files("error_slices")
+    name = PurePosixPath(reports[-1]).stem if reports else "none"
+    content = store.get_file(f"{_FOLDER}/{name}.parquet") if f"{_FOLDER}/{name}.parquet" in _files(store) else None
+    if content is not None:
+        try:
+            rows = pq.read_table(io.BytesIO(content))
+            return _queues(rows, json.loads(rows.schema.metadata[b"label_files"]))
+        except (pa.ArrowInvalid, KeyError, TypeError, ValueError):
+            pass  # whatever is wrong with what was kept, it can be made anew
+    with open_tables(out) as connection:
+        return keep_queues(store, connection, name)
+
+
+def _files(store: AuditStore) -> list[str]:
+    return [file for file in store.files(_FOLDER) if file.endswith(".parquet")]
+
+
+def _queues(rows: pa.Table, label_files: list[str]) -> KeptQueues:
+    waiting = tuple(
+        Waiting(**{**row, "said": tuple(row["said"] or ()), "reason": row["reason"] or ""}) for row in rows.to_pylist()
+    )
+    return KeptQueues(waiting, frozenset(label_files))

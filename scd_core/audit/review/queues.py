@@ -1,0 +1,135 @@
+"""The queues of a review: those that the report kept, and those of slices, which are looked for when they are opened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from scd_core.audit.review.frames import Frames, Row
+from scd_core.audit.review.kept import KeptQueues, Waiting
+from scd_core.audit.slices.data import PAIR
+from scd_core.audit.sql import load_sql
+from scd_core.errors import InputError
+from scd_core.names import FlagReason, ReviewQueue
+
+__all__ = ["SLICE", "Queues"]
+
+SLICE = "slice:"
+"""Begins the name of a slice's queue; its id follows."""
+_TITLES = {
+    ReviewQueue.NEXT: "What to label next",
+    ReviewQueue.SUSPECTED: "Labels that may be wrong",
+    ReviewQueue.CANDIDATES: "New individuals",
+    ReviewQueue.DISAGREEMENTS: "Two people disagree",
+    ReviewQueue.PAIRS: "Same or different?",
+    ReviewQueue.SECOND: "Second reader",
+}
+_PAIRED = {FlagReason.KNOWN_CONFUSION, FlagReason.SMALL_MARGIN, FlagReason.LOW_PROBABILITY}
+"""Strata of `next` whose pictures are shown beside one of the same individual."""
+_SLICES = 50
+"""Systematic slices with a queue of their own."""
+_LIMIT = 1000
+"""Most pictures of a slice's queue."""
+_KEYS = {
+    "camera_id": "camera", "deployment_id": "deployment", "predicted_id": "name", "true_id": "true", "model_digest": "model",
+    "hour": "hour", "week": "week", "light": "light",
+}  # fmt: skip
+"""Keys of slices that are known before a label -> parameter of ``sql/slice.sql``."""
+_MOST_UNKNOWN = 10_000
+
+
+class Queues:
+    """Which targets wait where, and where every target that was met is found. Not for several threads at once.
+
+    Args:
+        kept: what the report kept.
+        frames: the pictures.
+    """
+
+    def __init__(self, kept: KeptQueues, frames: Frames) -> None:
+        self._frames = frames
+        self._waiting: dict[str, list[Waiting]] = {str(queue): [] for queue in ReviewQueue}
+        for one in kept.waiting:
+            self._waiting[one.queue].append(one)
+        drawn = self._waiting[ReviewQueue.NEXT]
+        self._waiting[ReviewQueue.PAIRS] = [one for one in drawn if one.group_id in _PAIRED]
+        self._places: dict[str, Waiting] = {}
+        self._batches: dict[str, str] = {}
+        self._unknown: set[str] = set()
+        # What is drawn for a label comes last, so that its probability goes with the answer wherever it is given.
+        for queue in reversed(list(self._waiting)):
+            self._learn(self._waiting[queue])
+        slices = [row for row in frames.slices() if row["is_systematic"] and row["folded_into"] is None]
+        self._slices: dict[str, Row] = {row["slice_id"]: row for row in slices[:_SLICES]}
+        self.names: set[str] = set(frames.names())
+
+    def titles(self) -> list[tuple[str, str]]:
+        """Each queue with its title, in the order of a page."""
+        found = [(str(queue), _TITLES[queue]) for queue in ReviewQueue]
+        return found + [(f"{SLICE}{slice_id}", row["sentence"] or slice_id) for slice_id, row in self._slices.items()]
+
+    def check(self, queue: str) -> None:
+        """Refuse a queue that there is not.
+
+        Raises:
+            InputError: there is none of this name.
+        """
+        if queue not in self._waiting and queue.removeprefix(SLICE) not in self._slices:
+            names = ", ".join([*ReviewQueue, f"{SLICE}ID"])
+            raise InputError(f"queue {queue[:60]!r}: there is none; give one of {names}")
+
+    def waiting(self, queue: str) -> list[Waiting]:
+        """The places of a queue in their order; those of a slice are looked for in all of OUT the first time.
+
+        Raises:
+            InputError: there is no such queue.
+        """
+        self.check(queue)
+        if queue not in self._waiting:
+            self._waiting[queue] = self._of_slice(queue, self._slices[queue.removeprefix(SLICE)])
+            self._learn(self._waiting[queue])
+        return self._waiting[queue]
+
+    def place_of(self, target_id: str) -> Waiting | None:
+        """A target's place; one that no queue holds is looked for in all of OUT, once; None where there is none."""
+        if target_id not in self._places and target_id not in self._unknown:
+            row = self._frames.find(target_id)
+            if row is None:
+                if len(self._unknown) < _MOST_UNKNOWN:
+                    self._unknown.add(target_id)
+                return None
+            self._learn([_waiting("", 0, row, "")])
+        return self._places.get(target_id)
+
+    def batch_of(self, media_id: str) -> str | None:
+        """Batch of a picture that the review has met; None where it has not."""
+        return self._batches.get(media_id)
+
+    def learn(self, rows: Iterable[Row]) -> None:
+        """Know pictures that are shown beside others."""
+        for row in rows:
+            self._batches.setdefault(row["media_id"], row["batch_key"])
+
+    def _learn(self, waiting: Iterable[Waiting]) -> None:
+        for one in waiting:
+            known = self._places.get(one.target_id)
+            if known is None or known.queue_probability is None:
+                self._places[one.target_id] = one
+            self._batches[one.media_id] = one.batch_key
+
+    def _of_slice(self, queue: str, row: Row) -> list[Waiting]:
+        values = dict.fromkeys(_KEYS.values()) | {"limit": _LIMIT}
+        for key, value in row["slice"].items():
+            if key == "pair":
+                values["true"], values["name"] = value.split(PAIR, 1)
+            elif key in _KEYS:
+                values[_KEYS[key]] = value
+        found = self._frames.select(load_sql(__package__, "slice"), values, ("media", "predictions", "runs"))
+        reason = row["sentence"] or ""
+        return [_waiting(queue, one["place"], one, reason) for one in found]
+
+
+def _waiting(queue: str, place: int, row: Row, reason: str) -> Waiting:
+    """A place of a queue that nothing was drawn for."""
+    return Waiting(
+        queue, place, row["batch_key"], row["target_id"], row["media_id"], row["detection_id"], None, reason, None
+    )

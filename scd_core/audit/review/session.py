@@ -1,0 +1,332 @@
+"""A review of an audit: queues, pictures and answers for several people at once, held in memory and written as they come."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from scd_core.audit.labels.importing import undo_row
+from scd_core.audit.review.answers import Answer, answer_row, new_import_id
+from scd_core.audit.review.frames import Frames, Row
+from scd_core.audit.review.given import Given, GivenAnswers
+from scd_core.audit.review.kept import Waiting, load_queues
+from scd_core.audit.review.queues import SLICE, Queues
+from scd_core.boxes import box_from_row
+from scd_core.errors import InputError
+from scd_core.names import ReviewQueue
+from scd_core.tables.rows import LabelRow
+from scd_core.tables.schema import table_from_rows
+from scd_core.tables.store import AuditStore
+
+__all__ = ["ConflictError", "ReviewSession"]
+
+_CANDIDATES = 5
+"""Names that an item gives: the first and the next four."""
+
+
+class ConflictError(Exception):
+    """Somebody else answered since the picture was handed out.
+
+    Args:
+        target_id: the target.
+        other: the newest answer of the other person.
+    """
+
+    def __init__(self, target_id: str, other: Given) -> None:
+        super().__init__(f"{other.who} called it {other.name} meanwhile")
+        self.target_id = target_id
+        self.other = other
+
+
+class ReviewSession:
+    """What the review's pages and its interface are made from. All methods may be called by several threads.
+
+    Args:
+        out: OUT.
+        source: SOURCE, where the pictures lie elsewhere than when they were audited; None takes that of each run.
+        now: the time, UTC.
+
+    Raises:
+        InputError: OUT holds no audit.
+        RunError: OUT cannot be read or written.
+    """
+
+    def __init__(self, out: str, source: str | None = None, now: Callable[[], datetime] | None = None) -> None:
+        self.out = out
+        self.source = source
+        self.store = AuditStore(out)
+        self.frames = Frames(self.store)
+        self._now = now or (lambda: datetime.now(UTC))
+        kept = load_queues(out)
+        self._given = GivenAnswers(self.store, kept.label_files)
+        self._lock = threading.RLock()
+        self._queues = Queues(kept, self.frames)
+        self._handed_out: dict[tuple[str, str], datetime] = {}
+        self.started_at = self._now()
+        self.refresh()
+
+    # what waits
+
+    def refresh(self) -> None:
+        """Take in what others answered since.
+
+        Raises:
+            RunError: OUT cannot be read.
+        """
+        with self._lock:
+            self._given.poll()
+
+    def queues(self, who: str) -> list[dict[str, Any]]:
+        """Every queue with something in it: ``queue``, ``title``, ``n_open``, ``n_done`` (answered since the report)."""
+        with self._lock:
+            done = self._given.counts()
+            found = []
+            for queue, title in self._queues.titles():
+                n_open = sum(not self._is_done(one, who) for one in self._queues.waiting(queue))
+                if n_open or done[queue]:
+                    found.append({"queue": queue, "title": title, "n_open": n_open, "n_done": done[queue]})
+            return found
+
+    def next_items(self, queue: str, n: int, who: str) -> list[dict[str, Any]]:
+        """The next targets of a queue that wait for this person, as the interface gives them.
+
+        Args:
+            queue: the queue.
+            n: most items.
+            who: the person.
+
+        Raises:
+            InputError: there is no such queue.
+        """
+        with self._lock:
+            waiting = [one for one in self._queues.waiting(queue) if not self._is_done(one, who)][:n]
+        items = []
+        for one in waiting:
+            target = self.target(one.target_id, one)
+            if target is not None:
+                items.append(self._item(one, target))
+                self._handed_out[who, one.target_id] = self._now()
+        return items
+
+    def _is_done(self, one: Waiting, who: str) -> bool:
+        """Whether a place of a queue needs this person no more."""
+        answers = self._given.of(one.media_id, one.detection_id)
+        if one.queue == ReviewQueue.SECOND:
+            return any(given.who == who for given in answers)
+        return bool(answers)
+
+    # pictures
+
+    def place_of(self, target_id: str) -> Waiting | None:
+        """A target's place in a queue; one that no queue holds is looked for in all of OUT; None where there is none."""
+        with self._lock:
+            return self._queues.place_of(target_id)
+
+    def target(self, target_id: str, place: Waiting | None = None) -> Row | None:
+        """The row of a target (``sql/frames.sql``), with ``queue`` and ``queue_probability``; None where there is none."""
+        place = place or self.place_of(target_id)
+        if place is None:
+            return None
+        for row in self.frames.event(place.batch_key, place.media_id):
+            if row["target_id"] == target_id:
+                is_drawn = place.queue_probability is not None
+                drawn = {"queue": place.group_id if is_drawn else None, "queue_probability": place.queue_probability}
+                return {**row, **drawn}
+        return None
+
+    def event(self, target_id: str, who: str) -> dict[str, Any]:
+        """The event that a target belongs to, as the interface gives it.
+
+        Args:
+            target_id: the target.
+            who: the person; of pictures that wait for a second reader no answers of others are given.
+
+        Returns:
+            ``event_id`` and ``frames`` in the order of time: ``media_id``, ``file``, ``captured_at``, ``width``, ``height``
+            (pixels), ``is_infrared``, ``picture``, and ``targets``: ``target_id``, ``detection_id``, ``box`` (four shares, or null),
+            ``predicted_id``, ``probability``, ``candidates``, ``final_id``, ``evidence`` and ``answers``.
+
+        Raises:
+            InputError: OUT holds no such target.
+        """
+        place = self.place_of(target_id)
+        if place is None:
+            raise InputError(f"target {target_id[:60]!r}: OUT holds none of this name")
+        frames: dict[str, dict[str, Any]] = {}
+        for row in self.frames.event(place.batch_key, place.media_id):
+            names = ("media_id", "file", "width", "height", "is_infrared")
+            captured_at = row["captured_at"].isoformat() if row["captured_at"] else None
+            picture: dict[str, Any] = {"picture": _addresses(row["media_id"], None)["picture"], "targets": []}
+            frame = frames.setdefault(
+                row["media_id"], {name: row[name] for name in names} | {"captured_at": captured_at} | picture
+            )
+            frame["targets"].append(self._in_event(row, place))
+        with self._lock:
+            self._queues.learn({"media_id": name, "batch_key": place.batch_key} for name in frames)
+        rows = self.frames.event(place.batch_key, place.media_id)
+        return {"event_id": rows[0]["event_id"] if rows else None, "frames": list(frames.values())}
+
+    def _in_event(self, row: Row, place: Waiting) -> dict[str, Any]:
+        """A target of an event as the interface gives it."""
+        is_blind = place.queue == ReviewQueue.SECOND
+        names = ("target_id", "detection_id", "predicted_id", "probability", "final_id")
+        return {name: row[name] for name in names} | {
+            "box": box_from_row(row),
+            "candidates": _candidates(row),
+            "evidence": _addresses(row["media_id"], row["target_id"] if row["has_mask"] else None)["evidence"],
+            "answers": [] if is_blind else [one.as_json() for one in self.answers_of(row)],
+        }
+
+    def picture(self, media_id: str) -> Row | None:
+        """A row of ``sql/frames.sql`` of a picture that the review has shown or waits to; None where it knows none."""
+        with self._lock:
+            batch_key = self._queues.batch_of(media_id)
+        rows = self.frames.event(batch_key, media_id) if batch_key is not None else []
+        return next((row for row in rows if row["media_id"] == media_id), None)
+
+    def source_of(self, batch_key: str) -> str | None:
+        """SOURCE of a batch's pictures; nothing outside it may be served."""
+        return self.source or self.frames.run(batch_key).get("source")
+
+    def names(self) -> list[str]:
+        """Names that models and labels of the audit know, and those given in this review, sorted."""
+        with self._lock:
+            given = {one.individual_id for one in self._given.counting() if one.individual_id}
+            return sorted({*self._queues.names, *given})
+
+    def references(self, individual_id: str, flank: str | None, n: int) -> list[dict[str, Any]]:
+        """Labelled pictures of an individual: ``target_id``, ``media_id``, ``flank``, ``picture``; those of a flank first."""
+        rows = self.frames.references(individual_id, flank, n)
+        with self._lock:
+            self._queues.learn(rows)
+        return [
+            {name: row[name] for name in ("target_id", "media_id", "flank")} | _addresses(row["media_id"], None)
+            for row in rows
+        ]
+
+    # answers
+
+    def answers_of(self, target: Row) -> list[Given]:
+        """Answers about a target that came since the report and count, one of each person, oldest first."""
+        with self._lock:
+            return self._given.of(target["media_id"], target["detection_id"])
+
+    def write(self, answers: Sequence[Answer], who: str) -> dict[str, Any]:
+        """Write answers, all or none; when this returns they are in OUT.
+
+        An answer that this person's newest one repeats is not written again, so what a browser sends twice is there once.
+
+        Args:
+            answers: what was said.
+            who: by whom.
+
+        Returns:
+            ``import_id``, and ``written``, the number of rows; where there was nothing new, the id of the answer before.
+
+        Raises:
+            InputError: there is no such target or queue.
+            ConflictError: somebody else answered since it was handed out, and the answer does not name that one in ``replaces``.
+            RunError: OUT cannot be read or written; nothing was written.
+        """
+        targets = [self.target(one.target_id) for one in answers]
+        for one, target in zip(answers, targets, strict=True):
+            if target is None:
+                raise InputError(f"target {one.target_id!r}: OUT holds none of this name")
+        with self._lock:
+            self._given.poll()
+            now, import_id = self._now(), new_import_id()
+            rows: list[LabelRow] = []
+            before = None
+            for one, target in zip(answers, targets, strict=True):
+                assert target is not None
+                if one.queue is not None:
+                    self._queues.check(one.queue)
+                own = self._check_conflict(one, target, who)
+                if own is not None and one.box is None and (own.name, own.flank) == (one.name, one.flank):
+                    before = own.import_id
+                    continue
+                rows.append(answer_row(one, target, who, now, import_id, len(rows)))
+            if not rows:
+                return {"import_id": before, "written": 0}
+            table = table_from_rows("labels", rows)
+            file = self.store.write_table("labels", table, now.date(), import_id)
+            self._given.add(file, table.to_pylist())
+        return {"import_id": import_id, "written": len(rows)}
+
+    def undo(self, import_id: str, who: str) -> dict[str, Any]:
+        """Take answers back, by a new row.
+
+        Args:
+            import_id: of the answers.
+            who: by whom, who must have given them.
+
+        Returns:
+            ``import_id`` and ``undone``, the number of answers that no longer count.
+
+        Raises:
+            InputError: there are no such answers since the report, they are somebody else's, or are undone already.
+            RunError: OUT cannot be read or written.
+        """
+        with self._lock:
+            self._given.poll()
+            found = self._given.of_import(import_id)
+            if found is None:
+                why = "is in the report already" if self._given.was_reported(import_id) else "there is none"
+                raise InputError(f"undo {import_id!r}: {why}; see `trapaudit labels list {self.out}`")
+            if self._given.is_undone(import_id):
+                raise InputError(f"undo {import_id!r}: is undone already")
+            if others := {str(one.who) for one in found} - {who}:
+                raise InputError(f"undo {import_id!r}: is an answer of {', '.join(sorted(others))}")
+            row = undo_row(import_id, self._now())
+            table = table_from_rows("labels", [row])
+            file = self.store.write_table("labels", table, row["imported_at"].date(), row["import_id"])
+            self._given.add(file, table.to_pylist())
+        return {"import_id": import_id, "undone": len(found)}
+
+    def _check_conflict(self, answer: Answer, target: Row, who: str) -> Given | None:
+        """This person's own newest answer; an answer of somebody else that came since is a conflict."""
+        since = self._handed_out.get((who, answer.target_id), self.started_at)
+        own = None
+        for given in self._given.of(target["media_id"], target["detection_id"]):
+            if given.who == who:
+                own = given
+            elif given.at > since and answer.replaces != given.import_id and answer.queue != ReviewQueue.SECOND:
+                raise ConflictError(answer.target_id, given)
+        return own
+
+    def _item(self, place: Waiting, target: Row) -> dict[str, Any]:
+        """A target as the interface gives it."""
+        is_blind = place.queue == ReviewQueue.SECOND
+        others = [] if is_blind else [one.as_json() for one in self.answers_of(target)]
+        return {
+            "target_id": target["target_id"],
+            "media_id": target["media_id"],
+            "event_id": target["event_id"],
+            "predicted_id": target["predicted_id"],
+            "probability": target["probability"],
+            "candidates": _candidates(target),
+            "reason": place.reason,
+            "inclusion_probability": place.queue_probability,
+            **_addresses(target["media_id"], target["target_id"] if target["has_mask"] else None),
+            "queue": place.queue,
+            "group": place.group_id if place.queue == ReviewQueue.CANDIDATES else None,
+            "said": [] if is_blind else list(place.said),
+            "answers": others,
+            "camera_id": target["camera_id"],
+            "captured_at": target["captured_at"].isoformat() if target["captured_at"] else None,
+            "slice_id": place.queue.removeprefix(SLICE) if place.queue.startswith(SLICE) else None,
+        }
+
+
+def _candidates(row: Row) -> list[dict[str, Any]]:
+    """The most probable names, best first."""
+    return [dict(one) for one in (row["topk"] or [])[:_CANDIDATES]]
+
+
+def _addresses(media_id: str, target_id: str | None) -> dict[str, str | None]:
+    """Where this server has the picture, and the evidence on it."""
+    evidence = None if target_id is None else f"/evidence/{quote(target_id, safe='')}"
+    return {"picture": f"/picture/{quote(media_id, safe='')}", "evidence": evidence}
