@@ -146,8 +146,8 @@ class ReviewSession:
 
         Returns:
             ``event_id`` and ``frames`` in the order of time: ``media_id``, ``file``, ``captured_at``, ``width``, ``height``
-            (pixels), ``is_infrared``, ``picture``, and ``targets``: ``target_id``, ``detection_id``, ``box`` (four shares, or null),
-            ``predicted_id``, ``probability``, ``candidates``, ``final_id``, ``evidence`` and ``answers``.
+            (pixels), ``is_infrared``, ``picture``, and ``targets``: ``target_id``, ``detection_id``, ``box`` (four shares,
+            or null), ``predicted_id``, ``probability``, ``candidates``, ``final_id``, ``evidence`` and ``answers``.
 
         Raises:
             InputError: OUT holds no such target.
