@@ -19,7 +19,7 @@ from scd_core.audit.errors.derive import derive_errors, known_exposures
 from scd_core.audit.report.totals import report_totals
 from scd_core.audit.slices.counts import Counts
 from scd_core.audit.slices.data import SliceData, slice_data
-from scd_core.audit.slices.rates import slice_rate
+from scd_core.audit.slices.rates import slice_rates
 from scd_core.config import AuditConfig, SliceKey
 
 __all__ = ["METHODS", "MIN_TRUE_LIFT", "findable", "judge"]
@@ -68,14 +68,15 @@ def intervals_held(world: ForestWorld, data: SliceData, config: AuditConfig) -> 
     aliases = [one.keys for one in world.planted if one.kind == "labeller"]
     moved = {name for keys in aliases for key in ("true_id", "predicted_id") for name in keys[key]}
     visit, wrong = world.event_errors
-    nothing = Counts(*(np.zeros(1) for _ in range(4)))  # used only where a slice has no rate
     held = []
     for key in COVERED:
         n = np.bincount(data.codes[key][: data.n_visits] + 1, minlength=len(data.values[key]) + 1)[1:]
-        for code in np.flatnonzero(n >= MIN_COVERED).tolist():
+        codes = np.flatnonzero(n >= MIN_COVERED)
+        nothing = Counts(*(np.zeros(codes.size) for _ in range(4)))  # used only where a slice has no rate
+        rates = slice_rates(data, (key,), codes[:, None], nothing, config.slices.confidence)
+        for code, rate in zip(codes.tolist(), rates, strict=True):
             value = data.values[key][code]
             inside = (world.keys[key] == value)[visit]
-            rate = slice_rate(data, {key: value}, nothing, config.slices.confidence)
             if inside.any() and not rate.is_lower_bound and value not in moved:
                 held.append(bool(rate.ci_low <= wrong[inside].mean() <= rate.ci_high))
     return held

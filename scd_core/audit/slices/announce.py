@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from scd_core.audit.slices.counts import FROM_LABELS, kinds_of_labels
-from scd_core.audit.slices.data import DAY, Members, SliceData, has_keys, is_error, is_of, slice_members
+from scd_core.audit.slices.data import DAY, Members, SliceData, has_keys, is_error, slice_members
 from scd_core.audit.slices.tested import TestedSlice
 from scd_core.config import SliceConfig
 from scd_core.names import UNKNOWN
@@ -160,12 +160,18 @@ class _Groups:
         """(d,) errors, and visits looked at, of all that could err so and of which the same keys are known."""
         key = members.name, members.keys
         if key not in self._others:
-            possible = has_keys(self.data, members.keys)
-            if members.name is not None:
-                possible &= ~is_of(self.data, members.name)
-            rows = np.flatnonzero(possible)
-            errors = self._by_day(rows[is_error(self.data, rows, members.name)])
-            self._others[key] = errors, self.looked.daily(rows, self.data.exposure)
+            data = self.data
+            if members.name is None:
+                rows = np.flatnonzero(has_keys(data, members.keys))
+                self._others[key] = self._by_day(rows[data.is_wrong[rows]]), self.looked.daily(rows, data.exposure)
+            else:  # less those that are of the individual
+                _, n_all = self._all(replace(members, name=None))
+                own = np.flatnonzero(data.own_name == members.name)
+                called = data.rows_with("predicted_id", members.name)
+                called = called[data.is_wrong[called] & (data.own_name[called] != members.name)]
+                own, called = (rows[has_keys(data, members.keys, rows)] for rows in (own, called))
+                n_own = self.looked.daily(own, data.exposure)
+                self._others[key] = self._by_day(called), np.maximum(n_all - n_own, 0.0)
         return self._others[key]
 
     def _among_labels(self, members: Members) -> Floats:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scd_core.audit.slices.data import Members, SliceData, is_error, is_of
+from scd_core.audit.slices.cells import Sparse, family_slices, mixed
+from scd_core.audit.slices.data import Members, SliceData, is_of
 from scd_core.audit.slices.statistics import rate_excess_p_value
 
 __all__ = ["FROM_LABELS", "Counts", "Groups", "groups_by", "in_kind_counts", "kinds_of_labels", "total_errors"]
@@ -82,12 +84,15 @@ def groups_by(data: SliceData, keys: tuple[str, ...], among: Bools | None = None
     rows = np.flatnonzero(inside)
     if not keys:
         return Groups(np.zeros((1, 0), np.int64), np.zeros_like(rows), rows)
-    columns = np.stack([data.codes[key][rows] for key in keys], axis=1)
-    flat = np.zeros(rows.size, np.int64)
-    for place, key in enumerate(keys):
-        flat = flat * max(len(data.values[key]), 1) + columns[:, place]
-    _, first, group = np.unique(flat, return_index=True, return_inverse=True)
-    return Groups(columns[first].reshape(-1, len(keys)), group.astype(np.int64), rows)
+    sizes = [max(len(data.values[key]), 1) for key in keys]
+    flat = np.ravel_multi_index([data.codes[key][rows] for key in keys], sizes)
+    if math.prod(sizes) <= 4 * rows.size:  # counting is faster than sorting
+        is_there = np.bincount(flat, minlength=math.prod(sizes)) > 0
+        found, group = np.flatnonzero(is_there), (np.cumsum(is_there) - 1)[flat]
+    else:
+        found, group = np.unique(flat, return_inverse=True)
+    codes = np.stack(np.unravel_index(found, sizes), axis=1)
+    return Groups(codes.reshape(-1, len(keys)).astype(np.int64), group.astype(np.int64), rows)
 
 
 def total_errors(data: SliceData, rows: Ints) -> tuple[float, float]:
@@ -95,8 +100,8 @@ def total_errors(data: SliceData, rows: Ints) -> tuple[float, float]:
     return float(data.is_wrong[rows].sum()), float(data.exposure[rows].sum())
 
 
-def in_kind_counts(data: SliceData, members: Members, is_left: Bools | None = None) -> Counts:
-    """Counts of one slice that has a key only labels have, against labelled visits like its own.
+def in_kind_counts(data: SliceData, family: tuple[str, ...], codes: Ints, is_left: Bools | None = None) -> Counts:
+    """Counts of the slices of a family that has a key only labels have, against labelled visits like their own.
 
     Like means: with the same values of the slice's other keys and of those that :data:`FROM_LABELS` names. Only visits count
     that have one of another value to be compared with. The others' rate is standardised to the kinds of
@@ -105,23 +110,61 @@ def in_kind_counts(data: SliceData, members: Members, is_left: Bools | None = No
 
     Args:
         data: the visits.
-        members: the slice.
+        family: keys of the slices.
+        codes: (g, k) of their values.
         is_left: (n,) rows that count; None is all.
     """
-    rows, kind = kinds_of_labels(data, members, is_left)
-    is_inside = _among(rows, members.rows)
-    wrong = is_error(data, rows, members.name)
-    n_kinds = int(kind.max(initial=-1)) + 1
-
-    def per(of: Bools) -> Floats:
-        return np.bincount(kind[of], minlength=n_kinds).astype(np.float64)
-
-    n, x, n0, x0 = per(is_inside), per(is_inside & wrong), per(~is_inside), per(~is_inside & wrong)
+    v = data.n_visits
+    is_known = np.ones(v, bool) if is_left is None else is_left[:v].copy()
+    for key in FROM_LABELS.keys() & set(family):
+        is_known &= data.codes[key][:v] >= 0
+    rows = np.flatnonzero(is_known)
+    slices = family_slices(data, family, codes, rows)
+    alike = _alike(slices.others)
+    columns = [data.codes[key][rows] for key in alike] or [np.zeros_like(rows)]
+    kinds, kind = np.unique(mixed(columns, [len(data.values[key]) for key in alike] or [0]), return_inverse=True)
+    inside = slices.group >= 0
+    # The kinds that each group has, and the groups' visits of each.
+    cells, cell = np.unique(slices.group[inside] * kinds.size + kind[inside], return_inverse=True)
+    starts = np.searchsorted(cells, np.arange(slices.of.max(initial=-1) + 2) * kinds.size)
+    many = (starts[1:] - starts[:-1])[slices.of]
+    one = np.repeat(np.arange(len(codes)), many)
+    at = np.arange(one.size) - np.repeat(np.cumsum(many) - many, many) + starts[slices.of][one]
+    of_kind, wrong = cells[at] % max(kinds.size, 1), data.is_wrong[rows]
+    n = np.bincount(cell, minlength=cells.size)[at].astype(np.float64)
+    n_all = np.bincount(kind, minlength=kinds.size)[of_kind].astype(np.float64)
+    if slices.is_named:
+        size = len(data.values["predicted_id"]) + 1
+        own, called = data.own_name[rows], data.codes["predicted_id"][rows]
+        wrong = wrong & (called >= 0) & (called != own)
+        cell_of_row = np.full(rows.size, -1, np.int64)
+        cell_of_row[inside] = cell
+        name = slices.name[one]
+        is_own, is_both = own >= 0, wrong & inside
+        n -= Sparse((cell_of_row * size + own)[inside & is_own]).sums(at * size + name)
+        n_all -= Sparse((kind * size + own)[is_own]).sums(of_kind * size + name)
+        x = Sparse((cell_of_row * size + called)[is_both]).sums(at * size + name)
+        x_all = Sparse((kind * size + called)[wrong]).sums(of_kind * size + name)
+    else:
+        x = np.bincount(cell, wrong[inside], minlength=cells.size)[at]
+        x_all = np.bincount(kind, wrong, minlength=kinds.size)[of_kind]
+    n0, x0 = n_all - n, x_all - x
     n, x = np.where(n0 > 0, n, 0.0), np.where(n0 > 0, x, 0.0)
-    total, spread = n.sum(), _ratio(n**2, n0).sum()
-    base_n = total**2 / spread if spread > 0 else 0.0
-    base_rate = (n * _ratio(x0, n0)).sum() / total if total > 0 else 0.0
-    return Counts(*(np.array([value]) for value in (x.sum(), total, base_rate * base_n, base_n)))
+
+    def per(values: Floats) -> Floats:
+        return np.bincount(one, values, minlength=len(codes)).astype(np.float64)
+
+    total = per(n)
+    base_n = _ratio(total**2, per(_ratio(n**2, n0)))
+    return Counts(per(x), total, _ratio(per(n * _ratio(x0, n0)), total) * base_n, base_n)
+
+
+def _alike(keys: tuple[str, ...]) -> list[str]:
+    """Keys whose values the visits have in common that a slice with a key only labels have is compared with."""
+    labels = [key for key in keys if key in FROM_LABELS]
+    return list(
+        dict.fromkeys([key for key in keys if key not in labels] + [one for key in labels for one in FROM_LABELS[key]])
+    )
 
 
 def kinds_of_labels(data: SliceData, members: Members, is_left: Bools | None = None) -> tuple[Ints, Ints]:
@@ -136,9 +179,7 @@ def kinds_of_labels(data: SliceData, members: Members, is_left: Bools | None = N
         (r,) rows that could err as the slice's do, and (r,) kinds, 0 to their number: the other keys' values.
     """
     labels = [key for key in members.keys if key in FROM_LABELS]
-    alike = {key: None for key in members.keys if key not in labels} | {
-        one: None for key in labels for one in FROM_LABELS[key]
-    }
+    alike = _alike(members.keys)
     # Kinds that the slice has none of do not matter: where its rows have one value of a key, so have all that are compared.
     same = {
         key: int(data.codes[key][members.rows[0]]) for key in alike if members.rows.size and _is_one(data, key, members)
@@ -158,12 +199,6 @@ def kinds_of_labels(data: SliceData, members: Members, is_left: Bools | None = N
     for key in alike:
         kind = kind * (len(data.values[key]) + 1) + data.codes[key][rows] + 1
     return rows, np.unique(kind, return_inverse=True)[1].astype(np.int64)
-
-
-def _among(rows: Ints, some: Ints) -> Bools:
-    """Which of some rising rows are among others, rising too."""
-    place = np.minimum(np.searchsorted(some, rows), max(some.size - 1, 0))
-    return some[place] == rows if some.size else np.zeros(rows.size, bool)
 
 
 def _is_one(data: SliceData, key: str, members: Members) -> bool:

@@ -37,6 +37,8 @@ Bools = NDArray[np.bool_]
 PAIR = " -> "
 """Between the true individual and the name given to it, in values of the key ``pair``."""
 _ALL = slice(None)
+_UNUSED = ("report_id", "cause_evidence", "suspicion_reasons", "inclusion_probability", "label_probability")
+"""Columns of ``errors`` that slices are not made of."""
 DAY = 86_400_000_000
 """Microseconds of a day."""
 DAY_HOURS = (6, 18)
@@ -74,9 +76,12 @@ class SliceData:
         return found[0], found[1]
 
     @cached_property
-    def totals(self) -> dict[tuple[int | None, tuple[str, ...]], tuple[float, float, int, float]]:
-        """Sums over all visits that could err in one way, kept because many slices share them."""
-        return {}
+    def own_name(self) -> Ints:
+        """(n,) code in ``predicted_id`` of each row's truth; -1 where nothing is called so."""
+        names = {value: place for place, value in enumerate(self.values["predicted_id"])}
+        # Codes of values that are counted together, and of none, are called nothing.
+        code = np.array([*(names.get(value, -1) for value in self.values["true_id"]), -1, -1], np.int64)
+        return code[self.codes["true_id"]]
 
     @cached_property
     def _sorted(self) -> dict[str, tuple[Ints, Ints]]:
@@ -96,6 +101,13 @@ class SliceData:
         """Indices of the rows that are wrong, and key -> its value in each of these; null where it is not known."""
         found = np.flatnonzero(pc.not_equal(self.rows["error_type"], ErrorType.CORRECT).to_numpy(zero_copy_only=False))
         return found, _key_columns(self.rows.take(pa.array(found)))
+
+    @cached_property
+    def visits_by_type(self) -> dict[str, Ints]:
+        """Type of error -> visits that have a picture with it, rising."""
+        rows, _ = self.wrong_keys
+        types = np.array(self.rows["error_type"].take(pa.array(rows)).to_pylist(), dtype=object)
+        return {one: np.unique(self.visit[rows[types == one]]) for one in set(types.tolist())}
 
 
 @dataclass(frozen=True)
@@ -156,19 +168,17 @@ def is_error(data: SliceData, rows: Ints, name: int | None) -> Bools:
     return data.is_wrong[rows] & (data.codes["predicted_id"][rows] == name)
 
 
-def has_keys(data: SliceData, keys: Iterable[str]) -> Bools:
-    """(n,) rows of which all of some keys are known."""
-    known = np.ones(data.exposure.size, bool)
+def has_keys(data: SliceData, keys: Iterable[str], rows: Ints | slice = _ALL) -> Bools:
+    """Of some rows, or of all, those of which all of some keys are known."""
+    known = np.ones(data.exposure[rows].size, bool)
     for key in keys:
-        known &= data.codes[key] >= 0
+        known &= data.codes[key][rows] >= 0
     return known
 
 
 def is_of(data: SliceData, name: int, rows: Ints | slice = _ALL) -> Bools:
     """Of some rows, or of all, which have the individual with this code in predicted_id as their truth."""
-    place = bisect_left(data.values["true_id"], data.values["predicted_id"][name])
-    found = data.values["true_id"][place : place + 1] == [data.values["predicted_id"][name]]
-    return data.codes["true_id"][rows] == (place if found else -2)
+    return data.own_name[rows] == name
 
 
 def slice_data(errors: pa.Table, exposures: pa.Table | None = None) -> SliceData:
@@ -181,7 +191,8 @@ def slice_data(errors: pa.Table, exposures: pa.Table | None = None) -> SliceData
         errors: rows of ``errors``; one without a visit is a visit with the others of its event and truth.
         exposures: visits that count as right (:func:`scd_core.audit.errors.derive.known_exposures`).
     """
-    rows = errors.filter(pc.and_(errors["is_labelled"], pc.fill_null(errors["is_current"], False)))
+    is_one = pc.and_(errors["is_labelled"], pc.fill_null(errors["is_current"], False))
+    rows = errors.select([name for name in errors.column_names if name not in _UNUSED]).filter(is_one).combine_chunks()
     event = pc.coalesce(rows["event_id"], pc.binary_join_element_wise("target", rows["target_id"], ":"))
     of_event = pc.binary_join_element_wise(event, pc.fill_null(rows["true_id"], ""), "\x1f")
     visit, names = _encode(pc.coalesce(rows["visit_id"], of_event))

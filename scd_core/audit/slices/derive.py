@@ -17,7 +17,7 @@ from scd_core.audit.slices.explain import explain
 from scd_core.audit.slices.families import FamilyTests, family_groups, family_shares, family_tests
 from scd_core.audit.slices.needed import set_labels_needed
 from scd_core.audit.slices.onset import set_onset, visit_times
-from scd_core.audit.slices.rates import slice_rate
+from scd_core.audit.slices.rates import slice_rates
 from scd_core.audit.slices.statistics import benjamini_hochberg
 from scd_core.audit.slices.tested import TestedSlice, slice_id
 from scd_core.audit.slices.trend import set_trends
@@ -39,7 +39,7 @@ def find_slices(
 
     The unit is the visit, and every visit that was looked at counts once: labelled ones, and unlabelled ones by their known
     exposure, as right. Weights have no part in finding; they enter the rate alone
-    (:func:`scd_core.audit.slices.rates.slice_rate`). The p-value is Fisher's one-sided test
+    (:func:`scd_core.audit.slices.rates.slice_rates`). The p-value is Fisher's one-sided test
     (:func:`scd_core.audit.slices.statistics.rate_excess_p_value`). ``q_value`` is Benjamini-Hochberg's for
     discrete tests: ``n_tests`` is the number of slices of the family that would have such a p-value by chance
     (:func:`scd_core.audit.slices.statistics.n_expected`), over the p-value and over the family's share of the error rate
@@ -101,7 +101,8 @@ def _listed(
     data: SliceData, tests: FamilyTests, share: float, config: SliceConfig
 ) -> Iterator[tuple[TestedSlice, Counts]]:
     """The slices of a family that err more, with their rates, and the counts that each was tested on."""
-    for place, codes in enumerate(tests.codes.tolist()):
+    rates = slice_rates(data, tests.family, tests.codes, tests.counts, config.confidence)
+    for place, (codes, rate) in enumerate(zip(tests.codes.tolist(), rates, strict=True)):
         values = {key: data.values[key][code] for key, code in zip(tests.family, codes, strict=True)}
         one = tests.counts[np.array([place])]
         slice_ = TestedSlice(
@@ -112,7 +113,7 @@ def _listed(
             p_value=float(tests.p_value[place]),
             n_tests=math.ceil(max(1.0, tests.n_expected[place] / max(tests.p_value[place], 1e-300)) / share),
             e_weight=share * float(tests.e_weight[place]),
-            **vars(slice_rate(data, values, one, config.confidence)),
+            **vars(rate),
         )
         yield slice_, one
 

@@ -25,6 +25,18 @@ __all__ = ["describe", "is_supported"]
 
 _BY_MASKS = (Cause.OVERLAY, Cause.BACKGROUND)
 """Causes that only a masked picture can show."""
+_COLUMNS = [
+    "error_type",
+    "predicted_id",
+    "cause",
+    "flank",
+    "is_masked",
+    "is_recovered",
+    "background_reliance",
+    "captured_at",
+    "media_id",
+]
+"""What is read of a slice's wrong pictures."""
 _FLANK_LEVEL = 0.05
 """p-value up to which one flank errs more than the other inside a slice."""
 
@@ -63,7 +75,7 @@ def describe(data: SliceData, tested: TestedSlice, config: SliceConfig) -> Slice
     wrong = wrong_rows(data, values)
     if not wrong.size:  # a visit has the keys that most of its pictures have, and these may be its right ones
         wrong = np.flatnonzero(np.isin(data.visit, members.errors))
-    errors, visits = data.rows.take(pa.array(wrong)), data.visit[wrong]
+    errors, visits = data.rows.select(_COLUMNS).take(pa.array(wrong)), data.visit[wrong]
     types = errors["error_type"].to_pylist()
     confused_with, is_mostly = _name(errors["predicted_id"].to_pylist(), visits)
     flanks = _flanks(data, values)
@@ -106,9 +118,8 @@ def describe(data: SliceData, tested: TestedSlice, config: SliceConfig) -> Slice
 
 def _n_visits(data: SliceData, visits: NDArray[np.int64], error_type: str) -> int:
     """Those of some visits that have a picture of a type of error."""
-    rows, _ = data.wrong_keys
-    is_type = pc.equal(data.rows["error_type"].take(pa.array(rows)), error_type).to_numpy(zero_copy_only=False)
-    return int(np.intersect1d(data.visit[rows[is_type]], visits).size)
+    found = data.visits_by_type.get(error_type)
+    return 0 if found is None else int(np.isin(found, visits, assume_unique=True).sum())
 
 
 def _name(names: Sequence[str | None], visits: NDArray[np.int64]) -> tuple[str | None, bool]:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlogy
 
+from scd_core.audit.slices.cells import slice_codes
 from scd_core.audit.slices.condense import condensed
 from scd_core.audit.slices.counts import FROM_LABELS, Counts, in_kind_counts, total_errors
 from scd_core.audit.slices.data import Members, SliceData, has_keys, is_of, slice_members
@@ -77,7 +78,7 @@ def explain(data: SliceData, rows: list[TestedSlice], config: SliceConfig) -> No
             is_same = of_row.name == found.name and np.array_equal(of_row.rows, found.rows)
             touches = _shares(of_row, explained, data.exposure.size)
             is_no_more = _is_no_worse(row, best) or not rest.differs(
-                of_row, cuts[row.tested_within] / row.n_tests, config
+                row, of_row, cuts[row.tested_within] / row.n_tests, config
             )
             if is_same or (touches and is_no_more):
                 row.folded_into = best.slice_id
@@ -144,10 +145,10 @@ class _Rest:
         self.is_left = is_left
         self._totals: dict[tuple[int | None, tuple[str, ...]], tuple[float, float]] = {}
 
-    def counts(self, members: Members) -> Counts:
+    def counts(self, row: TestedSlice, members: Members) -> Counts:
         """The counts of one slice among these rows; errors count as the slice counts them."""
         if FROM_LABELS.keys() & set(members.keys):
-            return in_kind_counts(self.data, members.left(self.is_left), self.is_left)
+            return in_kind_counts(self.data, *slice_codes(self.data, dict(row.slice)), self.is_left)
         left = members.left(self.is_left)
         x, n = float(left.is_error.sum()), float(self.data.exposure[left.rows].sum())
         x_all, n_all = self._total(members.name, members.keys)
@@ -169,9 +170,9 @@ class _Rest:
             self._totals[name, keys] = x, n
         return self._totals[name, keys]
 
-    def differs(self, members: Members, cut: float, config: SliceConfig) -> bool:
+    def differs(self, row: TestedSlice, members: Members, cut: float, config: SliceConfig) -> bool:
         """Whether a slice's rows that are left still err more than the others that are left."""
-        counts = self.counts(members)
+        counts = self.counts(row, members)
         if counts.errors[0] < config.min_errors or not counts.base_n[0] or counts.lift[0] < config.min_lift:
             return False
         return bool(counts.p_values()[0] <= cut)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scd_core.audit.slices.cells import Sparse
 from scd_core.audit.slices.counts import FROM_LABELS, Counts, Groups, groups_by, in_kind_counts
-from scd_core.audit.slices.data import PAIR, SliceData, slice_members
+from scd_core.audit.slices.data import PAIR, SliceData
 from scd_core.audit.slices.statistics import n_expected
 from scd_core.config import SliceConfig
 from scd_core.names import UNKNOWN
@@ -122,11 +123,7 @@ def family_tests(data: SliceData, family: tuple[str, ...], config: SliceConfig) 
     enough = counts.errors >= config.min_errors
     codes, counts = codes[enough], counts[enough]
     if FROM_LABELS.keys() & set(family) and len(codes):
-        values = [
-            {key: data.values[key][code] for key, code in zip(family, row, strict=True)} for row in codes.tolist()
-        ]
-        alike = [in_kind_counts(data, slice_members(data, one)) for one in values]
-        counts = Counts(*(np.array([getattr(one, f.name)[0] for one in alike]) for f in fields(Counts)))
+        counts = in_kind_counts(data, family, codes)
     listed = (np.rint(counts.n) >= config.min_events) & (counts.errors >= config.min_errors)
     listed &= counts.lift >= config.min_lift
     codes, counts = codes[listed], counts[listed]
@@ -161,7 +158,7 @@ def _count_names(data: SliceData, family: tuple[str, ...], config: SliceConfig) 
     group_keys = ("true_id", *others) if by_pair else others
     groups = groups_by(data, group_keys)
     n_names = max(len(data.values["predicted_id"]), 1)
-    named, own_name = data.codes["predicted_id"], _own_names(data)
+    named, own_name = data.codes["predicted_id"], data.own_name
     of_group = groups.sums(data.exposure)
     has_enough = (np.rint(of_group) >= config.min_events) & _is_new(data, family, groups, group_keys)
 
@@ -180,7 +177,10 @@ def _count_names(data: SliceData, family: tuple[str, ...], config: SliceConfig) 
     is_called &= has_enough[groups.group]
     cells, errors = np.unique(groups.group[is_called] * n_names + named[inside][is_called], return_counts=True)
     of, name = cells // n_names, cells % n_names
-    n = of_group[of] - (0 if by_pair else _own_exposure(data, groups, own_name, cells, n_names))
+    n = of_group[of]
+    if not by_pair:
+        own_cells = Sparse((groups.group * n_names + own_name[inside])[is_known])
+        n = n - own_cells.sums(cells, data.exposure[inside][is_known])
     counts = Counts(errors.astype(float), n, called[name] - errors, exposed[name] - n)
     if is_alone:
         # No other circumstance to compare with: how often are the other names given wrongly, on average?
@@ -199,23 +199,6 @@ def _count_names(data: SliceData, family: tuple[str, ...], config: SliceConfig) 
             np.outer(many, alike).ravel().astype(np.float64),
         )
     return _name_codes(data, family, others, groups.codes[of], name), counts, margins
-
-
-def _own_names(data: SliceData) -> Ints:
-    """(n,) code in predicted_id of each row's truth; -1 where nothing is called so."""
-    names = {value: place for place, value in enumerate(data.values["predicted_id"])}
-    code = np.array([*(names.get(value, -1) for value in data.values["true_id"]), -1], np.int64)
-    return code[data.codes["true_id"]]
-
-
-def _own_exposure(data: SliceData, groups: Groups, own_name: Ints, cells: Ints, n_names: int) -> Floats:
-    """Visits of each cell's group whose truth is the individual with the cell's name."""
-    own = own_name[groups.rows]
-    keys, place = np.unique(groups.group[own >= 0] * n_names + own[own >= 0], return_inverse=True)
-    sums = np.append(np.bincount(place, data.exposure[groups.rows][own >= 0], minlength=keys.size), 0.0)
-    found = np.minimum(np.searchsorted(keys, cells), max(keys.size - 1, 0))
-    is_there = keys[found] == cells if keys.size else np.zeros(cells.shape, bool)
-    return sums[np.where(is_there, found, keys.size)]
 
 
 def _is_new(data: SliceData, family: tuple[str, ...], groups: Groups, keys: tuple[str, ...]) -> Bools:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scd_core.audit.slices.cells import Sparse, family_slices
 from scd_core.audit.slices.counts import Counts
-from scd_core.audit.slices.data import Members, SliceData, has_keys, is_of, slice_members
+from scd_core.audit.slices.data import SliceData, has_keys
 from scd_core.audit.slices.statistics import wilson_interval
 
-__all__ = ["SliceRate", "slice_rate"]
+__all__ = ["SliceRate", "slice_rates"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -36,8 +38,10 @@ class SliceRate:
     lift: float
 
 
-def slice_rate(data: SliceData, values: dict[str, str], counts: Counts, confidence: float) -> SliceRate:
-    """The share of a slice's events that err, with Wilson's interval, and that of what the slice is compared with.
+def slice_rates(
+    data: SliceData, family: tuple[str, ...], codes: Ints, counts: Counts, confidence: float
+) -> list[SliceRate]:
+    """The share of each slice's events that err, with Wilson's interval, and that of what the slice is compared with.
 
     Where a control of the slice is labelled, each labelled row stands for ``event_weight`` events, and visits are the
     independent proofs. The variance of the weighted rate ``p = sum(w y) / sum(w)`` over visits, linearised, is
@@ -50,84 +54,123 @@ def slice_rate(data: SliceData, values: dict[str, str], counts: Counts, confiden
 
     Args:
         data: the visits.
-        values: key -> value of the slice.
-        counts: what it was found by; one slice.
-        confidence: level of the interval, 0-1.
+        family: keys of the slices.
+        codes: (g, k) of their values.
+        counts: what they were found by.
+        confidence: level of the intervals, 0-1.
+
+    Returns:
+        g rates.
     """
-    members = slice_members(data, values)
-    inside = members.rows[members.rows < data.n_visits]
-    is_error = members.is_error[members.rows < data.n_visits]
-    is_lower_bound = not data.has_control[inside].any()
-    if is_lower_bound:
-        rate, n = float(counts.rate[0]), float(counts.n[0])
-        base_rate = float(counts.base_rate[0])
-    else:
-        wrong = (
-            data.wrong_weight[inside] if members.name is None else np.where(is_error, data.wrong_weight[inside], 0.0)
-        )
-        rate, n = _weighted(data, inside, wrong)
-        base_rate = _base_rate(data, members, inside, wrong, counts)
-    low, high = wilson_interval(rate, n, confidence)
-    return SliceRate(
-        n_events=inside.size,
-        n_images=int(data.n_images[inside].sum()),
-        n_errors=int(is_error.sum()),
-        error_rate=rate,
-        is_lower_bound=is_lower_bound,
-        n_effective=n,
-        ci_low=float(low),
-        ci_high=float(high),
-        baseline_rate=base_rate,
-        lift=rate / base_rate if base_rate > 0 else np.inf,
+    visits = _Visits(data, family, codes)
+    is_control = data.has_control.astype(np.float64)
+    is_lower_bound = visits.all(is_control) == 0
+    rate, n = _weighted(data, visits)
+    base_rate = _base_rate(data, visits, counts)
+    rate, n, base_rate = (
+        np.where(is_lower_bound, seen, weighted)
+        for seen, weighted in ((counts.rate, rate), (counts.n, n), (counts.base_rate, base_rate))
     )
+    low, high = wilson_interval(rate, n, confidence)
+    one = np.ones(data.n_visits)
+    columns: dict[str, list[Any]] = {
+        "n_events": visits.all(one).astype(int).tolist(),
+        "n_images": visits.all(data.n_images).astype(int).tolist(),
+        "n_errors": visits.errors(one).astype(int).tolist(),
+        "error_rate": rate.tolist(),
+        "is_lower_bound": is_lower_bound.tolist(),
+        "n_effective": n.tolist(),
+        "ci_low": low.tolist(),
+        "ci_high": high.tolist(),
+        "baseline_rate": base_rate.tolist(),
+        "lift": np.divide(rate, base_rate, out=np.full(rate.shape, np.inf), where=base_rate > 0).tolist(),
+    }
+    return [SliceRate(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
 
 
-def _weighted(data: SliceData, inside: Ints, wrong: Floats) -> tuple[float, float]:
-    """Weighted rate of some labelled visits, and the number of equally weighted ones that would give it as exactly."""
-    weight = data.weight[inside]
-    total, squares = weight.sum(), (weight**2).sum()
-    if total <= 0:
-        return 0.0, 0.0
-    p = min(float(wrong.sum() / total), 1.0)
-    variance = 0.0
-    for kind in (False, True):
-        here = data.has_control[inside] == kind
-        if here.any():
-            w, w2 = weight[here].sum(), (weight[here] ** 2).sum()
-            ordinary = data.ordinary_rates[int(kind)]
-            n = w**2 / w2 if w2 > 0 else 0.0
-            q = ((wrong[here].sum() / w if w > 0 else 0.0) * n + _PRIOR * ordinary) / (n + _PRIOR)
-            variance += (q * (1 - 2 * p) + p**2) * w2
-    # All right or all wrong, with an ordinary rate of the same kind, has no variance to compare with: Kish's number.
-    n = p * (1 - p) * total**2 / variance if variance > 1e-12 * squares and 0 < p < 1 else total**2 / squares
-    return p, float(min(n, inside.size))
+class _Visits:
+    """The labelled visits of g slices of one family."""
 
-
-def _base_rate(data: SliceData, members: Members, inside: Ints, wrong: Floats, counts: Counts) -> float:
-    """Weighted rate of all other visits that could err so and of which the same keys are known."""
-    total, total_wrong, n, average = _totals(data, members)
-    if members.name is not None and inside.size == n:  # a name alone: the other names' average
-        return average / max(total, 1e-300)
-    weight = total - data.weight[inside].sum()
-    if weight <= 1e-9 * total:
-        return float(counts.base_rate[0])
-    return max(0.0, total_wrong - wrong.sum()) / weight
-
-
-def _totals(data: SliceData, members: Members) -> tuple[float, float, int, float]:
-    """Of all labelled visits that could err as a slice's do: weight, weight that does, their number, and the average weight that
-    is wrongly called each other name."""
-    key = members.name, members.keys
-    if key not in data.totals:
+    def __init__(self, data: SliceData, family: tuple[str, ...], codes: Ints) -> None:
         v = data.n_visits
-        is_base = has_keys(data, members.keys)[:v]
-        wrong, average = data.wrong_weight, 0.0
-        if members.name is not None:
-            is_base = is_base & ~is_of(data, members.name, slice(v))
-            is_called = data.is_wrong[:v] & (data.codes["predicted_id"][:v] == members.name)
-            of_others = np.where(data.is_wrong[:v] & ~is_called, wrong, 0.0).sum()
-            average = float(of_others) / max(len(data.values["predicted_id"]) - 1, 1)
-            wrong = np.where(is_called, wrong, 0.0)
-        found = data.weight[is_base].sum(), wrong[is_base].sum()
-        data.totals[key] = float(found[0]), float(found[1]), int(is_base.sum()), average
-    return data.totals[key]
+        self.slices = family_slices(data, family, codes, np.arange(v))
+        self.n_names = len(data.values["predicted_id"])
+        self.own, self.called = data.own_name[:v], data.codes["predicted_id"][:v]
+        self.errs = data.is_wrong[:v].copy()
+        group, self._wanted = self.slices.group, self.slices.of
+        self._inside = group >= 0
+        if self.slices.is_named:
+            self.errs &= (self.called >= 0) & (self.called != self.own)
+            self._is_own, self._erring = self._inside & (self.own >= 0), self._inside & self.errs
+            size = self.n_names + 1
+            self._owners = Sparse((group * size + self.own)[self._is_own])
+            self._callers = Sparse((group * size + self.called)[self._erring])
+            self._wanted = self.slices.of * size + self.slices.name
+
+    def all(self, values: NDArray) -> Floats:
+        """(g,) sums of a value of each labelled visit over those of a slice."""
+        found = self._sums(values, self._inside)
+        return found - self._owners.sums(self._wanted, values[self._is_own]) if self.slices.is_named else found
+
+    def errors(self, values: NDArray) -> Floats:
+        """(g,) sums over the visits that err as the slice's errors do."""
+        if self.slices.is_named:
+            return self._callers.sums(self._wanted, values[self._erring])
+        return self._sums(values, self._inside & self.errs)
+
+    def _sums(self, values: NDArray, of: NDArray[np.bool_]) -> Floats:
+        n = int(self.slices.of.max(initial=-1)) + 1
+        return np.bincount(self.slices.group[of], values[of], minlength=n)[self.slices.of].astype(np.float64)
+
+
+def _weighted(data: SliceData, visits: _Visits) -> tuple[Floats, Floats]:
+    """Weighted rates of slices, and the numbers of equally weighted visits that would give them as exactly."""
+    squares = data.weight**2
+    weights, all_squares, n_visits = (visits.all(one) for one in (data.weight, squares, np.ones(data.n_visits)))
+    # Of a named slice all wrong weight of an erring visit counts, of others all that errs.
+    wrong_of = visits.errors if visits.slices.is_named else visits.all
+    p = np.minimum(_over(wrong_of(data.wrong_weight), weights), 1.0)
+    variance = np.zeros(p.shape)
+    for kind, ordinary in zip((False, True), data.ordinary_rates, strict=True):
+        here = data.has_control == kind
+        w, w2, wrong = visits.all(data.weight * here), visits.all(squares * here), wrong_of(data.wrong_weight * here)
+        n = _over(w**2, w2)
+        q = (_over(wrong, w) * n + _PRIOR * ordinary) / (n + _PRIOR)
+        variance += np.where(visits.all(here) > 0, (q * (1 - 2 * p) + p**2) * w2, 0.0)
+    # All right or all wrong, with an ordinary rate of the same kind, has no variance to compare with: Kish's number.
+    kish = _over(weights**2, all_squares)
+    varies = (variance > 1e-12 * all_squares) & (p > 0) & (p < 1)
+    n = np.where(varies, np.divide(p * (1 - p) * weights**2, variance, out=np.zeros(p.shape), where=varies), kish)
+    return p, np.minimum(n, n_visits)
+
+
+def _base_rate(data: SliceData, visits: _Visits, counts: Counts) -> Floats:
+    """Weighted rates of all other visits that could err so and of which the same keys are known."""
+    v, name = data.n_visits, visits.slices.name
+    known = has_keys(data, visits.slices.others)[:v]
+    total, total_wrong = data.weight[known].sum(), data.wrong_weight[known].sum()
+    wrong_of = visits.errors if visits.slices.is_named else visits.all
+    inside, wrong = visits.all(data.weight), wrong_of(data.wrong_weight)
+    rates = np.zeros(inside.shape)
+    is_alone = np.zeros(inside.shape, bool)
+    if visits.slices.is_named:
+
+        def by_name(codes: Ints, of: NDArray[np.bool_], values: Floats) -> Floats:
+            return np.bincount(codes[of], values[of], minlength=visits.n_names)[name]
+
+        is_own = known & (visits.own >= 0)
+        total = total - by_name(visits.own, is_own, data.weight)
+        total_wrong = by_name(visits.called, known & visits.errs, data.wrong_weight)
+        n_others = known.sum() - by_name(visits.own, is_own, np.ones(v))
+        is_alone = visits.all(np.ones(v)) == n_others  # a name alone: the other names' average
+        is_called = data.is_wrong[:v] & (visits.called >= 0)
+        of_others = data.wrong_weight[data.is_wrong[:v]].sum() - by_name(visits.called, is_called, data.wrong_weight)
+        rates = of_others / max(visits.n_names - 1, 1) / np.maximum(total, 1e-300)
+    weight = total - inside
+    has_others = weight > 1e-9 * total
+    of_others = np.divide(np.maximum(0.0, total_wrong - wrong), weight, out=counts.base_rate.copy(), where=has_others)
+    return np.where(is_alone, rates, of_others)
+
+
+def _over(part: Floats, whole: Floats) -> Floats:
+    return np.divide(part, whole, out=np.zeros(part.shape), where=whole > 0)
