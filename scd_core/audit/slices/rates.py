@@ -156,7 +156,7 @@ def _base_rate(data: SliceData, visits: _Visits, counts: Counts) -> Floats:
     if visits.slices.is_named:
 
         def by_name(codes: Ints, of: NDArray[np.bool_], values: Floats) -> Floats:
-            return np.bincount(codes[of], values[of], minlength=visits.n_names)[name]
+            return np.bincount(codes[of], values[of], minlength=visits.n_names)[name].astype(np.float64)
 
         is_own = known & (visits.own >= 0)
         total = total - by_name(visits.own, is_own, data.weight)
