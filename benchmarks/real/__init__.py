@@ -1,0 +1,1 @@
+"""Real animals in real places: what an audit flags, explains and corrects where the cause of every error is known."""
