@@ -105,7 +105,10 @@ def target_rows(found: RealSet, out: Path) -> list[dict[str, Any]]:
         errors[[column for column in errors if column not in predictions or column == "target_id"]], on="target_id"
     )
     truth = found.truth()
-    return [truth[row["file"]] | row for row in both.to_dict("records")]
+    found_rows: list[dict[str, Any]] = [
+        {str(name): cell for name, cell in row.items()} for row in both.to_dict("records")
+    ]
+    return [truth[row["file"]] | row for row in found_rows]
 
 
 def count_outcomes(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
