@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from scd_core.boxes import WHOLE, Box
 from scd_core.config import ClassifyConfig
+from scd_core.identify.content import content_number
 from scd_core.identify.redaction import hidden_boxes, hidden_columns, hidden_share
 from scd_core.inputs.detections import Detection, Entry
 from scd_core.names import PredictionStatus
@@ -52,6 +53,7 @@ class Targets:
         row: PredictionRow = {
             "target_id": media["media_id"] if box is None else f"{media['media_id']}:{box.detection_id}",
             "media_id": media["media_id"],
+            "content_number": content_number(media, None if box is None else box.detection_id),
             "prediction_status": status,
             "failure_reason": reason,
         }

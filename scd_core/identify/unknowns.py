@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from scd_core.identify.content import draw_name
 from scd_core.names import UNKNOWN
 from scd_core.tables.rows import PredictionRow
 
@@ -22,7 +23,7 @@ def group_unknowns(rows: Sequence[PredictionRow]) -> list[PredictionRow]:
 
     HDBSCAN (Campello, Moulavi, Sander 2013) on embeddings of unit length, where Euclidean distance orders as cosine
     similarity does. What it leaves as noise is a candidate of its own, so no unknown is without one. An id is a hash of the
-    group's first target_id, so it depends neither on the order of rows nor on numbers that the clustering gives.
+    content of the group's first row, so it depends neither on the order of rows nor on numbers that the clustering gives.
 
     One label names a whole candidate, so candidates are ranked by the uncertainty that it ends: the sum over their events of
     the events' mean entropy, largest first. Frames of one event are one encounter and count once.
@@ -33,11 +34,11 @@ def group_unknowns(rows: Sequence[PredictionRow]) -> list[PredictionRow]:
     Returns:
         The rows in order, with both columns; None for known ones.
     """
-    chosen = sorted((row for row in rows if row.get("predicted_id") == UNKNOWN), key=lambda row: row["target_id"])
+    chosen = sorted((row for row in rows if row.get("predicted_id") == UNKNOWN), key=draw_name)
     groups: dict[str, list[PredictionRow]] = defaultdict(list)
     for row, label in zip(chosen, _labels(chosen), strict=True):
         groups[label].append(row)
-    candidates = {_candidate_id(group[0]["target_id"]): group for group in groups.values()}
+    candidates = {_candidate_id(draw_name(group[0])): group for group in groups.values()}
     order = sorted(candidates, key=lambda candidate: (-_uncertainty(candidates[candidate]), candidate))
     found: dict[str, tuple[str | None, int | None]] = {
         row["target_id"]: (candidate, rank) for rank, candidate in enumerate(order, 1) for row in candidates[candidate]
@@ -66,8 +67,8 @@ def _labels(rows: Sequence[PredictionRow]) -> list[str]:
     return labels
 
 
-def _candidate_id(target_id: str) -> str:
-    return "candidate-" + hashlib.sha256(target_id.encode()).hexdigest()[:12]
+def _candidate_id(name: str) -> str:
+    return "candidate-" + hashlib.sha256(name.encode()).hexdigest()[:12]
 
 
 def _uncertainty(group: Sequence[PredictionRow]) -> float:

@@ -15,7 +15,7 @@ from scd_core.masks.concrete import keep_probability, original_concrete, simplif
 from scd_core.masks.forward import Forward
 from scd_core.masks.grid import Grid, cells_for
 from scd_core.masks.infill import make_infill
-from scd_core.masks.log_odds import target_score
+from scd_core.masks.log_odds import logit_range, target_score
 from scd_core.masks.noise import paired_uniform
 from scd_core.masks.preserve import Model, borrowed, model_device, model_dtype
 from scd_core.masks.resample import total_variation
@@ -28,8 +28,6 @@ __all__ = ["fit_masks"]
 _DEFAULT = SCDConfig()
 _MAPS = 2
 """Sufficient and destroying."""
-_LEAST_UNIT = 1e-3
-"""Least range of logits that a score is counted in (log-odds): a network that gives everything the same."""
 
 
 def fit_masks(
@@ -163,7 +161,7 @@ class _Fitting:
             logits = self.forward.logits(self._pixels(chosen))
             n_classes = logits.shape[1]
             if self.config.score_unit == "logit_range":
-                self.unit[torch.tensor(chosen, device=self.device)] = _logit_range(logits)
+                self.unit[torch.tensor(chosen, device=self.device)] = logit_range(logits)
             for index, row in zip(chosen, logits.cpu(), strict=True):
                 classes = {"targets": int(self.targets[index])}
                 if self.contrast is not None:
@@ -343,10 +341,3 @@ class _Fitting:
             masks.sdr_probability[index] = probability[row, 1]
             masks.area[index] = joint[row].mean()
             masks.converged[index] = still[row]
-
-
-def _logit_range(logits: torch.Tensor) -> torch.Tensor:
-    """(B,) largest logit less the mean of the finite ones; (B, K) logits, of which -inf are classes left out."""
-    is_finite = logits.isfinite()
-    mean = logits.masked_fill(~is_finite, 0).sum(1) / is_finite.sum(1).clamp(min=1)
-    return (logits.amax(1) - mean).clamp(min=_LEAST_UNIT)

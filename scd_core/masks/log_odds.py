@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import torch
 
-__all__ = ["log_odds", "pairwise_log_odds", "target_score"]
+__all__ = ["log_odds", "logit_range", "pairwise_log_odds", "target_score"]
+
+_LEAST_UNIT = 1e-3
+"""Least range of logits that a score is counted in (log-odds): a network that gives everything the same."""
 
 
 def log_odds(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -46,3 +49,17 @@ def pairwise_log_odds(logits: torch.Tensor, targets: torch.Tensor, rivals: torch
 def target_score(logits: torch.Tensor, targets: torch.Tensor, rivals: torch.Tensor | None = None) -> torch.Tensor:
     """Log-odds against all other classes, or against `rivals` where they are given; shapes as in the two functions."""
     return log_odds(logits, targets) if rivals is None else pairwise_log_odds(logits, targets, rivals)
+
+
+def logit_range(logits: torch.Tensor) -> torch.Tensor:
+    """Largest logit less the mean of the finite ones, at least .001: what scores of an image are counted in.
+
+    Args:
+        logits: (B, K); -inf is the logit of a class that the model leaves out.
+
+    Returns:
+        (B,) in the dtype of `logits`.
+    """
+    is_finite = logits.isfinite()
+    mean = logits.masked_fill(~is_finite, 0).sum(1) / is_finite.sum(1).clamp(min=1)
+    return (logits.amax(1) - mean).clamp(min=_LEAST_UNIT)

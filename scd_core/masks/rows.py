@@ -16,6 +16,7 @@ from torch import Tensor
 from scd_core.boxes import Box, pixel_box
 from scd_core.config import AuditConfig
 from scd_core.identify.classifier import Classifier
+from scd_core.identify.content import draw_name
 from scd_core.identify.pictures import best_candidate, iter_pictures, located_box
 from scd_core.masks.engine import fit_masks
 from scd_core.masks.reliance import COMPARED_SIZE, Band, animal_mask, find_strips, log_odds_drop, strip_mask
@@ -45,7 +46,7 @@ def mask_predictions(
         media: media_id -> media row, of the overlay frames as well.
         classifier: the model package in use.
         source: SOURCE of the media.
-        config: settings; `triage.seed` seeds each mask together with its target.
+        config: settings; `triage.seed` seeds each mask together with the content of its target.
         overlay_frames: rows of :func:`scd_core.masks.overlay_frames.choose_overlay_frames`, in which burned-in strips are
             found; of a deployment without one, nothing is known of strips.
 
@@ -75,7 +76,7 @@ def _failed(row: PredictionRow, seed: int) -> MaskRow:
         "detection_id": row["detection_id"],
         "method": MaskMethod.SCD,
         "predicted_id": best_candidate(row),
-        "seed": mask_seed(row["target_id"], seed),
+        "seed": mask_seed(draw_name(row), seed),
         "mask_status": MaskStatus.FAILED,
     }
 
@@ -106,7 +107,7 @@ def _fitted(
     stacked = torch.stack([tensor for _, tensor in pending])
     logits = torch.cat([classifier.logits(part) for part in stacked.split(config.classify.batch_size)])
     targets = classifier.best_class(logits, [best_candidate(row) or "" for row, _ in pending])
-    seeds = torch.tensor([mask_seed(row["target_id"], config.triage.seed) for row, _ in pending])
+    seeds = torch.tensor([mask_seed(draw_name(row), config.triage.seed) for row, _ in pending])
     settings = mask_settings(config.masks)
     with classifier.lock:
         masks = fit_masks(classifier.model, stacked.to(classifier.device), targets, settings, seeds, on_error="record")
@@ -143,9 +144,9 @@ def _fitted(
         }
 
 
-def mask_seed(target: str, seed: int) -> int:
-    """Seed of a target's mask: the same whichever targets share its batch or shard."""
-    return int.from_bytes(hashlib.sha256(f"mask:{seed}:{target}".encode()).digest()[:4], "big") >> 1
+def mask_seed(name: str, seed: int) -> int:
+    """Seed of the mask of a target, by what it is drawn by (:func:`draw_name`): the same whatever shares its shard."""
+    return int.from_bytes(hashlib.sha256(f"mask:{seed}:{name}".encode()).digest()[:4], "big") >> 1
 
 
 def encode_mask(joint: NDArray[np.floating]) -> bytes:

@@ -84,6 +84,11 @@ FIELDS: dict[str, Field] = {
     "duplicate_of": Field(pa.string(), "media_id of the first object with the same content"),
     # predictions
     "target_id": Field(pa.string(), "what was classified: the media_id, or media_id:detection_id", is_required=True),
+    "content_number": Field(
+        pa.int64(),
+        "hash of the object's bytes and the detection, from which the seed of the mask and random draws are made, so that a "
+        "picture has the same wherever it lies; null where they could not be read, and in older audits",
+    ),
     "detection_id": Field(pa.string(), "detection box within the media; null where the whole frame was classified"),
     "detection_confidence": Field(pa.float32(), "the detector's confidence, 0-1"),
     "bbox_x_min": Field(pa.float32(), "left edge of the box as a share of the width, 0-1"),

@@ -84,6 +84,7 @@ class PredictionRow(TypedDict, total=False):
     target_id: str
     media_id: str
     detection_id: str | None
+    content_number: int | None
     bbox_x_min: float | None
     bbox_y_min: float | None
     bbox_width: float | None

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
 from scd_core.config import TriageConfig
+from scd_core.identify.content import draw_name
 from scd_core.media.groups import is_timed
 from scd_core.names import UNKNOWN, FlagReason, PredictionStatus
 from scd_core.tables.rows import MediaRow, PredictionRow
@@ -60,7 +61,7 @@ def triage(
             FlagReason.KNOWN_CONFUSION: _is_known_confusion(row, known_confusions),
         }
         reasons = _reasons(row, config, given) if is_named else []
-        row["is_control"] = is_named and control_draw(row["target_id"], config.seed) < config.control_rate
+        row["is_control"] = is_named and control_draw(draw_name(row), config.seed) < config.control_rate
         row["flag_reasons"] = [*reasons, FlagReason.CONTROL] if row["is_control"] else reasons
         row["is_flagged"] = bool(row["flag_reasons"])
         row["is_selected"] = row["is_control"]
@@ -75,9 +76,9 @@ def triage(
     return rows
 
 
-def control_draw(target: str, seed: int) -> float:
-    """Uniform number in [0, 1) that depends on nothing but the target and the seed."""
-    return int.from_bytes(hashlib.sha256(f"{seed}:{target}".encode()).digest()[:8], "big") / 2**64
+def control_draw(name: str, seed: int) -> float:
+    """Uniform number in [0, 1) that depends on nothing but what the target is drawn by (:func:`draw_name`) and the seed."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:8], "big") / 2**64
 
 
 def event_names(rows: Sequence[PredictionRow], n_labels: int) -> dict[str, str]:
@@ -134,4 +135,4 @@ def _is_known_confusion(row: PredictionRow, pairs: Collection[tuple[str, str]]) 
 
 def _pressing(row: PredictionRow) -> tuple[int, float, str]:
     first = FlagReason((row["flag_reasons"] or [])[0])
-    return _REASONS.index(first), row["probability"] or 0.0, row["target_id"]
+    return _REASONS.index(first), row["probability"] or 0.0, draw_name(row)

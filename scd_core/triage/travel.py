@@ -8,6 +8,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from scd_core.identify.content import draw_name
 from scd_core.names import UNKNOWN, PredictionStatus
 from scd_core.tables.rows import MediaRow, PredictionRow
 
@@ -83,7 +84,7 @@ def impossible_travel(
         row for row in predictions if row["prediction_status"] == PredictionStatus.OK and row["predicted_id"] != UNKNOWN
     ]
     sightings = [(row, *place) for row in named if (place := _place(media[row["media_id"]])) is not None]
-    sightings.sort(key=lambda sighting: sighting[0]["target_id"])
+    sightings.sort(key=lambda sighting: draw_name(sighting[0]))
     _, name = np.unique([str(row["predicted_id"]) for row, *_ in sightings], return_inverse=True)
     moment, latitude, longitude = np.array([place for _, *place in sightings], float).reshape(-1, 3).T
     found = impossible_moves(name, moment, moment, latitude, longitude, max_speed_kmh)

@@ -1,7 +1,7 @@
 -- label_queue: what to label next, in order: one picture of each visit in which nobody has labelled anything.
 -- A visit is events of one name at one camera in one batch, each at most `given_minutes` after the one before. One of its pictures,
 -- drawn at random, stands for it. The first reason for which triage flagged that picture, or `unflagged`, is its stratum. Every
--- picture has a lot, a number between 0 and 1 made of a hash of `given_seed` and the target; inside a stratum the smallest comes
+-- picture has a lot, a number between 0 and 1 made of a hash of `given_seed` and its content; inside a stratum the smallest comes
 -- first. So any first part of the list holds a simple random sample of each stratum, the chance to be in it is the lot of the last
 -- one, and the list stays the same until labels or batches are added.
 -- Strata alternate: one visit in three is unflagged, the others go to the reasons by the square root of the errors that are to be
@@ -15,6 +15,7 @@ WITH stored AS (
 ),
 named AS NOT MATERIALIZED (
     SELECT batch_key, target_id, media_id, detection_id, event_id, coalesce(event_predicted_id, predicted_id) AS individual,
+        coalesce(content_number::VARCHAR, target_id) AS drawn_by,
         primary_reason(flag_reasons, inclusion_probability) AS stratum
     FROM predictions WHERE prediction_status = 'ok'
 ),
@@ -22,7 +23,7 @@ strata AS MATERIALIZED (SELECT stratum, count(*) AS n_pictures FROM named GROUP 
 -- Few columns of all pictures, then all columns of few, because an audit has millions.
 small AS MATERIALIZED (
     SELECT batch_key, target_id, stratum, n_pictures,
-        hash((SELECT seed FROM stored) || ':' || target_id) / 18446744073709551616 AS lot
+        hash((SELECT seed FROM stored) || ':' || drawn_by) / 18446744073709551616 AS lot
     FROM named JOIN strata USING (stratum) WHERE lot <= given_most / n_pictures
 ),
 looked_at AS MATERIALIZED (
@@ -49,7 +50,7 @@ labelled AS MATERIALIZED (
     WHERE named.detection_id IS NULL OR given.detection_id IS NULL OR given.detection_id = named.detection_id
 ),
 near AS (
-    SELECT named.batch_key, target_id, named.event_id, individual, camera_id, captured_at
+    SELECT named.batch_key, target_id, named.event_id, individual, camera_id, captured_at, drawn_by
     FROM named SEMI JOIN looked_at USING (batch_key, individual)
     JOIN (SELECT batch_key, media_id, camera_id, captured_at FROM media) places USING (batch_key, media_id)
 ),
@@ -58,7 +59,7 @@ members AS (
     SELECT near.*, labelled.target_id IS NOT NULL AS is_labelled
     FROM near LEFT JOIN (SELECT DISTINCT batch_key, target_id FROM labelled) labelled USING (batch_key, target_id)
     UNION ALL
-    SELECT *, true FROM labelled SEMI JOIN looked_at USING (batch_key, individual)
+    SELECT *, target_id, true FROM labelled SEMI JOIN looked_at USING (batch_key, individual)
 ),
 -- A picture without a time is a visit by itself; without a camera, its event is.
 gaps AS (
@@ -76,7 +77,7 @@ numbered AS (
     FROM gaps
 ),
 visits AS (
-    SELECT batch_key, arg_min(target_id, md5((SELECT seed FROM stored) || ':' || target_id)) AS target_id FROM numbered
+    SELECT batch_key, arg_min(target_id, md5((SELECT seed FROM stored) || ':' || drawn_by)) AS target_id FROM numbered
     GROUP BY batch_key, individual, camera_id, apart, visit HAVING NOT bool_or(is_labelled)
 ),
 turns AS (
