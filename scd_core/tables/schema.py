@@ -30,9 +30,10 @@ TABLES: dict[str, list[str]] = {
         "brightness", "sharpness", "status", "failure_stage", "failure_reason", "duplicate_of",
     ],
     "predictions": [
-        *_STAMP, *_TARGET, "content_number", *_BOX, "hidden_boxes", "detection_confidence", "prediction_status", "failure_reason", "predicted_id",
-        "probability", "margin", "entropy", "topk", "embedding", "candidate_id", "review_rank", "event_id",
-        "event_predicted_id", "is_flagged", "flag_reasons", "is_control", "is_selected", "inclusion_probability",
+        *_STAMP, *_TARGET, "content_number", *_BOX, "hidden_boxes", "detection_confidence", "prediction_status",
+        "failure_reason", "predicted_id", "probability", "margin", "entropy", "topk", "embedding", "candidate_id",
+        "review_rank", "event_id", "event_predicted_id", "is_flagged", "flag_reasons", "is_control", "is_selected",
+        "inclusion_probability",
     ],
     "masks": [
         *_STAMP, *_TARGET, "method", "mask_status", "failure_reason", "predicted_id", "contrast_id", "mask_png",

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from scd_core.audit import connect, read_table
+from scd_core.audit import read_table
+from scd_core.audit.query.connection import open_tables
 from scd_core.audit.queue.draw import draw_queue
 from scd_core.scenes import packaged_model, write_scenes
 from tests.services.audits import audit
@@ -70,8 +71,8 @@ def test_masks_and_corrected_names_are_the_same(outs: list[str]) -> None:
 def test_what_to_label_next_is_the_same_list(outs: list[str]) -> None:
     lists = []
     for out in outs:
-        with connect(out) as connection:
-            queue = draw_queue(connection, 1000).to_pandas()
+        with open_tables(out) as tables:
+            queue = draw_queue(tables, 1000).to_pandas()
         media = read_table(out, "media")[["media_id", "file"]]
         lists.append(queue.merge(media, on="media_id").sort_values("place")[["file", "queue"]].values.tolist())
     assert lists[0] == lists[1] and len(lists[0]) >= 4
