@@ -36,6 +36,8 @@ def routes(session: ReviewSession) -> list[Route]:
         Route("/api/names", api.names, methods=get),
         Route("/api/references", api.references, methods=get),
         Route("/api/labels", api.labels, methods=post),
+        Route("/api/changes", api.changes, methods=get),
+        Route("/api/agreement", api.agreement, methods=get),
         Route("/api/undo", api.undo, methods=post),
     ]
 
@@ -76,6 +78,14 @@ class _Api:
             raise InputError("individual_id is missing")
         n = _whole(request.query_params, "n", 3, _MOST_ITEMS)
         return JSONResponse(self._session.references(individual_id, request.query_params.get("flank"), n))
+
+    def changes(self, request: Request) -> Response:
+        """Slices that answers have changed since the review was opened."""
+        return JSONResponse(self._session.changes())
+
+    def agreement(self, request: Request) -> Response:
+        """Cohen's kappa of second readings, of all and of each pair of people."""
+        return JSONResponse(self._session.agreement())
 
     async def labels(self, request: Request) -> Response:
         """Write answers; 409 with the other answer where somebody else answered since."""

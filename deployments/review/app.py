@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -54,10 +55,17 @@ def create_app(
     """
     session = ReviewSession(out, source)
     access = Access(who, token, passwords or {}, is_local)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        session.close()
+
     app = Starlette(
         routes=[*api.routes(session), *_page_routes(session)],
         middleware=[Middleware(Guard, access=access)],
         exception_handlers={InputError: _bad_input, RunError: _failed, HTTPException: _http},
+        lifespan=lifespan,
     )
     app.state.session = session
     return app

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from scd_core.audit.query.connection import open_database
 from scd_core.audit.query.tables import newest_report, table_files, table_sql
 from scd_core.audit.sql import load_sql
-from scd_core.tables.schema import DERIVED
+from scd_core.tables.schema import DERIVED, TABLES, table_schema
 from scd_core.tables.store import AuditStore
 
 __all__ = ["Frames", "Row"]
@@ -38,6 +39,7 @@ class Frames:
     """
 
     def __init__(self, store: AuditStore) -> None:
+        self._store = store
         self._found = table_files(store)
         self._root = store.storage.local_root
         self._connection = open_database(store)
@@ -116,6 +118,44 @@ class Frames:
             return _rows(
                 cursor, "SELECT * FROM error_slices WHERE error_rate IS NOT NULL ORDER BY q_value, slice_id", {}
             )
+
+    def reported_errors(self) -> pa.Table:
+        """Labelled rows of ``errors`` of the newest report."""
+        with self._connection.cursor() as cursor:
+            columns = ", ".join(f'"{name}"' for name in TABLES["errors"])
+            found = cursor.sql(f"SELECT {columns} FROM errors WHERE is_labelled").to_arrow_table()
+            return found.cast(table_schema("errors"))
+
+    def readings(self, label_files: Sequence[str]) -> list[Row]:
+        """Second readings with both names, as ``sql/readings.sql`` lists them, among the labels of some files."""
+        with self._connection.cursor() as cursor:
+            source = table_sql("labels", label_files, root=self._root)
+            cursor.execute(f"CREATE OR REPLACE TEMP VIEW labels AS {source}")
+            return _rows(cursor, load_sql(__package__, "readings"), {})
+
+    def batches_of(self, media_ids: Collection[str]) -> set[str]:
+        """Batches that hold some pictures. Looks at all batches."""
+        sql = "SELECT DISTINCT batch_key FROM predictions WHERE media_id IN (SELECT unnest($media))"
+        return {row["batch_key"] for row in self.select(sql, {"media": list(media_ids)}, ("predictions",))}
+
+    def open_batches(self, batch_keys: Collection[str], label_files: Sequence[str]) -> duckdb.DuckDBPyConnection:
+        """A database with the tables of some batches and some labels, in which errors can be derived; to be closed.
+
+        Where a picture may be in several batches, or a run does not name the individuals that its model knows, all batches
+        are there, because what a row of one batch is depends on the others.
+        """
+        newest = sorted(batch_keys)[-1]
+        alone = self._has_one_run and bool(self.run(newest).get("individuals"))
+        files = dict(self._found.files)
+        for table in _OF_A_BATCH if alone else ():
+            files[table] = [found[table] for key in batch_keys if table in (found := self._files[key])]
+        files["labels"] = list(label_files)
+        connection = open_database(self._store)
+        for table in (*_OF_A_BATCH, "labels", *DERIVED):
+            fill = self._found.has_old_schema or table == "labels"
+            source = table_sql(table, () if table in DERIVED else files[table], root=self._root, fill=fill)
+            connection.execute(f'CREATE VIEW "{table}" AS {source}')
+        return connection
 
     def select(self, sql: str, values: Mapping[str, Any], tables: Sequence[str]) -> list[Row]:
         """Rows of a query over whole tables of pictures and the newest report.

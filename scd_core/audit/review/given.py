@@ -102,6 +102,18 @@ class GivenAnswers:
         }
         return Counter(queue for queue, _ in found if queue is not None)
 
+    def targets(self) -> list[tuple[str, str | None]]:
+        """Medium and box of every target with an answer since the report, in the order in which they were first answered."""
+        return list(self._by_target)
+
+    def files(self) -> list[str]:
+        """All files of `labels` that were read or were known, sorted."""
+        return sorted(self._seen)
+
+    def media(self) -> set[str]:
+        """Pictures with an answer since the report, undone or not."""
+        return {one.media_id for found in self._imports.values() for one in found if one.media_id is not None}
+
     def counting(self) -> list[Given]:
         """All answers that are not undone, in the order in which they were read."""
         return [one for answers in self._imports.values() for one in answers if one.import_id not in self._undone]

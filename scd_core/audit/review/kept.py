@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -17,13 +18,15 @@ from scd_core.audit.sql import load_sql
 from scd_core.names import ReviewQueue
 from scd_core.tables.store import AuditStore
 
-__all__ = ["KeptQueues", "Waiting", "keep_queues", "load_queues"]
+__all__ = ["SECOND_SHARE", "KeptQueues", "Waiting", "keep_queues", "load_queues"]
 
 _FOLDER = "review/queues"
-_LIMIT = 2000
+SECOND_SHARE = 0.1
+"""Share of one person's answers that a second reader gets, 0-1."""
+_LIMIT = 1000
 """Most places of each queue that are kept."""
-_LOOKED_AT = 10_000
-"""Pictures of each stratum that are looked at for the list of what to label next, as for the view `to_review`."""
+_LOOKED_AT = 5000
+"""Pictures of each stratum that are looked at for the list of what to label next."""
 _STORED = 2
 """Newest files that are left in OUT."""
 _SCHEMA = pa.schema(
@@ -38,10 +41,17 @@ _SCHEMA = pa.schema(
         ("reason", pa.string()),
         ("queue_probability", pa.float64()),
         ("said", pa.list_(pa.string())),
+        ("labelled_by", pa.string()),
     ]
 )
-_DERIVED = (ReviewQueue.NEXT, ReviewQueue.SUSPECTED, ReviewQueue.CANDIDATES, ReviewQueue.DISAGREEMENTS)
-"""Queues with a query of their own in the folder ``sql``; the others are made from these and from answers."""
+_DERIVED: dict[str, dict[str, float]] = {
+    ReviewQueue.NEXT: {"most": _LOOKED_AT},
+    ReviewQueue.SUSPECTED: {},
+    ReviewQueue.CANDIDATES: {},
+    ReviewQueue.DISAGREEMENTS: {},
+    ReviewQueue.SECOND: {"share": SECOND_SHARE},
+}
+"""Queue with a query of its own in the folder ``sql`` -> its parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +65,15 @@ class Waiting:
     media_id: str
     detection_id: str | None
     group_id: str | None
-    """Of `candidates` the candidate; of `next` the stratum that it was drawn from."""
+    """Of `candidates` the candidate; of `next` the stratum that it was drawn from; of `second` the name that it has."""
     reason: str
     """Why it is here, in words or as a value of `stratum`."""
     queue_probability: float | None
     """Chance that a visit of the stratum stands on the list down to this place, 0-1; None outside `next`."""
     said: tuple[str, ...] = ()
     """What people called it by the time of the report, each ``who: name``."""
+    labelled_by: str | None = None
+    """Of `second` the first reader."""
 
 
 @dataclass(frozen=True)
@@ -73,23 +85,24 @@ class KeptQueues:
     """Files of `labels` that the report knew; answers in others came later."""
 
 
-def keep_queues(store: AuditStore, connection: duckdb.DuckDBPyConnection, name: str) -> KeptQueues:
+def keep_queues(
+    store: AuditStore, connection: duckdb.DuckDBPyConnection, name: str, label_files: Sequence[str]
+) -> KeptQueues:
     """Make the queues of an audit and keep them in OUT for the review.
 
     Args:
         store: OUT.
         connection: database of :func:`scd_core.audit.query.connection.open_tables`, opened after the newest report.
-        name: of the file; the newest by name is used.
+        name: id of the report.
+        label_files: files of `labels` that there were before the connection was opened.
 
     Raises:
         RunError: OUT cannot be written.
     """
-    label_files = store.committed_files("labels")
     create_queue(connection)
     parts = []
-    for queue in _DERIVED:
-        values = {"limit": _LIMIT} | ({"most": _LOOKED_AT} if queue is ReviewQueue.NEXT else {})
-        found = connection.sql(load_sql(__package__, queue), params=values).to_arrow_table()
+    for queue, values in _DERIVED.items():
+        found = connection.sql(load_sql(__package__, queue), params={"limit": _LIMIT, **values}).to_arrow_table()
         parts.append(found.select(_SCHEMA.names).cast(_SCHEMA))
     rows = pa.concat_tables(parts).replace_schema_metadata({"label_files": json.dumps(label_files)})
     sink = io.BytesIO()
@@ -120,15 +133,16 @@ def load_queues(out: str) -> KeptQueues:
             return _queues(rows, json.loads(rows.schema.metadata[b"label_files"]))
         except (pa.ArrowInvalid, KeyError, TypeError, ValueError):
             pass  # whatever is wrong with what was kept, it can be made anew
+    label_files = store.committed_files("labels")
     with open_tables(out) as connection:
-        return keep_queues(store, connection, name)
+        return keep_queues(store, connection, name, label_files)
 
 
 def _files(store: AuditStore) -> list[str]:
     return [file for file in store.files(_FOLDER) if file.endswith(".parquet")]
 
 
-def _queues(rows: pa.Table, label_files: list[str]) -> KeptQueues:
+def _queues(rows: pa.Table, label_files: Sequence[str]) -> KeptQueues:
     waiting = tuple(
         Waiting(**{**row, "said": tuple(row["said"] or ()), "reason": row["reason"] or ""}) for row in rows.to_pylist()
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
+from dataclasses import replace
 
 from scd_core.audit.review.frames import Frames, Row
 from scd_core.audit.review.kept import KeptQueues, Waiting
@@ -11,7 +13,7 @@ from scd_core.audit.sql import load_sql
 from scd_core.errors import InputError
 from scd_core.names import FlagReason, ReviewQueue
 
-__all__ = ["SLICE", "Queues"]
+__all__ = ["SLICE", "Queues", "lot"]
 
 SLICE = "slice:"
 """Begins the name of a slice's queue; its id follows."""
@@ -51,21 +53,21 @@ class Queues:
         for one in kept.waiting:
             self._waiting[one.queue].append(one)
         drawn = self._waiting[ReviewQueue.NEXT]
-        self._waiting[ReviewQueue.PAIRS] = [one for one in drawn if one.group_id in _PAIRED]
+        self._waiting[ReviewQueue.PAIRS] = [replace(one, queue="pairs") for one in drawn if one.group_id in _PAIRED]
         self._places: dict[str, Waiting] = {}
+        self._by_media: dict[tuple[str, str | None], Waiting] = {}
         self._batches: dict[str, str] = {}
         self._unknown: set[str] = set()
-        # What is drawn for a label comes last, so that its probability goes with the answer wherever it is given.
-        for queue in reversed(list(self._waiting)):
-            self._learn(self._waiting[queue])
+        for waiting in self._waiting.values():
+            self._learn(waiting)
         slices = [row for row in frames.slices() if row["is_systematic"] and row["folded_into"] is None]
-        self._slices: dict[str, Row] = {row["slice_id"]: row for row in slices[:_SLICES]}
+        self.slices: dict[str, Row] = {f"{SLICE}{row['slice_id']}": row for row in slices[:_SLICES]}
         self.names: set[str] = set(frames.names())
 
     def titles(self) -> list[tuple[str, str]]:
         """Each queue with its title, in the order of a page."""
-        found = [(str(queue), _TITLES[queue]) for queue in ReviewQueue]
-        return found + [(f"{SLICE}{slice_id}", row["sentence"] or slice_id) for slice_id, row in self._slices.items()]
+        found = [(str(queue), title) for queue, title in _TITLES.items()]
+        return found + [(queue, row["sentence"] or queue) for queue, row in self.slices.items()]
 
     def check(self, queue: str) -> None:
         """Refuse a queue that there is not.
@@ -73,21 +75,35 @@ class Queues:
         Raises:
             InputError: there is none of this name.
         """
-        if queue not in self._waiting and queue.removeprefix(SLICE) not in self._slices:
+        if queue not in self._waiting and queue not in self.slices:
             names = ", ".join([*ReviewQueue, f"{SLICE}ID"])
             raise InputError(f"queue {queue[:60]!r}: there is none; give one of {names}")
 
-    def waiting(self, queue: str) -> list[Waiting]:
-        """The places of a queue in their order; those of a slice are looked for in all of OUT the first time.
+    def waiting(self, queue: str) -> list[Waiting] | None:
+        """The places of a queue in their order; None where they are still to be looked for (:meth:`find_slice`).
 
         Raises:
             InputError: there is no such queue.
         """
         self.check(queue)
-        if queue not in self._waiting:
-            self._waiting[queue] = self._of_slice(queue, self._slices[queue.removeprefix(SLICE)])
-            self._learn(self._waiting[queue])
-        return self._waiting[queue]
+        return self._waiting.get(queue)
+
+    def find_slice(self, queue: str) -> list[Waiting]:
+        """The places of a slice's queue, looked for in all of OUT; may be called while others use the queues."""
+        row = self.slices[queue]
+        values = dict.fromkeys(_KEYS.values()) | {"limit": _LIMIT}
+        for key, value in row["slice"].items():
+            if key == "pair":
+                values["true"], values["name"] = value.split(PAIR, 1)
+            elif key in _KEYS:
+                values[_KEYS[key]] = value
+        found = self._frames.select(load_sql(__package__, "slice"), values, ("media", "predictions", "runs"))
+        return [_waiting(queue, one["place"], one, row["sentence"] or "") for one in found]
+
+    def add(self, queue: str, waiting: list[Waiting]) -> None:
+        """Take the places that :meth:`find_slice` found."""
+        self._waiting[queue] = waiting
+        self._learn(waiting)
 
     def place_of(self, target_id: str) -> Waiting | None:
         """A target's place; one that no queue holds is looked for in all of OUT, once; None where there is none."""
@@ -99,6 +115,10 @@ class Queues:
                 return None
             self._learn([_waiting("", 0, row, "")])
         return self._places.get(target_id)
+
+    def place_at(self, media_id: str, detection_id: str | None) -> Waiting | None:
+        """The place of a target that was met; None where it was not."""
+        return self._by_media.get((media_id, detection_id))
 
     def batch_of(self, media_id: str) -> str | None:
         """Batch of a picture that the review has met; None where it has not."""
@@ -112,20 +132,20 @@ class Queues:
     def _learn(self, waiting: Iterable[Waiting]) -> None:
         for one in waiting:
             known = self._places.get(one.target_id)
+            # What is drawn for a label stays known as that, so that its probability goes with the answer wherever it is given.
             if known is None or known.queue_probability is None:
                 self._places[one.target_id] = one
+                self._by_media[one.media_id, one.detection_id] = one
             self._batches[one.media_id] = one.batch_key
 
-    def _of_slice(self, queue: str, row: Row) -> list[Waiting]:
-        values = dict.fromkeys(_KEYS.values()) | {"limit": _LIMIT}
-        for key, value in row["slice"].items():
-            if key == "pair":
-                values["true"], values["name"] = value.split(PAIR, 1)
-            elif key in _KEYS:
-                values[_KEYS[key]] = value
-        found = self._frames.select(load_sql(__package__, "slice"), values, ("media", "predictions", "runs"))
-        reason = row["sentence"] or ""
-        return [_waiting(queue, one["place"], one, reason) for one in found]
+
+def lot(target_id: str) -> float:
+    """A number between 0 and 1 that a target always draws.
+
+    >>> round(lot("a"), 3)
+    0.792
+    """
+    return int.from_bytes(hashlib.sha256(target_id.encode()).digest()[:8]) / 2**64
 
 
 def _waiting(queue: str, place: int, row: Row, reason: str) -> Waiting:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote
 
 from scd_core.audit.labels.importing import undo_row
+from scd_core.audit.review.agreement import agreements
 from scd_core.audit.review.answers import Answer, answer_row, new_import_id
+from scd_core.audit.review.changes import Changes
 from scd_core.audit.review.frames import Frames, Row
 from scd_core.audit.review.given import Given, GivenAnswers
+from scd_core.audit.review.items import addresses, event_content, item
 from scd_core.audit.review.kept import Waiting, load_queues
-from scd_core.audit.review.queues import SLICE, Queues
-from scd_core.boxes import box_from_row
+from scd_core.audit.review.queues import Queues
+from scd_core.audit.review.waiting import waiting_for
 from scd_core.errors import InputError
 from scd_core.names import ReviewQueue
 from scd_core.tables.rows import LabelRow
@@ -22,9 +24,6 @@ from scd_core.tables.schema import table_from_rows
 from scd_core.tables.store import AuditStore
 
 __all__ = ["ConflictError", "ReviewSession"]
-
-_CANDIDATES = 5
-"""Names that an item gives: the first and the next four."""
 
 
 class ConflictError(Exception):
@@ -65,8 +64,16 @@ class ReviewSession:
         self._lock = threading.RLock()
         self._queues = Queues(kept, self.frames)
         self._handed_out: dict[tuple[str, str], datetime] = {}
+        self._finding: threading.Thread | None = None
+        self._is_closed = False
         self.started_at = self._now()
         self.refresh()
+        files, media = self._given.files(), self._given.media()
+        self._changes = Changes(self.frames, files, lambda: self._batches_of(media))
+
+    def close(self) -> None:
+        """End what goes on in the background; nothing is left to write."""
+        self._is_closed = True
 
     # what waits
 
@@ -80,12 +87,17 @@ class ReviewSession:
             self._given.poll()
 
     def queues(self, who: str) -> list[dict[str, Any]]:
-        """Every queue with something in it: ``queue``, ``title``, ``n_open``, ``n_done`` (answered since the report)."""
+        """Every queue with something in it: ``queue``, ``title``, ``n_open``, ``n_done`` (answered since the report).
+
+        The pictures of slices are looked for in the background; until then ``n_open`` is how many labels the slice needs.
+        """
+        self._find_slices()
         with self._lock:
             done = self._given.counts()
             found = []
             for queue, title in self._queues.titles():
-                n_open = sum(not self._is_done(one, who) for one in self._queues.waiting(queue))
+                waiting = waiting_for(self._queues, self._given, queue, who)
+                n_open = len(waiting) if waiting is not None else self._queues.slices[queue]["labels_needed"] or 0
                 if n_open or done[queue]:
                     found.append({"queue": queue, "title": title, "n_open": n_open, "n_done": done[queue]})
             return found
@@ -102,21 +114,38 @@ class ReviewSession:
             InputError: there is no such queue.
         """
         with self._lock:
-            waiting = [one for one in self._queues.waiting(queue) if not self._is_done(one, who)][:n]
+            waiting = waiting_for(self._queues, self._given, queue, who)
+        if waiting is None:
+            self._find_slice(queue)
+            with self._lock:
+                waiting = waiting_for(self._queues, self._given, queue, who)
         items = []
-        for one in waiting:
+        for one in (waiting or [])[:n]:
             target = self.target(one.target_id, one)
             if target is not None:
-                items.append(self._item(one, target))
+                items.append(item(one, target, self.answers_of(target)))
                 self._handed_out[who, one.target_id] = self._now()
         return items
 
-    def _is_done(self, one: Waiting, who: str) -> bool:
-        """Whether a place of a queue needs this person no more."""
-        answers = self._given.of(one.media_id, one.detection_id)
-        if one.queue == ReviewQueue.SECOND:
-            return any(given.who == who for given in answers)
-        return bool(answers)
+    def _find_slices(self) -> None:
+        """Begin to look for the pictures of slices, once."""
+        with self._lock:
+            if self._finding is not None:
+                return
+            wanted = [queue for queue in self._queues.slices if self._queues.waiting(queue) is None]
+            self._finding = threading.Thread(target=self._find_all, args=(wanted,), name="slices")
+        self._finding.start()
+
+    def _find_all(self, queues: Sequence[str]) -> None:
+        for queue in queues:
+            if self._is_closed:
+                return
+            self._find_slice(queue)
+
+    def _find_slice(self, queue: str) -> None:
+        found = self._queues.find_slice(queue)
+        with self._lock:
+            self._queues.add(queue, found)
 
     # pictures
 
@@ -155,30 +184,12 @@ class ReviewSession:
         place = self.place_of(target_id)
         if place is None:
             raise InputError(f"target {target_id[:60]!r}: OUT holds none of this name")
-        frames: dict[str, dict[str, Any]] = {}
-        for row in self.frames.event(place.batch_key, place.media_id):
-            names = ("media_id", "file", "width", "height", "is_infrared")
-            captured_at = row["captured_at"].isoformat() if row["captured_at"] else None
-            picture: dict[str, Any] = {"picture": _addresses(row["media_id"], None)["picture"], "targets": []}
-            frame = frames.setdefault(
-                row["media_id"], {name: row[name] for name in names} | {"captured_at": captured_at} | picture
-            )
-            frame["targets"].append(self._in_event(row, place))
-        with self._lock:
-            self._queues.learn({"media_id": name, "batch_key": place.batch_key} for name in frames)
         rows = self.frames.event(place.batch_key, place.media_id)
-        return {"event_id": rows[0]["event_id"] if rows else None, "frames": list(frames.values())}
-
-    def _in_event(self, row: Row, place: Waiting) -> dict[str, Any]:
-        """A target of an event as the interface gives it."""
+        with self._lock:
+            self._queues.learn(rows)
+            answers = [self._given.of(row["media_id"], row["detection_id"]) for row in rows]
         is_blind = place.queue == ReviewQueue.SECOND
-        names = ("target_id", "detection_id", "predicted_id", "probability", "final_id")
-        return {name: row[name] for name in names} | {
-            "box": box_from_row(row),
-            "candidates": _candidates(row),
-            "evidence": _addresses(row["media_id"], row["target_id"] if row["has_mask"] else None)["evidence"],
-            "answers": [] if is_blind else [one.as_json() for one in self.answers_of(row)],
-        }
+        return event_content(rows, [[]] * len(rows) if is_blind else answers)
 
     def picture(self, media_id: str) -> Row | None:
         """A row of ``sql/frames.sql`` of a picture that the review has shown or waits to; None where it knows none."""
@@ -203,9 +214,40 @@ class ReviewSession:
         with self._lock:
             self._queues.learn(rows)
         return [
-            {name: row[name] for name in ("target_id", "media_id", "flank")} | _addresses(row["media_id"], None)
+            {name: row[name] for name in ("target_id", "media_id", "flank")} | addresses(row["media_id"], None)
             for row in rows
         ]
+
+    # what changed
+
+    def changes(self) -> list[dict[str, Any]]:
+        """The slices that answers have changed since this review was opened (:class:`SliceChange`), as a report would count them.
+
+        Raises:
+            RunError: OUT cannot be read.
+        """
+        self.refresh()
+        with self._lock:
+            files, media = self._given.files(), self._given.media()
+        return [one.as_json() for one in self._changes.now(files, lambda: self._batches_of(media))]
+
+    def agreement(self) -> dict[str, Any]:
+        """How well second readers agree with first ones (:func:`scd_core.audit.review.agreement.agreements`).
+
+        Raises:
+            RunError: OUT cannot be read.
+        """
+        self.refresh()
+        with self._lock:
+            files = self._given.files()
+        return agreements(self.frames.readings(files))
+
+    def _batches_of(self, media_ids: Collection[str]) -> set[str]:
+        """Batches of pictures; those that the review has not met are looked for in all of OUT."""
+        with self._lock:
+            known = {name: batch for name in media_ids if (batch := self._queues.batch_of(name)) is not None}
+        strange = set(media_ids) - known.keys()
+        return {*known.values()} | (self.frames.batches_of(strange) if strange else set())
 
     # answers
 
@@ -296,37 +338,3 @@ class ReviewSession:
             elif given.at > since and answer.replaces != given.import_id and answer.queue != ReviewQueue.SECOND:
                 raise ConflictError(answer.target_id, given)
         return own
-
-    def _item(self, place: Waiting, target: Row) -> dict[str, Any]:
-        """A target as the interface gives it."""
-        is_blind = place.queue == ReviewQueue.SECOND
-        others = [] if is_blind else [one.as_json() for one in self.answers_of(target)]
-        return {
-            "target_id": target["target_id"],
-            "media_id": target["media_id"],
-            "event_id": target["event_id"],
-            "predicted_id": target["predicted_id"],
-            "probability": target["probability"],
-            "candidates": _candidates(target),
-            "reason": place.reason,
-            "inclusion_probability": place.queue_probability,
-            **_addresses(target["media_id"], target["target_id"] if target["has_mask"] else None),
-            "queue": place.queue,
-            "group": place.group_id if place.queue == ReviewQueue.CANDIDATES else None,
-            "said": [] if is_blind else list(place.said),
-            "answers": others,
-            "camera_id": target["camera_id"],
-            "captured_at": target["captured_at"].isoformat() if target["captured_at"] else None,
-            "slice_id": place.queue.removeprefix(SLICE) if place.queue.startswith(SLICE) else None,
-        }
-
-
-def _candidates(row: Row) -> list[dict[str, Any]]:
-    """The most probable names, best first."""
-    return [dict(one) for one in (row["topk"] or [])[:_CANDIDATES]]
-
-
-def _addresses(media_id: str, target_id: str | None) -> dict[str, str | None]:
-    """Where this server has the picture, and the evidence on it."""
-    evidence = None if target_id is None else f"/evidence/{quote(target_id, safe='')}"
-    return {"picture": f"/picture/{quote(media_id, safe='')}", "evidence": evidence}

@@ -13,5 +13,5 @@ grouped AS (
 )
 SELECT 'candidates' AS queue, row_number() OVER (ORDER BY first_rank, candidate_id, target_id) AS place, batch_key, target_id,
     media_id, detection_id, candidate_id AS group_id, n || ' pictures look like one new individual' AS reason,
-    NULL::DOUBLE AS queue_probability, []::VARCHAR[] AS said
+    NULL::DOUBLE AS queue_probability, []::VARCHAR[] AS said, NULL::VARCHAR AS labelled_by
 FROM grouped WHERE n > 1 ORDER BY place LIMIT $limit

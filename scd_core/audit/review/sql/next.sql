@@ -1,5 +1,6 @@
 -- next: what to label next, one picture of each visit in which nothing is labelled, in the order in which it is drawn.
 SELECT 'next' AS queue, place, batch_key, target_id, media_id, detection_id, queue AS group_id, queue AS reason,
-    queue_probability, []::VARCHAR[] AS said
+    queue_probability, []::VARCHAR[] AS said,
+    NULL::VARCHAR AS labelled_by
 FROM (FROM label_queue(NULL, NULL, $most) ORDER BY place LIMIT $limit)
 JOIN (SELECT batch_key, target_id, detection_id FROM predictions) USING (batch_key, target_id) ORDER BY place

@@ -11,5 +11,6 @@ spoken AS (
     GROUP BY media_id
 )
 SELECT 'suspected' AS queue, row_number() OVER (ORDER BY probability DESC NULLS LAST, target_id) AS place, batch_key, target_id,
-    media_id, detection_id, NULL::VARCHAR AS group_id, reason, NULL::DOUBLE AS queue_probability, coalesce(list_sort(said), []) AS said
+    media_id, detection_id, NULL::VARCHAR AS group_id, reason, NULL::DOUBLE AS queue_probability, coalesce(list_sort(said), []) AS said,
+    NULL::VARCHAR AS labelled_by
 FROM doubted LEFT JOIN spoken USING (media_id) ORDER BY place LIMIT $limit

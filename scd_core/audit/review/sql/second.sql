@@ -1,0 +1,23 @@
+-- second: targets that one person alone has named, by lot: for a second reader, who does not see the name.
+WITH counting AS (
+    SELECT media_id, detection_id, labelled_by, coalesce(individual_id, state) AS name, labelled_at, imported_at FROM labels
+    WHERE media_id IS NOT NULL AND undoes_import_id IS NULL
+        AND import_id NOT IN (SELECT undoes_import_id FROM labels WHERE undoes_import_id IS NOT NULL)
+),
+spoken AS (
+    SELECT media_id, detection_id, any_value(labelled_by) AS labelled_by, arg_max(name, (labelled_at, imported_at)) AS name
+    FROM counting GROUP BY media_id, detection_id
+    HAVING count(DISTINCT labelled_by) = 1 AND count(labelled_by) = count(*)
+        AND hash(media_id || ':' || coalesce(detection_id, '')) / 18446744073709551616 < $share
+),
+finished AS (SELECT batch_key, max(finished_at) AS finished_at FROM runs GROUP BY batch_key),
+targets AS (
+    SELECT spoken.*, predictions.target_id, batch_key,
+        row_number() OVER (PARTITION BY target_id ORDER BY finished_at DESC, batch_key DESC) AS age
+    FROM (SELECT batch_key, target_id, media_id, detection_id FROM predictions WHERE prediction_status = 'ok') predictions
+    JOIN spoken ON spoken.media_id = predictions.media_id AND spoken.detection_id IS NOT DISTINCT FROM predictions.detection_id
+    JOIN finished USING (batch_key)
+)
+SELECT 'second' AS queue, row_number() OVER (ORDER BY md5(target_id)) AS place, batch_key, target_id, media_id, detection_id,
+    name AS group_id, 'a second reading' AS reason, NULL::DOUBLE AS queue_probability, []::VARCHAR[] AS said, labelled_by
+FROM targets WHERE age = 1 ORDER BY place LIMIT $limit
