@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from scd_core.audit.review.frames import Frames, Row
@@ -13,7 +14,7 @@ from scd_core.audit.sql import load_sql
 from scd_core.errors import InputError
 from scd_core.names import FlagReason, ReviewQueue
 
-__all__ = ["SLICE", "Queues", "lot"]
+__all__ = ["SLICE", "Queues", "SliceFinder", "lot"]
 
 SLICE = "slice:"
 """Begins the name of a slice's queue; its id follows."""
@@ -137,6 +138,46 @@ class Queues:
                 self._places[one.target_id] = one
                 self._by_media[one.media_id, one.detection_id] = one
             self._batches[one.media_id] = one.batch_key
+
+
+class SliceFinder:
+    """Looks for the pictures of slices in the background, while others use the queues.
+
+    Args:
+        queues: the queues.
+        lock: held wherever they are used.
+    """
+
+    def __init__(self, queues: Queues, lock: threading.RLock) -> None:
+        self._queues = queues
+        self._lock = lock
+        self._thread: threading.Thread | None = None
+        self._is_closed = False
+
+    def start(self) -> None:
+        """Begin with all slices, once."""
+        with self._lock:
+            if self._thread is not None:
+                return
+            wanted = [queue for queue in self._queues.slices if self._queues.waiting(queue) is None]
+            self._thread = threading.Thread(target=self._find_all, args=(wanted,), name="slices")
+        self._thread.start()
+
+    def find(self, queue: str) -> None:
+        """Look for the pictures of one slice now."""
+        found = self._queues.find_slice(queue)
+        with self._lock:
+            self._queues.add(queue, found)
+
+    def close(self) -> None:
+        """End after the slice that is looked for."""
+        self._is_closed = True
+
+    def _find_all(self, queues: Sequence[str]) -> None:
+        for queue in queues:
+            if self._is_closed:
+                return
+            self.find(queue)
 
 
 def lot(target_id: str) -> float:

@@ -15,7 +15,7 @@ from scd_core.audit.review.frames import Frames, Row
 from scd_core.audit.review.given import Given, GivenAnswers
 from scd_core.audit.review.items import addresses, event_content, item
 from scd_core.audit.review.kept import Waiting, load_queues
-from scd_core.audit.review.queues import Queues
+from scd_core.audit.review.queues import Queues, SliceFinder
 from scd_core.audit.review.waiting import waiting_for
 from scd_core.errors import InputError
 from scd_core.names import ReviewQueue
@@ -64,8 +64,7 @@ class ReviewSession:
         self._lock = threading.RLock()
         self._queues = Queues(kept, self.frames)
         self._handed_out: dict[tuple[str, str], datetime] = {}
-        self._finding: threading.Thread | None = None
-        self._is_closed = False
+        self._finder = SliceFinder(self._queues, self._lock)
         self.started_at = self._now()
         self.refresh()
         files, media = self._given.files(), self._given.media()
@@ -73,7 +72,7 @@ class ReviewSession:
 
     def close(self) -> None:
         """End what goes on in the background; nothing is left to write."""
-        self._is_closed = True
+        self._finder.close()
 
     # what waits
 
@@ -91,7 +90,7 @@ class ReviewSession:
 
         The pictures of slices are looked for in the background; until then ``n_open`` is how many labels the slice needs.
         """
-        self._find_slices()
+        self._finder.start()
         with self._lock:
             done = self._given.counts()
             found = []
@@ -116,7 +115,7 @@ class ReviewSession:
         with self._lock:
             waiting = waiting_for(self._queues, self._given, queue, who)
         if waiting is None:
-            self._find_slice(queue)
+            self._finder.find(queue)
             with self._lock:
                 waiting = waiting_for(self._queues, self._given, queue, who)
         items = []
@@ -126,26 +125,6 @@ class ReviewSession:
                 items.append(item(one, target, self.answers_of(target)))
                 self._handed_out[who, one.target_id] = self._now()
         return items
-
-    def _find_slices(self) -> None:
-        """Begin to look for the pictures of slices, once."""
-        with self._lock:
-            if self._finding is not None:
-                return
-            wanted = [queue for queue in self._queues.slices if self._queues.waiting(queue) is None]
-            self._finding = threading.Thread(target=self._find_all, args=(wanted,), name="slices")
-        self._finding.start()
-
-    def _find_all(self, queues: Sequence[str]) -> None:
-        for queue in queues:
-            if self._is_closed:
-                return
-            self._find_slice(queue)
-
-    def _find_slice(self, queue: str) -> None:
-        found = self._queues.find_slice(queue)
-        with self._lock:
-            self._queues.add(queue, found)
 
     # pictures
 
