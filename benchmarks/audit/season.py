@@ -1,17 +1,16 @@
 """90 nightly reports of a season: is anything announced that is not there, and how late is what is there?
 
-    python -m benchmarks.audit.season [--json FILE] [--quick] [--seed N] [--worlds N] [--empty N] [--histories N]
+    python -m benchmarks.audit.season [--json FILE] [--quick] [--seed N] [--worlds N] [--empty N]
 
 Every night one day of pictures and the labels that came in by then (all flagged, 5 % controls, each labeller's delays) are added,
-and the audit is derived as a report derives it. An error is *announced* on the night whose report first shows a slice of it with
-`announced_at`; what a report shows without that may be `new` later.
+and slices are tested, judged and announced as a report does; which slice explains which, and in what words, is left out. The
+worlds are derived together, and each world's slices are tested by themselves.
 
 - Empty worlds (:data:`EVEN`): every visit errs with the same probability and every wrong name is as likely as any other, so that
-  whatever is announced is false. The share of the worlds with a false announcement on any night is to be at most .05. Of more of
-  them only the last report is made: it has the day of every announcement (`announced_at`), because each is computed anew from
-  the days on which labels came in.
-- Planted worlds (:data:`STATION`): five errors each. A *single look* is the same audit without the care for its many nights: the
-  first night on which it shows a systematic slice that names the error, and that no other explains.
+  whatever is announced is false. The share of the worlds with an announcement on any night is to be at most .05.
+- Planted worlds (:data:`STATION`): five errors each. An error is *announced* on the night that first has an announced slice that
+  names it. A *single look* is the same audit without the care for its many nights: the first night on which a slice that names
+  the error is systematic.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -34,22 +32,25 @@ from benchmarks.audit.forest.labels import REGIMES
 from benchmarks.audit.forest.tables import START, batch_name
 from benchmarks.audit.forest.world import ForestWorld, make_forest, true_lift
 from benchmarks.audit.judging import MIN_TRUE_LIFT
-from benchmarks.audit.worlds import load_tables, names, slices_of
+from benchmarks.audit.worlds import load_tables, names
 from benchmarks.common import Report, options, resolve_device
 from scd_core.audit.errors.derive import derive_errors, known_exposures
-from scd_core.audit.slices.derive import find_slices
+from scd_core.audit.slices.data import slice_data
+from scd_core.audit.slices.derive import tested_slices
+from scd_core.audit.slices.tested import TestedSlice
 from scd_core.config import AuditConfig
 from scd_core.names import UNKNOWN
 
 __all__ = ["nightly_slices"]
 
 STATION = Forest(n_cameras=12, n_known=20, n_strangers=2, n_visits=1500, sizes=(30.0, 90.0))
-EVEN = replace(STATION, noise_spread=0.0, stranger_noise=1.0, likeness=1e4)
+EVEN = Forest(
+    n_cameras=6, n_known=10, n_strangers=1, n_visits=500, noise=0.1, noise_spread=0.0, stranger_noise=1.0, likeness=1e4
+)
 N_PLANTED, FIRST_NIGHT, NIGHTS = 5, 31, 90
-WORLDS, QUICK_WORLDS = 12, 1
-EMPTY, QUICK_EMPTY = 24, 1
-HISTORIES, QUICK_HISTORIES = 100, 4
-_TOGETHER = 12
+WORLDS, QUICK_WORLDS = 24, 1
+EMPTY, QUICK_EMPTY = 100, 2
+_TOGETHER = 25
 """Worlds that are derived in one database: most of a derivation's time is that of its queries, not of their rows."""
 _OF_A_DAY = ("media", "predictions", "masks", "reclassifications", "runs")
 _IDS = (
@@ -59,47 +60,41 @@ _IDS = (
 """Columns by which rows of one world belong together."""
 
 
-def nightly_slices(
-    worlds: Sequence[ForestWorld], config: AuditConfig
-) -> Iterator[tuple[int, list[list[dict[str, Any]]]]]:
-    """Each night, and for each world the rows of ``error_slices`` that its report shows: systematic, explained by no other.
+def nightly_slices(worlds: Sequence[ForestWorld], config: AuditConfig) -> Iterator[tuple[int, list[list[TestedSlice]]]]:
+    """Each night, and for each world the slices that are systematic or announced.
 
-    The night before the first is a report too. The worlds are derived together, each with names, cameras and batches of
-    its own, and every rule is about rows that share one of these; then the slices of each world are found by themselves.
+    The worlds are derived together, each with names, cameras and batches of its own, and every rule is about rows that share
+    one of these; then the slices of each world are tested by themselves.
 
     Args:
         worlds: worlds with a batch for each day.
         config: settings.
     """
-    marks = [f"{place:02d}~" for place in range(len(worlds))]
-    previous: list[pa.Table | None] = [None] * len(worlds)
+    marks = [f"{place:03d}~" for place in range(len(worlds))]
     with load_tables({}) as connection:
         for table in (*_OF_A_DAY, "labels"):
             of_all = [_marked(world.tables[table], mark) for world, mark in zip(worlds, marks, strict=True)]
             connection.register(f"all_{table}", pa.concat_tables(of_all))
         shown = 0
-        for night in range(FIRST_NIGHT - 1, FIRST_NIGHT + NIGHTS):
+        for night in range(FIRST_NIGHT, FIRST_NIGHT + NIGHTS):
             _add(connection, shown, night)
             shown = night
-            report_id = f"night{night:03d}"
-            errors = derive_errors(connection, config, report_id)
-            exposures = known_exposures(connection)
+            errors, exposures = derive_errors(connection, config), known_exposures(connection)
             reports = []
-            for place, mark in enumerate(marks):
-                found = find_slices(_of(errors, mark), config.slices, previous[place], report_id, _of(exposures, mark))
-                previous[place] = found
-                reports.append([_unmarked(row, mark) for row in found.filter(_IS_SHOWN).to_pylist()])
+            for mark in marks:
+                tested, _ = tested_slices(slice_data(_of(errors, mark), _of(exposures, mark)), config.slices)
+                found = [one for one in tested if one.is_systematic or one.announced_at is not None]
+                for one in found:
+                    one.slice = [(key, value.replace(mark, "")) for key, value in one.slice]
+                reports.append(found)
             yield night, reports
-
-
-_IS_SHOWN = pc.field("is_systematic") & pc.field("folded_into").is_null()
 
 
 def _add(connection: duckdb.DuckDBPyConnection, after: int, until: int) -> None:
     """Add the pictures of some days to the tables, and the labels imported on them."""
     for table in _OF_A_DAY:
         connection.execute(
-            f"INSERT INTO {table} SELECT * FROM all_{table} WHERE batch_key[4:] > $after AND batch_key[4:] <= $until",
+            f"INSERT INTO {table} SELECT * FROM all_{table} WHERE batch_key[5:] > $after AND batch_key[5:] <= $until",
             {"after": batch_name(after - 1), "until": batch_name(until - 1)},
         )
     connection.execute(
@@ -135,10 +130,6 @@ def _of(table: pa.Table, mark: str) -> pa.Table:
     return table.filter(pc.starts_with(table["camera_id"], mark))
 
 
-def _unmarked(row: dict[str, Any], mark: str) -> dict[str, Any]:
-    return row | {"slice": [(key, value.replace(mark, "")) for key, value in row["slice"]]}
-
-
 def judge_seasons(worlds: Sequence[ForestWorld], config: AuditConfig) -> list[dict[str, Any]]:
     """On which nights the planted errors of each world were seen and announced, and what was announced that is not there."""
     judged: list[dict[str, Any]] = [
@@ -147,23 +138,25 @@ def judge_seasons(worlds: Sequence[ForestWorld], config: AuditConfig) -> list[di
     ]
     started = time.perf_counter()
     for night, reports in nightly_slices(worlds, config):
-        for world, found, rows in zip(worlds, judged, reports, strict=True):
-            for row in rows:
-                values, is_announced = dict(row["slice"]), row["announced_at"] is not None
-                hits = [one.kind for one in world.planted if names(one, values)]
+        for world, found, slices in zip(worlds, judged, reports, strict=True):
+            for one in slices:
+                values, is_announced = dict(one.slice), one.announced_at is not None
+                hits = [planted.kind for planted in world.planted if names(planted, values)]
                 for kind in hits:
-                    found["seen"].setdefault(kind, night)
+                    if one.is_systematic:
+                        found["seen"].setdefault(kind, night)
                     if is_announced:
                         found["announced"].setdefault(kind, night)
-                if is_announced and not hits and true_lift(world, values) < MIN_TRUE_LIFT:
+                is_there = hits or (world.planted and true_lift(world, values) >= MIN_TRUE_LIFT)
+                if is_announced and not is_there:
                     found["false_announced"].append(values | {"night": str(night)})
     return [one | {"seconds": (time.perf_counter() - started) / len(worlds)} for one in judged]
 
 
 def run(report: Report, seed: int, n_planted: int, n_empty: int) -> None:
-    """Follow worlds through the season, a row of the report for the planted and one for the empty ones."""
+    """Follow worlds through the season, a row of the report for the empty and one for the planted ones."""
     config, regime = AuditConfig(), REGIMES["controls_5"]
-    for title, n_worlds, n_errors, forest in (("planted", n_planted, N_PLANTED, STATION), ("empty", n_empty, 0, EVEN)):
+    for title, n_worlds, n_errors, forest in (("empty", n_empty, 0, EVEN), ("planted", n_planted, N_PLANTED, STATION)):
         judged = []
         for first in range(0, n_worlds, _TOGETHER):
             places = range(first, min(first + _TOGETHER, n_worlds))
@@ -177,30 +170,12 @@ def run(report: Report, seed: int, n_planted: int, n_empty: int) -> None:
             report.summary |= {f"{title}_{key}": report.rows[-1].get(key) for key in _MEASURES}
 
 
-def false_history(world: ForestWorld, config: AuditConfig) -> bool:
-    """Whether the last report dates an announcement, of whatever slice, on any day of the season of an empty world."""
-    with load_tables(world.tables) as connection:
-        errors = derive_errors(connection, config)
-        found = slices_of(connection, errors, config.slices)
-    return found["announced_at"].null_count < found.num_rows
-
-
-def run_histories(report: Report, seed: int, n_worlds: int) -> None:
-    """Look at the last report of more empty worlds alone: it has the days of all announcements, as no report needs another."""
-    config, regime = AuditConfig(), REGIMES["controls_5"]
-    n_false = 0
-    for place in range(n_worlds):
-        n_false += false_history(make_forest((seed, 88, 0, place), regime, 0, EVEN, 1), config)
-    report.rows.append({"worlds": "empty, the last report's dates", "n_worlds": n_worlds})
-    report.rows[-1] |= share_with_interval("false_worlds", n_false, n_worlds)
-    report.summary["histories_false_worlds"] = report.rows[-1]["false_worlds"]
-    report.progress(f"histories: {n_worlds} worlds")
-
-
 def summarise(judged: list[dict[str, Any]]) -> dict[str, float | None]:
     """Shares and delays of some worlds."""
     n_errors = sum(len(one["planted"]) for one in judged)
-    both = [(one["announced"][kind] - one["seen"][kind]) for one in judged for kind in one["announced"]]
+    both = [
+        one["announced"][kind] - one["seen"][kind] for one in judged for kind in one["announced"] if kind in one["seen"]
+    ]
     found: dict[str, float | None] = {}
     found |= share_with_interval("false_worlds", sum(bool(one["false_announced"]) for one in judged), len(judged))
     found |= share_with_interval("seen", sum(len(one["seen"]) for one in judged), n_errors)
@@ -215,25 +190,19 @@ def main() -> None:
     parser = options(__doc__.splitlines()[0])
     parser.add_argument("--worlds", type=int, help=f"planted worlds; {WORLDS}, or {QUICK_WORLDS} with --quick")
     parser.add_argument("--empty", type=int, help=f"empty worlds; {EMPTY}, or {QUICK_EMPTY} with --quick")
-    parser.add_argument(
-        "--histories", type=int, help=f"empty worlds of which the last report is looked at; {HISTORIES}"
-    )
     chosen = parser.parse_args()
     n_planted = (QUICK_WORLDS if chosen.quick else WORLDS) if chosen.worlds is None else chosen.worlds
     n_empty = (QUICK_EMPTY if chosen.quick else EMPTY) if chosen.empty is None else chosen.empty
-    n_histories = (QUICK_HISTORIES if chosen.quick else HISTORIES) if chosen.histories is None else chosen.histories
     report = Report("audit_season", resolve_device("cpu"), notes=_NOTES)
     run(report, chosen.seed[0], n_planted, n_empty)
-    if n_histories:
-        run_histories(report, chosen.seed[0], n_histories)
     report.show(("worlds", "n_worlds", *_MEASURES, "nights_later_median", "seconds"), "90 nights")
     report.finish(chosen.json)
 
 
 _MEASURES = ("false_worlds", "seen", "announced", "nights_later")
 _NOTES = {
-    "false_worlds": "share of the worlds with an announcement on any night that names nothing planted "
-    "and whose visits do not err more often, by their true probabilities",
+    "false_worlds": "share of the worlds with an announcement on any night: of empty worlds any, of planted ones of a slice that "
+    "names nothing planted and whose visits do not err more often, by their true probabilities",
     "seen": "share of the planted errors that a look on some night shows, announced: that are announced on some night",
     "nights_later": "nights from the first look that shows an error to its announcement",
 }

@@ -25,7 +25,7 @@ from scd_core.config import SliceConfig
 from scd_core.tables.rows import SliceRow
 from scd_core.tables.schema import table_from_rows
 
-__all__ = ["find_slices"]
+__all__ = ["find_slices", "tested_slices"]
 
 
 def find_slices(
@@ -70,6 +70,29 @@ def find_slices(
     """
     config = config or SliceConfig()
     data = slice_data(errors, exposures)
+    tested, counts = tested_slices(data, config)
+    explain(data, tested, config)
+    set_labels_needed(tested, counts, config)
+    gone = set_trends(tested, previous, report_id)
+    rows, times = [], visit_times(data)
+    for one in tested:
+        if one.is_systematic:
+            set_onset(data, one, times)
+        described = describe(data, one, config) if one.p_value < 0.05 else {}
+        rows.append(cast(SliceRow, {**vars(one), **described, "report_id": report_id}))
+    return table_from_rows("error_slices", rows + gone)
+
+
+def tested_slices(data: SliceData, config: SliceConfig) -> tuple[list[TestedSlice], dict[str, Counts]]:
+    """The listed slices, judged and announced: all that :func:`find_slices` knows of them before it explains and describes.
+
+    Args:
+        data: the visits.
+        config: families and limits.
+
+    Returns:
+        The slices by p-value, and the counts that each was tested on, by its id.
+    """
     families = [family for family in family_groups(config) if all(len(data.values[key]) > 1 for key in family)]
     shares = family_shares(families)
     tested: list[TestedSlice] = []
@@ -85,16 +108,7 @@ def find_slices(
     announce(data, tested, config)
     n_names = len({code for code in data.codes["predicted_id"][data.is_wrong].tolist() if code >= 0})
     _test_within(tested, n_names, config)
-    explain(data, tested, config)
-    set_labels_needed(tested, counts, config)
-    gone = set_trends(tested, previous, report_id)
-    rows, times = [], visit_times(data)
-    for one in tested:
-        if one.is_systematic:
-            set_onset(data, one, times)
-        described = describe(data, one, config) if one.p_value < 0.05 else {}
-        rows.append(cast(SliceRow, {**vars(one), **described, "report_id": report_id}))
-    return table_from_rows("error_slices", rows + gone)
+    return tested, counts
 
 
 def _listed(
