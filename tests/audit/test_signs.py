@@ -224,6 +224,24 @@ def test_no_pair_looks_alike_at_one_place_and_nothing_looks_like_unknown(tmp_pat
     assert "confusable_pair" not in kinds(causes(tmp_path, visits))
 
 
+@pytest.mark.parametrize(("n_near", "cause"), [(4, "confusable_pair"), (3, "unexplained"), (2, "unexplained")])
+def test_a_pair_that_is_mostly_a_near_miss_looks_alike_in_its_other_pictures_too(tmp_path, n_near, cause):
+    """Four near misses of eight are half; three are not, and two visits of three would be too few."""
+    n = 8 if n_near > 2 else 3
+    builder = AuditBuilder(tmp_path / "out", individuals=["A", "B"])
+    for place in range(n):
+        topk = [("B", 0.6), ("A", 0.3 if place < n_near else 0.01)]
+        builder.predict(f"v{place}.jpg", "B", 0.6, camera="C01", at=minutes(90 * place), topk=topk)
+    out = builder.write()
+    path = tmp_path / "labels.csv"
+    path.write_text("file,individual_id\n" + "".join(f"v{place}.jpg,A\n" for place in range(n)))
+    import_labels(out, str(path))
+    found = {row["target_id"]: row for row in derive_errors(out).to_pylist()}
+    assert found["id-v0.jpg"]["cause"] == "confusable_pair"
+    assert found[f"id-v{n - 1}.jpg"]["cause"] == cause
+    assert cause == "unexplained" or "in 4 of the 8 pictures" in found[f"id-v{n - 1}.jpg"]["cause_evidence"]
+
+
 def test_nothing_is_a_near_miss_of_unknown(tmp_path):
     rows = causes(
         tmp_path, [("C01", "A", "unknown", {"runner_up": ("A", 0.4)}), ("C01", "A", "B", {"runner_up": ("A", 0.4)})]

@@ -43,8 +43,8 @@ CAUSE_RULES: dict[Cause, str] = {
         "2.5 times as often as at the other cameras (exact test at 0.01)."
     ),
     Cause.CONFUSABLE_PAIR: (
-        "Two known names, and the true individual was a near miss (`confusable_probability`), or the pair recurs at several "
-        "places: at least 3 visits and a fifth of the individual's labelled ones are given this one name, and away from the "
+        "Two known names, and the true individual was a near miss (`confusable_probability`), here or in at least half of the "
+        "pictures with this mistake and in 3 visits, or the pair recurs at several places: at least 3 visits and a fifth of the individual's labelled ones are given this one name, and away from the "
         "camera where that is commonest again at least 2 and a fifth. Nothing looks like `unknown`."
     ),
 }

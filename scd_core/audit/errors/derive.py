@@ -81,7 +81,7 @@ def derive_errors(
     create_parts(out, JUDGED, limits | {"visits": {"visit_minutes": slices.visit_minutes}}, kept)
     for name in ("label_strata", "scored"):
         out.execute(_sql(name))
-    create_signs(out)
+    create_signs(out, slices.confusable_probability)
     values = slices.model_dump(include=_LIMITS) | {"report_id": report_id}
     rows = out.sql(_sql("errors"), params=values).to_arrow_table()
     return rows.select(TABLES["errors"]).cast(table_schema("errors"))

@@ -25,9 +25,9 @@ _LIKE = ("n_like", "n_like_others")
 """Visits on which an error could fall by chance, where these are more than the ones that are compared."""
 
 
-def create_signs(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create the temporary tables `labeller_signs`, `flank_signs`, `place_signs`, `quality_signs`, `contradicted` and
-    `repeated_pairs`.
+def create_signs(connection: duckdb.DuckDBPyConnection, confusable_probability: float) -> None:
+    """Create the temporary tables `labeller_signs`, `flank_signs`, `place_signs`, `quality_signs`, `contradicted`,
+    `repeated_pairs` and `near_pairs`.
 
     Each of the first four compares like with like: a labeller with the others at the same cameras on visits of the same two
     individuals, a flank with the other one of the same individuals, a camera with the others. A row is one that errs more
@@ -39,6 +39,7 @@ def create_signs(connection: duckdb.DuckDBPyConnection) -> None:
 
     Args:
         connection: database with the temporary tables `scored` and `poor_cameras`.
+        confusable_probability: probability of the true individual from which on it is a near miss, 0-1.
     """
     connection.execute(_sql("seen"))
     for name, query, keys, level, most in _TESTED:
@@ -48,6 +49,7 @@ def create_signs(connection: duckdb.DuckDBPyConnection) -> None:
         connection.unregister("found_signs")
     for name in ("contradicted", "repeated_pairs"):
         connection.execute(_sql(name))
+    connection.execute(_sql("near_pairs"), {"confusable_probability": confusable_probability})
 
 
 def stratified_p_value(x: np.ndarray, n: np.ndarray, x_others: np.ndarray, n_others: np.ndarray) -> float:

@@ -1,13 +1,14 @@
 -- errors: the rows of the report; a wrong name has the first cause whose rule holds (in words in causes.py).
 WITH signs AS (
     SELECT scored.* EXCLUDE (quality), coalesce(quality, 'good') AS quality, quality_signs AS poor_camera,
-        repeated_pairs.n_places, labeller_signs AS labeller, place_signs AS place,
+        repeated_pairs.n_places, near_pairs.n_near, near_pairs.n_pictures, labeller_signs AS labeller, place_signs AS place,
         CASE WHEN of_pair.x IS NOT NULL THEN of_pair WHEN of_animal.x IS NOT NULL THEN of_animal ELSE of_all END AS weak_flank,
         contradicted.event IS NOT NULL AS is_contradicted
     FROM scored
     LEFT JOIN quality_signs ON quality_signs.camera = scored.camera_id
         AND quality_signs.is_infrared IS NOT DISTINCT FROM scored.is_infrared
     LEFT JOIN repeated_pairs USING (true_id, predicted_id)
+    LEFT JOIN near_pairs USING (true_id, predicted_id)
     LEFT JOIN labeller_signs ON labeller_signs.true_id = scored.true_id
         AND labeller_signs.predicted_id = scored.predicted_id AND labeller_signs.labelled_by = scored.labelled_by
         AND labeller_signs.place = coalesce(scored.deployment_id, scored.camera_id)
@@ -37,7 +38,8 @@ explained AS (
         WHEN weak_flank.x IS NOT NULL THEN 'flank'
         WHEN place.x IS NOT NULL THEN 'place'
         WHEN predicted_id <> 'unknown' AND true_id NOT IN ('unknown', 'blank')
-            AND (true_probability >= $confusable_probability::FLOAT OR n_places IS NOT NULL) THEN 'confusable_pair'
+            AND (true_probability >= $confusable_probability::FLOAT OR n_near IS NOT NULL OR n_places IS NOT NULL)
+            THEN 'confusable_pair'
         ELSE 'unexplained' END AS cause
     FROM signs
 )
@@ -72,6 +74,8 @@ SELECT $report_id AS report_id, batch_key, model_digest, target_id, media_id, de
         WHEN 'confusable_pair' THEN CASE
             WHEN true_probability >= $confusable_probability::FLOAT
                 THEN printf('the true individual was given %.2f', true_probability)
+            WHEN n_near IS NOT NULL
+                THEN printf('the true individual was a near miss in %d of the %d pictures with this mistake', n_near, n_pictures)
             ELSE printf('this confusion recurs, at %d cameras', n_places) END
         END AS cause_evidence,
     is_masked, is_recovered, is_broken, is_current, flank, labelled_by, quality, background_reliance,
