@@ -44,8 +44,9 @@ CAUSE_RULES: dict[Cause, str] = {
     ),
     Cause.CONFUSABLE_PAIR: (
         "Two known names, and the true individual was a near miss (`confusable_probability`), here or in at least half of the "
-        "pictures with this mistake and in 3 visits, or the pair recurs at several places: at least 3 visits and a fifth of the individual's labelled ones are given this one name, and away from the "
-        "camera where that is commonest again at least 2 and a fifth. Nothing looks like `unknown`."
+        "pictures with this mistake and in 3 visits, or the pair recurs at several places: at least 3 visits and a fifth of the "
+        "individual's labelled ones are given this one name, and away from the camera where that is commonest again at least 2 "
+        "and a fifth. Nothing looks like `unknown`."
     ),
 }
 """Cause -> when a wrong name has it; the first rule that holds counts, and without any the cause is `unexplained`."""
