@@ -7,16 +7,18 @@ import io
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw
 
 from scd_core.boxes import WHOLE, Box, crop_box
 
 __all__ = [
     "draw_box",
     "draw_evidence",
+    "heat_layer",
     "jpeg_uri",
     "lit_view",
     "mask_over_frame",
+    "outline_layer",
     "shrink",
 ]
 
@@ -27,6 +29,7 @@ _OPACITY = 0.75
 # Evidence below the first share of the peak is not drawn, from the second on it is drawn at full opacity.
 _FAINT, _SOLID = 0.15, 0.7
 _CONTOUR_LEVEL = 0.5
+_HALO = 166  # of 255
 _BOX_COLOUR = (96, 220, 255)
 _SHADOW = (0, 0, 0)
 
@@ -71,17 +74,54 @@ def draw_evidence(picture: Image.Image, mask: NDArray[np.floating]) -> Image.Ima
     """
     pixels = np.asarray(picture.convert("RGB"), np.float32)
     grey = pixels @ np.array([0.299, 0.587, 0.114], np.float32)
-    calm = 0.35 * pixels + 0.5 * grey[..., None]
-    heat = np.stack([np.interp(mask, _HEAT_STOPS, [c[i] for c in _HEAT]) for i in range(3)], axis=-1)
-    alpha = (_OPACITY * np.clip((mask - _FAINT) / (_SOLID - _FAINT), 0, 1))[..., None]
-    drawn = Image.fromarray(np.clip(calm * (1 - alpha) + heat * alpha, 0, 255).astype(np.uint8))
-    inside = Image.fromarray(((mask >= _CONTOUR_LEVEL) * 255).astype(np.uint8))
-    edge = np.asarray(inside, np.int16) - np.asarray(inside.filter(ImageFilter.MinFilter(3)), np.int16) > 0
-    halo = np.asarray(Image.fromarray((edge * 255).astype(np.uint8)).filter(ImageFilter.MaxFilter(3))) > 0
-    content = np.array(drawn)
-    content[halo] = (content[halo] * 0.35).astype(np.uint8)
-    content[edge] = 255
-    return Image.fromarray(content)
+    calm = Image.fromarray(np.clip(0.35 * pixels + 0.5 * grey[..., None], 0, 255).astype(np.uint8)).convert("RGBA")
+    drawn = Image.alpha_composite(calm, heat_layer(mask))
+    return Image.alpha_composite(drawn, outline_layer(mask)).convert("RGB")
+
+
+def heat_layer(mask: NDArray[np.floating]) -> Image.Image:
+    """A map as heat to lay over a picture: the more evidence, the brighter and the less transparent.
+
+    Args:
+        mask: (height, width) of the picture, in [0, 1].
+
+    Returns:
+        RGBA, transparent where there is hardly any evidence.
+    """
+    levels = np.linspace(0, 1, 256)
+    colours = [np.interp(levels, _HEAT_STOPS, [colour[i] for colour in _HEAT]) for i in range(3)]
+    alpha = 255 * _OPACITY * np.clip((levels - _FAINT) / (_SOLID - _FAINT), 0, 1)
+    palette = np.stack([*colours, alpha], axis=-1).astype(np.uint8)
+    return Image.fromarray(palette[np.rint(255 * mask).astype(np.uint8)], "RGBA")
+
+
+def outline_layer(mask: NDArray[np.floating], width: int = 1) -> Image.Image:
+    """A line around what exceeds half of a map's peak, white with a dark halo, to lay over a picture.
+
+    Args:
+        mask: (height, width) of the picture, in [0, 1].
+        width: of the line (pixels).
+
+    Returns:
+        RGBA, transparent but for the line and its halo.
+    """
+    inside = mask >= _CONTOUR_LEVEL
+    edge = inside & _grown(~inside, width)
+    line = np.zeros((*mask.shape, 4), np.uint8)
+    line[_grown(edge, width)] = (0, 0, 0, _HALO)
+    line[edge] = (255, 255, 255, 255)
+    return Image.fromarray(line, "RGBA")
+
+
+def _grown(cells: NDArray[np.bool_], steps: int) -> NDArray[np.bool_]:
+    """Cells and those within some steps of one, corners included."""
+    for _ in range(steps):
+        for axis in (0, 1):
+            before, after = np.zeros_like(cells), np.zeros_like(cells)
+            low, high = (slice(1, None), slice(None, -1)) if axis == 0 else (np.s_[:, 1:], np.s_[:, :-1])
+            before[low], after[high] = cells[high], cells[low]
+            cells = cells | before | after
+    return cells
 
 
 def draw_box(picture: Image.Image, box: Box) -> Image.Image:

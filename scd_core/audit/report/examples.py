@@ -23,7 +23,16 @@ from scd_core.identify.redaction import blank, boxes_from_columns
 from scd_core.media import MediaError, iter_images
 from scd_core.names import FailureStage, MediaStatus, Strategy
 
-__all__ = ["Example", "Picture", "iter_frames", "load_examples", "shared_out"]
+__all__ = [
+    "Example",
+    "Picture",
+    "chosen_view",
+    "iter_frames",
+    "load_examples",
+    "seen_again",
+    "shared_out",
+    "storage_root",
+]
 
 WIDTH, HEIGHT = 560, 460
 """Largest size of a picture in the report (pixels): more than it has on the page, since it is enlarged there."""
@@ -102,7 +111,7 @@ def load_examples(
     spent = 0
     for row, image in iter_frames(rows, runs, config, {} if failures is None else failures):
         of_target = views.get((row["batch_key"], row["target_id"]), [])
-        example = _example(row, _chosen_view(row, of_target))
+        example = _example(row, chosen_view(row, of_target))
         example = replace(example, pictures=_pictures(example, image, of_target, runs.get(row["batch_key"], {})))
         if spent + example.n_bytes > budget:
             break
@@ -139,7 +148,7 @@ def iter_frames(
     """
 
     def source_of(row: Row) -> str:
-        return runs.get(row["batch_key"], {}).get("source") or _storage_root(row["uri"])
+        return runs.get(row["batch_key"], {}).get("source") or storage_root(row["uri"])
 
     def side(row: Row) -> int | None:
         if row["mask_png"] is None:
@@ -164,18 +173,18 @@ def iter_frames(
             yield item, MediaError(MediaStatus.MISSING, FailureStage.FETCH, failures[source])
 
 
-def _storage_root(uri: str) -> str:
+def storage_root(uri: str) -> str:
     """Bucket or host of an address, where the run does not record its SOURCE.
 
-    >>> _storage_root("s3://cards/C01/a.jpg"), _storage_root("file:///data/a.jpg")
+    >>> storage_root("s3://cards/C01/a.jpg"), storage_root("file:///data/a.jpg")
     ('s3://cards', 'file:///')
     """
     scheme, _, rest = uri.partition("://")
     return f"{scheme}://{rest.partition('/')[0] or '/'}"
 
 
-def _chosen_view(row: Row, views: Sequence[Row]) -> Row | None:
-    """The strategy that gave the final name, the surest one; else the surest of all, controls left out."""
+def chosen_view(row: Row, views: Sequence[Row]) -> Row | None:
+    """The view that is shown: the surest that gave the final name; else the surest of all, controls left out."""
     counted = [view for view in views if view["strategy"] not in (Strategy.CENTER_CROP, Strategy.FUSED)]
     agreeing = [view for view in counted if view["predicted_id"] == row["final_id"]]
     return max(agreeing or counted, key=lambda view: view["probability"] or 0.0, default=None)
@@ -215,19 +224,31 @@ def _pictures(example: Example, image: Image.Image | MediaError, views: Sequence
     view = next((found for found in views if found["strategy"] == example.strategy), None)
     if view is None:
         return (*pictures, Picture(after, "", missing="this picture was not classified again"))
-    from scd_core.audit.report.shown import picture_shown
+    how = STRATEGY_WORDS.get(view["strategy"], view["strategy"])
+    shown = seen_again(row, image, view, run)
+    if shown is None:
+        pictures.append(Picture(after, "", missing=f"no picture: {how}"))
+    else:
+        is_stretched = view["crop_width"] is None and classified is None
+        pictures.append(replace(_picture(after, f"The picture, {how}, {about}", shown), is_stretched=is_stretched))
+    return tuple(pictures)
+
+
+def seen_again(row: Row, image: Image.Image, view: Row, run: Row) -> Image.Image | None:
+    """The network's input when it classified a masked picture again (:func:`scd_core.audit.report.shown.picture_shown`).
+
+    Args:
+        row: row of the query `examples`, with a mask.
+        image: its frame, persons and vehicles hidden.
+        view: row of the query `strategies`.
+        run: row of the query `runs` for the batch, or empty.
+    """
+    from scd_core.audit.report.shown import picture_shown  # imports torch, which takes seconds
 
     crop = None
     if view["crop_width"] is not None:
         crop = view["crop_x_min"], view["crop_y_min"], view["crop_width"], view["crop_height"]
-    how = STRATEGY_WORDS.get(view["strategy"], view["strategy"])
-    shown = picture_shown(row, image, view["strategy"], crop, run)
-    if shown is None:
-        pictures.append(Picture(after, "", missing=f"no picture: {how}"))
-    else:
-        is_stretched = crop is None and classified is None
-        pictures.append(replace(_picture(after, f"The picture, {how}, {about}", shown), is_stretched=is_stretched))
-    return tuple(pictures)
+    return picture_shown(row, image, view["strategy"], crop, run)
 
 
 def _picture(caption: str, alt: str, image: Image.Image) -> Picture:
