@@ -11,9 +11,8 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute
 
-from deployments.review import api
+from deployments.review import api, pages, pictures
 from deployments.review.auth import Access, Guard, refusal
 from scd_core.audit.review.session import ReviewSession
 from scd_core.errors import InputError, RunError
@@ -62,18 +61,13 @@ def create_app(
         session.close()
 
     app = Starlette(
-        routes=[*api.routes(session), *_page_routes(session)],
+        routes=[*api.routes(session), *pages.routes(session), *pictures.routes(session)],
         middleware=[Middleware(Guard, access=access)],
         exception_handlers={InputError: _bad_input, RunError: _failed, HTTPException: _http},
         lifespan=lifespan,
     )
     app.state.session = session
     return app
-
-
-def _page_routes(session: ReviewSession) -> list[BaseRoute]:
-    """The page and its pictures: ``pages.routes(session)`` and ``pictures.routes(session)``."""
-    return []
 
 
 def _bad_input(_: Request, error: Exception) -> Response:

@@ -27,6 +27,12 @@ _FLAGS = (
 _SECONDS = 300.0
 """How long the browser may take for one answer, on a machine that is busy with other things."""
 
+_CODES = {
+    "Tab": 9, "Enter": 13, "Escape": 27, " ": 32, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40,
+    "?": 191, "/": 191, "+": 187, "-": 189, ".": 190, ",": 188,
+}  # fmt: skip
+"""Virtual codes of keys that are neither a letter nor a digit."""
+
 
 def find_chromium() -> str:
     """Path of the browser; a test without one fails under CI and is skipped elsewhere."""
@@ -82,11 +88,16 @@ class Page:
         return answer["result"].get("value")
 
     def press(self, key: str) -> None:
-        """Press and release a key."""
-        codes = {"Tab": 9, "Enter": 13, "Escape": 27, " ": 32}
+        """Press and release a key: one that writes a character, or one of :data:`_CODES`."""
+        text = "\r" if key == "Enter" else key if len(key) == 1 else ""
         for kind in ("keyDown", "keyUp"):
-            extra = {"text": "\r"} if key == "Enter" and kind == "keyDown" else {}
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=codes[key], **extra)
+            extra = {"text": text} if text and kind == "keyDown" else {}
+            code = _CODES.get(key, ord(key[0].upper()))
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, **extra)
+
+    def write(self, text: str) -> None:
+        """Type a text into what has the focus."""
+        self.call("Input.insertText", text=text)
 
     def screenshot(self, path: Path) -> None:
         """The whole page as PNG."""
@@ -124,7 +135,9 @@ def chromium() -> Iterator[Page]:
             env=os.environ | {"TMPDIR": profile},  # nothing of it stays behind
         )
         try:
-            with connect(_address(Path(profile), process), max_size=None, open_timeout=_SECONDS) as socket:
+            with connect(
+                _address(Path(profile), process), max_size=None, open_timeout=_SECONDS, ping_interval=None
+            ) as socket:
                 yield Page(socket, _attach(socket))
         finally:
             process.terminate()

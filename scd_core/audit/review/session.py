@@ -197,6 +197,15 @@ class ReviewSession:
             for row in rows
         ]
 
+    def groups(self, who: str) -> dict[str, list[Waiting]]:
+        """Candidate -> its members that wait for this person, in the order of their queue."""
+        with self._lock:
+            waiting = waiting_for(self._queues, self._given, ReviewQueue.CANDIDATES, who) or []
+        found: dict[str, list[Waiting]] = {}
+        for one in waiting:
+            found.setdefault(one.group_id or "", []).append(one)
+        return found
+
     # what changed
 
     def changes(self) -> list[dict[str, Any]]:

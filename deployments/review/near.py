@@ -1,0 +1,56 @@
+"""Individuals that a new one may be: known names that are spelled nearly so, and those that the picture is near to."""
+
+from __future__ import annotations
+
+from difflib import SequenceMatcher
+
+from deployments.review.screens import Json, references
+from scd_core.audit import wording
+from scd_core.audit.review.frames import Row
+from scd_core.audit.review.session import ReviewSession
+from scd_core.names import UNKNOWN
+
+__all__ = ["near_ones"]
+
+_SPELLED = 0.75
+"""Likeness of two names (twice the common letters over all letters) from which on one may be meant by the other."""
+_LOOKS = 0.2
+"""Probability from which on the model takes the picture for a known individual."""
+_MOST = 3
+
+
+def near_ones(session: ReviewSession, row: Row, name: str) -> list[Json]:
+    """Known individuals that may be meant where somebody names a new one.
+
+    Args:
+        session: the review.
+        row: the target, a row of ``sql/frames.sql``.
+        name: what was typed so far; may be empty.
+
+    Returns:
+        At most three: ``individual_id``, ``words`` that say why, and ``picture``, a labelled one, or None.
+    """
+    likeness = {known: _likeness(name, known) for known in session.names() if known != UNKNOWN}
+    spelled = sorted((known for known in likeness if likeness[known] >= _SPELLED), key=lambda known: -likeness[known])
+    words = {known: "It is spelled nearly so." for known in spelled if known != name}
+    for one in row["topk"] or ():
+        if one["individual_id"] != UNKNOWN and one["probability"] >= _LOOKS and one["individual_id"] != name:
+            words.setdefault(
+                one["individual_id"],
+                f"The model gives this picture that name with {wording.percent(one['probability'])}.",
+            )
+    pictures = {
+        known: references(session, {**row, "predicted_id": known, "topk": []}, None) for known in list(words)[:_MOST]
+    }
+    return [
+        {
+            "individual_id": known,
+            "words": words[known],
+            "picture": next((one for part in found for one in part["pictures"]), None),
+        }
+        for known, found in pictures.items()
+    ]
+
+
+def _likeness(one: str, other: str) -> float:
+    return SequenceMatcher(None, one.casefold(), other.casefold()).ratio() if one else 0.0
