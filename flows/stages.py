@@ -55,7 +55,7 @@ def _triage(state: BatchState) -> None:
     with state.runner.progress.stage(Stage.TRIAGE, len(names)):
         state.tables["predictions"] = state.runner.call(
             TRIAGE, names, state.tables["media"], len(set(job.spec.labels)), state.shard, job.joined.flagged,
-            confusions_of(state.shard),
+            confusions_of(state.shard), job.spec.unknown_threshold,
         )  # fmt: skip
 
 

@@ -102,7 +102,11 @@ class ClassifyConfig(Settings):
 class TriageConfig(Settings):
     """Which predictions deserve a mask."""
 
-    min_probability: Fraction = Field(0.6, description="a calibrated probability below this is flagged low_probability")
+    min_probability: Fraction = Field(
+        0.6,
+        description="a calibrated probability below this is flagged low_probability; a model whose unknown_threshold is not "
+        "below it gives no such name, and the limit is half-way from that threshold to 1",
+    )
     min_margin: Fraction = Field(0.2, description="a gap between the first two candidates below this is flagged")
     control_rate: Fraction = Field(0.05, description="share of all predictions masked as a random control sample")
     budget: int = Field(5_000, ge=0, description="most predictions masked per batch; what is cut is recorded")

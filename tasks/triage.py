@@ -26,12 +26,15 @@ def triage_batch(
     shard: Shard,
     human_flags: Collection[str],
     confusions: Collection[tuple[str, str]] = (),
+    unknown_threshold: float | None = None,
 ) -> pa.Table:
     """The predictions of a whole batch with events, flags, control sample and selection."""
 
     def compute() -> pa.Table:
         settings = shard.config.triage
-        rows = triage(predictions.to_pylist(), media.to_pylist(), n_labels, settings, human_flags, confusions)
+        rows = triage(
+            predictions.to_pylist(), media.to_pylist(), n_labels, settings, human_flags, confusions, unknown_threshold
+        )
         return table_from_rows("predictions", group_unknowns(rows))
 
     return kept(shard, "triage", shard_key(predictions, "target_id"), compute)

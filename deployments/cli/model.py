@@ -92,5 +92,10 @@ def calibrate(
     if unknown_rate is not None:
         table.add_row("unknown_threshold", str(done.threshold_before), f"{done.unknown_threshold:.4f}")
     console.print(table)
+    if done.is_refused:
+        console.print(
+            f"the temperature stays at {done.temperature:.4f}: on pictures held out a fitted one makes log-loss "
+            f"{done.held_out:.4f}, the present one {done.held_out_before:.4f}; more labelled pictures may help"
+        )
     left_out = f", {done.n_left_out} left out (unknown, or not readable)" if done.n_left_out else ""
     console.print(f"{done.before.n} pictures{left_out}; model_digest {done.digest[:16]}")

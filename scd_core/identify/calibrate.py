@@ -26,12 +26,14 @@ __all__ = [
     "expected_calibration_error",
     "fit_temperature",
     "fit_unknown_threshold",
+    "held_out_losses",
     "quality",
     "store_calibration",
 ]
 
 _RANGE = (np.log(0.02), np.log(50.0))
 _FEWEST = 10
+_FOLDS = 5
 _CLEARANCE = 1e-3
 """Of a threshold above the last probability that must not pass; rounding moves one by less than 1e-5."""
 
@@ -58,16 +60,28 @@ class Calibration:
     temperature: float
     threshold_before: float | None
     unknown_threshold: float | None
+    held_out_before: float
+    """Log-loss of the package's own temperature (nats)."""
+    held_out: float
+    """Log-loss of each fifth of the pictures at the temperature that the others give (nats)."""
     n_left_out: int
     """Labelled pictures that did not count towards the temperature: of unknown individuals, or not readable."""
     digest: str
     """The package's new digest."""
 
+    @property
+    def is_refused(self) -> bool:
+        """The fitted temperature makes log-loss worse on pictures that it was not fitted to, so the old one stays."""
+        return self.held_out >= self.held_out_before
+
 
 def calibrate_package(
     url: str, source: str, labels: dict[str, str], *, unknown_rate: float | None = None, device: str = "auto"
 ) -> Calibration:
-    """Fit a package's temperature to labelled whole frames and store it.
+    """Fit a package's temperature to labelled whole frames and store it, where it holds on frames held out.
+
+    The temperature is also fitted five times to four fifths of the frames. Where the log-loss of the fifths that were left out
+    is not below that of the package's own temperature, that one stays (:attr:`Calibration.is_refused`).
 
     Args:
         url: package on a local disk.
@@ -93,7 +107,9 @@ def calibrate_package(
     logits, names, n_failed = _labelled_logits(classifier, source, labels)
     known = [place for place, name in enumerate(names) if name != UNKNOWN]
     of_known, truths = logits[known], [names[place] for place in known]
-    temperature = fit_temperature(classifier, of_known, truths)
+    fitted = fit_temperature(classifier, of_known, truths)
+    held_out_before, held_out = held_out_losses(classifier, of_known, truths)
+    temperature = fitted if held_out < held_out_before else spec.temperature
     threshold = spec.unknown_threshold
     if unknown_rate is not None:
         confidence = _confidence_of_strangers(classifier, logits, names, spec.temperature / temperature)
@@ -105,6 +121,8 @@ def calibrate_package(
         temperature=temperature,
         threshold_before=spec.unknown_threshold,
         unknown_threshold=threshold,
+        held_out_before=held_out_before,
+        held_out=held_out,
         n_left_out=len(names) - len(known) + n_failed,
         digest=store_calibration(url, temperature, threshold),
     )
@@ -152,7 +170,7 @@ def quality(classifier: Classifier, logits: torch.Tensor, names: Sequence[str], 
         temperature: by which logits are divided.
     """
     probabilities = classifier.probabilities(logits * (classifier.spec.temperature / temperature)).numpy()
-    truth = np.array([classifier.names.index(name) for name in names])
+    truth = _places(classifier, names)
     best = probabilities.argmax(1)
     of_truth = np.maximum(probabilities[np.arange(len(truth)), truth], 1e-300)
     is_right = best == truth
@@ -163,8 +181,10 @@ def quality(classifier: Classifier, logits: torch.Tensor, names: Sequence[str], 
 def fit_temperature(classifier: Classifier, logits: torch.Tensor, names: Sequence[str]) -> float:
     """Temperature of least log-loss (Guo et al. 2017, section 4.2), between 0.02 and 50.
 
-    Of n pictures each counts as (n + 1) / (n + 2) of its own name and 1 / (n + 2) of the others (Platt 1999, section 2.2):
-    where all are named right the plain loss is least at a temperature of 0, as if no picture could ever be named wrong.
+    Of n pictures each counts as (n + 1) / (n + 2) of its own name and 1 / (n + 2) of not being it (Platt 1999, section 2.2):
+    where all are named right the plain loss is least at a temperature of 0, as if no picture could ever be named wrong. "Not
+    its name" is one event, whatever the number of names: spread over a thousand of them, each of which a good model holds for
+    impossible, the same share would raise the temperature.
 
     Raises:
         InputError: fewer than 10 pictures, or all of one name, to which no temperature can be fitted.
@@ -174,16 +194,49 @@ def fit_temperature(classifier: Classifier, logits: torch.Tensor, names: Sequenc
             f"calibrate: {len(names)} labelled pictures of {len(set(names))} known individuals; "
             f"a temperature needs at least {_FEWEST} of at least 2"
         )
-    truth = np.array([classifier.names.index(name) for name in names])
-    wanted = np.full((len(truth), len(classifier.names)), 1 / (len(truth) + 2) / (len(classifier.names) - 1))
-    wanted[np.arange(len(truth)), truth] = (len(truth) + 1) / (len(truth) + 2)
+    return _temperature(classifier, logits, _places(classifier, names))
+
+
+def _temperature(classifier: Classifier, logits: torch.Tensor, truth: NDArray[np.int64]) -> float:
+    share = (len(truth) + 1) / (len(truth) + 2)
 
     def loss(log_t: float) -> float:
         found = classifier.probabilities(logits * (classifier.spec.temperature / float(np.exp(log_t)))).numpy()
-        return float(-(wanted * np.log(np.maximum(found, 1e-300))).sum(1).mean())
+        own = found[np.arange(len(truth)), truth].copy()
+        found[np.arange(len(truth)), truth] = 0.0
+        # The others are summed: 1 less the own probability would round to 0.
+        kinds = share * np.log(np.maximum(own, 1e-300)) + (1 - share) * np.log(np.maximum(found.sum(1), 1e-300))
+        return -float(kinds.mean())
 
     found = minimize_scalar(loss, bounds=_RANGE, method="bounded", options={"xatol": 1e-5})
     return float(np.exp(found.x))
+
+
+def held_out_losses(classifier: Classifier, logits: torch.Tensor, names: Sequence[str]) -> tuple[float, float]:
+    """Log-loss of the package's temperature, and that of fitted ones on the fifths that they were not fitted to (nats).
+
+    Args:
+        classifier: whose classes the logits are.
+        logits: (N, K), N at least 10.
+        names: N true names, each one of the classifier's.
+    """
+    truth = _places(classifier, names)
+    order = np.random.default_rng(0).permutation(len(truth))
+    at = np.full(len(truth), classifier.spec.temperature)
+    for fold in range(_FOLDS):
+        others = np.delete(order, slice(fold, None, _FOLDS))
+        at[order[fold::_FOLDS]] = _temperature(classifier, logits[others], truth[others])
+
+    def loss(temperature: NDArray[np.floating]) -> float:
+        scale = torch.from_numpy(classifier.spec.temperature / temperature)[:, None]
+        found = classifier.probabilities(logits.double() * scale).numpy()[np.arange(len(truth)), truth]
+        return float(-np.log(np.maximum(found, 1e-300)).mean())
+
+    return loss(np.full(len(truth), classifier.spec.temperature)), loss(at)
+
+
+def _places(classifier: Classifier, names: Sequence[str]) -> NDArray[np.int64]:
+    return np.array([classifier.names.index(name) for name in names])
 
 
 def fit_unknown_threshold(confidence: NDArray[np.floating], false_known_rate: float) -> float:

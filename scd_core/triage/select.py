@@ -14,7 +14,7 @@ from scd_core.names import UNKNOWN, FlagReason, PredictionStatus
 from scd_core.tables.rows import MediaRow, PredictionRow
 from scd_core.triage.travel import impossible_travel
 
-__all__ = ["control_draw", "event_names", "triage"]
+__all__ = ["control_draw", "event_names", "least_probability", "triage"]
 
 _REASONS = tuple(FlagReason)[: list(FlagReason).index(FlagReason.CONTROL)]
 """Reasons that need a look, most pressing first: the order in which the budget is spent."""
@@ -27,6 +27,7 @@ def triage(
     config: TriageConfig,
     human_flags: Collection[str] = (),
     known_confusions: Collection[tuple[str, str]] = (),
+    unknown_threshold: float | None = None,
 ) -> list[PredictionRow]:
     """Add event, flags, control and selection to the predictions of a whole batch.
 
@@ -42,6 +43,7 @@ def triage(
         human_flags: files, or URIs, flagged by people.
         known_confusions: pairs (true individual, name given to it) that the audit has found; a prediction of the given
             name is flagged where the true one is among its candidates.
+        unknown_threshold: of the model, 0-1; what is less probable is called unknown.
 
     Returns:
         The rows, in order, with `event_id`, `event_predicted_id`, `is_flagged`, `flag_reasons`, `is_control`,
@@ -50,6 +52,7 @@ def triage(
     by_media = {row["media_id"]: row for row in media}
     rows: list[PredictionRow] = [{**row, "event_id": by_media[row["media_id"]].get("event_id")} for row in predictions]
     names = event_names(rows, n_labels)
+    least = least_probability(config, unknown_threshold)
     travelled = impossible_travel(rows, by_media, config.max_speed_kmh)
     for row in rows:
         is_named = row["prediction_status"] == PredictionStatus.OK
@@ -60,7 +63,7 @@ def triage(
             FlagReason.IMPOSSIBLE_TRAVEL: row["target_id"] in travelled,
             FlagReason.KNOWN_CONFUSION: _is_known_confusion(row, known_confusions),
         }
-        reasons = _reasons(row, config, given) if is_named else []
+        reasons = _reasons(row, config, given, least) if is_named else []
         row["is_control"] = is_named and control_draw(draw_name(row), config.seed) < config.control_rate
         row["flag_reasons"] = [*reasons, FlagReason.CONTROL] if row["is_control"] else reasons
         row["is_flagged"] = bool(row["flag_reasons"])
@@ -74,6 +77,21 @@ def triage(
         else:
             row["flag_reasons"] = [*(row["flag_reasons"] or ()), FlagReason.CUT_BY_BUDGET]
     return rows
+
+
+def least_probability(config: TriageConfig, unknown_threshold: float | None) -> float:
+    """Probability below which a name is flagged, 0-1.
+
+    It is `min_probability`; but where a model calls `unknown` all that is less probable than a threshold at or above it, no
+    name would ever be flagged, and it is half-way from that threshold to 1.
+
+    Example:
+        >>> [round(least_probability(TriageConfig(), threshold), 3) for threshold in (None, 0.5, 0.69)]
+        [0.6, 0.6, 0.845]
+    """
+    if unknown_threshold is None or unknown_threshold < config.min_probability:
+        return config.min_probability
+    return (1 + unknown_threshold) / 2
 
 
 def control_draw(name: str, seed: int) -> float:
@@ -116,13 +134,15 @@ def _probabilities(row: PredictionRow) -> dict[str, float]:
     return {candidate["individual_id"]: candidate["probability"] for candidate in row.get("topk") or ()}
 
 
-def _reasons(row: PredictionRow, config: TriageConfig, given: Mapping[FlagReason, bool]) -> list[str]:
+def _reasons(
+    row: PredictionRow, config: TriageConfig, given: Mapping[FlagReason, bool], least_probability: float
+) -> list[str]:
     """Reasons to look at a named row, most pressing first; `given` holds for some of them whether they apply."""
     applies = {
         **given,
         FlagReason.EVENT_DISAGREEMENT: row["event_predicted_id"] not in (None, row["predicted_id"]),
         FlagReason.UNKNOWN: row["predicted_id"] == UNKNOWN,
-        FlagReason.LOW_PROBABILITY: (row["probability"] or 0.0) < config.min_probability,
+        FlagReason.LOW_PROBABILITY: (row["probability"] or 0.0) < least_probability,
         FlagReason.SMALL_MARGIN: (row["margin"] or 0.0) < config.min_margin,
     }
     return [reason for reason in _REASONS if applies[reason]]

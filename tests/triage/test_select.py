@@ -102,6 +102,21 @@ def test_two_animals_in_one_frame_have_no_common_name() -> None:
     assert event_names(rows, 3) == {}
 
 
+def test_low_probability_means_something_where_the_model_calls_more_of_them_unknown() -> None:
+    """A threshold of .69 left nothing below the .6 of triage but what was called unknown: 0 of 12 errors were flagged."""
+    rows = [prediction(n, "Luna", p) for n, p in enumerate([0.7, 0.8, 0.9])]
+    for row in rows:
+        row["margin"] = 0.5
+
+    def flagged(threshold: float | None) -> list[list[str]]:
+        config = TriageConfig(control_rate=0.0)
+        media = [{"media_id": row["media_id"], "file": f"{row['media_id']}.jpg", "uri": ""} for row in rows]
+        return [row["flag_reasons"] for row in triage(rows, media, 3, config, unknown_threshold=threshold)]
+
+    assert flagged(None) == flagged(0.5) == [[], [], []]
+    assert flagged(0.69) == [["low_probability"], ["low_probability"], []]
+
+
 @pytest.mark.parametrize("status", ["failed", "no_animal"])
 def test_a_row_without_a_name_is_never_selected(status: str) -> None:
     row = prediction(0) | {"prediction_status": status, "predicted_id": None, "probability": None, "margin": None}
