@@ -1,6 +1,7 @@
 """Speed of naming: decode-only, model-only and whole rates on the same 12-megapixel photographs in one run.
 
-``python -m benchmarks.classify --json FILE``. Whole is `classify_media`, what a run calls; the plain loop opens, decodes in
+``python -m benchmarks.classify --json FILE``. Whole is `classify_media`, what a run calls, with the gradient of
+each name (`classify.measure_gradient`); whole_plain and model_only are without it. The plain loop opens, decodes in
 full, transforms and classifies one picture at a time. Both ways to decode are measured: `full`, which the loop's logits agree
 with, and `reduced` (``model pack --decode reduced``), which is the fast one. Each rate is the best of several rounds, taken
 in turn, so that a machine that slows down slows all of them. ``whole_apart`` is the whole with a model that only
@@ -31,10 +32,11 @@ from scd_core.identify.architectures import build_network, default_input
 from scd_core.identify.classify import classify_media
 from scd_core.identify.preprocess import decode_size, preprocess
 from scd_core.identify.spec import InputSpec
+from scd_core.masks.gradient import GradientNaming
 from scd_core.media import iter_images, list_source
 from scd_core.media.decode import decode_image
 from scd_core.media.fetch import iter_prepared
-from scd_core.tables.rows import MediaRow
+from scd_core.tables.rows import MediaRow, PredictionRow
 
 __all__ = ["main"]
 
@@ -60,7 +62,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         report.summary |= dict.fromkeys(("pipeline_over_slower", "over_plain_loop", "peak_memory_gb"))
     else:
         _measure(report, files, chosen)
-    columns = ["model", "decode", "decode_only", "inputs_only", "model_only", "whole", "plain_loop"]
+    columns = [
+        "model",
+        "decode",
+        "decode_only",
+        "inputs_only",
+        "model_only",
+        "model_gradient",
+        "whole",
+        "whole_plain",
+        "plain_loop",
+    ]
+    report.show(
+        ["model", "decode", "gradient_over_model", "gradient_over_whole"], "time with the gradient over time without"
+    )
     report.show(
         [*columns, "whole_over_slower", "whole_over_bound", "whole_apart_over_slower", "whole_over_plain_loop"],
         "images/s",
@@ -94,6 +109,8 @@ def _measure(report: Report, files: Sequence[Path], args: argparse.Namespace) ->
                 f"pipeline_over_slower_apart{end}": row["whole_apart_over_slower"],
                 f"over_plain_loop{end}": row["whole_over_plain_loop"],
             }
+    for name in ("gradient_over_model", "gradient_over_whole"):
+        report.summary[f"{name}_most"] = max(float(row[name]) for row in report.rows)
     report.summary["peak_memory_gb"] = peak_mib() / 1024
     report.summary |= _differences(files, report.device)
     report.notes["logit_difference"] = "largest, real mobilenet_v2 against torchvision's Resize of a full decode"
@@ -111,6 +128,8 @@ def _rates(classifier: Classifier, rows: list[MediaRow], source: Path, rounds: i
     # In smaller batches, so that there are enough of them for the first and the last not to count.
     apart = config.model_copy(update={"classify": config.classify.model_copy(update={"batch_size": 8})})
     batch = torch.rand(size, 3, *classifier.spec.input.size)
+    unplaced: list[PredictionRow] = [{"detection_id": None, "bbox_x_min": None}] * size
+    passes = max(1, len(rows) // size)
     few = rows[: max(4, len(rows) // 4)]
     target = decode_size(classifier.spec.input)
 
@@ -124,12 +143,17 @@ def _rates(classifier: Classifier, rows: list[MediaRow], source: Path, rounds: i
         return sum(1 for _ in made)
 
     def model_only() -> int:
-        for _ in range(max(1, len(rows) // size)):
-            classifier.logits(batch)
-        return max(1, len(rows) // size) * size
+        return sum(len(classifier.logits(batch)) for _ in range(passes))
+
+    def model_gradient() -> int:
+        naming = GradientNaming(classifier)
+        return sum(len(naming(batch, unplaced)[0]) for _ in range(passes))
+
+    def whole_plain() -> int:
+        return len(classify_media(rows, classifier, str(source), config))
 
     def whole() -> int:
-        done = classify_media(rows, classifier, str(source), config)
+        done = classify_media(rows, classifier, str(source), config, naming=GradientNaming(classifier))
         assert all(row["prediction_status"] == "ok" for row in done)
         return len(done)
 
@@ -142,7 +166,7 @@ def _rates(classifier: Classifier, rows: list[MediaRow], source: Path, rounds: i
                 classifier.model(classifier.preprocess(opened.convert("RGB"))[None].to(classifier.device))
         return len(few)
 
-    works = [decode_only, inputs_only, model_only, whole, plain_loop]
+    works = [decode_only, inputs_only, model_only, model_gradient, whole_plain, whole, plain_loop]
     if classifier.spec.architecture == MODELS[0]:  # the same for all
         works.append(whole_apart)
     found = {work.__name__: 0.0 for work in works}
@@ -157,6 +181,8 @@ def _rates(classifier: Classifier, rows: list[MediaRow], source: Path, rounds: i
     return found | {
         "whole_over_slower": found["whole"] / slower,
         "whole_over_bound": found["whole"] / bound,
+        "gradient_over_model": found["model_only"] / found["model_gradient"],
+        "gradient_over_whole": found["whole_plain"] / found["whole"],
         "whole_over_plain_loop": found["whole"] / found["plain_loop"],
     }
 

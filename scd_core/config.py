@@ -96,6 +96,11 @@ class ClassifyConfig(Settings):
         description="what becomes of a picture that has no entry in the detections that are given; skip: it is not named and "
         "not shown, since nobody knows who is in it; name: it is named whole",
     )
+    measure_gradient: bool = Field(
+        True,
+        description="measure for each name how far its gradient lies outside the animal, in the pass that names it (at most a "
+        "third more time); false leaves gradient_outside empty, and triage's reason evidence_outside never applies",
+    )
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N")
 
 
@@ -108,6 +113,12 @@ class TriageConfig(Settings):
         "below it gives no such name, and the limit is half-way from that threshold to 1",
     )
     min_margin: Fraction = Field(0.2, description="a gap between the first two candidates below this is flagged")
+    min_outside: Fraction | None = Field(
+        None,
+        description="share of a name's gradient outside the animal from which it is flagged evidence_outside, where its "
+        "probability is .5; a surer name needs more (.09 at .9, .18 at .99). null: what a tenth of the right names lie above, "
+        "where 50 of this model are labelled, but not below .5; else .55, and .42 where no box is known",
+    )
     control_rate: Fraction = Field(0.05, description="share of all predictions masked as a random control sample")
     budget: int = Field(5_000, ge=0, description="most predictions masked per batch; what is cut is recorded")
     max_speed_kmh: float = Field(80.0, gt=0, description="faster travel between two deployments is impossible (km/h)")

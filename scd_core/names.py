@@ -13,6 +13,7 @@ __all__ = [
     "FailureStage",
     "FlagReason",
     "Flank",
+    "GradientRegion",
     "LabelFormat",
     "LabelState",
     "LabelStatus",
@@ -103,6 +104,7 @@ class FlagReason(StrEnum):
     KNOWN_CONFUSION = "known_confusion"
     EVENT_DISAGREEMENT = "event_disagreement"
     UNKNOWN = "unknown"
+    EVIDENCE_OUTSIDE = "evidence_outside"
     LOW_PROBABILITY = "low_probability"
     SMALL_MARGIN = "small_margin"
     CONTROL = "control"
@@ -114,6 +116,21 @@ class Stratum(StrEnum):
 
     UNFLAGGED = "unflagged"
     FLAGGED = "flagged"
+
+
+class GradientRegion(StrEnum):
+    """What a name's gradient is measured outside of, or why it is not."""
+
+    BOX = "box"
+    """The animal's box."""
+    WINDOW = "window"
+    """No box is known: the window of half the width and height that holds most of the gradient."""
+    PICTURE_IS_BOX = "picture_is_box"
+    """Nothing lies outside: the box alone was classified."""
+    NO_LAYER = "no_layer"
+    """The network has no layer whose features have a place in the picture."""
+    FLAT = "flat"
+    """Nothing in the picture raises the name's score."""
 
 
 class MaskMethod(StrEnum):

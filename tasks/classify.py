@@ -8,6 +8,7 @@ from scd_core.identify.classifier import shared_model
 from scd_core.identify.classify import classify_media
 from scd_core.identify.targets import Boxes
 from scd_core.job import Shard
+from scd_core.masks.gradient import GradientNaming
 from scd_core.tables.schema import table_from_rows
 from tasks.gpu import device_here, gpu_slot
 from tasks.shards import kept, shard_key
@@ -22,7 +23,8 @@ def classify_shard(media: pa.Table, shard: Shard, boxes: Boxes | None) -> pa.Tab
     def compute() -> pa.Table:
         classifier = shared_model(shard.model, device_here(shard.config.classify.device), shard.model_digest)
         with gpu_slot(str(classifier.device)):
-            rows = classify_media(media.to_pylist(), classifier, shard.source, shard.config, boxes)
+            naming = GradientNaming(classifier) if shard.config.classify.measure_gradient else None
+            rows = classify_media(media.to_pylist(), classifier, shard.source, shard.config, boxes, naming)
         return table_from_rows("predictions", rows)
 
     return kept(shard, "predictions", shard_key(media, "media_id"), compute)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 
 import pyarrow as pa
 
+from scd_core.audit.errors.outside import outside_limits
 from scd_core.audit.slices.confusions import known_confusions
 from scd_core.identify.unknowns import group_unknowns
 from scd_core.job import Shard
@@ -14,9 +16,10 @@ from scd_core.triage import triage
 from tasks.shards import kept, shard_key
 from tasks.work import Work
 
+_LIMITS = pa.schema([("region", pa.string()), ("limit", pa.float64())])
 _PAIRS = pa.schema([("true_id", pa.string()), ("predicted_id", pa.string())])
 
-__all__ = ["TRIAGE", "confusions_of", "triage_batch"]
+__all__ = ["TRIAGE", "confusions_of", "limits_of", "triage_batch"]
 
 
 def triage_batch(
@@ -27,13 +30,21 @@ def triage_batch(
     human_flags: Collection[str],
     confusions: Collection[tuple[str, str]] = (),
     unknown_threshold: float | None = None,
+    limits: Mapping[str, float] = MappingProxyType({}),
 ) -> pa.Table:
     """The predictions of a whole batch with events, flags, control sample and selection."""
 
     def compute() -> pa.Table:
         settings = shard.config.triage
         rows = triage(
-            predictions.to_pylist(), media.to_pylist(), n_labels, settings, human_flags, confusions, unknown_threshold
+            predictions.to_pylist(),
+            media.to_pylist(),
+            n_labels,
+            settings,
+            human_flags,
+            confusions,
+            unknown_threshold,
+            limits,
         )
         return table_from_rows("predictions", group_unknowns(rows))
 
@@ -54,6 +65,17 @@ def confusions_of(shard: Shard) -> list[tuple[str, str]]:
 
     found = kept(shard, "confusions", "pairs", compute)
     return list(zip(found.column("true_id").to_pylist(), found.column("predicted_id").to_pylist(), strict=True))
+
+
+def limits_of(shard: Shard) -> dict[str, float]:
+    """Limits of `evidence_outside` from the labels of earlier reports, kept as :func:`confusions_of` keeps its pairs."""
+
+    def compute() -> pa.Table:
+        found = outside_limits(shard.out, shard.model_digest)
+        return pa.table({"region": list(found), "limit": list(found.values())}, schema=_LIMITS)
+
+    found = kept(shard, "outside", "limits", compute)
+    return dict(zip(found.column("region").to_pylist(), found.column("limit").to_pylist(), strict=True))
 
 
 TRIAGE = Work(triage_batch, "triage")

@@ -82,6 +82,7 @@ ERROR_WORDS: Mapping[str, tuple[str, str]] = {
 REASON_WORDS: Mapping[str, str] = SUSPICION_REASONS | {
     FlagReason.KNOWN_CONFUSION: "the name is half of a known mix-up",
     FlagReason.UNKNOWN: "called unknown",
+    FlagReason.EVIDENCE_OUTSIDE: "the name rests on what is around the animal",
     FlagReason.LOW_PROBABILITY: "the model was not sure",
     FlagReason.SMALL_MARGIN: "two names came close",
     FlagReason.CONTROL: "random control",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -68,18 +68,21 @@ class Classifier:
 
         `leave_out_equal`: gallery pictures that are the picture itself do not count; without a gallery it does nothing.
         """
+        return torch.cat([self._logits(part, leave_out_equal) for part in self.passes(batch)]).float().cpu()
+
+    def passes(self, batch: Tensor) -> Iterator[Tensor]:
+        """The parts of a batch that go through the network together, on its device."""
         size = _CPU_BATCH if self.device.type == "cpu" else max(1, len(batch))
-        parts = [self._logits(part.to(self.device, non_blocking=True), leave_out_equal) for part in batch.split(size)]
-        return torch.cat(parts).float().cpu()
+        return (part.to(self.device, non_blocking=True) for part in batch.split(size))
 
     def _logits(self, batch: Tensor, leave_out_equal: bool) -> Tensor:
-        network: Any = self._naming_network
+        network: Any = self.naming_network
         if leave_out_equal and self.has_gallery:
             return network.similarity_logits(network.embed(batch), leave_out_equal=True)
         return network(batch)
 
     @cached_property
-    def _naming_network(self) -> nn.Module:
+    def naming_network(self) -> nn.Module:
         """The model, or on a CPU its faster copy."""
         if self.device.type != "cpu":
             return self.model
@@ -96,7 +99,7 @@ class Classifier:
         """
         batch = batch.to(self.device, non_blocking=True)
         if self.has_gallery:
-            network: Any = self._naming_network
+            network: Any = self.naming_network
             return network.embed(batch).float().cpu()
         read: list[Tensor] = []
         owner = threading.get_ident()
@@ -118,6 +121,11 @@ class Classifier:
         """(B, K) logits -> (B, len(names)) calibrated probabilities: softmax(logits / temperature), summed by name."""
         by_class = torch.softmax(logits.double() / self.spec.temperature, dim=1)
         return by_class.new_zeros(len(logits), len(self.names)).index_add_(1, self._name_of_class, by_class)
+
+    def strongest_class(self, logits: Tensor) -> Tensor:
+        """(B, K) logits -> (B,) int64: the strongest class of each image's most probable name."""
+        best = self.probabilities(logits).argmax(dim=1).tolist()
+        return self.best_class(logits, [self.names[place] for place in best])
 
     def best_class(self, logits: Tensor, names: Sequence[str]) -> Tensor:
         """Strongest class of each image among those that bear the name it was given.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from PIL import Image
@@ -21,7 +21,10 @@ from scd_core.media.fetch import iter_prepared
 from scd_core.names import UNKNOWN, PredictionStatus
 from scd_core.tables.rows import Candidate, MediaRow, PredictionRow
 
-__all__ = ["classify_media", "name_from_logits"]
+__all__ = ["Naming", "classify_media", "name_from_logits"]
+
+Naming = Callable[[torch.Tensor, Sequence[PredictionRow]], tuple[torch.Tensor, list[PredictionRow]]]
+"""Inputs (B, 3, H, W) and their rows -> logits (B, K), float32, on the CPU, and further columns of each row that is named."""
 
 
 def classify_media(
@@ -30,6 +33,7 @@ def classify_media(
     source: str,
     config: AuditConfig,
     boxes: Boxes | None = None,
+    naming: Naming | None = None,
 ) -> list[PredictionRow]:
     """Name the individual in every image, or in every animal box.
 
@@ -43,6 +47,8 @@ def classify_media(
         config: settings; boxes below ``classify.min_detection_confidence`` are left out.
         boxes: media file -> its detections; None classifies whole frames. `classify.without_entry` decides about an image
             without an entry.
+        naming: what gives the logits, and more about each name, such as :class:`scd_core.masks.gradient.GradientNaming`; None
+            takes the classifier's logits alone.
 
     Returns:
         Prediction rows in the order of `rows`. An image whose detections hold no animal, or that has no entry in them, a
@@ -51,7 +57,7 @@ def classify_media(
     """
     targets = {row["media_id"]: targets_of(row["file"], boxes, config.classify) for row in rows}
     predictions: list[PredictionRow] = []
-    naming = _Naming(classifier, config.classify)
+    waiting = _Waiting(classifier, config.classify, naming or _plain(classifier))
     wanted = [row for row in rows if targets[row["media_id"]].boxes]
     decoded = iter_prepared(
         wanted,
@@ -77,8 +83,8 @@ def classify_media(
             elif (tensor := prepared[place]) is None:
                 prediction["failure_reason"] = own.problem(box)
             else:
-                naming.add(prediction, tensor)
-    naming.finish()
+                waiting.add(prediction, tensor)
+    waiting.finish()
     return predictions
 
 
@@ -99,11 +105,15 @@ def _inputs(targets: Targets, image: Image.Image, classifier: Classifier) -> lis
     ]
 
 
-class _Naming:
+def _plain(classifier: Classifier) -> Naming:
+    return lambda stacked, rows: (classifier.logits(stacked), [{} for _ in rows])
+
+
+class _Waiting:
     """Fills in the names of prediction rows, a batch of inputs at a time."""
 
-    def __init__(self, classifier: Classifier, config: ClassifyConfig) -> None:
-        self.classifier, self.config = classifier, config
+    def __init__(self, classifier: Classifier, config: ClassifyConfig, naming: Naming) -> None:
+        self.classifier, self.config, self.naming = classifier, config, naming
         self._waiting: list[tuple[PredictionRow, torch.Tensor]] = []
 
     def add(self, row: PredictionRow, tensor: torch.Tensor) -> None:
@@ -118,8 +128,11 @@ class _Naming:
             return
         rows, stacked = [row for row, _ in self._waiting], torch.stack([tensor for _, tensor in self._waiting])
         self._waiting.clear()
-        for row, logits in zip(rows, self.classifier.logits(stacked), strict=True):
+        named, more = self.naming(stacked, rows)
+        for row, logits, columns in zip(rows, named, more, strict=True):
             row.update(name_from_logits(logits, self.classifier, self.config.topk))
+            if row["prediction_status"] == PredictionStatus.OK:
+                row.update(columns)
         unknowns = [place for place, row in enumerate(rows) if row.get("predicted_id") == UNKNOWN]
         if unknowns:
             for place, embedded in zip(unknowns, self.classifier.embed(stacked[unknowns]), strict=True):

@@ -57,6 +57,11 @@ class GalleryNetwork(nn.Module):
         nearest = start.scatter_reduce(1, self.classes.expand(len(cosines), -1), cosines, "amax", include_self=True)
         return self.scale * nearest
 
+    def prototypes(self) -> Tensor:
+        """(K, D) of unit length: the mean of each individual's embeddings."""
+        sums = self.embeddings.new_zeros(self.n_classes, self.embeddings.shape[1])
+        return F.normalize(sums.index_add_(0, self.classes, self.embeddings), dim=1)
+
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, K) of normalised images (B, 3, H, W)."""
         return self.similarity_logits(self.embed(images))

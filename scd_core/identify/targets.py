@@ -54,6 +54,8 @@ class Targets:
             "target_id": media["media_id"] if box is None else f"{media['media_id']}:{box.detection_id}",
             "media_id": media["media_id"],
             "content_number": content_number(media, None if box is None else box.detection_id),
+            "detection_id": None,
+            "bbox_x_min": None,
             "prediction_status": status,
             "failure_reason": reason,
         }

@@ -15,7 +15,15 @@ from scd_core.identify.classifier import Classifier
 from scd_core.masks.infill import blend, make_infill
 from scd_core.masks.log_odds import log_odds
 
-__all__ = ["ANIMAL_MARGIN", "COMPARED_SIZE", "Band", "animal_mask", "find_strips", "log_odds_drop", "strip_mask"]
+__all__ = [
+    "ANIMAL_MARGIN",
+    "COMPARED_SIZE",
+    "Band",
+    "animal_mask",
+    "find_strips",
+    "log_odds_drop",
+    "strip_mask",
+]
 
 Band = tuple[float, float]
 """Top and bottom of a strip, as shares of the height."""

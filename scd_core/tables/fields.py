@@ -112,6 +112,17 @@ FIELDS: dict[str, Field] = {
     "margin": Field(pa.float32(), "probability of the first candidate less that of the second, 0-1"),
     "entropy": Field(pa.float32(), "entropy of the probabilities over its maximum, 0-1"),
     "topk": Field(_CANDIDATES, "most probable candidates, best first"),
+    "gradient_outside": Field(
+        pa.float32(),
+        "share of the name's positive gradient map (Grad-CAM of its log-odds) outside the animal, 0-1; null where "
+        "`gradient_region` is the reason why, and where `classify.measure_gradient` is off",
+    ),
+    "gradient_region": Field(
+        pa.string(),
+        "what `gradient_outside` is measured outside of: `box`, the animal's box with a tenth more on each side; `window`, where "
+        "no box is known, the window of half the width and height that holds most of the map; or why it is null",
+        values=names.GradientRegion,
+    ),
     "embedding": Field(
         pa.list_(pa.float32()),
         "the picture as the network sees it, of unit length, to group unknowns by; null for known ones",

@@ -98,6 +98,8 @@ class PredictionRow(TypedDict, total=False):
     margin: float | None
     entropy: float | None
     topk: list[Candidate] | None
+    gradient_outside: float | None
+    gradient_region: str | None
     embedding: list[float] | None
     candidate_id: str | None
     review_rank: int | None
@@ -223,6 +225,8 @@ class ErrorRow(TypedDict, total=False):
     labelled_by: str | None
     quality: str | None
     background_reliance: float | None
+    gradient_outside: float | None
+    gradient_region: str | None
     inclusion_probability: float | None
     label_probability: float | None
     event_weight: float | None

@@ -31,9 +31,9 @@ TABLES: dict[str, list[str]] = {
     ],
     "predictions": [
         *_STAMP, *_TARGET, "content_number", *_BOX, "hidden_boxes", "detection_confidence", "prediction_status",
-        "failure_reason", "predicted_id", "probability", "margin", "entropy", "topk", "embedding", "candidate_id",
-        "review_rank", "event_id", "event_predicted_id", "is_flagged", "flag_reasons", "is_control", "is_selected",
-        "inclusion_probability",
+        "failure_reason", "predicted_id", "probability", "margin", "entropy", "topk", "gradient_outside", "gradient_region",
+        "embedding", "candidate_id", "review_rank", "event_id", "event_predicted_id", "is_flagged", "flag_reasons",
+        "is_control", "is_selected", "inclusion_probability",
     ],
     "masks": [
         *_STAMP, *_TARGET, "method", "mask_status", "failure_reason", "predicted_id", "contrast_id", "mask_png",
@@ -54,8 +54,9 @@ TABLES: dict[str, list[str]] = {
         "report_id", "batch_key", "model_digest", *_TARGET, "event_id", "camera_id", "deployment_id", "captured_at",
         "is_infrared", "true_id", "predicted_id", "probability", "final_id", "final_probability", "error_type",
         "is_labelled", "is_suspected", "suspicion_reasons", "cause", "cause_evidence", "is_masked", "is_recovered",
-        "is_broken", "is_current", "flank", "labelled_by", "quality", "background_reliance", "inclusion_probability",
-        "label_probability", "event_weight", "has_flag", "stratum", "visit_id", "known_at",
+        "is_broken", "is_current", "flank", "labelled_by", "quality", "background_reliance", "gradient_outside",
+        "gradient_region", "inclusion_probability", "label_probability", "event_weight", "has_flag", "stratum", "visit_id",
+        "known_at",
     ],
     "error_slices": [
         "report_id", "slice_id", "slice", "family", "n_events", "n_images", "n_errors", "exposure", "n_effective",

@@ -6,12 +6,14 @@ import hashlib
 import math
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 
 from scd_core.config import TriageConfig
 from scd_core.identify.content import draw_name
 from scd_core.media.groups import is_timed
 from scd_core.names import UNKNOWN, FlagReason, PredictionStatus
 from scd_core.tables.rows import MediaRow, PredictionRow
+from scd_core.triage.outside import is_outside
 from scd_core.triage.travel import impossible_travel
 
 __all__ = ["control_draw", "event_names", "least_probability", "triage"]
@@ -28,6 +30,7 @@ def triage(
     human_flags: Collection[str] = (),
     known_confusions: Collection[tuple[str, str]] = (),
     unknown_threshold: float | None = None,
+    outside_limits: Mapping[str, float] = MappingProxyType({}),
 ) -> list[PredictionRow]:
     """Add event, flags, control and selection to the predictions of a whole batch.
 
@@ -44,6 +47,8 @@ def triage(
         known_confusions: pairs (true individual, name given to it) that the audit has found; a prediction of the given
             name is flagged where the true one is among its candidates.
         unknown_threshold: of the model, 0-1; what is less probable is called unknown.
+        outside_limits: `gradient_region` -> :func:`scd_core.triage.outside.outside_score` from which a name is flagged, as found
+            from this OUT's labels; of a region without one, a default.
 
     Returns:
         The rows, in order, with `event_id`, `event_predicted_id`, `is_flagged`, `flag_reasons`, `is_control`,
@@ -61,6 +66,7 @@ def triage(
         given = {
             FlagReason.HUMAN_FLAG: frame["file"] in human_flags or frame["uri"] in human_flags,
             FlagReason.IMPOSSIBLE_TRAVEL: row["target_id"] in travelled,
+            FlagReason.EVIDENCE_OUTSIDE: is_outside(row, config.min_outside, outside_limits),
             FlagReason.KNOWN_CONFUSION: _is_known_confusion(row, known_confusions),
         }
         reasons = _reasons(row, config, given, least) if is_named else []

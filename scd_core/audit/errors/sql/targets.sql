@@ -8,7 +8,7 @@ WITH joined AS (
         CASE WHEN prediction_status = 'ok' THEN probability END AS probability,
         coalesce(list_filter(topk, lambda candidate: candidate.individual_id = chosen.true_id)[1].probability, 0)
             AS true_probability,
-        prediction_status, chosen.* EXCLUDE (batch_key, target_id, media_id)
+        prediction_status, gradient_outside, gradient_region, chosen.* EXCLUDE (batch_key, target_id, media_id)
     FROM predictions JOIN chosen USING (batch_key, target_id)
 )
 SELECT joined.*, chosen_media.camera_id, chosen_media.deployment_id, captured_at, chosen_media.is_infrared,
