@@ -176,6 +176,7 @@ class LabelFormat(StrEnum):
     CSV = "csv"
     CAMTRAP_DP = "camtrap-dp"
     TIMELAPSE = "timelapse"
+    LABEL_STUDIO = "label-studio"
     REVIEW = "review"
     """No file: a person answered in `trapaudit review`."""
 

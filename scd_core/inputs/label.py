@@ -25,7 +25,10 @@ MACHINE_RESULTS = "these are a classifier's results; they are predictions, see d
 """The one refusal of a machine's results where a person's names are expected."""
 BY_PERSON = "where a person has checked every name, pass --by-person"
 """The way out of that refusal."""
-_SINGULAR = {"boxes ": "box ", "rows ": "row ", "names ": "name ", "event labels that fit ": "event label that fits "}
+_SINGULAR = {
+    "boxes ": "box ", "rows ": "row ", "names ": "name ", "event labels that fit ": "event label that fits ",
+    "answers ": "answer ", "tasks ": "task ", "animals ": "animal ",
+}  # fmt: skip
 _N_EXAMPLES = 5
 
 

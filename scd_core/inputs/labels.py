@@ -15,10 +15,13 @@ from scd_core.inputs.camtrap_events import Events
 from scd_core.inputs.camtrap_labels import camtrap_labels
 from scd_core.inputs.counts import LABELS, MAX_EXAMPLES, FileCounts
 from scd_core.inputs.csv import Line, column_names, has_column, read_csv
+from scd_core.inputs.exported import CARRIED
 from scd_core.inputs.joining import MediaIndex, path_as_joined
 from scd_core.inputs.label import BY_PERSON, MACHINE_RESULTS, Account, Label, name_and_state, parse_time, with_number
+from scd_core.inputs.label_studio import is_label_studio, label_studio_labels
 from scd_core.inputs.results_labels import results_labels
 from scd_core.inputs.text import decode_text, read_file
+from scd_core.inputs.timelapse_table import exported_labels
 from scd_core.names import FlagReason, Flank, LabelFormat, Stratum
 from scd_core.storage import clean_url
 
@@ -98,12 +101,14 @@ def read_labels(url: str, fmt: str | None = None, *, column: str | None = None, 
     ``individual_id`` (rows without one are left out; ``queue`` and ``queue_probability`` are kept); ``camtrap-dp``, a
     ``datapackage.json``, or an ``observations.csv`` with ``media.csv`` beside it, of whose rows those of persons count;
     ``timelapse``, a MegaDetector results file that a person has written or checked
-    (:func:`scd_core.inputs.results_labels.results_labels`).
+    (:func:`scd_core.inputs.results_labels.results_labels`); ``label-studio``, an export of Label Studio as JSON, JSON_MIN, CSV or
+    TSV (:func:`scd_core.inputs.label_studio.label_studio_labels`).
 
     Args:
         url: fsspec URL or path.
         fmt: one of the formats; None finds it by the name and the first line.
-        column: the column of names of a table; None is ``individual_id``, or ``individualID`` of Camtrap DP.
+        column: the column of names of a table; None is ``individual_id``, or ``individualID`` of Camtrap DP; or the control
+            of Label Studio with the names.
         by_person: a person has checked every name of a JSON file, or of a table with a column of probabilities.
 
     Raises:
@@ -124,6 +129,8 @@ def read_labels(url: str, fmt: str | None = None, *, column: str | None = None, 
         labels = _from_csv(text, where, account, column)
     elif found is LabelFormat.TIMELAPSE:
         labels = results_labels(text, where, account, by_person=by_person)
+    elif found is LabelFormat.LABEL_STUDIO:
+        labels = label_studio_labels(text, where, account, column)
     else:
         labels, contents = _from_camtrap(observation_tables(url, content, "labels"), where, account, column)
     kept = tuple(dict.fromkeys(labels))
@@ -154,6 +161,8 @@ def _from_camtrap(
 def _detect(name: str, text: str) -> LabelFormat:
     if name == DATAPACKAGE:
         return LabelFormat.CAMTRAP_DP
+    if is_label_studio(text):
+        return LabelFormat.LABEL_STUDIO
     if name.lower().endswith(".json") or text.lstrip().startswith("{"):
         return LabelFormat.TIMELAPSE
     if has_column(text, "observationID", "classificationMethod"):
@@ -190,14 +199,19 @@ def _from_csv(text: str, where: str, account: Account, column: str | None) -> It
         )
     is_queue = _is_queue(text)
     is_timelapse = _is_timelapse(text)
-    if is_timelapse and column is None and not has_column(text, "individual_id"):
+    is_exported = is_timelapse and column is None and has_column(text, CARRIED)
+    if is_timelapse and column is None and not is_exported and not has_column(text, "individual_id"):
         raise InputError(f"{where}: is a Timelapse table; name the column of names: --column NAME")
     names = column or "individual_id"
-    for line in read_csv(text, where, ("file", names), is_strict=True):
-        account.n_rows += 1
+    for line in read_csv(text, where, ("file", CARRIED if is_exported else names), is_strict=True):
         if not line["file"]:
             raise InputError(f"{line.where}: file is empty")
-        if is_timelapse and line["DeleteFlag"].lower() == "true":
+        is_deleted = is_timelapse and line["DeleteFlag"].lower() == "true"
+        if is_exported and not is_deleted:
+            yield from exported_labels(line, _file(line), account)
+            continue
+        account.n_rows += 1
+        if is_deleted:
             account.leave_out("rows marked for deletion", f"line {line.number}")
             continue
         if not line[names]:

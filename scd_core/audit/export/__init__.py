@@ -1,4 +1,4 @@
-"""Handing an audit to other software: Camtrap DP packages, and MegaDetector results for Timelapse."""
+"""Handing an audit to other software: Camtrap DP packages, MegaDetector results, and names to check elsewhere."""
 
 from __future__ import annotations
 

@@ -9,18 +9,26 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from scd_core.audit.export.camtrap_dp import write_camtrap_dp
+from scd_core.audit.export.label_studio import write_label_studio
 from scd_core.audit.export.megadetector import write_megadetector
 from scd_core.audit.export.newest import create_newest
+from scd_core.audit.export.timelapse import write_timelapse
 from scd_core.audit.query.connection import open_tables
 from scd_core.errors import InputError, RunError
 from scd_core.storage import Storage, open_source
 
 __all__ = ["export_audit"]
 
-ExportForm = Literal["camtrap-dp", "megadetector"]
+ExportForm = Literal["camtrap-dp", "megadetector", "label-studio", "timelapse"]
 
 _MEMORY = "2GB"
-_WRITERS = {"camtrap-dp": write_camtrap_dp, "megadetector": write_megadetector}
+_WRITERS = {
+    "camtrap-dp": (write_camtrap_dp, "datapackage.json"),
+    "megadetector": (write_megadetector, "megadetector.json"),
+    "label-studio": (write_label_studio, "tasks.json"),
+    "timelapse": (write_timelapse, "timelapse.csv"),
+}
+"""Form -> what writes it, and the file to open."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -29,6 +37,8 @@ def export_audit(out: str, directory: str, form: ExportForm, now: datetime | Non
 
     - ``camtrap-dp``: a Camtrap DP 1.0.2 package (:func:`scd_core.audit.export.camtrap_dp.write_camtrap_dp`).
     - ``megadetector``: ``megadetector.json`` for Timelapse (:func:`scd_core.audit.export.megadetector.write_megadetector`).
+    - ``label-studio``: ``tasks.json`` with names to check (:func:`scd_core.audit.export.label_studio.write_label_studio`).
+    - ``timelapse``: a template and a table to check names in (:func:`scd_core.audit.export.timelapse.write_timelapse`).
 
     What the form requires and the audit does not know is a warning of the logger ``scd_core.audit.export.write``,
     one line each, and in the package.
@@ -40,7 +50,7 @@ def export_audit(out: str, directory: str, form: ExportForm, now: datetime | Non
         now: time of the export; None is now.
 
     Returns:
-        Address of the file to open: ``datapackage.json`` or ``megadetector.json``.
+        Address of the file to open.
 
     Raises:
         InputError: there is no such form, OUT holds no audit, or holds nothing that the form could carry.
@@ -48,6 +58,7 @@ def export_audit(out: str, directory: str, form: ExportForm, now: datetime | Non
     """
     if form not in get_args(ExportForm):
         raise InputError(f"export format {form}: not known; give one of {', '.join(get_args(ExportForm))}")
+    writer, main = _WRITERS[form]
     storage = open_source(directory)
     with tempfile.TemporaryDirectory(prefix="trapaudit-") as scratch:
         folder = Path(scratch) / "export"
@@ -55,10 +66,9 @@ def export_audit(out: str, directory: str, form: ExportForm, now: datetime | Non
         with open_tables(out, memory_limit=_MEMORY, scratch=scratch) as connection:
             connection.execute("SET preserve_insertion_order = true")  # files come out in the order of their rows
             create_newest(connection)
-            notes = _WRITERS[form](connection, folder, now or datetime.now(UTC))
+            notes = writer(connection, folder, now or datetime.now(UTC))
         files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
         # The file that names the others comes last, so that a package that can be opened is whole.
-        main = "datapackage.json" if form == "camtrap-dp" else "megadetector.json"
         for relative in [*(file for file in files if file != main), main]:
             _send(storage, folder / relative, relative)
     for note in notes:

@@ -254,13 +254,13 @@ def label_rows(source: LabelFile, imported_at: datetime) -> list[LabelRow]:
 
 
 def _label_id(label: Label, source_format: LabelFormat) -> str:
-    """First 16 hex digits of the sha256 over what the file holds; only a CSV file can hold a flank."""
+    """First 16 hex digits of the sha256 over what the file holds; only some formats can hold a flank."""
     if label.label_id is not None:
         return label.label_id
     content = asdict(label)
     for column in ("label_id", "source", "queue", "queue_probability"):
         del content[column]
-    if source_format is not LabelFormat.CSV:
+    if source_format not in (LabelFormat.CSV, LabelFormat.LABEL_STUDIO):
         del content["flank"]
     if label.state in (LabelState.NAMED, LabelState.UNKNOWN):
         del content["state"]
