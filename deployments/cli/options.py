@@ -38,7 +38,7 @@ Decode = Annotated[
 ]
 
 Column = Annotated[
-    str | None, typer.Option("--column", help="column that holds the names, of a Timelapse or other table of labels")
+    str | None, typer.Option("--column", help="column that holds the names, of a table; control, of Label Studio")
 ]
 ByPerson = Annotated[
     bool, typer.Option("--by-person", help="a person has checked every name of the labels, which a classifier wrote")

@@ -34,7 +34,7 @@ def label_studio_labels(text: str, where: str, account: Account, column: str | N
         InputError: the file is none, or several controls could give the names; the message gives the place.
     """
     answers = list(read_answers(text, where, account, column))
-    control = None
+    control = ""
     if any(CARRIED not in answer.data for answer in answers):
         control = (column or _control(answers, where) or "").lower()
     for answer in answers:
