@@ -25,7 +25,8 @@ def import_labels(
     file: Annotated[
         str,
         typer.Argument(
-            help="CSV, Timelapse, Camtrap DP or Label Studio, or JSON that a person wrote or checked", show_default=False
+            help="CSV, Timelapse, Camtrap DP or Label Studio, or JSON that a person wrote or checked",
+            show_default=False,
         ),
     ],
     column: options.Column = None,

@@ -59,7 +59,8 @@ def export(
     out: Audit,
     directory: Annotated[str, typer.Argument(metavar="DIR", help="URL or path for the package", show_default=False)],
     form: Annotated[
-        Literal["camtrap-dp", "megadetector", "label-studio", "timelapse"], typer.Option("--format", help="what to write")
+        Literal["camtrap-dp", "megadetector", "label-studio", "timelapse"],
+        typer.Option("--format", help="what to write"),
     ] = "camtrap-dp",
 ) -> None:
     """Hand the audit to other software."""

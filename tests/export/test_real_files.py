@@ -48,7 +48,7 @@ def labelled(out: Path, photographs: Path, folder: Path) -> tuple[str, str]:
 
 def known(out: str) -> list[str]:
     """Labels of an audit that found their picture."""
-    left_out = {"import_id", "imported_at", "import_file", "import_counts", "media_id", "detection_id"}
+    left_out = {"import_id", "imported_at", "import_file", "import_counts", "media_id", "detection_id", "import_date"}
     rows = [row for row in plain_rows(out) if row["media_id"] is not None]
     return sorted(str({key: value for key, value in row.items() if key not in left_out}) for row in rows)
 
