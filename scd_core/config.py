@@ -233,6 +233,13 @@ class SliceConfig(Settings):
         ge=0,
         description="fall of the name's log-odds without the background, or the strips, that makes it a cause",
     )
+    min_gradient_outside: Fraction = Field(
+        0.6, description="share of a name's gradient outside the animal's box that makes the background a cause"
+    )
+    min_gradient_spread: Fraction = Field(
+        0.46,
+        description="the same where no box is known: share outside the window of half the width and height that holds most of it",
+    )
     confusable_probability: Fraction = Field(
         0.1, description="probability given to the true individual from which a wrong name is a near miss"
     )

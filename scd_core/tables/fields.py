@@ -313,8 +313,8 @@ FIELDS: dict[str, Field] = {
     "n_of_cause": Field(pa.int64(), "wrong pictures in the slice that have its cause, of `n_cause_seen`"),
     "n_cause_seen": Field(
         pa.int64(),
-        "wrong pictures in the slice in which its cause could be seen: masked ones for `background` and `overlay`, those of "
-        "known flank for `flank`, else all",
+        "wrong pictures in the slice in which its cause could be seen: masked ones for `overlay`, these and those "
+        "with a `gradient_outside` for `background`, those of known flank for `flank`, else all",
     ),
     "n_of_type": Field(pa.int64(), "wrong pictures in the slice that are of its `error_type`"),
     "what_to_do": Field(pa.string(), "one line of advice, commands between backticks, OUT for the audit's address"),

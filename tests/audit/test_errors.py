@@ -166,6 +166,48 @@ def test_causes_need_evidence(builder, tmp_path):
     assert all(file not in causes for file in ("fine0", "fine1"))
 
 
+GRADIENTS = {
+    "outside": ("box", 0.61, {}),
+    "inside": ("box", 0.59, {}),
+    "spread": ("window", 0.47, {}),
+    "compact": ("window", 0.45, {}),
+    "crop": ("picture_is_box", None, {}),
+    "flat": ("flat", None, {}),
+    "dark": ("box", 0.9, {"sharpness": 5.0}),
+    "near": ("box", 0.9, {"runner_up": ("Luna", 0.04), "probability": 0.5}),
+}
+
+
+def test_a_gradient_outside_the_animal_makes_the_background_a_cause_without_a_mask(builder, tmp_path):
+    for file, (region, share, more) in GRADIENTS.items():
+        given = {"probability": 0.95} | more
+        builder.predict(f"{file}.jpg", "Nyx", gradient_outside=share, gradient_region=region, **given)
+    for n in range(30):
+        builder.predict(f"fine{n}.jpg", "Luna", gradient_outside=0.99, gradient_region="box")
+    out = builder.write()
+    label(out, tmp_path, dict.fromkeys([row["file"] for row in builder.tables["media"]], "Luna"))
+    found = errors(out)
+    causes = {file: found[file]["cause"] for file in GRADIENTS}
+    assert [file for file, cause in causes.items() if cause == "background"] == ["outside", "spread", "near"]
+    assert causes["dark"] == "image_quality", "a poor picture has its gradient anywhere"
+    assert found["fine0"]["cause"] is None
+    assert found["outside"]["cause_evidence"] == "61 % of the gradient of the name lies outside the animal"
+    assert "47 %" in found["spread"]["cause_evidence"] and "outside the quarter" in found["spread"]["cause_evidence"]
+    assert (found["outside"]["gradient_outside"], found["outside"]["gradient_region"]) == (pytest.approx(0.61), "box")
+
+
+def test_the_settings_move_the_limits_of_the_gradient(builder, tmp_path):
+    builder.predict("box.jpg", "Nyx", 0.95, gradient_outside=0.7, gradient_region="box")
+    builder.predict("window.jpg", "Nyx", 0.95, gradient_outside=0.5, gradient_region="window")
+    for n in range(20):
+        builder.predict(f"fine{n}.jpg", "Luna")
+    out = builder.write()
+    label(out, tmp_path, dict.fromkeys([row["file"] for row in builder.tables["media"]], "Luna"))
+    config = AuditConfig.from_mapping({"slices": {"min_gradient_outside": 0.8, "min_gradient_spread": 0.4}}, "test")
+    causes = {row["media_id"]: row["cause"] for row in derive_errors(out, config).to_pylist()}
+    assert (causes["id-box.jpg"], causes["id-window.jpg"]) == ("unexplained", "background")
+
+
 def test_a_weak_flank_and_one_labellers_slip(builder, tmp_path):
     lines = ["file,individual_id,flank,labelled_by"]
     for n in range(24):

@@ -12,10 +12,13 @@ CAUSE_RULES: dict[Cause, str] = {
         "the name's log-odds by at least `min_log_odds_drop`."
     ),
     Cause.BACKGROUND: (
-        "Taking the background away changes the answer. Either the joint mask has at least `min_background_reliance` of its mass "
-        "outside the animal and, without the background, the log-odds fall by at least `min_log_odds_drop` or the box alone is "
-        "given another name; or the mask has at least half of that outside and the picture is given another name once the "
-        "evidence outside the animal is blurred (`early_inside`)."
+        "By a mask: taking the background away changes the answer. Either the joint mask has at least "
+        "`min_background_reliance` of its mass outside the animal and, without the background, the log-odds fall by at least "
+        "`min_log_odds_drop` or the box alone is given another name; or the mask has at least half of that outside and the "
+        "picture is given another name once the evidence outside the animal is blurred (`early_inside`). By the gradient, of any "
+        "picture, masked or not, where neither the label nor the quality is the cause: at least `min_gradient_outside` of what "
+        "raises the name lies outside the animal; where no box is known, at least `min_gradient_spread` of it lies outside the "
+        "window of half the width and height that holds most of it, so it lies on no one animal."
     ),
     Cause.LABEL_SUSPECT: (
         "Labels contradict each other, not only the model. Of the visits of two individuals at the same cameras, this labeller "

@@ -21,6 +21,8 @@ _LIMITS = {
     "min_background_reliance",
     "min_overlay_reliance",
     "min_log_odds_drop",
+    "min_gradient_outside",
+    "min_gradient_spread",
     "label_suspect_probability",
     "confusable_probability",
 }

@@ -23,8 +23,6 @@ from scd_core.tables.rows import SliceRow
 
 __all__ = ["describe", "is_supported"]
 
-_BY_MASKS = (Cause.OVERLAY, Cause.BACKGROUND)
-"""Causes that only a masked picture can show."""
 _COLUMNS = [
     "error_type",
     "predicted_id",
@@ -33,6 +31,7 @@ _COLUMNS = [
     "is_masked",
     "is_recovered",
     "background_reliance",
+    "gradient_outside",
     "captured_at",
     "media_id",
 ]
@@ -136,10 +135,14 @@ def _cause(errors: pa.Table, visits: NDArray[np.int64], is_flank: bool) -> tuple
     """The cause of a slice, the wrong pictures that have it, and those in which it could be seen."""
     causes = np.array([cause or "" for cause in errors["cause"].to_pylist()], dtype=object)
     is_masked = errors["is_masked"].to_numpy(zero_copy_only=False).astype(bool)
-    has_flank = errors["flank"].is_valid().to_numpy()
+    seen = {
+        Cause.OVERLAY: is_masked,
+        Cause.BACKGROUND: is_masked | errors["gradient_outside"].is_valid().to_numpy(),
+        Cause.FLANK: errors["flank"].is_valid().to_numpy(),
+    }
     best: tuple[float, str, int, int] = (0.0, Cause.UNEXPLAINED, int((causes == Cause.UNEXPLAINED).sum()), causes.size)
     for cause in Cause:
-        is_seen = is_masked if cause in _BY_MASKS else has_flank if cause == Cause.FLANK else np.ones(causes.size, bool)
+        is_seen = seen.get(cause, np.ones(causes.size, bool))
         has = (causes == cause) & is_seen
         if cause == Cause.UNEXPLAINED or not has.any() or (cause == Cause.FLANK and not is_flank):
             continue

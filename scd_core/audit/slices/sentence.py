@@ -142,12 +142,13 @@ def _reason(common: Common, values: dict[str, str]) -> str | None:
     """The cause, with the share of the wrong pictures that have it."""
     of = f"in {common.n_of_cause} of {common.n_seen} {_pictures(common.n_seen)}"
     masked = f"in {common.n_of_cause} of {common.n_seen} masked {_pictures(common.n_seen)}"
+    seen = of if common.n_seen > common.n_masked else masked  # a gradient shows the background without a mask
     who = "the two" if "pair" in values or ("true_id" in values and common.confused_with) else "the individuals"
     if common.cause == Cause.FLANK and common.flanks is not None:
         flank, x, n, x_others, n_others = common.flanks
         return f"the {flank} flank is misread in {x} of {n} visits, the other one in {x_others} of {n_others}"
     return {
-        Cause.BACKGROUND: f"the evidence lies on the background {masked}",
+        Cause.BACKGROUND: f"the evidence lies on the background {seen}",
         Cause.OVERLAY: f"the evidence lies on the burned-in strip {masked}",
         Cause.PLACE: f"{of} it is a name that several individuals are given at that place",
         Cause.CONFUSABLE_PAIR: f"{who} look alike to the model {of}",

@@ -3,7 +3,12 @@ WITH signs AS (
     SELECT scored.* EXCLUDE (quality), coalesce(quality, 'good') AS quality, quality_signs AS poor_camera,
         repeated_pairs.n_places, near_pairs.n_near, near_pairs.n_pictures, labeller_signs AS labeller, place_signs AS place,
         CASE WHEN of_pair.x IS NOT NULL THEN of_pair WHEN of_animal.x IS NOT NULL THEN of_animal ELSE of_all END AS weak_flank,
-        contradicted.event IS NOT NULL AS is_contradicted
+        contradicted.event IS NOT NULL AS is_contradicted,
+        coalesce(gradient_region = 'box' AND gradient_outside >= $min_gradient_outside::FLOAT
+            OR gradient_region = 'window' AND gradient_outside >= $min_gradient_spread::FLOAT, false) AS is_gradient_outside,
+        coalesce(background_reliance >= $min_background_reliance::FLOAT
+                AND (background_log_odds_drop >= $min_log_odds_drop::FLOAT OR is_box_flip)
+            OR background_reliance >= $min_background_reliance / 2 AND is_inside_flip, false) AS is_mask_outside
     FROM scored
     LEFT JOIN quality_signs ON quality_signs.camera = scored.camera_id
         AND quality_signs.is_infrared IS NOT DISTINCT FROM scored.is_infrared
@@ -27,14 +32,13 @@ explained AS (
         WHEN NOT is_wrong THEN CASE WHEN list_contains(suspicion_reasons, 'label_conflict') THEN 'label_suspect' END
         WHEN overlay_reliance >= $min_overlay_reliance::FLOAT AND overlay_log_odds_drop >= $min_log_odds_drop::FLOAT
             THEN 'overlay'
-        WHEN (background_reliance >= $min_background_reliance::FLOAT
-                AND (background_log_odds_drop >= $min_log_odds_drop::FLOAT OR is_box_flip))
-            OR (background_reliance >= $min_background_reliance / 2 AND is_inside_flip)
-            THEN 'background'
+        WHEN is_mask_outside THEN 'background'
         WHEN labeller.x IS NOT NULL
             OR (is_contradicted AND probability >= $label_suspect_probability::FLOAT AND true_probability < 0.02)
             THEN 'label_suspect'
         WHEN quality <> 'good' OR poor_camera.x IS NOT NULL THEN 'image_quality'
+        -- A poor picture has its gradient anywhere, and a label in doubt says nothing of the model.
+        WHEN is_gradient_outside THEN 'background'
         WHEN weak_flank.x IS NOT NULL THEN 'flank'
         WHEN place.x IS NOT NULL THEN 'place'
         WHEN predicted_id <> 'unknown' AND true_id NOT IN ('unknown', 'blank')
@@ -51,12 +55,17 @@ SELECT $report_id AS report_id, batch_key, model_digest, target_id, media_id, de
         WHEN 'overlay'
             THEN printf('%.0f %% of the evidence lies on burned-in strips; without them the log-odds fall by %.1f',
                 100 * overlay_reliance, overlay_log_odds_drop)
-        WHEN 'background'
-            THEN printf('%.0f %% of the evidence lies outside the animal', 100 * background_reliance) || CASE
+        WHEN 'background' THEN CASE
+            WHEN NOT is_mask_outside AND gradient_region = 'box'
+                THEN printf('%.0f %% of the gradient of the name lies outside the animal', 100 * gradient_outside)
+            WHEN NOT is_mask_outside
+                THEN printf('%.0f %% of the gradient of the name lies outside the quarter of the picture that holds most of it',
+                    100 * gradient_outside)
+            ELSE printf('%.0f %% of the evidence lies outside the animal', 100 * background_reliance) || CASE
                 WHEN background_log_odds_drop >= $min_log_odds_drop::FLOAT
                     THEN printf('; without it the log-odds fall by %.1f', background_log_odds_drop)
                 WHEN is_inside_flip THEN '; once it is blurred, the picture is given another name'
-                ELSE '; the animal alone is given another name' END
+                ELSE '; the animal alone is given another name' END END
         WHEN 'label_suspect' THEN CASE
             WHEN NOT is_wrong THEN 'labels of one moment name different individuals'
             WHEN labeller.x IS NOT NULL
