@@ -246,7 +246,7 @@ FIELDS: dict[str, Field] = {
     "label_probability": Field(
         pa.float64(),
         "labelled share of the batch's predictions with the same first flag reason, or with none, 0-1, less what it stands for "
-        "of other batches; null without a label",
+        "of other batches; null without a label, or where a queue of the review other than `next` and `pairs` led to it",
     ),
     "stratum": Field(
         pa.string(),

@@ -50,7 +50,9 @@ def derive_errors(
     ``event_weight`` is what a row counts in rates: ``1 / (m * pi)`` with m the predictions of its event and pi
     (``label_probability``) the labelled share of the predictions of its batch with the same primary flag reason, controls and
     the rest that nothing flagged together. A reason of which a batch has no label is stood for by the rows with that reason
-    in other batches. A row without a name has pi 1. What no label stands for is in :func:`unrated_shares`.
+    in other batches. A row without a name has pi 1. What a queue of the review for a slice, a candidate or a doubt led to was
+    not drawn by lot: it has neither pi nor weight, and is none of the labelled share. What no label stands for is in
+    :func:`unrated_shares`.
 
     ``visit_id`` is the visit that a row is part of: events of one individual, as labelled, else as named, at one camera with at
     most ``slices.visit_minutes`` between them. It is null in batches without labels and for rows that a newer run replaced.

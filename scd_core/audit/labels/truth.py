@@ -45,8 +45,8 @@ def create_truth(connection: duckdb.DuckDBPyConnection) -> None:
     and none is believed; several names of one import of Camtrap DP, or for a picture with several boxes, are several
     animals. A label ``blank`` is of the picture, and supersedes what was said before it of animals there.
 
-    ``truth``: the newest label of each (media_id, detection_id); ``true_id`` is null where they conflict, and ``blank`` where
-    there is no animal.
+    ``truth``: the newest label of each (media_id, detection_id), and whether it was labelled by lot; ``true_id`` is null
+    where they conflict, and ``blank`` where there is no animal.
 
     Args:
         connection: database with the tables; gets the temporary ones.

@@ -92,7 +92,7 @@ class Queues:
     def find_slice(self, queue: str) -> list[Waiting]:
         """The places of a slice's queue, looked for in all of OUT; may be called while others use the queues."""
         row = self.slices[queue]
-        values = dict.fromkeys(_KEYS.values()) | {"limit": _LIMIT}
+        values = dict.fromkeys(_KEYS.values()) | {"limit": _LIMIT, "confused": row["confused_with"]}
         for key, value in row["slice"].items():
             if key == "pair":
                 values["true"], values["name"] = value.split(PAIR, 1)

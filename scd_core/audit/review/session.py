@@ -274,10 +274,12 @@ class ReviewSession:
                 assert target is not None
                 if one.queue is not None:
                     self._queues.check(one.queue)
-                own = self._check_conflict(one, target, who)
+                given = self._given.of(target["media_id"], target["detection_id"])
+                own = next((said for said in given if said.who == who), None)
                 if own is not None and one.box is None and (own.name, own.flank) == (one.name, one.flank):
                     before = own.import_id
                     continue
+                self._check_conflict(one, given, who)
                 rows.append(answer_row(one, target, who, now, import_id, len(rows)))
             if not rows:
                 return {"import_id": before, "written": 0}
@@ -316,13 +318,10 @@ class ReviewSession:
             self._given.add(file, table.to_pylist())
         return {"import_id": import_id, "undone": len(found)}
 
-    def _check_conflict(self, answer: Answer, target: Row, who: str) -> Given | None:
-        """This person's own newest answer; an answer of somebody else that came since is a conflict."""
+    def _check_conflict(self, answer: Answer, answers: Sequence[Given], who: str) -> None:
+        """Refuse an answer where somebody else's came since the target was handed out."""
         since = self._handed_out.get((who, answer.target_id), self.started_at)
-        own = None
-        for given in self._given.of(target["media_id"], target["detection_id"]):
-            if given.who == who:
-                own = given
-            elif given.at > since and answer.replaces != given.import_id and answer.queue != ReviewQueue.SECOND:
+        for given in answers:
+            is_known = given.at <= since or answer.replaces == given.import_id or answer.queue == ReviewQueue.SECOND
+            if given.who != who and not is_known:
                 raise ConflictError(answer.target_id, given)
-        return own

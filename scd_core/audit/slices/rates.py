@@ -63,7 +63,8 @@ def slice_rates(
         g rates.
     """
     visits = _Visits(data, family, codes)
-    is_control = data.has_control.astype(np.float64)
+    # A visit that a queue of the review led to is of no weight, so it says nothing of the rate.
+    is_control = (data.has_control & (data.weight > 0)).astype(np.float64)
     is_lower_bound = visits.all(is_control) == 0
     rate, n = _weighted(data, visits)
     base_rate = _base_rate(data, visits, counts)

@@ -2,17 +2,17 @@
 -- Pictures that detections were given for and that have no entry in them are left out: nobody tried to name these.
 CREATE OR REPLACE TEMP TABLE chosen AS
 WITH both_kinds AS (
-    SELECT batch_key, target_id, media_id, true_id, flank, labelled_by, known_at,
+    SELECT batch_key, target_id, media_id, true_id, flank, labelled_by, known_at, is_by_lot,
         CASE WHEN true_id IS NULL THEN ['label_conflict'] ELSE [] END AS reasons
     FROM labelled ANTI JOIN (
         FROM predictions WHERE prediction_status = 'no_detections'
     ) without_entry USING (batch_key, target_id)
     UNION ALL
-    SELECT batch_key, target_id, media_id, NULL, NULL, NULL, NULL, reasons FROM suspected
+    SELECT batch_key, target_id, media_id, NULL, NULL, NULL, NULL, NULL, reasons FROM suspected
 ),
 targets AS (
     SELECT batch_key, target_id, any_value(media_id) AS media_id, any_value(true_id) AS true_id,
-        any_value(flank) AS flank, any_value(labelled_by) AS labelled_by, min(known_at) AS known_at,
+        any_value(flank) AS flank, any_value(labelled_by) AS labelled_by, min(known_at) AS known_at, bool_or(is_by_lot) AS is_by_lot,
         list_sort(list_distinct(flatten(list(reasons)))) AS suspicion_reasons
     FROM both_kinds GROUP BY batch_key, target_id
 )

@@ -5,14 +5,14 @@ WITH known AS (
     UNION SELECT model_digest, individual_id FROM model_names
 ),
 named AS (
-    SELECT targets.* EXCLUDE (n_frames, visit_id),
+    SELECT targets.* EXCLUDE (n_frames, visit_id, is_by_lot),
         -- the right name for a model of known individuals
         CASE WHEN targets.true_id IS NULL THEN NULL WHEN targets.true_id = 'blank' THEN 'blank'
             WHEN known.individual_id IS NULL THEN 'unknown'
             ELSE targets.true_id END AS right_id,
         stratum <> 'unflagged' AS has_flag, visit_id,
-        CASE WHEN targets.true_id IS NULL THEN NULL WHEN prediction_status <> 'ok' THEN 1 ELSE probability_of_label END
-            AS label_probability,
+        CASE WHEN targets.true_id IS NULL THEN NULL WHEN prediction_status <> 'ok' THEN 1
+            WHEN is_by_lot THEN probability_of_label END AS label_probability,
         1 / (n_frames * label_probability) AS event_weight
     FROM targets
     LEFT JOIN known ON targets.model_digest = known.model_digest AND targets.true_id = known.individual_id

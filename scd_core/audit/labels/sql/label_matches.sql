@@ -27,6 +27,8 @@ boxed AS (
     SELECT placed.* EXCLUDE (detection_id),
         CASE WHEN state = 'blank' THEN NULL
             WHEN nearest.detection_id IS NOT NULL THEN nearest.detection_id
+            -- A box that a person drew beside those of the detector is an animal of its own.
+            WHEN placed.detection_id LIKE 'drawn-%' THEN placed.detection_id
             WHEN n_boxes = 1 AND (placed.detection_id IS NULL OR bbox_width IS NOT NULL) THEN one
             WHEN n_boxes > 1 AND bbox_width IS NOT NULL THEN NULL
             ELSE placed.detection_id END AS detection_id,

@@ -4,12 +4,12 @@ places AS (
     SELECT batch_key, media_id, event_id, camera_id, deployment_id, is_infrared, captured_at FROM media
     WHERE status = 'ok' AND ($camera IS NULL OR camera_id = $camera) AND ($deployment IS NULL OR deployment_id = $deployment)
 ),
--- A slice of a true individual may hold what is named so, and what is named otherwise with that name among the next.
+-- A slice of a true individual may hold what is named so, what has that name among the next, and what it is mostly called.
 named AS (
     SELECT batch_key, target_id, media_id, detection_id, model_digest, predicted_id, coalesce(event_id, target_id) AS event FROM predictions
     WHERE prediction_status = 'ok' AND ($name IS NULL OR predicted_id = $name)
         AND ($model IS NULL OR model_digest = $model)
-        AND ($true IS NULL OR $name IS NOT NULL OR predicted_id = $true
+        AND ($true IS NULL OR $name IS NOT NULL OR predicted_id IN ($true, $confused)
             OR list_contains(list_transform(topk, lambda one: one.individual_id), $true))
 ),
 found AS (
