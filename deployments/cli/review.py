@@ -24,6 +24,12 @@ def review(
         str | None,
         typer.Option("--source", help="SOURCE, where the pictures lie elsewhere than when they were audited"),
     ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            "--at", metavar="PLACE", help="what to open: a target_id, or slice: and a slice_id, as the report has them"
+        ),
+    ] = None,
     bind: Annotated[
         str, typer.Option("--bind", help="address to listen on; another than this machine's needs --password-file")
     ] = "127.0.0.1",
@@ -57,6 +63,7 @@ def review(
         source=source,
         who=_name(who),
         port=port,
+        at=at,
         bind=bind,
         passwords=passwords,
         opens_browser=not no_browser,

@@ -10,10 +10,12 @@ import threading
 import webbrowser
 from collections.abc import Mapping
 from ipaddress import ip_address
+from urllib.parse import quote
 
 import uvicorn
 
 from deployments.review.app import create_app
+from scd_core.audit.review.session import ReviewSession
 from scd_core.errors import InputError
 
 __all__ = ["LOCAL", "is_local_address", "serve"]
@@ -28,6 +30,7 @@ def serve(
     source: str | None,
     who: str,
     port: int,
+    at: str | None = None,
     bind: str = LOCAL,
     passwords: Mapping[str, str] | None = None,
     opens_browser: bool = True,
@@ -39,20 +42,22 @@ def serve(
         source: SOURCE, where the pictures lie elsewhere than when they were audited.
         who: name of the person at this machine.
         port: TCP port; 0 takes a free one.
+        at: what the page opens with: a target_id, or ``slice:`` and a slice_id; None is what to label next.
         bind: address to listen on.
         passwords: person -> password, of people at other machines.
         opens_browser: open the page in this machine's browser.
 
     Raises:
-        InputError: OUT holds no audit, or the address cannot be listened on.
+        InputError: OUT holds no audit, or nothing at that place, or the address cannot be listened on.
         RunError: OUT cannot be read or written.
     """
     listening = _listen(bind, port)
     token = secrets.token_urlsafe(24)
     is_local = is_local_address(bind)
     app = create_app(out, source, who, token, passwords=passwords, is_local=is_local)
+    place = "" if at is None else _place(app.state.session, at)
     host = LOCAL if bind in ("0.0.0.0", "::") else bind
-    address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}/?token={token}"
+    address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}/?token={token}{place}"
     sys.stdout.write(f"{address}\n")
     sys.stdout.flush()
     if opens_browser:
@@ -64,6 +69,24 @@ def serve(
         app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=_GRACE_SECONDS
     )
     uvicorn.Server(config).run(sockets=[listening])
+
+
+def _place(session: ReviewSession, at: str) -> str:
+    """The part of an address that opens the page at a place.
+
+    Raises:
+        InputError: OUT has no such target or slice.
+    """
+    kind, _, slice_id = at.partition(":")
+    if kind == "slice":
+        is_there = any(row["slice_id"] == slice_id for row in session.frames.slices())
+    else:
+        is_there = session.target(at) is not None
+    if not is_there:
+        raise InputError(
+            f"--at {at}: OUT has no such place; give a target_id, or slice: and a slice_id of the newest report"
+        )
+    return f"&at={quote(at, safe='')}"
 
 
 def is_local_address(bind: str) -> bool:
