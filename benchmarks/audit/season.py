@@ -63,8 +63,8 @@ _IDS = (
 def nightly_slices(worlds: Sequence[ForestWorld], config: AuditConfig) -> Iterator[tuple[int, list[list[TestedSlice]]]]:
     """Each night, and for each world the slices that are systematic or announced.
 
-    The worlds are derived together, each with names, cameras and batches of its own, and every rule is about rows that share
-    one of these; then the slices of each world are tested by themselves.
+    The worlds are derived together, each with names, cameras and batches of its own, then the slices of each world are tested by
+    themselves. One number is common to the worlds: the labelled share of flags, of a batch without any, is that of all batches.
 
     Args:
         worlds: worlds with a batch for each day.
