@@ -95,6 +95,22 @@ def test_a_rate_by_hand():
     assert found.first.gain == 1, "too few errors to foretell any"
 
 
+def test_the_interval_is_that_of_the_strata():
+    """40 flagged frames, all labelled, half of them wrong; of 160 others 20 are labelled, and none of these is wrong."""
+    flagged = np.arange(200) < 40
+    frames = {
+        "event": np.arange(200),
+        "wrong": np.arange(200) < 20,
+        "labelled": np.arange(200) < 60,
+        "flagged": flagged,
+    }
+    found = overall_rates(audit(frames | {"probability": np.full(200, 0.9)})).first
+    # Wilson's upper end of none in n is z^2 / (n + z^2); seven eighths of the others are not labelled.
+    n, z2 = 20 / (1 - 1 / 8), 1.959964**2
+    assert found.rate == pytest.approx(0.1) == pytest.approx(found.low), "what is labelled whole is known"
+    assert found.high == pytest.approx(0.1 + 0.8 * z2 / (n + z2))
+
+
 def test_frames_of_an_event_count_as_one():
     """Ten frames of one event are wrong, and 30 events of one frame are right."""
     event = np.concatenate([np.zeros(10, int), np.arange(1, 31)])

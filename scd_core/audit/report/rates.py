@@ -73,8 +73,8 @@ def overall_rates(connection: duckdb.DuckDBPyConnection, confidence: float = 0.9
     whether masks change the name, the evidence outside the animal and triage's reason, cross-fitted over five folds of visits
     (Zrnic, Candes, PNAS 2024). Where the variance is not smaller by a twentieth, a is 0.
 
-    The variance is that of sums over visits, which are the independent proofs, less the labelled share of each stratum; the
-    interval is Wilson's for the number of visits that has this variance.
+    The variance is that of sums over visits, which are the independent proofs, less the labelled share of each stratum. The
+    interval puts Wilson's intervals of the strata together, so that one of few visits is as wide as few visits are.
 
     Args:
         connection: database with the audit's tables, ``errors`` of the newest report among them.
@@ -154,6 +154,27 @@ class _Sample:
         missing = np.maximum(ordinary * (1 - ordinary) - spread, 0.0) * _PRIOR / (n + _PRIOR)
         return found + float((scale * np.divide(missing, n, out=np.zeros_like(n), where=n > 0)).sum())
 
+    def interval(self, values: Floats, rate: float, gain: float, confidence: float) -> tuple[float, float]:
+        """Ends of the interval of a rate, from Wilson's intervals of the strata's means.
+
+        With l and u the ends of a stratum's, the rate's are ``rate - sqrt(sum_h (W_h (mean_h - l_h))^2)`` and the like above (Zou
+        and Donner, Stat. Med. 2008). A stratum of few visits, all of them right, so has the error that it may have.
+
+        Args:
+            values: (r,) whether each labelled picture is wrong.
+            rate: the estimated rate.
+            gain: how many times as many visits the labels are worth by foretold errors.
+            confidence: level, 0-1.
+        """
+        residuals = self.residuals(values)
+        alone = float((residuals**2).sum())
+        # Strata of the same visits err together.
+        together = max(1.0, float((residuals.sum(axis=1) ** 2).sum()) / alone) if alone > 0 else 1.0
+        means, n = self.means(values), self._visits() * gain / together
+        low, high = wilson_interval(means, n / np.maximum(self.unseen, 1e-9), confidence)
+        below, above = (float(np.sqrt((self.size**2 * (means - end) ** 2).sum())) for end in (low, high))
+        return max(0.0, rate - below), min(1.0, rate + above)
+
     def _visits(self) -> Floats:
         """(h,) equally weighted visits of each stratum that are worth its labels."""
         shape = int(self.visit.max()) + 1, self.size.size
@@ -204,8 +225,12 @@ def _rate(sample: _Sample, wrong: Floats, confidence: float) -> OverallRate:
     rate = float(np.clip(rate, 0, 1))
     n = rate * (1 - rate) / variance if variance > 0 and 0 < rate < 1 else sample.n_visits
     n = min(n, float(sample.kind_size.sum()) + len(wrong))
-    low, high = wilson_interval(rate, n, confidence)
-    return OverallRate(rate, float(low), float(high), n, plain / variance if variance > 0 else 1.0)
+    gain = plain / variance if variance > 0 else 1.0
+    if variance > 0:
+        low, high = sample.interval(wrong, rate, gain, confidence)
+    else:
+        low, high = (float(end) for end in wilson_interval(rate, n, confidence))
+    return OverallRate(rate, low, high, n, gain)
 
 
 def _foretell(sample: _Sample, wrong: Floats) -> tuple[Floats, Floats] | None:
