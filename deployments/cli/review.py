@@ -18,7 +18,16 @@ def review(
     who: Annotated[
         str | None, typer.Option("--as", metavar="NAME", help="who answers", show_default="the user's name")
     ] = None,
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="TCP port; 0 takes a free one")] = 0,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            "--port",
+            min=0,
+            max=65535,
+            help="TCP port; 0 takes a free one",
+            show_default="one of OUT's own, where it is free",
+        ),
+    ] = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="only print the address")] = False,
     source: Annotated[
         str | None,

@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from PIL import Image
 
-from scd_core.audit.report.draw import heat_layer, mask_over_frame, outline_layer
+from scd_core.audit.report.draw import heat_layer, mask_over_frame, outline_layer, shrink
 from scd_core.audit.report.examples import seen_again
 from scd_core.audit.report.queries import Row
 from scd_core.boxes import box_from_row
@@ -36,6 +36,8 @@ _LINE = 1
 """Width of the line around evidence, at that side (pixels)."""
 _FORGET_SECONDS = 20.0
 """A picture that could not be had is tried again after this time, not at each request."""
+_TURNS = 16
+"""Pictures that may be made at once."""
 _REMEMBERED = 48
 """Pictures kept in memory, about 0.3 MB each."""
 
@@ -75,6 +77,7 @@ class Drawer:
         self._memory: OrderedDict[str, bytes] = OrderedDict()
         self._failed: dict[str, tuple[float, str]] = {}
         self._lock = threading.Lock()
+        self._turns = [threading.Lock() for _ in range(_TURNS)]
 
     def frame(self, row: Row, origin: Origin, size: Size) -> bytes:
         """A frame as JPEG without metadata, persons and vehicles hidden.
@@ -89,15 +92,16 @@ class Drawer:
         Raises:
             NoPictureError: SOURCE has it no longer, does not give it, or it cannot be decoded.
         """
-        key = f"{row['media_id']}/{size}-{_digest(row['hidden_boxes'])}.jpg"
-        if (kept := self._kept(key, size)) is not None:
-            return kept
-        side = _SIDES[size]
-        picture = self.decode(row, origin, _short_side(row, side))
-        picture.thumbnail((side, side), Image.Resampling.LANCZOS)
-        data = _jpeg(picture)
-        self._keep(key, data, size)
-        return data
+        with self._turns[hash(row["media_id"]) % len(self._turns)]:  # two sizes of one picture are made of one decoding
+            if (kept := self._kept(row, size)) is not None:
+                return kept
+            picture = self.decode(row, origin, _short_side(row, _SIDES[size]))
+            picture.thumbnail((_SIDES[size], _SIDES[size]), Image.Resampling.LANCZOS)
+            data = _jpeg(picture)
+            self._keep(row, data, size)
+            if size is Size.SCREEN and self._kept(row, Size.THUMB) is None:
+                self._keep(row, _jpeg(shrink(picture, _SIDES[Size.THUMB], _SIDES[Size.THUMB])), Size.THUMB)
+            return data
 
     def decode(self, row: Row, origin: Origin, side: int | None) -> Image.Image:
         """The upright frame, its shorter side at least `side` pixels (None: full size), persons and vehicles hidden.
@@ -139,9 +143,10 @@ class Drawer:
             raise NoPictureError("no picture: this version cannot make what that run showed the network")
         return _jpeg(shown)
 
-    def _kept(self, key: str, size: Size) -> bytes | None:
+    def _kept(self, row: Row, size: Size) -> bytes | None:
         if size is Size.FULL:
             return None
+        key = _key(row, size)
         with self._lock:
             if (data := self._memory.get(key)) is not None:
                 self._memory.move_to_end(key)
@@ -154,7 +159,8 @@ class Drawer:
             self._remember(key, data)
         return data
 
-    def _keep(self, key: str, data: bytes, size: Size) -> None:
+    def _keep(self, row: Row, data: bytes, size: Size) -> None:
+        key = _key(row, size)
         if size is not Size.FULL:
             self._remember(key, data)
             with contextlib.suppress(RunError):  # a full disk or a missing right is no reason to show nothing
@@ -192,8 +198,10 @@ def _short_side(row: Row, side: int) -> int:
     return max(1, round(short * min(1.0, side / long)))
 
 
-def _digest(hidden: object) -> str:
-    return hashlib.sha256(json.dumps([_VERSION, hidden], default=str).encode()).hexdigest()[:12]
+def _key(row: Row, size: Size) -> str:
+    """Name of a kept picture; another one where more of it is to be hidden since."""
+    shown = json.dumps([_VERSION, row["hidden_boxes"]], default=str)
+    return f"{row['media_id']}/{size}-{hashlib.sha256(shown.encode()).hexdigest()[:12]}.jpg"
 
 
 def _jpeg(picture: Image.Image) -> bytes:

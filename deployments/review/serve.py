@@ -11,6 +11,7 @@ import webbrowser
 from collections.abc import Mapping
 from ipaddress import ip_address
 from urllib.parse import quote
+from zlib import crc32
 
 import uvicorn
 
@@ -18,7 +19,7 @@ from deployments.review.app import create_app
 from scd_core.audit.review.session import ReviewSession
 from scd_core.errors import InputError
 
-__all__ = ["LOCAL", "is_local_address", "serve"]
+__all__ = ["LOCAL", "home_port", "is_local_address", "serve"]
 
 LOCAL = "127.0.0.1"
 _GRACE_SECONDS = 3
@@ -29,7 +30,7 @@ def serve(
     *,
     source: str | None,
     who: str,
-    port: int,
+    port: int | None = None,
     at: str | None = None,
     bind: str = LOCAL,
     passwords: Mapping[str, str] | None = None,
@@ -41,7 +42,8 @@ def serve(
         out: OUT.
         source: SOURCE, where the pictures lie elsewhere than when they were audited.
         who: name of the person at this machine.
-        port: TCP port; 0 takes a free one.
+        port: TCP port; 0 takes a free one; None one that is always the same for OUT, where it is free: a browser keeps answers
+            that it could not send by the address that they belong to.
         at: what the page opens with: a target_id, or ``slice:`` and a slice_id; None is what to label next.
         bind: address to listen on.
         passwords: person -> password, of people at other machines.
@@ -51,7 +53,7 @@ def serve(
         InputError: OUT holds no audit, or nothing at that place, or the address cannot be listened on.
         RunError: OUT cannot be read or written.
     """
-    listening = _listen(bind, port)
+    listening = _listen_at_home(bind, out) if port is None else _listen(bind, port)
     token = secrets.token_urlsafe(24)
     is_local = is_local_address(bind)
     app = create_app(out, source, who, token, passwords=passwords, is_local=is_local)
@@ -99,6 +101,22 @@ def is_local_address(bind: str) -> bool:
         return ip_address(bind).is_loopback
     except ValueError:
         return bind == "localhost"
+
+
+def home_port(out: str) -> int:
+    """The port of a review of OUT, from 20000 to 29999, of which systems give none to outgoing connections.
+
+    >>> home_port("/data/out") == home_port("/data/out"), 20000 <= home_port("s3://b/o") < 30000
+    (True, True)
+    """
+    return 20_000 + crc32(out.rstrip("/").encode("utf-8", "replace")) % 10_000
+
+
+def _listen_at_home(bind: str, out: str) -> socket.socket:
+    try:
+        return _listen(bind, home_port(out))
+    except InputError:  # taken; a review of the same OUT may be open
+        return _listen(bind, 0)
 
 
 def _listen(bind: str, port: int) -> socket.socket:

@@ -57,6 +57,7 @@ class World:
     has_pictures: bool = True
     is_placed: bool = False
     """The deployments' coordinates and the cameras' offset from UTC are known."""
+    size: tuple[int, int] = SIZE
 
 
 def planted_frames(seed: int = 4, n_events: int = 150, label_share: float = 0.75) -> list[Frame]:
@@ -104,14 +105,15 @@ def build_world(
     reports: int = 1,
     has_pictures: bool = True,
     is_placed: bool = False,
+    size: tuple[int, int] = SIZE,
 ) -> World:
     """Write pictures, an audit of them and its newest report's tables below `folder`."""
     frames = planted_frames() if frames is None else frames
-    world = World(folder / "cards", str(folder / "audit"), frames, AuditConfig(), has_pictures, is_placed)
+    world = World(folder / "cards", str(folder / "audit"), frames, AuditConfig(), has_pictures, is_placed, size)
     for frame in frames if has_pictures else ():
         path = world.source / frame.file
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(draw(frame))
+        path.write_bytes(draw(frame, size))
     if broken:
         (world.source / "C03" / "dep1").mkdir(parents=True, exist_ok=True)
         (world.source / "C03/dep1/EMPTY.JPG").write_bytes(b"")
@@ -145,8 +147,8 @@ def commit_world(world: World, model: str = "5e1f" * 16, run: str = "run-1", hou
         tables["media"].append(
             medium
             | {
-                "content_sha256": hashlib.sha256(file.encode()).hexdigest(), "format": "JPEG", "width": SIZE[0],
-                "height": SIZE[1], "captured_at": frame.taken, "captured_at_source": "exif" if frame.taken else None,
+                "content_sha256": hashlib.sha256(file.encode()).hexdigest(), "format": "JPEG", "width": world.size[0],
+                "height": world.size[1], "captured_at": frame.taken, "captured_at_source": "exif" if frame.taken else None,
                 "camera_id": frame.camera, "deployment_id": f"{frame.camera}/dep1" if frame.camera else None,
                 "event_id": frame.event, "is_infrared": frame.is_infrared, "brightness": 0.4, "sharpness": 0.01,
                 "status": "ok", "latitude": 46.25 if world.is_placed else None,
@@ -239,10 +241,10 @@ def label_world(world: World) -> None:
     AuditStore(world.out).write_table("labels", table_from_rows("labels", rows), moment.date(), "import1")
 
 
-def draw(frame: Frame) -> bytes:
+def draw(frame: Frame, size: tuple[int, int] = SIZE) -> bytes:
     """A camera-trap picture: ground, sky, a feeding station at C07, a spotted animal."""
-    width, height = SIZE
-    image = ground(frame.camera or "").copy()
+    width, height = size
+    image = ground(frame.camera or "", size).copy()
     pen = ImageDraw.Draw(image)
     if frame.camera == "C07":
         x, y, w, h = STATION
@@ -264,9 +266,9 @@ def draw(frame: Frame) -> bytes:
 
 
 @cache
-def ground(camera: str) -> Image.Image:
+def ground(camera: str, size: tuple[int, int] = SIZE) -> Image.Image:
     """What a camera sees without an animal."""
-    width, height = SIZE
+    width, height = size
     rng = np.random.default_rng(int(hashlib.sha256(camera.encode()).hexdigest()[:6], 16))
     shade = np.linspace(150, 60, height)[:, None, None] * np.array([0.8, 1.0, 0.6]) + rng.normal(
         0, 9, (height, width, 3)

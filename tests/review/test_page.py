@@ -360,6 +360,11 @@ def test_sixty_events_with_a_server_killed_half_way(browser: Page, tmp_path: Pat
     try:
         for _ in range(30):
             answer(visit)
+        visit.until(
+            "state.items.length > state.place + 2"
+            " && Promise.all(state.items.slice(state.place + 1, state.place + 3).map(screenOf))"
+            ".then(all => all.length === 2)"
+        )
         process.send_signal(signal.SIGKILL)
         process.wait(60)
         for _ in range(2):  # what was ready ahead is answered without a server

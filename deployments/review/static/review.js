@@ -205,8 +205,8 @@ function refill() {
   refilling ??= (async () => {
     try {
       const n = Math.min(100, (state.queue === "candidates" ? 60 : 8) + state.skipped.size + outbox.read().length);
-      const found = await ask("/api/next", { queue: state.queue, n });
       const onTheirWay = outbox.read().flatMap((entry) => entry.labels.map((label) => label.target_id));
+      const found = await ask("/api/next", { queue: state.queue, n });
       const known = new Set([...onTheirWay, ...state.items.flatMap((item) => [item.target_id, item.group])]);
       const fresh = found.filter((item) => {
         if (known.has(item.target_id) || state.answered.has(item.target_id) || (item.group && known.has(item.group))) return false;
@@ -252,7 +252,7 @@ async function go(place) {
   try {
     screen = await screenOf(item);
   } catch (error) {
-    return void notice(`This picture cannot be shown: ${error.message}. `, el("button", { type: "button", onclick: next }, "Next"));
+    return void notice(`This picture cannot be shown: ${error.message}. `, el("button", { type: "button", onclick: () => go(place) }, "Try again"), el("button", { type: "button", onclick: skip }, "Skip"));
   }
   if (state.place !== place) return; // gone on in the meantime
   Object.assign(state, { screen, layer: 0, filled: false, flank: null, frameOnly: false, box: null, drawing: false, shownAt: performance.now(), picked: new Set() });
@@ -465,8 +465,7 @@ function drawStage() {
     document.body.dataset.shown = state.items[state.place].target_id;
     ready(layers().flatMap((layer) => [layer.outline, layer.picture]));
   };
-  if ($("picture").complete) ready_();
-  else $("picture").decode().then(ready_, ready_);
+  $("picture").decode().then(ready_, ready_);
 }
 
 function drawBoxes(frame, target) {
