@@ -9,7 +9,7 @@ export DO_NOT_TRACK = 1
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 export PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS = 180
 
-.PHONY: setup lock check test e2e faults demo docs clean
+.PHONY: setup lock check test e2e faults image demo docs clean
 
 setup: $(VENV)/.ready
 
@@ -43,6 +43,10 @@ e2e: setup
 # Kills, faults on the wire, races, full disks, fuzzing: long.
 faults: setup
 	$(BIN)/pytest tests/faults tests/storage tests/tables tests/media -m slow
+
+# Both images, where no Docker engine runs (as root, on Debian): docker/image.sh.
+image:
+	docker/image.sh
 
 demo: setup
 	$(BIN)/trapaudit demo --out demo

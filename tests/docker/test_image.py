@@ -1,0 +1,136 @@
+"""The images, built for real, and used as an operator uses them: another user, a root that cannot be written, no rights."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scd_core.scenes import write_scenes
+from tests.services.containers import build, engine, running, start
+from tests.services.ports import free_port
+from tests.services.wait import until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
+OTHER = ("--user", "12345:12345")
+"""A user that the image has no name for; HOME is not theirs to write."""
+
+MODEL = "/opt/trapaudit/example-model"
+HEALTH = ("python", "-m", "deployments.health")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def images() -> None:
+    build()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Path]:
+    """A few scenes at `in`, and an `out` that user 12345 may write."""
+    write_scenes(str(tmp_path / "in"), n_events=6, seed=4127)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out").chmod(0o777)
+    yield tmp_path
+
+
+def mounts(site: Path) -> tuple[str, ...]:
+    return ("--volume", f"{site}/in:/data/in:ro", "--volume", f"{site}/out:/data/out")
+
+
+def name(part: str) -> str:
+    return f"trapaudit-{part}-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.mark.parametrize("image", ["server", "worker"])
+def test_an_image_is_for_a_user_without_rights_and_is_watched(image: str) -> None:
+    (known,) = json.loads(engine("image", "inspect", f"localhost/trapaudit:{image}").stdout)
+    assert known["Config"]["User"] == "10001:10001"
+    assert known["HealthCheck"]["Test"][:1] == ["CMD"] or known["Config"].get("Healthcheck")
+    done = start(image, "sh", "-c", "id -u; touch /opt/trapaudit/x /home/trapaudit/x 2>&1; echo; trapaudit --help")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("10001\n")
+    assert done.stdout.count("Read-only file system") == 2
+    assert "nightly" in done.stdout
+
+
+def test_sizes() -> None:
+    """What docs/deploying.md says of them; the base made here is about 60 MB larger than the official one."""
+    for image, limit in (("server", 1.1e9), ("worker", 8e9)):
+        (known,) = json.loads(engine("image", "inspect", f"localhost/trapaudit:{image}").stdout)
+        assert known["Size"] < limit, f"{image}: {known['Size'] / 1e6:.0f} MB"
+
+
+def test_the_server_image_says_what_it_has_no_part_for() -> None:
+    done = start("server", "trapaudit", "doctor", options=OTHER)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "trapaudit: torch is not installed here: run this where a worker runs, or install trapaudit anew"
+    ]
+
+
+def test_an_audit_and_doctor_by_any_user(site: Path) -> None:
+    given = (*OTHER, *mounts(site))
+    done = start("worker", "trapaudit", "run", "/data/in", "--model", MODEL, "--out", "/data/out", options=given)
+    assert done.returncode == 0, done.stderr
+    rows = start("worker", "trapaudit", "sql", "/data/out", "select count(*) n from predictions", options=given)
+    assert rows.returncode == 0, rows.stderr
+    assert "predictions" in {path.name for path in (site / "out").iterdir()}
+    done = start("worker", "trapaudit", "doctor", "--source", "/data/in", "--model", MODEL, "--out", "/data/out", options=given)
+    assert "Traceback" not in done.stderr + done.stdout
+    assert "create" in done.stdout + done.stderr
+    report = start("server", "trapaudit", "report", "/data/out", options=given)
+    assert report.returncode == 0, report.stderr
+
+
+def test_the_relay_runs_and_its_health_check_passes() -> None:
+    port = free_port()
+    options = (
+        *OTHER, "--env", "TRAPAUDIT_RELAY_SECRET=" + "7d" * 16, "--env", f"TRAPAUDIT_RELAY_PORT={port}",
+        "--env", "TRAPAUDIT_SOURCE=s3://cards", "--env", "TRAPAUDIT_OUT=s3://audit", "--env", f"TRAPAUDIT_MODEL={MODEL}",
+        "--env", f"PREFECT_API_URL=http://127.0.0.1:{free_port()}/api",
+    )  # fmt: skip
+    with running(name("relay"), "server", options=options) as relay:
+        until(
+            lambda: engine("exec", relay, *HEALTH, f"http://127.0.0.1:{port}/health").returncode == 0,
+            300,
+            lambda: engine("logs", relay).stderr,
+            pause=1,
+        )
+        assert engine("exec", relay, *HEALTH, f"http://127.0.0.1:{port}/nothing").returncode == 1
+        assert engine("stop", "--time", "60", relay).returncode == 0
+
+
+def test_a_night_by_a_server_and_a_worker(site: Path) -> None:
+    """Both images together: Prefect's server, the deployments, a worker, and a night that commits a batch."""
+    port, health = free_port(), free_port()
+    api = ("--env", f"PREFECT_API_URL=http://127.0.0.1:{port}/api")
+    serve = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
+    with running(name("prefect"), "server", *serve, options=OTHER) as server:
+        ready = f"http://127.0.0.1:{port}/api/ready"
+        until(
+            lambda: engine("exec", server, *HEALTH, ready).returncode == 0, 600, lambda: engine("logs", server).stderr, pause=2
+        )
+        deploy = ("trapaudit", "deploy", "--source", "/data/in", "--model", MODEL, "--out", "/data/out")
+        done = start("worker", *deploy, options=(*OTHER, *api, *mounts(site)))
+        assert done.returncode == 0, done.stdout + done.stderr
+        work = ("prefect", "worker", "start", "--pool", "trapaudit-process", "--type", "process", "--with-healthcheck")
+        given = (*OTHER, *api, *mounts(site), "--env", f"PREFECT_WORKER_WEBSERVER_PORT={health}")
+        with running(name("worker"), "worker", *work, options=given) as worker:
+            until(
+                lambda: engine("exec", worker, *HEALTH, f"http://127.0.0.1:{health}/health").returncode == 0,
+                600,
+                lambda: engine("logs", worker).stderr,
+                pause=2,
+            )
+            night = engine("exec", worker, "prefect", "deployment", "run", "nightly-audit/nightly-audit", seconds=600)
+            assert night.returncode == 0, night.stdout + night.stderr
+            commits = site / "out" / "commits"
+            until(
+                lambda: commits.is_dir() and any(commits.rglob("*.json")),
+                1200,
+                lambda: engine("logs", worker).stdout + engine("logs", worker).stderr,
+                pause=2,
+            )
