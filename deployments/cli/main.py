@@ -180,7 +180,10 @@ def main() -> None:
     except TrapauditError as error:
         _fail(error, error.exit_code)
     except ModuleNotFoundError as error:
-        _fail(InputError(f"{error.name} is not installed here: run this where a worker runs, or install trapaudit anew"), 1)
+        _fail(
+            InputError(f"{error.name} is not installed here: run this where a worker runs, or install trapaudit anew"),
+            1,
+        )
     except Exception as error:  # noqa: BLE001 - whatever else fails: a user gets a line, not a traceback
         _fail(error, 1)
 

@@ -29,15 +29,15 @@ def images() -> None:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Path]:
-    """A few scenes at `in`, and an `out` that user 12345 may write."""
-    write_scenes(str(tmp_path / "in"), n_events=6, seed=4127)
+    """A few scenes at `in/images`, and an `out` that user 12345 may write."""
+    write_scenes(str(tmp_path / "in"), n_events=4, seed=4127)
     (tmp_path / "out").mkdir()
     (tmp_path / "out").chmod(0o777)
     yield tmp_path
 
 
 def mounts(site: Path) -> tuple[str, ...]:
-    return ("--volume", f"{site}/in:/data/in:ro", "--volume", f"{site}/out:/data/out")
+    return ("--volume", f"{site}/in/images:/data/in:ro", "--volume", f"{site}/out:/data/out")
 
 
 def name(part: str) -> str:
@@ -48,7 +48,7 @@ def name(part: str) -> str:
 def test_an_image_is_for_a_user_without_rights_and_is_watched(image: str) -> None:
     (known,) = json.loads(engine("image", "inspect", f"localhost/trapaudit:{image}").stdout)
     assert known["Config"]["User"] == "10001:10001"
-    assert known["HealthCheck"]["Test"][:1] == ["CMD"] or known["Config"].get("Healthcheck")
+    assert known["Healthcheck"]["Test"][:4] == ["CMD", *HEALTH]
     done = start(image, "sh", "-c", "id -u; touch /opt/trapaudit/x /home/trapaudit/x 2>&1; echo; trapaudit --help")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("10001\n")
@@ -78,7 +78,9 @@ def test_an_audit_and_doctor_by_any_user(site: Path) -> None:
     rows = start("worker", "trapaudit", "sql", "/data/out", "select count(*) n from predictions", options=given)
     assert rows.returncode == 0, rows.stderr
     assert "predictions" in {path.name for path in (site / "out").iterdir()}
-    done = start("worker", "trapaudit", "doctor", "--source", "/data/in", "--model", MODEL, "--out", "/data/out", options=given)
+    done = start(
+        "worker", "trapaudit", "doctor", "--source", "/data/in", "--model", MODEL, "--out", "/data/out", options=given
+    )
     assert "Traceback" not in done.stderr + done.stdout
     assert "create" in done.stdout + done.stderr
     report = start("server", "trapaudit", "report", "/data/out", options=given)
@@ -111,7 +113,10 @@ def test_a_night_by_a_server_and_a_worker(site: Path) -> None:
     with running(name("prefect"), "server", *serve, options=OTHER) as server:
         ready = f"http://127.0.0.1:{port}/api/ready"
         until(
-            lambda: engine("exec", server, *HEALTH, ready).returncode == 0, 600, lambda: engine("logs", server).stderr, pause=2
+            lambda: engine("exec", server, *HEALTH, ready).returncode == 0,
+            600,
+            lambda: engine("logs", server).stderr,
+            pause=2,
         )
         deploy = ("trapaudit", "deploy", "--source", "/data/in", "--model", MODEL, "--out", "/data/out")
         done = start("worker", *deploy, options=(*OTHER, *api, *mounts(site)))
