@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,12 +27,12 @@ def images() -> None:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Path]:
+def site(tmp_path: Path) -> Path:
     """A few scenes at `in/images`, and an `out` that user 12345 may write."""
     write_scenes(str(tmp_path / "in"), n_events=4, seed=4127)
     (tmp_path / "out").mkdir()
     (tmp_path / "out").chmod(0o777)
-    yield tmp_path
+    return tmp_path
 
 
 def mounts(site: Path) -> tuple[str, ...]:
