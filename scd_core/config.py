@@ -237,7 +237,7 @@ class SliceConfig(Settings):
         0.6, description="share of a name's gradient outside the animal's box that makes the background a cause"
     )
     min_gradient_spread: Fraction = Field(
-        0.46,
+        0.55,
         description="the same where no box is known: share outside the window of half the width and height that holds most of it",
     )
     confusable_probability: Fraction = Field(

@@ -169,8 +169,8 @@ def test_causes_need_evidence(builder, tmp_path):
 GRADIENTS = {
     "outside": ("box", 0.61, {}),
     "inside": ("box", 0.59, {}),
-    "spread": ("window", 0.47, {}),
-    "compact": ("window", 0.45, {}),
+    "spread": ("window", 0.56, {}),
+    "compact": ("window", 0.54, {}),
     "crop": ("picture_is_box", None, {}),
     "flat": ("flat", None, {}),
     "dark": ("box", 0.9, {"sharpness": 5.0}),
@@ -192,7 +192,7 @@ def test_a_gradient_outside_the_animal_makes_the_background_a_cause_without_a_ma
     assert causes["dark"] == "image_quality", "a poor picture has its gradient anywhere"
     assert found["fine0"]["cause"] is None
     assert found["outside"]["cause_evidence"] == "61 % of the gradient of the name lies outside the animal"
-    assert "47 %" in found["spread"]["cause_evidence"] and "outside the quarter" in found["spread"]["cause_evidence"]
+    assert "56 %" in found["spread"]["cause_evidence"] and "outside the quarter" in found["spread"]["cause_evidence"]
     assert (found["outside"]["gradient_outside"], found["outside"]["gradient_region"]) == (pytest.approx(0.61), "box")
 
 
