@@ -18,7 +18,7 @@ from tasks.ingest import DESCRIBE, FINISH_MEDIA
 from tasks.mask import MASK
 from tasks.reclassify import RECLASSIFY
 from tasks.shards import cut
-from tasks.triage import TRIAGE, confusions_of, limits_of
+from tasks.triage import TRIAGE, confusions_of, limits_of, unchanged_of
 
 __all__ = ["STAGES"]
 
@@ -56,6 +56,7 @@ def _triage(state: BatchState) -> None:
         state.tables["predictions"] = state.runner.call(
             TRIAGE, names, state.tables["media"], len(set(job.spec.labels)), state.shard, job.joined.flagged,
             confusions_of(state.shard), job.spec.unknown_threshold, limits_of(state.shard),
+            unchanged_of(state.shard),
         )  # fmt: skip
 
 

@@ -101,10 +101,10 @@ class FlagReason(StrEnum):
 
     HUMAN_FLAG = "human_flag"
     IMPOSSIBLE_TRAVEL = "impossible_travel"
+    EVIDENCE_OUTSIDE = "evidence_outside"
     KNOWN_CONFUSION = "known_confusion"
     EVENT_DISAGREEMENT = "event_disagreement"
     UNKNOWN = "unknown"
-    EVIDENCE_OUTSIDE = "evidence_outside"
     LOW_PROBABILITY = "low_probability"
     SMALL_MARGIN = "small_margin"
     CONTROL = "control"

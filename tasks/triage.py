@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 
 import pyarrow as pa
 
 from scd_core.audit.errors.outside import outside_limits
-from scd_core.audit.slices.confusions import known_confusions
+from scd_core.audit.slices.confusions import known_confusions, unchanged_confusions
 from scd_core.identify.unknowns import group_unknowns
 from scd_core.job import Shard
 from scd_core.tables.schema import table_from_rows
@@ -19,7 +19,7 @@ from tasks.work import Work
 _LIMITS = pa.schema([("region", pa.string()), ("limit", pa.float64())])
 _PAIRS = pa.schema([("true_id", pa.string()), ("predicted_id", pa.string())])
 
-__all__ = ["TRIAGE", "confusions_of", "limits_of", "triage_batch"]
+__all__ = ["TRIAGE", "confusions_of", "limits_of", "triage_batch", "unchanged_of"]
 
 
 def triage_batch(
@@ -31,6 +31,7 @@ def triage_batch(
     confusions: Collection[tuple[str, str]] = (),
     unknown_threshold: float | None = None,
     limits: Mapping[str, float] = MappingProxyType({}),
+    unchanged: Collection[tuple[str, str]] = (),
 ) -> pa.Table:
     """The predictions of a whole batch with events, flags, control sample and selection."""
 
@@ -45,6 +46,7 @@ def triage_batch(
             confusions,
             unknown_threshold,
             limits,
+            unchanged,
         )
         return table_from_rows("predictions", group_unknowns(rows))
 
@@ -57,13 +59,22 @@ def confusions_of(shard: Shard) -> list[tuple[str, str]]:
     They are kept with the batch's unfinished work: a run that finishes it after another report selects the same rows.
     """
 
+    return _kept_pairs(shard, "pairs", known_confusions)
+
+
+def unchanged_of(shard: Shard) -> list[tuple[str, str]]:
+    """Those of :func:`confusions_of` of which masks have never changed a name, kept in the same way."""
+    return _kept_pairs(shard, "unchanged", unchanged_confusions)
+
+
+def _kept_pairs(shard: Shard, key: str, find: Callable[[str], list[tuple[str, str]]]) -> list[tuple[str, str]]:
     def compute() -> pa.Table:
-        pairs = known_confusions(shard.out)
+        pairs = find(shard.out)
         return pa.table(
             {"true_id": [true for true, _ in pairs], "predicted_id": [given for _, given in pairs]}, schema=_PAIRS
         )
 
-    found = kept(shard, "confusions", "pairs", compute)
+    found = kept(shard, "confusions", key, compute)
     return list(zip(found.column("true_id").to_pylist(), found.column("predicted_id").to_pylist(), strict=True))
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scd_core.config import SliceConfig
 from scd_core.errors import RunError
 from scd_core.names import MaskStatus, MediaStatus, PredictionStatus, Strategy
 from scd_core.tables.batches import Batch
@@ -157,7 +158,23 @@ def _batch_counts(tables: Mapping[str, pa.Table]) -> dict[str, int]:
         "n_failed": _count(tables["predictions"], "prediction_status", PredictionStatus.FAILED)
         + _count(tables["masks"], "mask_status", MaskStatus.FAILED),
         "n_flips": sum(fused.column("is_flip").to_pylist()),
+        "n_telling_masks": len(_telling(tables["masks"]) | set(_targets(fused.filter(fused.column("is_flip"))))),
     }
+
+
+def _telling(masks: pa.Table) -> set[str]:
+    """Targets whose name rests on background or strips: the mask lies there, and without them the name loses log-odds."""
+    limits = SliceConfig()
+    found: set[str] = set()
+    for kind, least in (("background", limits.min_background_reliance), ("overlay", limits.min_overlay_reliance)):
+        lies_there = pc.greater_equal(masks.column(f"{kind}_reliance"), least)
+        matters = pc.greater_equal(masks.column(f"{kind}_log_odds_drop"), limits.min_log_odds_drop)
+        found |= set(_targets(masks.filter(pc.and_(lies_there, matters))))
+    return found
+
+
+def _targets(rows: pa.Table) -> list[str]:
+    return rows.column("target_id").to_pylist()
 
 
 def _software_versions() -> dict[str, str]:

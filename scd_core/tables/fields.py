@@ -376,6 +376,11 @@ FIELDS: dict[str, Field] = {
     "n_predictions": Field(pa.int64(), "predictions with a name"),
     "n_flagged": Field(pa.int64(), "predictions flagged"),
     "n_masks": Field(pa.int64(), "masks made"),
+    "n_telling_masks": Field(
+        pa.int64(),
+        "masks that tell something: the final decision gives another name, or the name rests on background or strips by the "
+        "limits that `slices` has by default; `n_masks / n_telling_masks` are masks per corrected or explained name",
+    ),
     "n_failed": Field(pa.int64(), "predictions and masks that could not be made; each row has its reason"),
     "n_flips": Field(pa.int64(), "names changed by the final decision"),
     "seconds": Field(pa.map_(pa.string(), pa.float64()), "wall time per stage", "seconds"),

@@ -312,4 +312,5 @@ class RunRow(TypedDict, total=False):
     n_masks: int | None
     n_failed: int | None
     n_flips: int | None
+    n_telling_masks: int | None
     seconds: list[tuple[str, float]] | None

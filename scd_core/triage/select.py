@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
@@ -13,13 +13,17 @@ from scd_core.identify.content import draw_name
 from scd_core.media.groups import is_timed
 from scd_core.names import UNKNOWN, FlagReason, PredictionStatus
 from scd_core.tables.rows import MediaRow, PredictionRow
-from scd_core.triage.outside import is_outside
+from scd_core.triage.outside import is_outside, outside_score
 from scd_core.triage.travel import impossible_travel
 
 __all__ = ["control_draw", "event_names", "least_probability", "triage"]
 
 _REASONS = tuple(FlagReason)[: list(FlagReason).index(FlagReason.CONTROL)]
 """Reasons that need a look, most pressing first: the order in which the budget is spent."""
+_FEW = 5
+"""Masks of a batch for one pair of individuals whose names masks have never changed."""
+_UNSURE = {FlagReason.KNOWN_CONFUSION, FlagReason.LOW_PROBABILITY, FlagReason.SMALL_MARGIN, FlagReason.CONTROL}
+"""Reasons that a name of two look-alikes has anyway."""
 
 
 def triage(
@@ -31,6 +35,7 @@ def triage(
     known_confusions: Collection[tuple[str, str]] = (),
     unknown_threshold: float | None = None,
     outside_limits: Mapping[str, float] = MappingProxyType({}),
+    unchanged_confusions: Collection[tuple[str, str]] = (),
 ) -> list[PredictionRow]:
     """Add event, flags, control and selection to the predictions of a whole batch.
 
@@ -49,6 +54,7 @@ def triage(
         unknown_threshold: of the model, 0-1; what is less probable is called unknown.
         outside_limits: `gradient_region` -> :func:`scd_core.triage.outside.outside_score` from which a name is flagged, as found
             from this OUT's labels; of a region without one, a default.
+        unchanged_confusions: those of `known_confusions` of which no mask has changed a name; a few pictures of each are masked.
 
     Returns:
         The rows, in order, with `event_id`, `event_predicted_id`, `is_flagged`, `flag_reasons`, `is_control`,
@@ -76,8 +82,12 @@ def triage(
         row["is_selected"] = row["is_control"]
         row["inclusion_probability"] = config.control_rate if is_named else 0.0
     with_reason = [row for row in rows if set(row["flag_reasons"] or ()) - {FlagReason.CONTROL}]
-    for place, row in enumerate(sorted(with_reason, key=_pressing)):
-        if place < config.budget:
+    left, of_pair = config.budget, Counter[tuple[str, str]]()
+    for row in sorted(with_reason, key=_pressing):
+        pairs = _alike(row, unchanged_confusions)
+        if left > 0 and all(of_pair[pair] < _FEW for pair in pairs):
+            left -= 1
+            of_pair.update(pairs)
             row["is_selected"] = True
             row["inclusion_probability"] = 1.0
         else:
@@ -155,10 +165,23 @@ def _reasons(
 
 
 def _is_known_confusion(row: PredictionRow, pairs: Collection[tuple[str, str]]) -> bool:
+    return bool(_confusions(row, pairs))
+
+
+def _confusions(row: PredictionRow, pairs: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Of some pairs (true individual, name given to it), those that a row may be one of."""
     others = _probabilities(row)
-    return any(given == row["predicted_id"] and true in others for true, given in pairs)
+    return [(true, given) for true, given in pairs if given == row["predicted_id"] and true in others]
+
+
+def _alike(row: PredictionRow, pairs: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The pairs that a row may be one of, where nothing but that or an unsure name is a reason to look."""
+    return _confusions(row, pairs) if set(row["flag_reasons"] or ()) <= _UNSURE else []
 
 
 def _pressing(row: PredictionRow) -> tuple[int, float, str]:
     first = FlagReason((row["flag_reasons"] or [])[0])
-    return _REASONS.index(first), row["probability"] or 0.0, draw_name(row)
+    value = row["probability"] or 0.0
+    if first == FlagReason.EVIDENCE_OUTSIDE:
+        value = -outside_score(row["gradient_outside"] or 0.0, value)
+    return _REASONS.index(first), value, draw_name(row)

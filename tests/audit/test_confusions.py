@@ -17,8 +17,31 @@ def test_no_report_is_no_confusion(tmp_path: Path) -> None:
     assert confusions.known_confusions(str(tmp_path / "out")) == []
 
 
-def _slices(*rows: tuple[dict[str, str], bool]) -> pd.DataFrame:
-    return pd.DataFrame({"slice": [keys for keys, _ in rows], "is_systematic": [sure for _, sure in rows]})
+def _slices(
+    *rows: tuple[dict[str, str], bool],
+    masked: int | None = None,
+    recovered: int | None = None,
+    cause: str = "confusable_pair",
+) -> pd.DataFrame:
+    return pd.DataFrame({
+        "slice": [keys for keys, _ in rows], "is_systematic": [sure for _, sure in rows],
+        "cause": [cause] * len(rows), "n_masked_errors": [masked] * len(rows), "n_recovered_errors": [recovered] * len(rows),
+    })  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("masked", "recovered", "expected"),
+    [(10, 0, [("Nyx", "Luna")]), (9, 0, []), (10, 1, []), (None, None, [])],
+)
+def test_a_pair_that_ten_masks_never_changed_is_known(
+    monkeypatch: pytest.MonkeyPatch, masked: int | None, recovered: int | None, expected: list[tuple[str, str]]
+) -> None:
+    found = _slices(({"pair": "Nyx -> Luna"}, True), masked=masked, recovered=recovered)
+    monkeypatch.setattr(confusions, "read_table", lambda out, table, columns: found)
+    assert confusions.unchanged_confusions("out") == expected
+    assert confusions.known_confusions("out") == [("Nyx", "Luna")]
+    found["cause"] = "background"  # of a place that names are read off, the next mask still explains an error
+    assert confusions.unchanged_confusions("out") == []
 
 
 def test_systematic_pairs_are_read(monkeypatch: pytest.MonkeyPatch) -> None:

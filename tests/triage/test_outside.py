@@ -99,3 +99,40 @@ def test_the_score_of_an_even_chance_is_the_share() -> None:
     assert outside_score(0.4, 0.5) == pytest.approx(0.4)
     assert outside_score(0.4, 0.9) == pytest.approx(0.4 - 0.04 * math.log(9))
     assert outside_score(0.4, 1.0) < outside_score(0.4, 0.999999) < 0.0
+
+
+def _rows(count: int, **more: Any) -> list[Any]:
+    return [
+        {
+            "target_id": f"t{number}", "media_id": f"m{number}", "detection_id": None, "prediction_status": "ok",
+            "predicted_id": "Luna", "probability": 0.5, "margin": 0.1,
+            "topk": [{"individual_id": "Luna", "probability": 0.5}, {"individual_id": "Nyx", "probability": 0.4}],
+        } | {key: value[number] if isinstance(value, list) else value for key, value in more.items()}
+        for number in range(count)
+    ]  # fmt: skip
+
+
+def _selected(rows: list[Any], **more: Any) -> list[str]:
+    media: Any = [{"media_id": row["media_id"], "file": "", "uri": "", "event_id": row["media_id"]} for row in rows]
+    config = TriageConfig(control_rate=0.0, budget=more.pop("budget", 100))
+    done = triage(rows, media, 3, config, known_confusions=[("Nyx", "Luna")], **more)
+    assert [row["is_selected"] for row in done] == [row["inclusion_probability"] == 1.0 for row in done]
+    assert all(row["is_selected"] or "cut_by_budget" in (row["flag_reasons"] or ()) for row in done)
+    return [row["target_id"] for row in done if row["is_selected"]]
+
+
+def test_a_pair_that_masks_never_changed_gets_few_of_them() -> None:
+    rows = _rows(12)
+    assert len(_selected(rows)) == 12
+    assert len(_selected(rows, unchanged_confusions=[("Nyx", "Luna")])) == 5
+    assert len(_selected(rows, unchanged_confusions=[("Luna", "Nyx")])) == 12
+
+
+def test_such_a_pair_is_masked_where_there_is_another_reason() -> None:
+    rows = _rows(12, gradient_outside=0.9, gradient_region="box")
+    assert len(_selected(rows, unchanged_confusions=[("Nyx", "Luna")])) == 12
+
+
+def test_the_budget_goes_first_to_names_that_lie_furthest_outside() -> None:
+    rows = _rows(4, gradient_outside=[0.1, 0.7, 0.95, 0.8], gradient_region="box")
+    assert _selected(rows, budget=2) == ["t2", "t3"]
