@@ -62,8 +62,12 @@ def export(
         Literal["camtrap-dp", "megadetector", "label-studio", "timelapse"],
         typer.Option("--format", help="what to write"),
     ] = "camtrap-dp",
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", min=1, help="most pictures of label-studio or timelapse: first those to label next"),
+    ] = None,
 ) -> None:
     """Hand the audit to other software."""
     from scd_core.audit.export import export_audit
 
-    console.print(f"written: {export_audit(out, directory, form)}")
+    console.print(f"written: {export_audit(out, directory, form, limit=limit)}")

@@ -46,7 +46,7 @@ def read_package(url: str) -> Package:
         raise InputError(f"model {storage.url}: cannot be read ({error})") from error
     try:
         content = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"model {storage.url}: {MODEL_FILE} is not JSON ({error})") from error
     if isinstance(content, dict) and "input" not in content:
         raise InputError(

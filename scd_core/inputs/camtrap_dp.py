@@ -72,7 +72,7 @@ def package_tables(
     """
     try:
         resources = {item["name"]: item for item in json.loads(content)["resources"]}
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{where}: is no data package ({error}); expected JSON with a list of resources") from error
     what = where.partition(" ")[0]
     return {

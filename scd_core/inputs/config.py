@@ -26,6 +26,6 @@ def load_config(url: str | None) -> AuditConfig:
     where = f"config {clean_url(url)}"
     try:
         content = yaml.safe_load(read_text(url, "config"))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"{where}: not YAML or JSON ({error})") from error
     return AuditConfig.from_mapping(content, where)

@@ -93,7 +93,10 @@ def has_column(text: str, *columns: str) -> bool:
 
 def column_names(text: str) -> list[str]:
     """Columns that the first line of a CSV file names, as written, without blanks around them."""
-    return [name.strip() for name in next(csv.reader([_first_line(text)], delimiter=_separator(text)), [])]
+    try:
+        return [name.strip() for name in next(csv.reader([_first_line(text)], delimiter=_separator(text)), [])]
+    except csv.Error:  # reading the file gives the message
+        return []
 
 
 def _separator(text: str) -> str:

@@ -119,7 +119,7 @@ def read_carried(text: str, where: str) -> CarriedPicture:
             list(_labels(str(content["file"]), content["labels"], where)),
             queue,
         )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise InputError(
             f"{where}: {CARRIED} is not as trapaudit exported it ({type(error).__name__}: {error}); export again"
         ) from error

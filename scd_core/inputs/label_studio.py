@@ -8,10 +8,17 @@ from scd_core.boxes import Box
 from scd_core.errors import InputError
 from scd_core.inputs.exported import CARRIED, CarriedPicture, read_carried, same_box, word_of
 from scd_core.inputs.label import Account, Label, name_and_state
-from scd_core.inputs.label_studio_answers import Answer, Part, is_label_studio, picture_path, read_answers
+from scd_core.inputs.label_studio_answers import (
+    Answer,
+    Part,
+    is_answer_table,
+    is_task_list,
+    picture_path,
+    read_answers,
+)
 from scd_core.names import Flank
 
-__all__ = ["BOX", "FLANK", "IMAGE", "PICTURE", "WHOLE_NAME", "is_label_studio", "label_studio_labels"]
+__all__ = ["BOX", "FLANK", "IMAGE", "PICTURE", "WHOLE_NAME", "is_answer_table", "is_task_list", "label_studio_labels"]
 
 IMAGE = "image"
 """Key of a task's data with the picture's address, in tasks that an audit exported."""

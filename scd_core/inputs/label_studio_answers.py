@@ -19,7 +19,7 @@ from scd_core.inputs.joining import path_as_joined
 from scd_core.inputs.label import Account, parse_time
 from scd_core.inputs.megadetector import load_json
 
-__all__ = ["Answer", "Part", "is_label_studio", "picture_path", "read_answers"]
+__all__ = ["Answer", "Part", "is_answer_table", "is_task_list", "picture_path", "read_answers"]
 
 _OF_ROW = ("id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time")
 """Keys of JSON_MIN and columns of CSV that are of the answer, not of the task's data."""
@@ -58,9 +58,14 @@ class Answer:
     at: datetime | None
 
 
-def is_label_studio(text: str) -> bool:
-    """Whether a text is a list of tasks or of answers in JSON, or a table of answers."""
-    return text.lstrip()[:1] == "[" or (has_column(text, "annotation_id") and has_column(text, "annotator"))
+def is_task_list(text: str) -> bool:
+    """Whether a text is a list in JSON, as of tasks or of answers; other results in JSON are objects."""
+    return text[:1_000].lstrip()[:1] == "["
+
+
+def is_answer_table(text: str) -> bool:
+    """Whether a text is a table of answers."""
+    return has_column(text, "annotation_id") and has_column(text, "annotator")
 
 
 def read_answers(text: str, where: str, account: Account, column: str | None) -> Iterator[Answer]:
@@ -75,7 +80,7 @@ def read_answers(text: str, where: str, account: Account, column: str | None) ->
     Raises:
         InputError: the file is not of Label Studio; the message gives the place.
     """
-    if text.lstrip()[:1] == "[":
+    if is_task_list(text):
         entries = ((f"task {number}", entry) for number, entry in enumerate(load_json(text, where), 1))
     else:
         entries = ((f"line {line.number}", _unfolded(line.values)) for line in read_csv(text, where))
@@ -89,7 +94,7 @@ def read_answers(text: str, where: str, account: Account, column: str | None) ->
                 yield _row(entry, f"{where}: {place}", column)
             else:
                 raise KeyError("data")
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
             raise InputError(f"{where}: {place}: not of Label Studio ({type(error).__name__}: {error})") from error
 
 
@@ -158,7 +163,7 @@ def _unfolded(values: Mapping[str, str]) -> dict[str, Any]:
         is_json = column != CARRIED and text[:1] in ("[", "{")
         try:
             found[column] = json.loads(text) if is_json else text
-        except ValueError:
+        except (ValueError, RecursionError):
             found[column] = text
     return found
 

@@ -18,7 +18,7 @@ from scd_core.inputs.csv import Line, column_names, has_column, read_csv
 from scd_core.inputs.exported import CARRIED
 from scd_core.inputs.joining import MediaIndex, path_as_joined
 from scd_core.inputs.label import BY_PERSON, MACHINE_RESULTS, Account, Label, name_and_state, parse_time, with_number
-from scd_core.inputs.label_studio import is_label_studio, label_studio_labels
+from scd_core.inputs.label_studio import is_answer_table, is_task_list, label_studio_labels
 from scd_core.inputs.results_labels import results_labels
 from scd_core.inputs.text import decode_text, read_file
 from scd_core.inputs.timelapse_table import exported_labels
@@ -161,13 +161,13 @@ def _from_camtrap(
 def _detect(name: str, text: str) -> LabelFormat:
     if name == DATAPACKAGE:
         return LabelFormat.CAMTRAP_DP
-    if is_label_studio(text):
+    if is_task_list(text):
         return LabelFormat.LABEL_STUDIO
     if name.lower().endswith(".json") or text.lstrip().startswith("{"):
         return LabelFormat.TIMELAPSE
     if has_column(text, "observationID", "classificationMethod"):
         return LabelFormat.CAMTRAP_DP
-    return LabelFormat.CSV
+    return LabelFormat.LABEL_STUDIO if is_answer_table(text) else LabelFormat.CSV
 
 
 def _is_queue(text: str) -> bool:

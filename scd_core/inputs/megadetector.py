@@ -127,6 +127,8 @@ def load_json(text: str, name: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise InputError(f"{name}: line {error.lineno}: not JSON ({error})") from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, lists in lists in lists
+        raise InputError(f"{name}: no JSON that can be read ({error})") from error
 
 
 def megadetector_file(content: Any, name: str) -> MegaDetectorFile:
@@ -144,7 +146,7 @@ def number_of(value: Any) -> float:
     """A number; NaN where the value is none."""
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return math.nan
 
 

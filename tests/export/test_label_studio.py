@@ -172,6 +172,16 @@ def test_answers_are_of_the_animal_that_they_were_given_to(tmp_path: Path, form:
     assert ("c.jpg", None) in drawn
 
 
+def test_a_limit_takes_the_first_to_label(placed: World, folder: Path, tmp_path: Path) -> None:
+    everything = tasks_of(placed.out, folder)
+    export_audit(placed.out, str(tmp_path / "few"), "label-studio", limit=3)
+    assert json.loads((tmp_path / "few" / "tasks.json").read_text("utf-8")) == everything[:3]
+    with pytest.raises(
+        InputError, match="export format megadetector: holds the whole audit; --limit is for label-studio"
+    ):
+        export_audit(placed.out, str(tmp_path / "few"), "megadetector", limit=3)
+
+
 def test_a_corrected_label_is_a_new_one_of_the_person_who_corrected_it(tmp_path: Path) -> None:
     out = audit(tmp_path / "one")
     (tmp_path / "labels.csv").write_text("file,individual_id,detection_id,labelled_by\na.jpg,Luna,0,ana\n")
@@ -243,6 +253,10 @@ def test_any_picture_comes_back_as_it_went(seed: int, form: str, tmp_path_factor
         ('[{"data": {"image": "a.jpg"}, "annotations": [{"result": [], "updated_at": "soon"}]}]', "'soon' is no ISO 8601 time"),
         ('[{"data": {"image": "a.jpg"}', "line 1: not JSON"),
         ("[]", "holds no label"),
+        ("[" * 100_000, "no JSON that can be read"),
+        ("[" + "1" * 5000 + "]", "no JSON that can be read"),
+        ('[{"data": {"image": "a.jpg"}, "annotations": [{"result": [{"from_name": "a", "value": {"x": 1' + "0" * 400
+         + ', "y": 1, "width": 1, "height": 1, "rectanglelabels": ["Luna"]}}]}]}]', "not of Label Studio .OverflowError"),
     ],
 )  # fmt: skip
 def test_a_bad_file_is_one_clear_line(tmp_path: Path, content: str, message: str) -> None:

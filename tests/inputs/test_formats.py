@@ -15,6 +15,8 @@ from fsspec.implementations.memory import MemoryFileSystem
 from typer.testing import CliRunner
 
 from scd_core.errors import InputError
+from scd_core.identify.package import read_package
+from scd_core.inputs.config import load_config
 from scd_core.inputs.csv import has_column, read_csv
 from scd_core.inputs.detections import read_detections
 from scd_core.inputs.flags import read_flags
@@ -255,3 +257,24 @@ def test_a_strict_reader_refuses_what_another_passes_over(text: str, words: str)
         assert [line["file"] for line in read_csv(text, "f.csv", ["file"])] == ["a.jpg"]
         # A separator at the end of a line is no value.
         assert [line["file"] for line in read_csv("file\na.jpg,\n", "f.csv", is_strict=True)] == ["a.jpg"]
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, '{"a":' * 100_000, '{"images": [1' + "0" * 5000 + "]}"])
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("labels.json", read_labels),
+        ("datapackage.json", read_labels),
+        ("md.json", read_detections),
+        ("config.json", load_config),
+        ("model.json", lambda path: read_package(str(Path(path).parent))),
+    ],
+)
+def test_json_that_no_parser_takes_is_one_clear_line(
+    tmp_path: Path, name: str, read: Callable[[str], Any], content: str
+) -> None:
+    """Lists in lists in lists exhaust the parser's stack, and Python refuses a number of thousands of digits."""
+    (tmp_path / name).write_text(content)
+    with pytest.raises(InputError) as error:
+        read(str(tmp_path / name))
+    assert str(error.value).count("\n") == 0 or name == "config.json"  # YAML's own words have lines

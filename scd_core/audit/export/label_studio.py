@@ -28,7 +28,9 @@ _LOCAL = "/data/local-files/?d="
 _SAID_OF_PICTURE = (LabelState.BLANK, LabelState.UNCLEAR)
 
 
-def write_label_studio(connection: duckdb.DuckDBPyConnection, folder: Path, now: datetime) -> list[str]:
+def write_label_studio(
+    connection: duckdb.DuckDBPyConnection, folder: Path, now: datetime, limit: int | None = None
+) -> list[str]:
     """Write ``tasks.json`` (Label Studio's task format) and ``label_config.xml`` (its labelling interface).
 
     A task is a picture, those of the list of what to label next first. Names that the model gave are predictions, which Label
@@ -41,6 +43,7 @@ def write_label_studio(connection: duckdb.DuckDBPyConnection, folder: Path, now:
         connection: database with the tables of :func:`scd_core.audit.export.newest.create_newest`.
         folder: local folder that gets the files.
         now: time of the export; the files do not depend on it.
+        limit: most pictures; None takes all.
 
     Returns:
         One line for each thing that Label Studio has to be told.
@@ -55,7 +58,7 @@ def write_label_studio(connection: duckdb.DuckDBPyConnection, folder: Path, now:
     n_tasks = 0
     with (folder / "tasks.json").open("w", encoding="utf-8") as file:
         file.write("[")
-        for task in label_tasks(connection):
+        for task in label_tasks(connection, limit):
             file.write(",\n" if n_tasks else "\n")
             file.write(json.dumps(_task(task, root), ensure_ascii=False))
             n_tasks += 1

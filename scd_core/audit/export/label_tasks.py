@@ -53,20 +53,20 @@ def label_names(connection: duckdb.DuckDBPyConnection) -> list[str]:
     return [row[0] for row in connection.execute(load_sql("scd_core.audit.export", "label_names")).fetchall()]
 
 
-def label_tasks(connection: duckdb.DuckDBPyConnection) -> Iterator[LabelTask]:
+def label_tasks(connection: duckdb.DuckDBPyConnection, limit: int | None = None) -> Iterator[LabelTask]:
     """Usable pictures that hold something to name or a label, those of the list of what to label next first.
 
     Args:
         connection: database with the tables of :func:`scd_core.audit.export.newest.create_newest`.
+        limit: most pictures; None gives all.
     """
     create_queue(connection)
-    connection.execute(load_sql("scd_core.audit.export", "label_tasks"))
+    connection.execute(load_sql("scd_core.audit.export", "label_tasks"), {"limit": limit})
     names = [column[0] for column in connection.description or ()]
     while rows := connection.fetchmany(_CHUNK):
         for values in rows:
             row = dict(zip(names, values, strict=True))
-            if row["targets"] or row["labels"]:
-                yield _task(row)
+            yield _task(row)
 
 
 def _task(row: Mapping[str, Any]) -> LabelTask:

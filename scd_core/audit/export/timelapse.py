@@ -33,7 +33,9 @@ _COLUMNS = (
 _VERSION = "2.3.0.0"
 
 
-def write_timelapse(connection: duckdb.DuckDBPyConnection, folder: Path, now: datetime) -> list[str]:
+def write_timelapse(
+    connection: duckdb.DuckDBPyConnection, folder: Path, now: datetime, limit: int | None = None
+) -> list[str]:
     """Write ``TimelapseTemplate.tdb``, ``timelapse.csv`` to import into it, and ``megadetector.json`` with the boxes.
 
     The template goes into SOURCE, which becomes Timelapse's root folder. Each picture has one row, as Timelapse makes it: the
@@ -45,6 +47,7 @@ def write_timelapse(connection: duckdb.DuckDBPyConnection, folder: Path, now: da
         connection: database with the tables of :func:`scd_core.audit.export.newest.create_newest`.
         folder: local folder that gets the files.
         now: time of the export.
+        limit: most pictures; None takes all.
 
     Returns:
         One line for each thing that the table lacks.
@@ -53,7 +56,7 @@ def write_timelapse(connection: duckdb.DuckDBPyConnection, folder: Path, now: da
         InputError: the audit holds no picture to name.
     """
     names = label_names(connection)
-    sizes = Counter(len(task.picture.slots()) for task in label_tasks(connection))
+    sizes = Counter(len(task.picture.slots()) for task in label_tasks(connection, limit))
     if not sizes:
         raise InputError("export timelapse: the audit holds no picture with something to name")
     write_megadetector(connection, folder, now)
@@ -62,7 +65,7 @@ def write_timelapse(connection: duckdb.DuckDBPyConnection, folder: Path, now: da
     with (folder / "timelapse.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["File", "RelativePath", *_fields(n_menus)])
-        writer.writerows(_row(task, n_menus) for task in label_tasks(connection))
+        writer.writerows(_row(task, n_menus) for task in label_tasks(connection, limit))
     over = sum(n for size, n in sizes.items() if size > MAX_ANIMALS)
     if not over:
         return []

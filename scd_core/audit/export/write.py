@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, get_args
@@ -22,17 +23,21 @@ __all__ = ["export_audit"]
 ExportForm = Literal["camtrap-dp", "megadetector", "label-studio", "timelapse"]
 
 _MEMORY = "2GB"
-_WRITERS = {
+_WRITERS: dict[str, tuple[Callable[..., list[str]], str]] = {
     "camtrap-dp": (write_camtrap_dp, "datapackage.json"),
     "megadetector": (write_megadetector, "megadetector.json"),
     "label-studio": (write_label_studio, "tasks.json"),
     "timelapse": (write_timelapse, "timelapse.csv"),
 }
 """Form -> what writes it, and the file to open."""
+_CHECKED = ("label-studio", "timelapse")
+"""Forms in which people check names."""
 _LOG = logging.getLogger(__name__)
 
 
-def export_audit(out: str, directory: str, form: ExportForm, now: datetime | None = None) -> str:
+def export_audit(
+    out: str, directory: str, form: ExportForm, now: datetime | None = None, *, limit: int | None = None
+) -> str:
     """Write an audit in the form of other software.
 
     - ``camtrap-dp``: a Camtrap DP 1.0.2 package (:func:`scd_core.audit.export.camtrap_dp.write_camtrap_dp`).
@@ -48,17 +53,21 @@ def export_audit(out: str, directory: str, form: ExportForm, now: datetime | Non
         directory: URL or path of the folder that gets the files; files of the same names are replaced.
         form: form of the export.
         now: time of the export; None is now.
+        limit: most pictures, of a form in which names are checked: the first of the list of what to label next; None takes all.
 
     Returns:
         Address of the file to open.
 
     Raises:
-        InputError: there is no such form, OUT holds no audit, or holds nothing that the form could carry.
+        InputError: there is no such form, or it takes no limit; OUT holds no audit, or holds nothing that the form could carry.
         RunError: a file could not be written.
     """
     if form not in get_args(ExportForm):
         raise InputError(f"export format {form}: not known; give one of {', '.join(get_args(ExportForm))}")
     writer, main = _WRITERS[form]
+    if limit is not None and form not in _CHECKED:
+        raise InputError(f"export format {form}: holds the whole audit; --limit is for {', '.join(_CHECKED)}")
+    more = {"limit": limit} if form in _CHECKED else {}
     storage = open_source(directory)
     with tempfile.TemporaryDirectory(prefix="trapaudit-") as scratch:
         folder = Path(scratch) / "export"
@@ -66,7 +75,7 @@ def export_audit(out: str, directory: str, form: ExportForm, now: datetime | Non
         with open_tables(out, memory_limit=_MEMORY, scratch=scratch) as connection:
             connection.execute("SET preserve_insertion_order = true")  # files come out in the order of their rows
             create_newest(connection)
-            notes = writer(connection, folder, now or datetime.now(UTC))
+            notes = writer(connection, folder, now or datetime.now(UTC), **more)
         files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
         # The file that names the others comes last, so that a package that can be opened is whole.
         for relative in [*(file for file in files if file != main), main]:

@@ -29,4 +29,5 @@ FROM (SELECT * FROM newest_media WHERE status = 'ok' QUALIFY row_number() OVER (
 LEFT JOIN names ON media.file = names.file
 LEFT JOIN targets ON media.media_id = targets.media_id
 LEFT JOIN known ON media.media_id = known.media_id
-ORDER BY place NULLS LAST, camera_id, captured_at, name
+WHERE targets.media_id IS NOT NULL OR known.media_id IS NOT NULL
+ORDER BY place NULLS LAST, camera_id, captured_at, name LIMIT $limit
