@@ -11,14 +11,12 @@ from scd_core.inputs.label import Account, Label, name_and_state
 from scd_core.inputs.label_studio_answers import (
     Answer,
     Part,
-    is_answer_table,
-    is_task_list,
     picture_path,
     read_answers,
 )
 from scd_core.names import Flank
 
-__all__ = ["BOX", "FLANK", "IMAGE", "PICTURE", "WHOLE_NAME", "is_answer_table", "is_task_list", "label_studio_labels"]
+__all__ = ["BOX", "FLANK", "IMAGE", "PICTURE", "WHOLE_NAME", "label_studio_labels"]
 
 IMAGE = "image"
 """Key of a task's data with the picture's address, in tasks that an audit exported."""

@@ -18,7 +18,8 @@ from scd_core.inputs.csv import Line, column_names, has_column, read_csv
 from scd_core.inputs.exported import CARRIED
 from scd_core.inputs.joining import MediaIndex, path_as_joined
 from scd_core.inputs.label import BY_PERSON, MACHINE_RESULTS, Account, Label, name_and_state, parse_time, with_number
-from scd_core.inputs.label_studio import is_answer_table, is_task_list, label_studio_labels
+from scd_core.inputs.label_studio import label_studio_labels
+from scd_core.inputs.label_studio_answers import is_answer_table, is_task_list
 from scd_core.inputs.results_labels import results_labels
 from scd_core.inputs.text import decode_text, read_file
 from scd_core.inputs.timelapse_table import exported_labels
