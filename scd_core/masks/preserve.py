@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn.modules import module as hooks
+from torch.nn.parameter import is_lazy
 
 from scd_core.masks.checks import read_logits
 from scd_core.masks.find_networks import find_networks
@@ -31,13 +32,13 @@ def borrowed(model: Model) -> Iterator[None]:
         model: a module, or a callable that runs modules: those that it holds or names are found and borrowed with it.
 
     Raises:
-        ValueError: parameters that are on the device `meta` or were made under `torch.inference_mode`; or, while it is
+        ValueError: parameters that have no shape yet, are on the device `meta` or were made under `torch.inference_mode`; or, while it is
             borrowed, the callable runs a network in training mode that was not found.
     """
     networks = find_networks(model)
+    _check_usable(networks)
     modules = list(dict.fromkeys(module for network in networks for module in network.modules()))
     parameters = list(dict.fromkeys(parameter for network in networks for parameter in network.parameters()))
-    _check_usable(networks)
     training = [(module, module.training) for module in modules]
     requires = [(parameter, parameter.requires_grad) for parameter in parameters]
     buffers = [
@@ -107,9 +108,9 @@ def _first_parameter(model: Model) -> torch.Tensor | None:
 
 def _check_usable(networks: Sequence[nn.Module]) -> None:
     for network in networks:
-        for name, tensor in network.state_dict(keep_vars=True).items():
-            if not torch.is_tensor(tensor):
-                continue
+        for name, tensor in (*network.named_parameters(), *network.named_buffers()):
+            if is_lazy(tensor):
+                raise ValueError(f"model: {name} has no shape yet (a lazy module); run the model once first")
             if tensor.is_meta:
                 raise ValueError(f"model: {name} is on the device `meta` and holds no values; load the weights first")
             if tensor.is_inference():
@@ -126,7 +127,8 @@ def _others_refused(known: Sequence[nn.Module]) -> Iterator[None]:
     def refuse(module: nn.Module, _inputs: object) -> None:
         if module in found or not module.training or threading.get_ident() != owner:
             return
-        if isinstance(module, nn.modules.dropout._DropoutNd) or any(True for _ in module.state_dict()):
+        has_state = any(True for _ in (*module.parameters(), *module.buffers()))
+        if has_state or isinstance(module, nn.modules.dropout._DropoutNd):
             raise ValueError(
                 f"model: runs a {type(module).__name__} in training mode that cannot be found from the outside; call "
                 ".eval() on it, or pass the module itself"

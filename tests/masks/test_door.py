@@ -319,6 +319,13 @@ def test_modules_without_values_are_refused(name: str, images: torch.Tensor) -> 
         METHODS[name](model, images, TARGETS)
 
 
+@every_method
+def test_modules_without_shapes_are_refused(name: str, images: torch.Tensor) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.LazyBatchNorm2d(), nn.Flatten(), nn.LazyLinear(3))
+    with pytest.raises(ValueError, match=r"1\.weight has no shape yet"):
+        METHODS[name](model, images, TARGETS)
+
+
 # --- what a model gives ---------------------------------------------------------------------------------------------
 
 Output = namedtuple("Output", ["logits", "hidden"])
