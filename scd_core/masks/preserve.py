@@ -32,8 +32,8 @@ def borrowed(model: Model) -> Iterator[None]:
         model: a module, or a callable that runs modules: those that it holds or names are found and borrowed with it.
 
     Raises:
-        ValueError: parameters that have no shape yet, are on the device `meta` or were made under `torch.inference_mode`; or, while it is
-            borrowed, the callable runs a network in training mode that was not found.
+        ValueError: parameters that have no shape yet, are on the device `meta` or were made under `torch.inference_mode`;
+            or, while it is borrowed, the callable runs a network in training mode that was not found.
     """
     networks = find_networks(model)
     _check_usable(networks)
