@@ -132,6 +132,14 @@ def test_other_animals_show_how_often_each_side_is_seen_where_one_is_misread(tmp
     )
 
 
+def test_the_other_side_of_the_individual_itself_counts_where_the_cameras_do_not_explain_it(tmp_path):
+    """Six errors may all be left by chance three times in a hundred; that seven visits from the right are right adds to it."""
+    visits = [(f"C{n}", "A", "B", {"flank": "left"}) for n in range(6)]
+    visits += [(f"E{n}", "A", "A", {"flank": "right"}) for n in range(7)]
+    rows = causes(tmp_path, visits + PASSING)
+    assert kinds(rows) == {"flank"}
+
+
 @pytest.mark.parametrize(
     "visits",
     [

@@ -23,8 +23,8 @@ CAUSE_RULES: dict[Cause, str] = {
     Cause.LABEL_SUSPECT: (
         "Labels contradict each other, not only the model. Of the visits of two individuals at the same cameras, this labeller "
         "gives more the one name where the model gives the other than the other labellers do there (at least 3, 2.5 times as "
-        "often, others at least 3), and among all that was labelled in the same deployments and is alike in being flagged that "
-        "would not fall on one labeller by chance (exact test at 0.01); "
+        "often, others at least 3), and by chance that would not fall on one labeller among all that was labelled in the same "
+        "deployments and is alike in being flagged (exact test at 0.01, or at 0.05 where these visits alone pass at 0.01); "
         "or the model is sure of its name (`label_suspect_probability`), gives the label less than 0.02, "
         "and another person gave other pictures of the same event the model's name; or the newest labels of one moment differ. "
         "Where one person labels a place, nothing is known of the labels there."
@@ -37,8 +37,8 @@ CAUSE_RULES: dict[Cause, str] = {
     Cause.FLANK: (
         "The side of the animal is known, and this side errs more than the other one (at least 3 visits, 2.5 times as often, the "
         "other one seen at least 3 times): that of this individual with this wrong name, with any, or that of all individuals. "
-        "Among all animals that passed the same cameras, the errors would not fall on one side by chance (exact test at 0.01), "
-        "and they are not all at one camera that the individual passes one way."
+        "By chance the errors would not fall on one side among all animals that passed the same cameras (exact test at 0.01, or "
+        "at 0.05 where the individual's own visits pass at 0.01), and they are not all at one camera that it passes one way."
     ),
     Cause.PLACE: (
         "At this camera 3 or more individuals are mostly given this one name where they are misnamed, and so are at least half "

@@ -23,6 +23,8 @@ its rate that the rate of the others may have."""
 _COUNTS = ("x", "n", "x_others", "n_others")
 _LIKE = ("n_like", "n_like_others")
 """Visits on which an error could fall by chance, where these are more than the ones that are compared."""
+_BY_PLACE = 5
+"""How many times the level the p-value among these may have where the two that are compared differ at the level."""
 
 
 def create_signs(connection: duckdb.DuckDBPyConnection, confusable_probability: float) -> None:
@@ -34,8 +36,9 @@ def create_signs(connection: duckdb.DuckDBPyConnection, confusable_probability: 
     often than what it is compared with, and whose errors would not fall on it so by chance (:func:`stratified_p_value`): on one
     labeller, among all that people labelled at the same place and time and that is alike in being flagged; on one flank, among
     all animals that passed the same cameras. Others than the few of the same individual count there, because who labels a
-    visit, and which side a camera sees, has nothing to do with who passes. Its columns are the keys, and the sums ``x`` of ``n``
-    visits and ``x_others`` of ``n_others``.
+    visit, and which side a camera sees, has nothing to do with who passes. Where the compared visits differ by themselves, places
+    left aside, these others need only not explain it. Its columns are the keys, and the sums ``x`` of ``n`` visits and
+    ``x_others`` of ``n_others``.
 
     Args:
         connection: database with the temporary tables `scored` and `poor_cameras`.
@@ -109,10 +112,12 @@ def _signs(strata: pa.Table, keys: list[str], level: float, most: float) -> pa.T
 def _differs(row: dict, level: float, most: float) -> bool:
     if row["n_others_sum"] < 3 or row["x_others_sum"] / row["n_others_sum"] > most * row["x_sum"] / row["n_sum"]:
         return False
-    return (
-        stratified_p_value(*(np.array(row[f"{name}_list"]) for name in ("x", "n_like", "x_others", "n_like_others")))
-        <= level
+    by_place = stratified_p_value(
+        *(np.array(row[f"{name}_list"]) for name in ("x", "n_like", "x_others", "n_like_others"))
     )
+    if by_place > _BY_PLACE * level:
+        return False
+    return by_place <= level or stratified_p_value(*(np.array([row[f"{name}_sum"]]) for name in _COUNTS)) <= level
 
 
 def _sql(name: str) -> str:
