@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.audit.cells import share_with_interval
 from benchmarks.docs_page import NO_RESULT, RESULTS, page_options, read_result, rewrite, source_line, table
 
 __all__ = ["BEGIN", "END", "PAGE", "main"]
@@ -46,6 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _tables(results: Path) -> str:
     parts: list[str] = []
+    if found := read_result(results / "audit_places.json"):
+        parts += [
+            "**Real cats in real places**: causes of wrong names, and of the slices that a report shows",
+            _places(found["rows"]),
+            source_line(found, "benchmarks.audit.places"),
+        ]
     if found := read_result(results / "audit.json"):
         rows = found["rows"]
         planted, empty = ([row for row in rows if row["planted"] == has] for has in ("yes", "no"))
@@ -66,6 +73,25 @@ def _tables(results: Path) -> str:
     if found := read_result(results / "audit_other.json"):
         parts += ["**The second maker**", _other(found["rows"]), source_line(found, "benchmarks.audit --maker other")]
     return "\n\n".join(parts) if parts else NO_RESULT
+
+
+_SETS = {"place": "read off the place", "thing": "read off a thing beside the cat, a control"}
+
+
+def _places(rows: Sequence[dict[str, Any]]) -> str:
+    titles = (
+        "wrong names", "called a place", "called look-alikes", "other wrong names called a place", "slices of them",
+        "of these a place", "of these look-alikes",
+    )  # fmt: skip
+    return _table(titles, [
+        (
+            f"{row['home']} {_SETS[row['kind']]}",
+            f"{row['home_place']}: {_with_interval(share_with_interval('place', row['home_place'], row['home']), 'place')}",
+            row["home_look_alike"],
+            f"{row['other_place']} of {row['other']}", row["slices"], row["slices_place"], row["slices_look_alike"],
+        )
+        for row in rows
+    ])  # fmt: skip
 
 
 def _planted(rows: Sequence[dict[str, Any]], earlier: dict[str, dict[str, Any]]) -> str:
