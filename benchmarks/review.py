@@ -40,7 +40,7 @@ def main() -> None:
     report = Report("review", resolve_device(arguments.device))
     n_events = 12 if arguments.quick else 60
     with tempfile.TemporaryDirectory(prefix="trapaudit-") as folder:
-        frames = planted_frames(arguments.seed[0], n_events=2 * n_events, label_share=0.2)
+        frames = planted_frames(arguments.seed[0], n_events=round(1.4 * n_events), label_share=0.15)
         world = build_world(Path(folder), frames, broken=False, size=_SIZE)
         report.progress(f"{len(frames)} pictures of {_SIZE[0]} x {_SIZE[1]} pixels")
         waits = _sitting(world.out, n_events, arguments.look)

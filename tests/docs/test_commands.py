@@ -102,7 +102,7 @@ def workplace(card: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ca
     return prepare
 
 
-@pytest.mark.parametrize(("name", "least"), [("docs/tutorial.md", 11), ("README.md", 6)])
+@pytest.mark.parametrize(("name", "least"), [("docs/tutorial.md", 10), ("README.md", 6)])
 def test_a_reader_can_follow_the_page(
     name: str, least: int, workplace: Callable[[str], Path], trapaudit: Callable[..., Any], prefect_server: str
 ) -> None:
@@ -115,6 +115,8 @@ def test_a_reader_can_follow_the_page(
             continue
         assert program == "trapaudit", command
         arguments = [PLACES.get(word, word) for word in arguments]
+        if arguments[0] == "review":
+            continue  # serves until Ctrl-C; tests/review and tests/e2e have it
         if arguments[0] in ("run", "nightly") and "--config" not in arguments:
             arguments += ["--config", "config.yaml"]
         outcome = trapaudit(*arguments)

@@ -49,6 +49,13 @@ def test_every_command_of_the_tutorial(folder: Path) -> None:
     script = script.replace("127.0.0.1:4200", f"127.0.0.1:{port}")
     script = script.replace("prefect server start", f"prefect server start --port {port}")
     env = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "TRAPAUDIT_"))}
+    review = "trapaudit review my-audit\n"
+    assert script.count(review) == 1
+    opened = (  # ended as Ctrl-C ends it, once it prints its address
+        "trapaudit review my-audit --no-browser > review.log &\n"
+        "until grep -q http://127.0.0.1 review.log; do sleep 0.2; done\nkill -INT $!\nwait $!\n"
+    )
+    script = script.replace(review, opened)
     services = Services(folder, env | {"PREFECT_HOME": str(folder / "home"), "DO_NOT_TRACK": "1"})
     try:
         done = subprocess.run(

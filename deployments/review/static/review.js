@@ -463,7 +463,8 @@ function drawStage() {
   const ready_ = () => {
     if (!onEvent() || current().frame !== frame) return;
     document.body.dataset.shown = state.items[state.place].target_id;
-    ready(layers().flatMap((layer) => [layer.outline, layer.picture]));
+    ready(layers().map((layer) => layer.outline)); // what the network saw costs the server more: once somebody looks at evidence
+    if (state.layer) ready(layers().map((layer) => layer.picture));
   };
   $("picture").decode().then(ready_, ready_);
 }
