@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from deployments.cli.run import _print_report as print_report
+from scd_core.audit.report import rates
 from scd_core.audit.report.rates import overall_rates
 from scd_core.audit.report.sections import cameras
 from scd_core.audit.report.totals import report_totals
@@ -111,6 +112,19 @@ def test_the_interval_is_that_of_the_strata():
         "what is labelled whole is known"
     )
     assert found.high == pytest.approx(0.1 + 0.8 * z2 / (n + z2))
+
+
+def test_many_labels_give_the_same_rate_without_a_look_at_the_other_pictures(monkeypatch):
+    frames = drawn(4, is_known=False)
+    with audit(frames) as connection:
+        connection.execute("UPDATE errors SET stratum = CASE WHEN has_flag THEN 'low_probability' ELSE 'unflagged' END")
+        few = overall_rates(connection)
+        monkeypatch.setattr(rates, "_MAX_VISITS", 10)
+        connection.execute("DROP TABLE masks")  # not read
+        many = overall_rates(connection)
+    assert few.first.gain == 1 and few.share == many.share
+    for one, other in ((few.first, many.first), (few.final, many.final)):
+        assert asdict(other) == pytest.approx(asdict(one))
 
 
 def test_frames_of_an_event_count_as_one():

@@ -38,7 +38,7 @@ ALONE = Stage("alone", ("qualities", "stays"), ("qualities", "stays"), "digests_
 """What follows from the pictures and predictions of a batch."""
 JUDGED = Stage(
     "judged",
-    ("cells", "label_counts", "targets", "model_names"),
+    ("cells", "label_counts", "targets", "model_names", "batch_counts", "event_counts"),
     (
         "suspected",
         "media_quality",
@@ -51,6 +51,9 @@ JUDGED = Stage(
         "evidence",
         "targets",
         "model_names",
+        "batch_counts",
+        "labelled_batches",
+        "event_counts",
     ),
     "digests_judged",
     ("superseded", "labelled"),

@@ -9,7 +9,6 @@ from datetime import datetime
 import duckdb
 from markupsafe import Markup
 
-from scd_core.audit.labels.truth import create_truth
 from scd_core.audit.queue.draw import draw_queue
 from scd_core.audit.report.charts import interval_chart
 from scd_core.audit.report.examples import Example, load_examples, shared_out
@@ -209,10 +208,7 @@ def gather(
 
 def _handed_in(connection: duckdb.DuckDBPyConnection, limit: int) -> list[HandedIn]:
     """Files that were handed in with runs, and files of labels, which wait for no run."""
-    has_labels = connection.execute("SELECT count(*) > 0 FROM labels").fetchall()[0][0]
-    if has_labels:
-        create_truth(connection)
-    label_files = query(connection, "label_files", limit=limit) if has_labels else []
+    label_files = query(connection, "newest_label_files", limit=limit)
     return handed_in(query(connection, "inputs", limit=limit), label_files)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, hstack
 
+from scd_core.audit.report.facts import need_facts
 from scd_core.audit.slices.statistics import wilson_interval
 from scd_core.audit.sql import load_sql
 from scd_core.names import ErrorType, Stratum
@@ -80,16 +81,19 @@ def overall_rates(connection: duckdb.DuckDBPyConnection, confidence: float = 0.9
         connection: database with the audit's tables, ``errors`` of the newest report among them.
         confidence: level of the intervals.
     """
-    for name in ("primary_reason", "superseded"):
-        connection.execute(load_sql("scd_core.audit.errors", name))
-    ((n,),) = connection.execute(_sql("rate_size")).fetchall()
-    connection.execute(_sql("rate_frames"), {"every": max(1, n // _SAMPLE)})
+    need_facts(connection)
+    connection.execute(load_sql("scd_core.audit.errors", "primary_reason"))
+    sizes = connection.execute(_sql("rate_size")).fetchnumpy()
+    ((n_visits,),) = connection.execute(_sql("rate_visits")).fetchall()
+    if not n_visits:
+        return Rates(0.0, None, None)
+    if n_visits > _MAX_VISITS:
+        return _rates(_Sample(connection.execute(_sql("rate_many")).fetchnumpy(), sizes), confidence)
+    connection.execute(_sql("rate_frames"), {"every": max(1, int(sizes["n_pictures"].sum()) // _SAMPLE)})
     labelled = connection.execute(_sql("rate_labelled")).fetchnumpy()
     kinds = connection.execute(_sql("rate_kinds")).fetchnumpy()
     connection.execute("DROP TABLE rate_frames")
-    if not labelled["visit"].size:
-        return Rates(0.0, None, None)
-    return _rates(_Sample(labelled, kinds), confidence)
+    return _rates(_Sample(labelled, kinds, is_foretold=True), confidence)
 
 
 def _sql(name: str) -> str:
@@ -97,9 +101,9 @@ def _sql(name: str) -> str:
 
 
 class _Sample:
-    """Labelled pictures in strata, and kinds of all pictures."""
+    """Labelled pictures in strata, and kinds of all pictures; without what may foretell errors, a kind is a stratum."""
 
-    def __init__(self, labelled: dict[str, Any], kinds: dict[str, Any]) -> None:
+    def __init__(self, labelled: dict[str, Any], kinds: dict[str, Any], is_foretold: bool = False) -> None:
         names = sorted({*labelled["stratum"].tolist(), *kinds["stratum"].tolist()})
         places = {name: place for place, name in enumerate(names)}
         self.stratum = np.array([places[name] for name in labelled["stratum"].tolist()], np.int64)
@@ -108,8 +112,10 @@ class _Sample:
         self.wrong = {False: labelled["is_wrong"].astype(float), True: labelled["is_wrong_after"].astype(float)}
         self.of_kind = np.array([places[name] for name in kinds["stratum"].tolist()], np.int64)
         self.kind_size = kinds["n_events"].astype(np.float64)
-        known = {key: np.unique(labelled[key].astype(str)) for key in ("stratum", "camera", "name")}
-        self.features = _features(labelled, known), _features(kinds, known)
+        self.features: tuple[csr_array, csr_array] | None = None
+        if is_foretold:
+            known = {key: np.unique(labelled[key].astype(str)) for key in ("stratum", "camera", "name")}
+            self.features = _features(labelled, known), _features(kinds, known)
         sums = np.bincount(self.stratum, self.weight, minlength=len(names))
         size = np.bincount(self.of_kind, self.kind_size, minlength=len(names))
         if _NO_NAME in places:
@@ -236,7 +242,7 @@ def _rate(sample: _Sample, wrong: Floats, confidence: float) -> OverallRate:
 def _foretell(sample: _Sample, wrong: Floats) -> tuple[Floats, Floats] | None:
     """Probabilities of an error of the labelled pictures, each from the other folds, and their means over the strata."""
     by_visit = np.bincount(sample.visit, wrong) > 0
-    if min(by_visit.sum(), (~by_visit).sum()) < _MIN_WRONG or by_visit.size > _MAX_VISITS:
+    if sample.features is None or min(by_visit.sum(), (~by_visit).sum()) < _MIN_WRONG:
         return None
     from sklearn.linear_model import LogisticRegression  # slow to import, and most runs need none
 

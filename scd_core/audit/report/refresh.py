@@ -10,6 +10,8 @@ import pyarrow as pa
 from scd_core.audit.errors.derive import derive_errors, known_exposures
 from scd_core.audit.query.connection import open_tables
 from scd_core.audit.query.tables import report_time
+from scd_core.audit.report.facts import keep_facts
+from scd_core.audit.report.state import report_state
 from scd_core.audit.slices.derive import find_slices
 from scd_core.audit.state.kept import KeptRows
 from scd_core.config import AuditConfig
@@ -47,12 +49,15 @@ def refresh_report_tables(
     config = config or AuditConfig()
     now = (now or datetime.now(UTC)).astimezone(UTC)
     store = AuditStore(out)
+    covers = report_state(out)
     reports = store.committed_files("error_slices")
     now, report_id = _after(max(reports, default=None), now)
     with open_tables(out, memory_limit=memory_limit, threads=threads, scratch=scratch) as connection:
-        errors = derive_errors(connection, config, report_id, KeptRows(store, now))
+        kept = KeptRows(store, now)
+        errors = derive_errors(connection, config, report_id, kept)
         exposures = known_exposures(connection)
         previous = connection.sql("SELECT * EXCLUDE (report_date) FROM error_slices").to_arrow_table()
+        keep_facts(connection, kept, covers)
     slices = find_slices(errors, config.slices, previous if reports else None, report_id, exposures)
     store.write_table("errors", errors, now.date(), report_id)
     store.write_table("error_slices", slices, now.date(), report_id)

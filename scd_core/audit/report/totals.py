@@ -8,6 +8,7 @@ from typing import Any
 
 import duckdb
 
+from scd_core.audit.report.facts import need_facts
 from scd_core.audit.report.queries import first_row
 from scd_core.audit.report.rates import Rates, overall_rates
 from scd_core.audit.wording import percent, plural
@@ -20,7 +21,7 @@ _WHOLE = 0.995
 
 @dataclass(frozen=True)
 class Totals:
-    """Counts over the whole audit: each picture once, and each picture or box once, however many models named it.
+    """Counts over the whole audit: each picture once, however many runs saw it, with its names by the newest run that named it.
 
     Errors are those of the current predictions, so a name that a later run replaced does not count.
     """
@@ -69,7 +70,8 @@ def report_totals(connection: duckdb.DuckDBPyConnection, confidence: float = 0.9
         confidence: level of the rate's interval.
     """
     values: dict[str, Any] = {}
-    for name in ("totals_media", "totals_predictions", "totals_errors", "totals_slices"):
+    need_facts(connection)
+    for name in ("totals", "totals_errors", "totals_slices"):
         values |= first_row(connection, name)
     rates = overall_rates(connection, confidence)
     first, final = rates.first, rates.final

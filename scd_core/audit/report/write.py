@@ -9,9 +9,12 @@ from pathlib import PurePosixPath
 from scd_core.audit.query.connection import open_tables
 from scd_core.audit.query.tables import report_time
 from scd_core.audit.report.content import Snapshots, gather
+from scd_core.audit.report.facts import load_facts
 from scd_core.audit.report.page import render
+from scd_core.audit.report.state import report_state
 from scd_core.audit.report.totals import Totals
 from scd_core.audit.review.kept import keep_queues
+from scd_core.audit.state.kept import KeptRows
 from scd_core.config import AuditConfig
 from scd_core.tables.store import AuditStore
 
@@ -40,14 +43,15 @@ def write_report(out: str, config: AuditConfig, now: datetime | None = None) -> 
         InputError: OUT holds no audit.
         RunError: the page could not be written.
     """
-    store = AuditStore(out)
+    store, now = AuditStore(out), now or datetime.now(UTC)
     label_files = store.committed_files("labels")
     with (
         tempfile.TemporaryDirectory(prefix="trapaudit-") as scratch,
         open_tables(out, memory_limit=_MEMORY, scratch=scratch) as connection,
     ):
+        load_facts(connection, KeptRows(store, now), report_state(out))
         snapshots = _snapshots(store)
-        content = gather(connection, config, snapshots, now or datetime.now(UTC), out=_address(store))
+        content = gather(connection, config, snapshots, now, out=_address(store))
         keep_queues(store, connection, snapshots.newest or "none", label_files)
     store.put_file(_PAGE, render(content).encode("utf-8", "replace"))
     return store.storage.uri_of(store.storage.path(_PAGE)), content.totals

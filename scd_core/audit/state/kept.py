@@ -114,6 +114,51 @@ class KeptRows:
         used = {self._name, *(name for (name,) in connection.execute("SELECT DISTINCT source FROM kept").fetchall())}
         self._sweep(stage, used)
 
+    def load_whole(self, connection: duckdb.DuckDBPyConnection, stage: str, tables: Sequence[str], covers: str) -> bool:
+        """Make tables that an earlier report kept whole, where it was made from the same; False where there are none.
+
+        Args:
+            connection: database that gets the temporary tables.
+            stage: name of the list.
+            tables: their names.
+            covers: hash over all that they are made from.
+
+        Raises:
+            RunError: OUT cannot be listed.
+        """
+        lists = [file for file in self._store.files(_FOLDER) if file.endswith(f"/{stage}.parquet")]
+        if not lists:
+            return False
+        try:
+            found = connection.execute(f"SELECT covers FROM read_parquet('{self._path(lists[-1])}')").fetchall()
+            if found != [(covers,)]:
+                return False
+            source = lists[-1].split("/")[-2]
+            for table in tables:
+                path = self._path(_file(source, stage, table))
+                connection.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS FROM read_parquet('{path}')")
+        except (duckdb.Error, OSError):
+            # Whatever is wrong with what was kept, it can be made anew.
+            return False
+        return True
+
+    def save_whole(self, connection: duckdb.DuckDBPyConnection, stage: str, tables: Sequence[str], covers: str) -> None:
+        """Keep tables whole for :meth:`load_whole`.
+
+        Args:
+            connection: database with the tables.
+            stage: name of the list.
+            tables: their names.
+            covers: hash over all that they are made from.
+
+        Raises:
+            RunError: OUT cannot be written.
+        """
+        for table in tables:
+            self._write(connection, _file(self._name, stage, table), f"FROM {table}")
+        self._write(connection, f"{_FOLDER}/{self._name}/{stage}.parquet", f"SELECT '{_quoted(covers)}' AS covers")
+        self._sweep(stage, {self._name})
+
     def _write(self, connection: duckdb.DuckDBPyConnection, file: str, rows: str) -> None:
         sink = io.BytesIO()
         reader = connection.sql(rows).to_arrow_reader(500_000)

@@ -1,4 +1,5 @@
 -- label_files: what became of the labels of each file, over all its imports; undone ones do not count. `counts` is of the newest.
+CREATE OR REPLACE TEMP TABLE label_files AS
 SELECT import_file AS file, max(imported_at) AS last_at, count(DISTINCT label_id) FILTER (status <> 'undone') AS n_labels,
     count(DISTINCT label_id) FILTER (status IN ('waiting', 'ambiguous')) AS n_waiting,
     arg_max(import_counts, imported_at) FILTER (status <> 'undone') AS counts,
