@@ -34,7 +34,8 @@ class Stage:
     """Tables over all batches, of which only the rows of the batches are shown to the steps."""
 
 
-ALONE = Stage("alone", ("qualities", "stays"), ("qualities", "stays"), "digests_alone")
+_ALONE = ("qualities", "stays", "lots", "near")
+ALONE = Stage("alone", _ALONE, _ALONE, "digests_alone")
 """What follows from the pictures and predictions of a batch."""
 JUDGED = Stage(
     "judged",
@@ -100,7 +101,7 @@ def create_parts(
 
 def _version(stage: Stage, settings: Mapping[str, Mapping[str, Any]]) -> str:
     """Hash over the queries, their parameters and DuckDB, whose own hashes are part of digests."""
-    texts = [_sql(name) for name in (*stage.steps, "primary_reason")]
+    texts = [_sql(name) for name in (*stage.steps, "primary_reason", "drawn_by", "draw_lot")]
     return hashlib.sha256(json.dumps([texts, dict(settings), duckdb.__version__]).encode()).hexdigest()
 
 

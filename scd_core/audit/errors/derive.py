@@ -75,8 +75,10 @@ def derive_errors(
             return derive_errors(connection, config, report_id)
     config = config or AuditConfig()
     slices, ratio = config.slices, {"low_quality_ratio": config.slices.low_quality_ratio}
-    out.execute(_sql("primary_reason"))
-    create_parts(out, ALONE, {}, kept)
+    for name in ("primary_reason", "drawn_by", "draw_lot"):
+        out.execute(_sql(name))
+    ((seed,),) = out.execute(_sql("newest_seed")).fetchall()
+    create_parts(out, ALONE, {"lots": {"seed": seed}}, kept)
     create_truth(out)
     create_travellers(out, config)
     for name, values in (("quality_limits", ratio), ("poor_cameras", ratio), ("superseded", {}), ("labelled", {})):

@@ -5,23 +5,49 @@ from __future__ import annotations
 import duckdb
 import pyarrow as pa
 
+from scd_core.audit.query.batches import show_all, show_batches
 from scd_core.audit.sql import load_sql
 
 __all__ = ["create_queue", "draw_queue"]
 
+_ROWS, _KEPT = "rows", "kept"
+_LOTS = "given_seed, given_most"
+_MACROS = {
+    _ROWS: (
+        ("queue_strata", "", "rows_strata"),
+        ("rows_lots", _LOTS, "rows_lots"),
+        ("rows_near", "", "rows_near"),
+        ("queue_given", "", "rows_given"),
+        ("queue_lots", _LOTS, "rows_current"),
+        ("queue_near", "", "rows_near"),
+    ),
+    _KEPT: (
+        ("queue_strata", "", "kept_strata"),
+        ("rows_lots", _LOTS, "rows_lots"),
+        ("rows_near", "", "rows_near"),
+        ("queue_given", "", "rows_given"),
+        ("queue_lots", _LOTS, "kept_lots"),
+        ("queue_near", "", "kept_near"),
+    ),
+}
+"""Table macros that the list is drawn from: name, parameters, query."""
 _LOOKED_AT = 10
 """Pictures of each stratum that are looked at, for each place of the list; several are of one visit."""
 
 
-def create_queue(connection: duckdb.DuckDBPyConnection) -> None:
+def create_queue(connection: duckdb.DuckDBPyConnection, source: str = _ROWS) -> None:
     """Make the table macro ``label_queue(seed, minutes, most)``, whose rows ``sql/label_queue.sql`` describes.
 
     Args:
         connection: database with the audit's tables (:func:`scd_core.audit.query.connection.open_tables`).
+        source: what it is drawn from: all rows, or what a report kept of them.
     """
-    connection.execute(load_sql("scd_core.audit.errors", "primary_reason"))
-    body = load_sql("scd_core.audit.queue", "label_queue")
-    connection.execute(f"CREATE OR REPLACE MACRO label_queue(given_seed, given_minutes, given_most) AS TABLE\n{body}")
+    for name in ("primary_reason", "drawn_by", "draw_lot"):
+        connection.execute(load_sql("scd_core.audit.errors", name))
+    queue = ("label_queue", "given_seed, given_minutes, given_most", "label_queue")
+    for name, parameters, query in (*_MACROS[source], queue):
+        body = load_sql("scd_core.audit.queue", query)
+        connection.execute(f"CREATE OR REPLACE MACRO {name}({parameters}) AS TABLE\n{body}")
 
 
 def draw_queue(
@@ -45,13 +71,48 @@ def draw_queue(
         that a visit of this stratum stands among the first `place`, 0-1), the prediction with its box, and what is needed to
         show the picture, `hidden_boxes` of persons among it.
     """
-    create_queue(connection)
-    query = load_sql("scd_core.audit.queue", "drawn")
     ((n_all,),) = connection.execute("SELECT count(*) FROM predictions").fetchall()
     most = _LOOKED_AT * limit
     while True:
         values = {"seed": seed, "visit_minutes": visit_minutes, "limit": limit, "most": most}
-        found = connection.sql(query, params=values).to_arrow_table()
+        found = (
+            _from_kept(connection, values) if seed is None and _has_kept(connection) else _from_rows(connection, values)
+        )
         if len(found) == limit or most >= n_all:
             return found
         most *= _LOOKED_AT  # visits are long, or most of them are labelled
+
+
+def _from_rows(connection: duckdb.DuckDBPyConnection, values: dict[str, int | None]) -> pa.Table:
+    create_queue(connection)
+    connection.execute(_sql("listed"), values)
+    return connection.sql(_sql("drawn")).to_arrow_table()
+
+
+def _from_kept(connection: duckdb.DuckDBPyConnection, values: dict[str, int | None]) -> pa.Table:
+    """The same, opening only batches of which what is kept is not enough, and those of the pictures that are listed."""
+    connection.execute("CREATE OR REPLACE TEMP TABLE deep (batch_key VARCHAR)")  # the macros name it
+    create_queue(connection, _KEPT)
+    connection.execute(_sql("deep"), {"most": values["most"]})
+    if connection.execute("SELECT count(*) > 0 FROM queue_given()").fetchall()[0][0]:
+        connection.execute(_sql("deep_labels"))
+    try:
+        show_batches(connection, _keys(connection, "FROM deep"))
+        connection.execute(_sql("listed"), values)
+        show_batches(connection, _keys(connection, _sql("shown_batches")))
+        return connection.sql(_sql("drawn")).to_arrow_table()
+    finally:
+        show_all(connection)
+
+
+def _keys(connection: duckdb.DuckDBPyConnection, query: str) -> list[str]:
+    return [key for (key,) in connection.execute(query).fetchall()]
+
+
+def _has_kept(connection: duckdb.DuckDBPyConnection) -> bool:
+    names = connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+    return {name for (name,) in names} >= {"lots", "near", "superseded", "batch_files"}
+
+
+def _sql(name: str) -> str:
+    return load_sql("scd_core.audit.queue", name)

@@ -12,6 +12,8 @@ __all__ = ["keep_facts", "load_facts", "need_facts"]
 
 _STAGE = "page"
 _FACTS = ("superseded", "batch_counts", "event_counts", "label_files")
+_DRAW = ("lots", "near")
+"""What the list of what to label next is drawn from faster than from all rows."""
 _N_LABEL_FILES = 100
 """Files of labels that are described, the newest."""
 
@@ -28,7 +30,7 @@ def keep_facts(connection: duckdb.DuckDBPyConnection, kept: KeptRows, covers: st
         RunError: OUT cannot be written.
     """
     _create_label_files(connection)
-    kept.save_whole(connection, _STAGE, _FACTS, covers)
+    kept.save_whole(connection, _STAGE, (*_FACTS, *_DRAW), covers)
 
 
 def load_facts(connection: duckdb.DuckDBPyConnection, kept: KeptRows, covers: str) -> None:
@@ -42,7 +44,7 @@ def load_facts(connection: duckdb.DuckDBPyConnection, kept: KeptRows, covers: st
     Raises:
         RunError: OUT cannot be listed.
     """
-    if not kept.load_whole(connection, _STAGE, _FACTS, covers):
+    if not kept.load_whole(connection, _STAGE, (*_FACTS, *_DRAW), covers):
         need_facts(connection)
 
 

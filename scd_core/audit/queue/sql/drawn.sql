@@ -1,5 +1,5 @@
 -- drawn: the first places of the list of what to label next, with all that the page shows and needs to fetch each picture.
-WITH listed AS (SELECT * FROM label_queue($seed, $visit_minutes, $most) ORDER BY place LIMIT $limit),
+WITH
 -- Of all runs, so that one without detections shows nobody that another one hides.
 persons AS (
     SELECT media_id, flatten(list(hidden_boxes)) AS hidden_boxes FROM predictions

@@ -14,46 +14,20 @@ WITH stored AS (
     FROM (SELECT arg_max(config, finished_at) AS config FROM runs)
 ),
 named AS NOT MATERIALIZED (
-    SELECT batch_key, target_id, media_id, detection_id, event_id, coalesce(event_predicted_id, predicted_id) AS individual,
-        coalesce(content_number::VARCHAR, target_id) AS drawn_by,
-        primary_reason(flag_reasons, inclusion_probability) AS stratum
+    SELECT batch_key, target_id, media_id, detection_id, event_id, coalesce(event_predicted_id, predicted_id) AS individual
     FROM predictions WHERE prediction_status = 'ok'
 ),
-strata AS MATERIALIZED (SELECT stratum, count(*) AS n_pictures FROM named GROUP BY stratum),
--- Few columns of all pictures, then all columns of few, because an audit has millions.
-small AS MATERIALIZED (
-    SELECT batch_key, target_id, stratum, n_pictures,
-        hash((SELECT seed FROM stored) || ':' || drawn_by) / 18446744073709551616 AS lot
-    FROM named JOIN strata USING (stratum) WHERE lot <= given_most / n_pictures
-),
-looked_at AS MATERIALIZED (
-    SELECT small.*, media_id, individual FROM small JOIN named USING (batch_key, target_id)
-),
-finished AS (SELECT batch_key, max(finished_at) AS finished_at FROM runs GROUP BY batch_key),
-newest AS (
-    SELECT media_id, arg_max(batch_key, (finished_at, batch_key)) AS batch_key
-    FROM predictions SEMI JOIN looked_at USING (media_id) JOIN finished USING (batch_key) GROUP BY media_id
-),
--- Labels that came after the newest report too. One without a detection counts for the whole picture.
-counting AS (
-    SELECT media_id, detection_id, coalesce(individual_id, state) AS individual FROM labels
-    WHERE media_id IS NOT NULL AND undoes_import_id IS NULL
-        AND import_id NOT IN (SELECT undoes_import_id FROM labels WHERE undoes_import_id IS NOT NULL)
-),
+looked_at AS MATERIALIZED (FROM queue_lots((SELECT seed FROM stored), given_most)),
+-- Labels that came after the newest report too.
 labelled AS MATERIALIZED (
     SELECT batch_key, target_id, event_id, true_id AS individual, camera_id, captured_at FROM errors WHERE is_labelled
     UNION ALL
     SELECT named.batch_key, target_id, named.event_id, given.individual, camera_id, captured_at
-    FROM (FROM counting ANTI JOIN (FROM errors WHERE is_labelled) known USING (media_id)) given
-    JOIN named USING (media_id)
+    FROM queue_given() given JOIN named USING (media_id)
     JOIN media ON media.batch_key = named.batch_key AND media.media_id = named.media_id
     WHERE named.detection_id IS NULL OR given.detection_id IS NULL OR given.detection_id = named.detection_id
 ),
-near AS (
-    SELECT named.batch_key, target_id, named.event_id, individual, camera_id, captured_at, drawn_by
-    FROM named SEMI JOIN looked_at USING (batch_key, individual)
-    JOIN (SELECT batch_key, media_id, camera_id, captured_at FROM media) places USING (batch_key, media_id)
-),
+near AS (FROM queue_near() SEMI JOIN looked_at USING (batch_key, individual)),
 -- A labelled picture is of the visits of both its names, the given and the true one: neither is offered again.
 members AS (
     SELECT near.*, labelled.target_id IS NOT NULL AS is_labelled
@@ -83,8 +57,9 @@ visits AS (
 turns AS (
     SELECT looked_at.*, row_number() OVER (PARTITION BY stratum ORDER BY lot, target_id) AS turn,
         n_pictures * count(*) OVER (PARTITION BY stratum) / n_looked_at AS n_visits
-    FROM looked_at SEMI JOIN newest USING (batch_key, media_id) SEMI JOIN visits USING (batch_key, target_id)
+    FROM looked_at SEMI JOIN visits USING (batch_key, target_id)
     JOIN (SELECT stratum, count(*) AS n_looked_at FROM looked_at GROUP BY stratum) looked USING (stratum)
+    WHERE is_current
 ),
 yields AS (
     SELECT stratum, (count(*) FILTER (error_type <> 'correct') + 1) / (count(*) + 2) AS wrong_share
