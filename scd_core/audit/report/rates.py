@@ -89,7 +89,7 @@ def overall_rates(connection: duckdb.DuckDBPyConnection, confidence: float = 0.9
         return Rates(0.0, None, None)
     if n_visits > _MAX_VISITS:
         return _rates(_Sample(connection.execute(_sql("rate_many")).fetchnumpy(), sizes), confidence)
-    connection.execute(_sql("rate_frames"), {"every": max(1, int(sizes["n_pictures"].sum()) // _SAMPLE)})
+    connection.execute(_sql("rate_frames"), {"every": max(1, int(np.sum(sizes["n_pictures"])) // _SAMPLE)})
     labelled = connection.execute(_sql("rate_labelled")).fetchnumpy()
     kinds = connection.execute(_sql("rate_kinds")).fetchnumpy()
     connection.execute("DROP TABLE rate_frames")
