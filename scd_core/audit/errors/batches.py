@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 
-from scd_core.audit.query.batches import show_all, show_batches
+from scd_core.audit.query.batches import knows_files, show_all, show_batches
 from scd_core.audit.sql import load_sql
 from scd_core.audit.state.kept import KeptRows
 
@@ -80,7 +80,7 @@ def create_parts(
         connection.execute(f"CREATE OR REPLACE TEMP TABLE all_{name} AS FROM {name} ORDER BY batch_key")
     for name in stage.parts:
         connection.execute(f"DROP TABLE IF EXISTS all_{name}")
-    keeps = kept if kept is not None and _knows_files(connection) else None
+    keeps = kept if kept is not None and knows_files(connection) else None
     if keeps is not None:
         connection.execute(_sql(stage.digests), {"version": _version(stage, settings)})
         keeps.load(connection, stage.name, stage.parts)
@@ -105,14 +105,9 @@ def _version(stage: Stage, settings: Mapping[str, Mapping[str, Any]]) -> str:
     return hashlib.sha256(json.dumps([texts, dict(settings), duckdb.__version__]).encode()).hexdigest()
 
 
-def _knows_files(connection: duckdb.DuckDBPyConnection) -> bool:
-    found = connection.execute("SELECT count(*) > 0 FROM duckdb_tables() WHERE table_name = 'batch_files'").fetchall()
-    return bool(found[0][0])
-
-
 def _groups(connection: duckdb.DuckDBPyConnection, has_kept: bool) -> Iterator[list[str] | None]:
     """Batches to look at together; None is all, where a database does not know in which files they are."""
-    if not _knows_files(connection):
+    if not knows_files(connection):
         yield None
         return
     sizes = connection.execute(_sql("batch_sizes")).fetchall()

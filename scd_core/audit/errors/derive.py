@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from scd_core.audit.errors.batches import ALONE, JUDGED, create_parts
 from scd_core.audit.errors.signs import create_signs
+from scd_core.audit.errors.superseded import create_superseded
 from scd_core.audit.errors.suspicion import create_travellers
 from scd_core.audit.labels.truth import create_truth
 from scd_core.audit.query.connection import open_tables
@@ -81,7 +82,8 @@ def derive_errors(
     create_parts(out, ALONE, {"lots": {"seed": seed}}, kept)
     create_truth(out)
     create_travellers(out, config)
-    for name, values in (("quality_limits", ratio), ("poor_cameras", ratio), ("superseded", {}), ("labelled", {})):
+    create_superseded(out, kept)
+    for name, values in (("quality_limits", ratio), ("poor_cameras", ratio), ("labelled", {})):
         out.execute(_sql(name), values)
     limits = {"suspected": slices.model_dump(include={"min_background_reliance", "min_overlay_reliance"})}
     create_parts(out, JUDGED, limits | {"visits": {"visit_minutes": slices.visit_minutes}}, kept)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import PurePosixPath
 
 import duckdb
@@ -10,7 +11,7 @@ import pyarrow as pa
 
 from scd_core.audit.query.tables import table_sql
 
-__all__ = ["create_batch_files", "show_all", "show_batches"]
+__all__ = ["batches_shown", "create_batch_files", "knows_files", "show_all", "show_batches"]
 
 _BIG = ("media", "predictions", "masks", "reclassifications")
 """Tables with rows of every picture."""
@@ -40,6 +41,12 @@ def create_batch_files(
     connection.unregister("found_files")
 
 
+def knows_files(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether a database knows in which files each batch is, so that some can be shown alone."""
+    found = connection.execute("SELECT count(*) > 0 FROM duckdb_tables() WHERE table_name = 'batch_files'").fetchall()
+    return bool(found[0][0])
+
+
 def show_batches(connection: duckdb.DuckDBPyConnection, batch_keys: Sequence[str]) -> None:
     """Let the tables of pictures hold the rows of some batches only, until :func:`show_all`.
 
@@ -63,3 +70,19 @@ def show_all(connection: duckdb.DuckDBPyConnection) -> None:
     """End what :func:`show_batches` began."""
     for name in _BIG:
         connection.execute(f'DROP VIEW IF EXISTS temp."{name}"')
+
+
+@contextmanager
+def batches_shown(connection: duckdb.DuckDBPyConnection, batch_keys: Sequence[str]) -> Iterator[None]:
+    """:func:`show_batches` for a while; a database that does not know the files of its batches shows all.
+
+    Args:
+        connection: database with the audit's tables.
+        batch_keys: the batches.
+    """
+    if knows_files(connection):
+        show_batches(connection, batch_keys)
+    try:
+        yield
+    finally:
+        show_all(connection)

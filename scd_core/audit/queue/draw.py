@@ -5,7 +5,7 @@ from __future__ import annotations
 import duckdb
 import pyarrow as pa
 
-from scd_core.audit.query.batches import show_all, show_batches
+from scd_core.audit.query.batches import batches_shown
 from scd_core.audit.sql import load_sql
 
 __all__ = ["create_queue", "draw_queue"]
@@ -96,13 +96,10 @@ def _from_kept(connection: duckdb.DuckDBPyConnection, values: dict[str, int | No
     connection.execute(_sql("deep"), {"most": values["most"]})
     if connection.execute("SELECT count(*) > 0 FROM queue_given()").fetchall()[0][0]:
         connection.execute(_sql("deep_labels"))
-    try:
-        show_batches(connection, _keys(connection, "FROM deep"))
+    with batches_shown(connection, _keys(connection, "FROM deep")):
         connection.execute(_sql("listed"), values)
-        show_batches(connection, _keys(connection, _sql("shown_batches")))
+    with batches_shown(connection, _keys(connection, _sql("shown_batches"))):
         return connection.sql(_sql("drawn")).to_arrow_table()
-    finally:
-        show_all(connection)
 
 
 def _keys(connection: duckdb.DuckDBPyConnection, query: str) -> list[str]:

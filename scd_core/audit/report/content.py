@@ -9,6 +9,7 @@ from datetime import datetime
 import duckdb
 from markupsafe import Markup
 
+from scd_core.audit.query.batches import batches_shown
 from scd_core.audit.queue.draw import draw_queue
 from scd_core.audit.report.charts import interval_chart
 from scd_core.audit.report.examples import Example, load_examples, shared_out
@@ -243,12 +244,13 @@ def _examples(
     if not media:
         return {}
     best: dict[str, Row] = {}
-    for row in query(connection, "examples", media=media):
-        found = best.get(row["media_id"])
-        if found is None or _importance(row) > _importance(found):
-            best[row["media_id"]] = row
-    rows = [best[name] for name in media if name in best]
-    strategies = query(connection, "strategies", targets=[row["target_id"] for row in rows])
+    with batches_shown(connection, [row["batch_key"] for row in query(connection, "example_batches", media=media)]):
+        for row in query(connection, "examples", media=media):
+            found = best.get(row["media_id"])
+            if found is None or _importance(row) > _importance(found):
+                best[row["media_id"]] = row
+        rows = [best[name] for name in media if name in best]
+        strategies = query(connection, "strategies", targets=[row["target_id"] for row in rows])
     runs = {row["batch_key"]: row for row in query(connection, "runs")}
     examples = load_examples(rows, strategies, runs, config.media, limits.picture_bytes, failures)
     return {example.row["media_id"]: example for example in examples}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import duckdb
 
+from scd_core.audit.errors.superseded import create_superseded
 from scd_core.audit.labels.truth import create_truth
 from scd_core.audit.sql import load_sql
 from scd_core.audit.state.kept import KeptRows
@@ -63,7 +64,8 @@ def need_facts(connection: duckdb.DuckDBPyConnection) -> None:
         "CREATE OR REPLACE TEMP TABLE labelled_batches AS "
         "SELECT DISTINCT batch_key FROM errors WHERE is_labelled AND is_current"
     )
-    for name in ("primary_reason", "superseded", "batch_counts", "event_counts"):
+    create_superseded(connection)
+    for name in ("primary_reason", "batch_counts", "event_counts"):
         connection.execute(load_sql("scd_core.audit.errors", name))
 
 

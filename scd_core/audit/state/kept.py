@@ -40,7 +40,7 @@ class KeptRows:
         self._now = now.astimezone(UTC)
         self._name = f"{self._now:%Y%m%dT%H%M%S-%f}{secrets.token_hex(2)}"
 
-    def load(self, connection: duckdb.DuckDBPyConnection, stage: str, parts: Sequence[str]) -> None:
+    def load(self, connection: duckdb.DuckDBPyConnection, stage: str, parts: Sequence[str]) -> int:
         """Make the table ``kept`` (batch_key, digest, source) and, where it has rows, ``all_<part>`` with those of its batches.
 
         Args:
@@ -49,16 +49,20 @@ class KeptRows:
             stage: name of the list.
             parts: names of the tables.
 
+        Returns:
+            How many listed batches have no such digest any more.
+
         Raises:
             RunError: OUT cannot be listed.
         """
         connection.execute("CREATE OR REPLACE TEMP TABLE kept AS SELECT *, '' AS source FROM digests LIMIT 0")
         lists = [file for file in self._store.files(_FOLDER) if file.endswith(f"/{stage}.parquet")]
         if not lists:
-            return
+            return 0
         try:
+            listed = f"read_parquet('{self._path(lists[-1])}')"
             connection.execute(
-                f"INSERT INTO kept SELECT batch_key, digest, source FROM read_parquet('{self._path(lists[-1])}') "
+                f"INSERT INTO kept SELECT batch_key, digest, source FROM {listed} "
                 "JOIN digests USING (batch_key, digest)"
             )
             sources = [
@@ -71,11 +75,14 @@ class KeptRows:
                     for source in sources
                 )
                 connection.execute(f"CREATE OR REPLACE TEMP TABLE all_{part} AS {rows}")
+            lost = f"SELECT count(*) FROM {listed} ANTI JOIN digests USING (batch_key, digest)"
+            return int(connection.execute(lost).fetchall()[0][0])
         except (duckdb.Error, OSError):
             # Whatever is wrong with what was kept, it can be made anew.
             connection.execute("DELETE FROM kept")
             for part in parts:
                 connection.execute(f"DROP TABLE IF EXISTS all_{part}")
+            return 0
 
     def save(self, connection: duckdb.DuckDBPyConnection, stage: str, parts: Sequence[str]) -> None:
         """Keep the rows of the batches that are in ``digests`` and not in ``kept``.

@@ -8,7 +8,7 @@ WITH numbered AS (
 ),
 seen AS (
     SELECT hash(media_id) AS id, coalesce(max(number) FILTER (status = 'ok'), max(number)) AS counting
-    FROM media JOIN numbered USING (batch_key) GROUP BY id HAVING min(number) < max(number)
+    FROM seen_media JOIN numbered USING (batch_key) GROUP BY id HAVING min(number) < max(number)
 )
-SELECT DISTINCT batch_key, media_id FROM media JOIN numbered USING (batch_key) JOIN seen ON hash(media_id) = id
+SELECT DISTINCT batch_key, media_id FROM seen_media JOIN numbered USING (batch_key) JOIN seen ON hash(media_id) = id
 WHERE number <> counting
