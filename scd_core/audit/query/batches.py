@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from scd_core.audit.query.tables import table_sql
 
-__all__ = ["batches_shown", "create_batch_files", "knows_files", "show_all", "show_batches"]
+__all__ = ["batches_shown", "create_batch_files", "hold_runs", "knows_files", "show_all", "show_batches"]
 
 _BIG = ("media", "predictions", "masks", "reclassifications")
 """Tables with rows of every picture."""
@@ -39,6 +39,15 @@ def create_batch_files(
     connection.register("found_files", pa.Table.from_pylist(rows, schema=schema))
     connection.execute("CREATE TABLE batch_files AS FROM found_files")
     connection.unregister("found_files")
+
+
+def hold_runs(connection: duckdb.DuckDBPyConnection) -> None:
+    """Read the table ``runs``, a small file a batch, once and not for each query.
+
+    Args:
+        connection: database with the table.
+    """
+    connection.execute("CREATE TEMP TABLE IF NOT EXISTS runs AS FROM runs")
 
 
 def knows_files(connection: duckdb.DuckDBPyConnection) -> bool:

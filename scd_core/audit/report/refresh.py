@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 
 from scd_core.audit.errors.derive import derive_errors, known_exposures
+from scd_core.audit.query.batches import hold_runs
 from scd_core.audit.query.connection import open_tables
 from scd_core.audit.query.tables import report_time
 from scd_core.audit.report.facts import keep_facts
@@ -53,6 +54,7 @@ def refresh_report_tables(
     reports = store.committed_files("error_slices")
     now, report_id = _after(max(reports, default=None), now)
     with open_tables(out, memory_limit=memory_limit, threads=threads, scratch=scratch) as connection:
+        hold_runs(connection)
         kept = KeptRows(store, now)
         errors = derive_errors(connection, config, report_id, kept)
         exposures = known_exposures(connection)
