@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import duckdb
 import pyarrow as pa
 
 from scd_core.audit.query.batches import batches_shown
 from scd_core.audit.sql import load_sql
 
-__all__ = ["create_queue", "draw_queue"]
+__all__ = ["create_listed", "create_queue", "draw_queue", "listed_shown"]
 
 _ROWS, _KEPT = "rows", "kept"
 _LOTS = "given_seed, given_most"
@@ -74,32 +77,60 @@ def draw_queue(
     ((n_all,),) = connection.execute("SELECT count(*) FROM predictions").fetchall()
     most = _LOOKED_AT * limit
     while True:
-        values = {"seed": seed, "visit_minutes": visit_minutes, "limit": limit, "most": most}
-        found = (
-            _from_kept(connection, values) if seed is None and _has_kept(connection) else _from_rows(connection, values)
-        )
+        create_listed(connection, limit, most, seed=seed, visit_minutes=visit_minutes)
+        with listed_shown(connection):
+            found = connection.sql(_sql("drawn")).to_arrow_table()
         if len(found) == limit or most >= n_all:
             return found
         most *= _LOOKED_AT  # visits are long, or most of them are labelled
 
 
-def _from_rows(connection: duckdb.DuckDBPyConnection, values: dict[str, int | None]) -> pa.Table:
-    create_queue(connection)
-    connection.execute(_sql("listed"), values)
-    return connection.sql(_sql("drawn")).to_arrow_table()
+def create_listed(
+    connection: duckdb.DuckDBPyConnection,
+    limit: int,
+    most: int,
+    *,
+    seed: int | None = None,
+    visit_minutes: int | None = None,
+) -> None:
+    """Make the temporary table ``listed``: the first places of the list, as rows of the macro ``label_queue``.
 
+    Where a report kept what is drawn first of each batch (:func:`scd_core.audit.report.facts.load_facts`), only batches are
+    opened for which that is not enough. The rows are the same.
 
-def _from_kept(connection: duckdb.DuckDBPyConnection, values: dict[str, int | None]) -> pa.Table:
-    """The same, opening only batches of which what is kept is not enough, and those of the pictures that are listed."""
+    Args:
+        connection: as for :func:`draw_queue`.
+        limit: most pictures.
+        most: pictures of each stratum that are looked at.
+        seed: as for :func:`draw_queue`.
+        visit_minutes: as for :func:`draw_queue`.
+    """
+    values = {"seed": seed, "visit_minutes": visit_minutes, "limit": limit, "most": most}
+    if seed is not None or not _has_kept(connection):
+        create_queue(connection)
+        connection.execute(_sql("listed"), values)
+        return
     connection.execute("CREATE OR REPLACE TEMP TABLE deep (batch_key VARCHAR)")  # the macros name it
     create_queue(connection, _KEPT)
-    connection.execute(_sql("deep"), {"most": values["most"]})
+    connection.execute(_sql("deep"), {"most": most})
     if connection.execute("SELECT count(*) > 0 FROM queue_given()").fetchall()[0][0]:
         connection.execute(_sql("deep_labels"))
     with batches_shown(connection, _keys(connection, "FROM deep")):
         connection.execute(_sql("listed"), values)
+
+
+@contextmanager
+def listed_shown(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Show the batches of the pictures in ``listed`` only, those of all runs over them, where these are known.
+
+    Args:
+        connection: database after :func:`create_listed`.
+    """
+    if not _has_kept(connection):
+        yield
+        return
     with batches_shown(connection, _keys(connection, _sql("shown_batches"))):
-        return connection.sql(_sql("drawn")).to_arrow_table()
+        yield
 
 
 def _keys(connection: duckdb.DuckDBPyConnection, query: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -13,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scd_core.audit.query.connection import open_tables
-from scd_core.audit.queue.draw import create_queue
+from scd_core.audit.queue.draw import create_listed, listed_shown
 from scd_core.audit.sql import load_sql
 from scd_core.names import ReviewQueue
 from scd_core.tables.store import AuditStore
@@ -45,7 +46,7 @@ _SCHEMA = pa.schema(
     ]
 )
 _DERIVED: dict[str, dict[str, float]] = {
-    ReviewQueue.NEXT: {"most": _LOOKED_AT},
+    ReviewQueue.NEXT: {},
     ReviewQueue.SUSPECTED: {},
     ReviewQueue.CANDIDATES: {},
     ReviewQueue.DISAGREEMENTS: {},
@@ -99,10 +100,11 @@ def keep_queues(
     Raises:
         RunError: OUT cannot be written.
     """
-    create_queue(connection)
+    create_listed(connection, _LIMIT, _LOOKED_AT)
     parts = []
     for queue, values in _DERIVED.items():
-        found = connection.sql(load_sql(__package__, queue), params={"limit": _LIMIT, **values}).to_arrow_table()
+        with listed_shown(connection) if queue == ReviewQueue.NEXT else nullcontext():
+            found = connection.sql(load_sql(__package__, queue), params={"limit": _LIMIT, **values}).to_arrow_table()
         parts.append(found.select(_SCHEMA.names).cast(_SCHEMA))
     rows = pa.concat_tables(parts).replace_schema_metadata({"label_files": json.dumps(label_files)})
     sink = io.BytesIO()

@@ -10,9 +10,9 @@ small AS MATERIALIZED (
     FROM named JOIN sizes USING (batch_key, stratum) WHERE draw_lot($seed::BIGINT, content_number, target_id) <= last_lot
 ),
 firsts AS (
-    SELECT batch_key, stratum, list({
-            'target_id': target_id, 'media_id': media_id, 'individual': coalesce(event_predicted_id, predicted_id), 'lot': lot
-        } ORDER BY lot, target_id) AS firsts
+    SELECT batch_key, stratum, list(struct_pack(
+            target_id := target_id, media_id := media_id, individual := coalesce(event_predicted_id, predicted_id), lot := lot
+        ) ORDER BY lot, target_id) AS firsts
     FROM small JOIN predictions USING (batch_key, target_id) GROUP BY ALL
 )
 SELECT batch_key, stratum, n_pictures, last_lot, coalesce(firsts, []) AS firsts

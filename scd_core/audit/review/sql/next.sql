@@ -2,5 +2,4 @@
 SELECT 'next' AS queue, place, batch_key, target_id, media_id, detection_id, queue AS group_id, queue AS reason,
     queue_probability, []::VARCHAR[] AS said,
     NULL::VARCHAR AS labelled_by
-FROM (FROM label_queue(NULL, NULL, $most) ORDER BY place LIMIT $limit)
-JOIN (SELECT batch_key, target_id, detection_id FROM predictions) USING (batch_key, target_id) ORDER BY place
+FROM listed JOIN (SELECT batch_key, target_id, detection_id FROM predictions) USING (batch_key, target_id) ORDER BY place LIMIT $limit
