@@ -191,8 +191,9 @@ def read_passwords(text: str, where: str) -> dict[str, str]:
 
 
 def refusal(status: int, line: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """An answer that says in one line why the request was not met."""
-    return JSONResponse({"detail": " ".join(line.split())}, status, dict(headers or {}))
+    """An answer that says in one line of at most 400 characters why the request was not met: a line may quote the request."""
+    line = " ".join(line.split())
+    return JSONResponse({"detail": line if len(line) <= 400 else f"{line[:399]}…"}, status, dict(headers or {}))
 
 
 def _same(offer: str, secret: str) -> bool:

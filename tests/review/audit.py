@@ -20,12 +20,13 @@ TOKEN = "token-of-a-test"
 NAMES = ["Luna", "Nyx", "Odin", "Tara"]
 
 
-def make_audit(folder: Path) -> str:
-    """OUT with a report: 240 events at four cameras; at C03 most of Odin is called Nyx; a third is labelled.
+def make_audit(folder: Path, out: str | None = None) -> str:
+    """OUT, in a folder or at an address, with a report.
 
-    There are two pictures with two boxes each, a group of unknowns, flags, and an event of three frames.
+    240 events at four cameras, of which a third is labelled; at C03 most of Odin is called Nyx. Beside them two pictures with
+    two boxes each, a group of unknowns, and an event of three frames; some are flagged.
     """
-    audit = AuditBuilder(folder / "out", individuals=NAMES)
+    audit = AuditBuilder(out or folder / "out", individuals=NAMES)
     truths = {}
     for number in range(240):
         camera, true = f"C0{number % 4}", NAMES[number // 4 % 4]
@@ -51,7 +52,7 @@ def make_audit(folder: Path) -> str:
     for number in range(3):
         at = START + timedelta(days=160 + number)
         audit.predict(f"new/{number}.jpg", "unknown", at=at, candidate_id="candidate-1", review_rank=1)
-    out = audit.write()
+    out = str(audit.write())
     label(out, folder, truths, labelled_by="first")
     refresh_report_tables(out)
     return out

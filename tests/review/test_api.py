@@ -12,8 +12,9 @@ import pytest
 from scd_core.audit.query.connection import run_sql
 from scd_core.audit.report.refresh import refresh_report_tables
 from scd_core.audit.review.answers import read_answers
+from scd_core.audit.review.given import GivenAnswers
 from scd_core.audit.review.session import ReviewSession
-from scd_core.errors import InputError
+from scd_core.errors import InputError, RunError
 from scd_core.storage.disk import DiskStorage
 from tests.audit.audit_builder import label
 from tests.review.audit import client, label_rows, make_audit, post, session_of
@@ -310,6 +311,38 @@ def test_all_answers_of_a_request_or_none(out):
     content[1]["target_id"] = other
     assert ana.post("/api/labels", json=content).json()["written"] == 2
     assert len({row["import_id"] for row in label_rows(out)}) == 1
+
+
+def test_a_storage_that_does_not_answer_is_503_and_nothing_is_lost(out, monkeypatch):
+    ana = client(out)
+    one = following(ana)[0]["target_id"]
+
+    def refuse(*_):
+        raise RunError("s3://cards: did not answer within 30 s")
+
+    monkeypatch.setattr(GivenAnswers, "poll", refuse)
+    assert post(ana, one, "Luna", 503)["detail"] == "s3://cards: did not answer within 30 s"
+    assert ana.get("/api/next").status_code == ana.post("/api/undo", json={"import_id": "x"}).status_code == 503
+    monkeypatch.undo()
+    assert post(ana, one, "Luna")["written"] == 1
+
+
+def test_the_review_of_an_audit_on_s3(bucket, tmp_path):
+    out = make_audit(tmp_path, f"s3://{bucket}/audit")
+    ana, ben = client(out), client(out, "ben")
+    (queue,) = [one for one in queues(ana) if one.startswith("slice:")][:1]
+    for one in following(ana, queue)[:3]:
+        post(ana, one["target_id"], "Odin", queue=queue)
+    one = following(ben)[0]["target_id"]
+    given = post(ana, one, "Luna", queue="next")
+    assert (
+        one not in {item["target_id"] for item in following(ben)}
+        and post(ben, one, "Nyx", 409)["other"]["name"] == "Luna"
+    )
+    assert ana.post("/api/undo", json={"import_id": given["import_id"]}).status_code == 200
+    assert following(ben)[0]["target_id"] == one
+    assert {change["slice_id"] for change in ana.get("/api/changes").json()} >= {queue[6:]}
+    assert len(label_rows(out)) == 4
 
 
 ODD = [None, True, -1, 1e999, "", "  ", "a\x00b", "a\u202eb", "x" * 500, [], {}, [1], {"a": 1}]

@@ -170,6 +170,11 @@ def test_random_requests_never_fail_the_server_lead_nowhere_and_lose_nothing(see
     assert ana.get("/api/queues").status_code == 200
 
 
+def test_a_refusal_that_quotes_a_long_request_stays_a_line(out):
+    answer = client(out).post("/api/undo", json={"import_id": "x" * 100_000})
+    assert answer.status_code == 400 and len(answer.json()["detail"]) == 400
+
+
 def bare(out: str, **more) -> TestClient:
     """Somebody without a token."""
     caller = client(out, **more)

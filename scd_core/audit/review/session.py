@@ -5,12 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from scd_core.audit.labels.importing import undo_row
-from scd_core.audit.review.agreement import agreements
 from scd_core.audit.review.answers import Answer, answer_row, new_import_id
-from scd_core.audit.review.changes import Changes
 from scd_core.audit.review.frames import Frames, Row
 from scd_core.audit.review.given import Given, GivenAnswers
 from scd_core.audit.review.items import addresses, event_content, item
@@ -22,6 +21,9 @@ from scd_core.names import ReviewQueue
 from scd_core.tables.rows import LabelRow
 from scd_core.tables.schema import table_from_rows
 from scd_core.tables.store import AuditStore
+
+if TYPE_CHECKING:
+    from scd_core.audit.review.changes import Changes
 
 __all__ = ["ConflictError", "ReviewSession"]
 
@@ -67,8 +69,7 @@ class ReviewSession:
         self._finder = SliceFinder(self._queues, self._lock)
         self.started_at = self._now()
         self.refresh()
-        files, media = self._given.files(), self._given.media()
-        self._changes = Changes(self.frames, files, lambda: self._batches_of(media))
+        self._at_start = self._given.files(), self._given.media()
 
     def close(self) -> None:
         """End what goes on in the background; nothing is left to write."""
@@ -219,12 +220,21 @@ class ReviewSession:
             files, media = self._given.files(), self._given.media()
         return [one.as_json() for one in self._changes.now(files, lambda: self._batches_of(media))]
 
+    @cached_property
+    def _changes(self) -> Changes:
+        from scd_core.audit.review.changes import Changes  # imports SciPy, which the first screen does not wait for
+
+        files, media = self._at_start
+        return Changes(self.frames, files, lambda: self._batches_of(media))
+
     def agreement(self) -> dict[str, Any]:
         """How well second readers agree with first ones (:func:`scd_core.audit.review.agreement.agreements`).
 
         Raises:
             RunError: OUT cannot be read.
         """
+        from scd_core.audit.review.agreement import agreements
+
         self.refresh()
         with self._lock:
             files = self._given.files()
