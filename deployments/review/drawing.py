@@ -194,6 +194,8 @@ def layer(row: Row, mask_png: bytes, *, is_filled: bool) -> bytes:
 
 def _short_side(row: Row, side: int) -> int:
     """Shorter side at which the frame's longer one is `side` pixels, or that of the frame where it is smaller."""
+    if not row["width"] or not row["height"]:  # not known: no smaller than is shown
+        return side
     short, long = sorted((row["width"], row["height"]))
     return max(1, round(short * min(1.0, side / long)))
 

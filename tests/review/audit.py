@@ -52,6 +52,10 @@ def make_audit(folder: Path, out: str | None = None) -> str:
     for number in range(3):
         at = START + timedelta(days=160 + number)
         audit.predict(f"new/{number}.jpg", "unknown", at=at, candidate_id="candidate-1", review_rank=1)
+    for number, row in enumerate(audit.tables["media"]):
+        # Pictures that are gone from SOURCE; of some not even the size is known.
+        row |= {"uri": f"file://{folder}/cards/{row['file']}", "etag": "1", "size_bytes": 1000}
+        row |= {"width": 4000, "height": 3000} if number % 2 else {}
     out = str(audit.write())
     label(out, folder, truths, labelled_by="first")
     refresh_report_tables(out)

@@ -245,6 +245,31 @@ def test_several_animals_are_answered_one_by_one_and_a_missing_box_is_drawn(out)
     assert found == {"id-boxes/0.jpg:0": "Odin", "id-boxes/0.jpg:1": "Nyx"}
 
 
+def test_the_list_to_label_goes_on_where_the_reports_comes_to_its_end(audit, tmp_path, monkeypatch):
+    monkeypatch.setattr("scd_core.audit.review.kept._LIMIT", 5)
+    out = str(shutil.copytree(audit, tmp_path / "short", ignore=shutil.ignore_patterns("review")))
+    ana = client(out)
+    first = following(ana)
+    assert len(first) == 5 and queues(ana)["next"] == (5, 0)
+    for one in first:
+        post(ana, one["target_id"], one["predicted_id"], queue="next")
+    second = following(ana, n=3)
+    listed = run_sql(out, "SELECT target_id, queue_probability FROM to_review ORDER BY place").fetchall()
+    assert [(one["target_id"], one["inclusion_probability"]) for one in second] == listed[:3]
+    assert not {one["target_id"] for one in second} & {one["target_id"] for one in first}
+
+
+def test_many_items_are_read_by_batch_and_are_the_same_as_one_by_one(out):
+    together = following(client(out), n=20)
+    alone = client(out)
+    for one in together[:5]:
+        event = alone.get("/api/event", params={"target_id": one["target_id"]}).json()
+        assert event["event_id"] == one["event_id"]
+        assert one["target_id"] in {target["target_id"] for frame in event["frames"] for target in frame["targets"]}
+    three = alone.get("/api/event", params={"target_id": "id-event/1.jpg"}).json()
+    assert [frame["media_id"] for frame in three["frames"]] == [f"id-event/{number}.jpg" for number in range(3)]
+
+
 def test_candidates_come_group_by_group(out):
     items = following(client(out), "candidates")
     assert [(one["group"], one["predicted_id"]) for one in items] == [("candidate-1", "unknown")] * 3

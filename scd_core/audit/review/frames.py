@@ -23,7 +23,7 @@ Row = Mapping[str, Any]
 """Columns of a query of the folder ``sql``, by name."""
 
 _OF_A_BATCH = ("media", "predictions", "masks", "reclassifications", "runs")
-_EVENTS_KEPT = 256
+_EVENTS_KEPT = 1024
 """Events whose frames stay in memory."""
 
 
@@ -73,14 +73,29 @@ class Frames:
             if key in self._events:
                 self._events.move_to_end(key)
                 return self._events[key]
-        if batch_key not in self._files:
-            return []
-        rows = self._query("frames", batch_key, {"media": [media_id]})
+        self.load_events(batch_key, [media_id])
         with self._lock:
-            self._events[key] = rows
+            return self._events.get(key, [])
+
+    def load_events(self, batch_key: str, media_ids: Collection[str]) -> None:
+        """Read the events of some pictures of a batch at once, for :meth:`event`; those that are in memory are not read again."""
+        with self._lock:
+            wanted = [name for name in media_ids if (batch_key, name) not in self._events]
+        if not wanted or batch_key not in self._files:
+            return
+        rows = self._query("frames", batch_key, {"media": wanted})
+        by_event: dict[str | None, list[Row]] = {}
+        by_media: dict[str, list[Row]] = {}
+        for row in rows:
+            by_event.setdefault(row["event_id"], []).append(row)
+            by_media.setdefault(row["media_id"], []).append(row)
+        with self._lock:
+            for name in wanted:
+                own = by_media.get(name, [])
+                event_id = own[0]["event_id"] if own else None
+                self._events[batch_key, name] = own if event_id is None else by_event[event_id]
             while len(self._events) > _EVENTS_KEPT:
                 self._events.popitem(last=False)
-        return rows
 
     def evidence(self, batch_key: str, target_id: str) -> list[Row]:
         """Masks and views of a target, as ``sql/evidence.sql`` lists them."""

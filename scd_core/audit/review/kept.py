@@ -19,7 +19,7 @@ from scd_core.audit.sql import load_sql
 from scd_core.names import ReviewQueue
 from scd_core.tables.store import AuditStore
 
-__all__ = ["SECOND_SHARE", "KeptQueues", "Waiting", "keep_queues", "load_queues"]
+__all__ = ["SECOND_SHARE", "KeptQueues", "Waiting", "draw_next", "keep_queues", "load_queues"]
 
 _FOLDER = "review/queues"
 SECOND_SHARE = 0.1
@@ -100,12 +100,7 @@ def keep_queues(
     Raises:
         RunError: OUT cannot be written.
     """
-    create_listed(connection, _LIMIT, _LOOKED_AT)
-    parts = []
-    for queue, values in _DERIVED.items():
-        with listed_shown(connection) if queue == ReviewQueue.NEXT else nullcontext():
-            found = connection.sql(load_sql(__package__, queue), params={"limit": _LIMIT, **values}).to_arrow_table()
-        parts.append(found.select(_SCHEMA.names).cast(_SCHEMA))
+    parts = [_rows(connection, queue) for queue in _DERIVED]
     rows = pa.concat_tables(parts).replace_schema_metadata({"label_files": json.dumps(label_files)})
     sink = io.BytesIO()
     pq.write_table(rows, sink, compression="zstd")
@@ -138,6 +133,30 @@ def load_queues(out: str) -> KeptQueues:
     label_files = store.committed_files("labels")
     with open_tables(out) as connection:
         return keep_queues(store, connection, name, label_files)
+
+
+def draw_next(out: str) -> tuple[Waiting, ...]:
+    """What to label next, drawn now, after all labels that there are; takes as long as in a report.
+
+    Args:
+        out: OUT.
+
+    Raises:
+        InputError: OUT holds no audit.
+        RunError: OUT cannot be read.
+    """
+    with open_tables(out) as connection:
+        return _queues(_rows(connection, ReviewQueue.NEXT), ()).waiting
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, queue: str) -> pa.Table:
+    is_drawn = queue == ReviewQueue.NEXT
+    if is_drawn:
+        create_listed(connection, _LIMIT, _LOOKED_AT)
+    with listed_shown(connection) if is_drawn else nullcontext():
+        values = {"limit": _LIMIT, **_DERIVED[queue]}
+        found = connection.sql(load_sql(__package__, queue), params=values).to_arrow_table()
+    return found.select(_SCHEMA.names).cast(_SCHEMA)
 
 
 def _files(store: AuditStore) -> list[str]:

@@ -53,8 +53,7 @@ class Queues:
         self._waiting: dict[str, list[Waiting]] = {str(queue): [] for queue in ReviewQueue}
         for one in kept.waiting:
             self._waiting[one.queue].append(one)
-        drawn = self._waiting[ReviewQueue.NEXT]
-        self._waiting[ReviewQueue.PAIRS] = [replace(one, queue="pairs") for one in drawn if one.group_id in _PAIRED]
+        self._waiting[ReviewQueue.PAIRS] = _paired(self._waiting[ReviewQueue.NEXT])
         self._places: dict[str, Waiting] = {}
         self._by_media: dict[tuple[str, str | None], Waiting] = {}
         self._batches: dict[str, str] = {}
@@ -100,6 +99,14 @@ class Queues:
                 values[_KEYS[key]] = value
         found = self._frames.select(load_sql(__package__, "slice"), values, ("media", "predictions", "runs"))
         return [_waiting(queue, one["place"], one, row["sentence"] or "") for one in found]
+
+    def take_next(self, drawn: Iterable[Waiting]) -> None:
+        """Take what was drawn anew for a label, behind what was drawn before."""
+        known = {one.target_id for one in self._waiting[ReviewQueue.NEXT]}
+        new = [one for one in drawn if one.target_id not in known]
+        self._waiting[ReviewQueue.NEXT] += new
+        self._waiting[ReviewQueue.PAIRS] += _paired(new)
+        self._learn(new)
 
     def add(self, queue: str, waiting: list[Waiting]) -> None:
         """Take the places that :meth:`find_slice` found."""
@@ -187,6 +194,10 @@ def lot(target_id: str) -> float:
     0.792
     """
     return int.from_bytes(hashlib.sha256(target_id.encode()).digest()[:8]) / 2**64
+
+
+def _paired(drawn: Iterable[Waiting]) -> list[Waiting]:
+    return [replace(one, queue="pairs") for one in drawn if one.group_id in _PAIRED]
 
 
 def _waiting(queue: str, place: int, row: Row, reason: str) -> Waiting:

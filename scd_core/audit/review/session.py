@@ -13,7 +13,7 @@ from scd_core.audit.review.answers import Answer, answer_row, new_import_id
 from scd_core.audit.review.frames import Frames, Row
 from scd_core.audit.review.given import Given, GivenAnswers
 from scd_core.audit.review.items import addresses, event_content, item
-from scd_core.audit.review.kept import Waiting, load_queues
+from scd_core.audit.review.kept import Waiting, draw_next, load_queues
 from scd_core.audit.review.queues import Queues, SliceFinder
 from scd_core.audit.review.waiting import waiting_for
 from scd_core.errors import InputError
@@ -69,6 +69,7 @@ class ReviewSession:
         self._finder = SliceFinder(self._queues, self._lock)
         self.started_at = self._now()
         self.refresh()
+        self._drawing, self._drawn_after = threading.Lock(), self._given.files()
         self._at_start = self._given.files(), self._given.media()
 
     def close(self) -> None:
@@ -117,15 +118,31 @@ class ReviewSession:
             waiting = waiting_for(self._queues, self._given, queue, who)
         if waiting is None:
             self._finder.find(queue)
-            with self._lock:
-                waiting = waiting_for(self._queues, self._given, queue, who)
+        elif queue in (ReviewQueue.NEXT, ReviewQueue.PAIRS) and len(waiting) < n:
+            self._draw_more()
+        with self._lock:
+            waiting = (waiting_for(self._queues, self._given, queue, who) or [])[:n]
+        for batch_key in {one.batch_key for one in waiting}:
+            self.frames.load_events(batch_key, [one.media_id for one in waiting if one.batch_key == batch_key])
         items = []
-        for one in (waiting or [])[:n]:
+        for one in waiting:
             target = self.target(one.target_id, one)
             if target is not None:
                 items.append(item(one, target, self.answers_of(target)))
                 self._handed_out[who, one.target_id] = self._now()
         return items
+
+    def _draw_more(self) -> None:
+        """Draw what to label next anew where the report's list comes to its end; once after the same answers."""
+        with self._drawing:
+            with self._lock:
+                files = self._given.files()
+            if files == self._drawn_after:
+                return
+            drawn = draw_next(self.out)
+            with self._lock:
+                self._queues.take_next(drawn)
+            self._drawn_after = files
 
     # pictures
 
