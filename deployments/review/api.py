@@ -12,7 +12,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from scd_core.audit.review.answers import read_answers
-from scd_core.audit.review.session import ConflictError, ReviewSession
+from scd_core.audit.review.given import ConflictError
+from scd_core.audit.review.session import ReviewSession
 from scd_core.errors import InputError
 
 __all__ = ["routes"]

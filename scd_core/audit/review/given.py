@@ -11,7 +11,7 @@ from typing import Any
 
 from scd_core.tables.store import AuditStore
 
-__all__ = ["Given", "GivenAnswers"]
+__all__ = ["ConflictError", "Given", "GivenAnswers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,20 @@ class Given:
         return {
             "import_id": self.import_id, "who": self.who, "name": self.name, "flank": self.flank, "at": self.at.isoformat(),
         }  # fmt: skip
+
+
+class ConflictError(Exception):
+    """Somebody else answered since the picture was handed out.
+
+    Args:
+        target_id: the target.
+        other: the newest answer of the other person.
+    """
+
+    def __init__(self, target_id: str, other: Given) -> None:
+        super().__init__(f"{other.who} called it {other.name} meanwhile")
+        self.target_id = target_id
+        self.other = other
 
 
 class GivenAnswers:

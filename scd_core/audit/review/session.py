@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from scd_core.audit.labels.importing import undo_row
 from scd_core.audit.review.answers import Answer, answer_row, new_import_id
 from scd_core.audit.review.frames import Frames, Row
-from scd_core.audit.review.given import Given, GivenAnswers
+from scd_core.audit.review.given import ConflictError, Given, GivenAnswers
 from scd_core.audit.review.items import addresses, event_content, item
 from scd_core.audit.review.kept import Waiting, draw_next, load_queues
 from scd_core.audit.review.queues import Queues, SliceFinder
@@ -25,21 +25,7 @@ from scd_core.tables.store import AuditStore
 if TYPE_CHECKING:
     from scd_core.audit.review.changes import Changes
 
-__all__ = ["ConflictError", "ReviewSession"]
-
-
-class ConflictError(Exception):
-    """Somebody else answered since the picture was handed out.
-
-    Args:
-        target_id: the target.
-        other: the newest answer of the other person.
-    """
-
-    def __init__(self, target_id: str, other: Given) -> None:
-        super().__init__(f"{other.who} called it {other.name} meanwhile")
-        self.target_id = target_id
-        self.other = other
+__all__ = ["ReviewSession"]
 
 
 class ReviewSession:
