@@ -37,8 +37,8 @@ CAUSE_RULES: dict[Cause, str] = {
     Cause.FLANK: (
         "The side of the animal is known, and this side errs more than the other one (at least 3 visits, 2.5 times as often, the "
         "other one seen at least 3 times): that of this individual with this wrong name, with any, or that of all individuals. "
-        "By chance the errors would not fall on one side among all animals that passed the same cameras (exact test at 0.01, or "
-        "at 0.05 where the individual's own visits pass at 0.01), and they are not all at one camera that it passes one way."
+        "By chance the errors would not fall on one side among all animals that passed the same cameras (exact test at 0.02, or "
+        "at 0.05 where the individual's own visits pass at 0.02), and they are not all at one camera that it passes one way."
     ),
     Cause.PLACE: (
         "At this camera 3 or more individuals are mostly given this one name where they are misnamed, and so are at least half "

@@ -13,7 +13,7 @@ __all__ = ["create_signs", "stratified_p_value"]
 
 _TESTED = (
     ("labeller_signs", "labeller_strata", ["true_id", "predicted_id", "labelled_by"], 0.01, 0.4),
-    ("flank_signs", "flank_strata", ["true_id", "predicted_id", "flank"], 0.01, 0.4),
+    ("flank_signs", "flank_strata", ["true_id", "predicted_id", "flank"], 0.02, 0.4),
     ("place_signs", "place_strata", ["camera", "predicted_id"], 0.01, 0.4),
     # Where flags are labelled, most of what is labelled errs at any camera, so no rate is many times another.
     ("quality_signs", "quality_strata", ["camera", "is_infrared"], 0.01, 0.8),
@@ -23,8 +23,8 @@ its rate that the rate of the others may have."""
 _COUNTS = ("x", "n", "x_others", "n_others")
 _LIKE = ("n_like", "n_like_others")
 """Visits on which an error could fall by chance, where these are more than the ones that are compared."""
-_BY_PLACE = 5
-"""How many times the level the p-value among these may have where the two that are compared differ at the level."""
+_BY_PLACE = 0.05
+"""Largest p-value among these where the visits that are compared differ at the level by themselves, places left aside."""
 
 
 def create_signs(connection: duckdb.DuckDBPyConnection, confusable_probability: float) -> None:
@@ -115,7 +115,7 @@ def _differs(row: dict, level: float, most: float) -> bool:
     by_place = stratified_p_value(
         *(np.array(row[f"{name}_list"]) for name in ("x", "n_like", "x_others", "n_like_others"))
     )
-    if by_place > _BY_PLACE * level:
+    if by_place > _BY_PLACE:
         return False
     return by_place <= level or stratified_p_value(*(np.array([row[f"{name}_sum"]]) for name in _COUNTS)) <= level
 
