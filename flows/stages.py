@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from flows.batch_state import BatchState
 from scd_core.job import boxes_of
+from scd_core.masks.contrast import choose_contrasts
 from scd_core.masks.overlay_frames import choose_overlay_frames, of_deployments
 from scd_core.media.time_notes import time_notes
 from scd_core.names import MediaStatus, Stage
@@ -68,7 +69,13 @@ def _mask(state: BatchState) -> None:
     frames = choose_overlay_frames(predictions, media)
     near = [of_deployments(frames, _media_of(media, part)) for part in state.selected]
     seen = [_media_of(media, part, near[number]) for number, part in enumerate(state.selected)]
-    state.masks = state.map(Stage.MASK, MASK, state.selected, seen, near, state.same(state.selected))
+    chosen = predictions.filter(predictions.column("is_selected")).to_pylist()
+    rivals = choose_contrasts(chosen, confusions_of(state.shard), state.job.config.masks.contrast_pictures)
+    pairs = [
+        {name: rivals[name] for name in part.column("target_id").to_pylist() if name in rivals}
+        for part in state.selected
+    ]
+    state.masks = state.map(Stage.MASK, MASK, state.selected, seen, near, pairs, state.same(state.selected))
     state.tables["masks"] = _together("masks", state.masks)
 
 

@@ -143,6 +143,12 @@ class MaskConfig(Settings):
     infill: Literal["blur", "mean", "noise", "local_mean"] | None = Field(
         None, description="what replaces a removed pixel; every preset's is blur"
     )
+    contrast_pictures: int = Field(
+        4,
+        ge=0,
+        description="pictures of a batch that get two masks more for each pair of individuals that the audit has found to be "
+        "confused: what is evidence for the one name and not the other, and the reverse",
+    )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="precision of the model's passes; auto is bfloat16 on a GPU and float32 on a CPU"
     )

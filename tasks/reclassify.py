@@ -23,7 +23,7 @@ def reclassify_shard(predictions: pa.Table, masks: pa.Table, media: pa.Table, sh
         with gpu_slot(str(classifier.device)):
             rows = reclassify_predictions(
                 predictions.to_pylist(),
-                {row["target_id"]: row for row in masks.to_pylist()},
+                {row["target_id"]: row for row in masks.to_pylist() if row["contrast_id"] is None},
                 {row["media_id"]: row for row in media.to_pylist()},
                 classifier,
                 shard.source,

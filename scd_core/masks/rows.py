@@ -25,7 +25,7 @@ from scd_core.media import MediaError
 from scd_core.names import MaskMethod, MaskStatus
 from scd_core.tables.rows import MaskRow, MediaRow, PredictionRow
 
-__all__ = ["decode_mask", "encode_mask", "mask_predictions"]
+__all__ = ["decode_mask", "encode_mask", "mask_predictions", "mask_seed", "mass_columns"]
 
 _MIDDLE: Box = (0.125, 0.125, 0.75, 0.75)
 """The picture without an eighth at each border."""
@@ -125,16 +125,13 @@ def _fitted(
             yield {"failure_reason": masks.failures[place]}
             continue
         joint = masks.joint[place].float().cpu().numpy()
-        inside = None if box is None else _mass_in(joint, box)
         yield {
             "mask_status": MaskStatus.OK,
             "mask_png": encode_mask(joint),
             "ssr_probability": float(masks.ssr_probability[place]),
             "sdr_probability": float(masks.sdr_probability[place]),
             "area": float(masks.area[place]),
-            "border_mass": 1.0 - _mass_in(joint, _MIDDLE),
-            "mass_in_box": inside,
-            "background_reliance": None if inside is None else 1.0 - inside,
+            **mass_columns(joint, box),
             "background_log_odds_drop": drops.get(place),
             "overlay_reliance": _mass_on_strips(joint, bands[place]),
             "overlay_log_odds_drop": overlay_drops.get(place),
@@ -142,6 +139,16 @@ def _fitted(
             "evaluations": int(masks.evaluations[place]),
             "is_converged": bool(masks.converged[place]),
         }
+
+
+def mass_columns(joint: NDArray[np.floating], box: Box | None) -> MaskRow:
+    """Where the mass of a (h, w) map lies: `border_mass`, and `mass_in_box` and `background_reliance` where a box is known."""
+    inside = None if box is None else _mass_in(joint, box)
+    return {
+        "border_mass": 1.0 - _mass_in(joint, _MIDDLE),
+        "mass_in_box": inside,
+        "background_reliance": None if inside is None else 1.0 - inside,
+    }
 
 
 def mask_seed(name: str, seed: int) -> int:

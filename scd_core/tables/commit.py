@@ -138,7 +138,7 @@ def _check_sums(batch_key: str, tables: Mapping[str, pa.Table]) -> None:
             f"batch {batch_key}: predictions of {len(foreign)} media that are not in it, first {min(foreign)}"
         )
     selected = predictions.filter(predictions.column("is_selected")).column("target_id").to_pylist()
-    masked = tables["masks"].column("target_id").to_pylist()
+    masked = _plain(tables["masks"]).column("target_id").to_pylist()
     if sorted(selected) != sorted(masked):
         raise RunError(f"batch {batch_key}: {len(selected)} predictions selected, {len(masked)} mask rows")
 
@@ -146,7 +146,7 @@ def _check_sums(batch_key: str, tables: Mapping[str, pa.Table]) -> None:
 def _batch_counts(tables: Mapping[str, pa.Table]) -> dict[str, int]:
     """The counters of a batch's row in `runs`."""
     status = Counter(tables["media"].column("status").to_pylist())
-    usable = sum(status[name] for name in _USABLE)
+    usable, masks = sum(status[name] for name in _USABLE), _plain(tables["masks"])
     fused = tables["reclassifications"].filter(pc.equal(tables["reclassifications"].column("strategy"), Strategy.FUSED))
     return {
         "n_media": len(tables["media"]),
@@ -154,12 +154,17 @@ def _batch_counts(tables: Mapping[str, pa.Table]) -> dict[str, int]:
         "n_quarantined": len(tables["media"]) - usable,
         "n_predictions": _count(tables["predictions"], "prediction_status", PredictionStatus.OK),
         "n_flagged": sum(tables["predictions"].column("is_flagged").to_pylist()),
-        "n_masks": _count(tables["masks"], "mask_status", MaskStatus.OK),
+        "n_masks": _count(masks, "mask_status", MaskStatus.OK),
         "n_failed": _count(tables["predictions"], "prediction_status", PredictionStatus.FAILED)
-        + _count(tables["masks"], "mask_status", MaskStatus.FAILED),
+        + _count(masks, "mask_status", MaskStatus.FAILED),
         "n_flips": sum(fused.column("is_flip").to_pylist()),
-        "n_telling_masks": len(_telling(tables["masks"]) | set(_targets(fused.filter(fused.column("is_flip"))))),
+        "n_telling_masks": len(_telling(masks) | set(_targets(fused.filter(fused.column("is_flip"))))),
     }
+
+
+def _plain(masks: pa.Table) -> pa.Table:
+    """The masks of names; not those of one name against another."""
+    return masks.filter(pc.is_null(masks.column("contrast_id")))
 
 
 def _telling(masks: pa.Table) -> set[str]:
