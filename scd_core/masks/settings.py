@@ -110,5 +110,9 @@ class SCDConfig(Settings):
 def mask_settings(config: MaskConfig) -> SCDConfig:
     """The settings of an audit's masks: those of its preset, and on top what its section `masks` sets itself."""
     preset = SCDConfig.reference() if config.preset == "published" else SCDConfig()
-    chosen = {name: value for name, value in config.model_dump(exclude={"preset", "contrast_pictures"}).items() if value is not None}
+    chosen = {
+        name: value
+        for name, value in config.model_dump(exclude={"preset", "contrast_pictures"}).items()
+        if value is not None
+    }
     return SCDConfig(**(preset.model_dump() | chosen))
