@@ -49,7 +49,9 @@ def label_studio_labels(text: str, where: str, account: Account, column: str | N
             found = list(_foreign(answer, control))
         account.n_rows += max(1, len(found))
         if not found:
-            account.leave_out("answers without a name (--column names a control of choices)", answer.where)
+            account.leave_out(
+                "answers without a name (--column names a control of choices)", answer.where.removeprefix(f"{where}: ")
+            )
         yield from found
 
 

@@ -89,7 +89,7 @@ def read_answers(text: str, where: str, account: Account, column: str | None) ->
             if not isinstance(entry, Mapping):
                 raise TypeError("it is no task")
             if isinstance(entry.get("data"), Mapping):
-                yield from _task(entry, f"{where}: {place}", account)
+                yield from _task(entry, where, place, account)
             elif "annotation_id" in entry or "annotator" in entry:
                 yield _row(entry, f"{where}: {place}", column)
             else:
@@ -118,15 +118,16 @@ def picture_path(answer: Answer) -> str:
     return path_as_joined(address)
 
 
-def _task(task: Mapping[str, Any], where: str, account: Account) -> Iterator[Answer]:
+def _task(task: Mapping[str, Any], file: str, place: str, account: Account) -> Iterator[Answer]:
+    where = f"{file}: {place}"
     annotations = task.get("annotations") or task.get("completions") or []
     if not annotations:
         account.n_rows += 1
-        account.leave_out("tasks without an answer", where)
+        account.leave_out("tasks without an answer", place)
     for annotation in annotations:
         if annotation.get("was_cancelled"):
             account.n_rows += 1
-            account.leave_out("tasks that somebody skipped", where)
+            account.leave_out("tasks that somebody skipped", place)
             continue
         at = parse_time(str(annotation.get("updated_at") or annotation.get("created_at") or ""), where, "updated_at")
         parts = tuple(part for result in annotation["result"] if (part := _part(result)) is not None)

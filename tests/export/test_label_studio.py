@@ -199,7 +199,7 @@ def test_a_corrected_label_is_a_new_one_of_the_person_who_corrected_it(tmp_path:
 def test_predictions_skipped_tasks_and_empty_answers_are_no_labels(tmp_path: Path) -> None:
     out = audit(tmp_path / "one")
     tasks = loaded(tasks_of(out, tmp_path / "ls"))
-    with pytest.raises(InputError, match=r"holds no label; nothing was imported .5 tasks without an answer"):
+    with pytest.raises(InputError, match=r"holds no label; nothing was imported .5 tasks without an answer: task 1."):
         import_labels(out, saved(exported(tasks, "json"), "json", tmp_path))
     skipped = [answered(task, task["predictions"][0]["result"], 1, AT) for task in tasks]
     for task in skipped[1:]:
