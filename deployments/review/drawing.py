@@ -19,7 +19,7 @@ from scd_core.audit.report.examples import seen_again
 from scd_core.audit.report.queries import Row
 from scd_core.boxes import box_from_row
 from scd_core.config import MediaConfig
-from scd_core.errors import InputError, RunError
+from scd_core.errors import RunError
 from scd_core.identify.redaction import blank, boxes_from_columns
 from scd_core.media import iter_images
 from scd_core.tables.folder import OutFolder
@@ -114,7 +114,7 @@ class Drawer:
             raise NoPictureError(known[1])
         try:
             _, image = next(iter_images([row], origin.source, origin.config, target_for=side))
-        except (InputError, RunError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever a storage raises, the screen is worth having without its picture
             image = None
             reason = " ".join(str(error).split()) or type(error).__name__
         if isinstance(image, Image.Image):
@@ -181,8 +181,9 @@ def layer(row: Row, mask_png: bytes, *, is_filled: bool) -> bytes:
         mask_png: a stored mask.
         is_filled: heat and line in place of the line alone.
     """
-    scale = _LAYER_SIDE / max(row["width"], row["height"])
-    size = max(1, round(row["width"] * scale)), max(1, round(row["height"] * scale))
+    width, height = row["width"] or _LAYER_SIDE, row["height"] or _LAYER_SIDE
+    scale = _LAYER_SIDE / max(width, height)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
     mask = mask_over_frame(mask_png, size, box_from_row(row) if row["detection_id"] is not None else None)
     drawn = outline_layer(mask, _LINE)
     if is_filled:

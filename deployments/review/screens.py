@@ -153,8 +153,8 @@ def _frame(session: ReviewSession, rows: Sequence[Row]) -> Json:
     where = _where(row)
     return {
         "media_id": row["media_id"],
-        "width": row["width"],
-        "height": row["height"],
+        "width": row["width"] or 3,
+        "height": row["height"] or 2,
         "words": row["file"] or row["uri"],
         "alt": f"{row['file'] or row['uri']}, {where}",
         "picture": _pictures(row),

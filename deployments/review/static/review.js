@@ -304,7 +304,7 @@ function save(choice, targets, isWholeEvent) {
   if (onEvent()) extra.shown = candidates().map((one) => one.individual_id);
   const entry = { key: crypto.randomUUID(), words: wordsOf(choice), labels: targets.map((target) => ({ ...choice, ...target, ...extra })) };
   history_.push({ key: entry.key, place: state.place, step: state.step, target_id: item.target_id, import_id: null, was: state.answered.has(item.target_id) });
-  if (isWholeEvent || steps().every(({ target }) => !target || target.answer || targets.some((one) => one.target_id === target.target_id))) {
+  if (isWholeEvent || onEvent() && steps().every(({ target }) => !target || target.answer || targets.some((one) => one.target_id === target.target_id))) {
     if (!state.answered.has(item.target_id)) state.nDone++;
     state.answered.add(item.target_id);
     for (const target of targets) state.answered.add(target.target_id);
@@ -751,7 +751,7 @@ const chooser = { found: [], at: 0, give: null, kind: "search" };
 /** Open the list of names: `search` for known ones, `new` for one that nobody has yet, `group` for either. */
 function chooseName(kind, give, typed = "") {
   Object.assign(chooser, { kind, give, at: 0, near: [] });
-  $("chooser-title").textContent = { search: "Which individual is it?", new: "A new individual", group: "Name these pictures" }[kind];
+  titleChooser();
   $("typed").value = typed;
   $("warning").replaceChildren();
   $("chooser").showModal();
@@ -760,12 +760,16 @@ function chooseName(kind, give, typed = "") {
   if (kind !== "search") nearOnes();
 }
 
+function titleChooser() {
+  $("chooser-title").textContent = { search: "Which individual is it?", new: "A new individual", group: "Name these pictures" }[chooser.kind];
+}
+
 function drawFound() {
   const typed = $("typed").value.trim().toLowerCase();
-  const fits = names.filter((name) => name.toLowerCase().includes(typed));
+  const known = chooser.kind === "group" && !names.includes("unknown") ? ["unknown", ...names] : names;
+  const fits = known.filter((name) => name.toLowerCase().includes(typed));
   const starts = (name) => !name.toLowerCase().startsWith(typed);
   chooser.found = (chooser.kind === "new" && !typed ? [] : fits.sort((a, b) => starts(a) - starts(b))).slice(0, 12);
-  if (chooser.kind === "group") chooser.found = ["unknown", ...chooser.found].slice(0, 12);
   chooser.at = Math.min(chooser.at, Math.max(0, chooser.found.length - 1));
   $("found").replaceChildren(...chooser.found.map((name, place) => {
     const one = el("li", { id: `found-${place}`, role: "option", "aria-selected": String(place === chooser.at && chooser.kind !== "new") }, bdi(name));
@@ -799,8 +803,12 @@ function take(name) {
 function takeTyped() {
   const own = $("typed").value.trim();
   const chosen = chooser.found[chooser.at];
-  if (chooser.kind === "new" || !chosen) return own && take(own);
-  take(chosen);
+  if (chosen && chooser.kind !== "new") return take(chosen);
+  if (chooser.kind !== "search") return own && take(own);
+  Object.assign(chooser, { kind: "new" }); // nobody is called so yet: near ones are shown before it is taken
+  titleChooser();
+  drawFound();
+  nearOnes();
 }
 
 function listenChooser() {
@@ -872,9 +880,12 @@ function keysOf() {
 
 function pressed(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
-  if (event.target.closest("input, select, textarea") && event.key !== "Escape") return;
+  if (event.target.matches("input[type=text], select, textarea")) return;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-  if (["Enter", " "].includes(key) && event.target.closest("button, a, summary")) return; // the control's own
+  // What is a control's own.
+  if (["Enter", " "].includes(key) && event.target.closest("button, a, summary")) return;
+  if (key === " " && event.target.matches("input[type=checkbox]")) return;
+  if (key.startsWith("Arrow") && event.target.matches("input[type=range]")) return;
   if (key !== "?" && key.length === 1 && !$("keys-on").checked) return;
   if (state.drawing && key.startsWith("Arrow")) return void (event.preventDefault(), moveBox(event));
   if (state.drawing && key === "Escape") return void ((state.box = null), drawBox(false));
