@@ -91,7 +91,11 @@ class Access:
         origin = request.headers.get("origin")
         if origin is None:
             return request.headers.get("sec-fetch-site", "none") in ("none", "same-origin")
-        return urlsplit(origin).netloc.lower() == request.headers.get("host", "").lower() != ""
+        try:
+            sender = urlsplit(origin).netloc.lower()
+        except ValueError:  # no address, such as half an IPv6 one
+            return False
+        return sender == request.headers.get("host", "").lower() != ""
 
     def _by_password(self, value: str) -> str | None:
         try:

@@ -9,7 +9,7 @@ const at = where.get("at") ?? where.get("target"); // a place that the report li
 const startQueue = at?.startsWith("slice:") ? at : where.get("queue");
 const startTarget = startQueue === at ? null : at;
 const SETTINGS = document.body.dataset;
-const OUTBOX = `trapaudit-answers-${SETTINGS.out}`;
+const OUTBOX = `trapaudit-answers-${SETTINGS.out}-${SETTINGS.who}`; // what one person could not send is not sent as another one's
 const SETTLE_EVERY = 5; // answers after which it is counted anew what the slices still need
 const AHEAD = 3; // screens made ready before they are wanted
 const BLANK_WORDS = ["blank", "empty", "nothing", "none"];
@@ -36,6 +36,8 @@ function el(tag, properties = {}, ...children) {
 }
 
 const bdi = (text) => el("bdi", {}, text);
+/** A name for an entry. randomUUID is only there on this machine's own address: another one is no secure context without TLS. */
+const newKey = () => [...crypto.getRandomValues(new Uint32Array(4))].map((part) => part.toString(36)).join("-");
 const percent = (share) => (share === null || share === undefined ? "" : `${share > 0 && share < 0.01 ? "<1" : Math.round(100 * share)} %`);
 const plural = (n, one, many) => `${n} ${n === 1 ? one : many}`;
 
@@ -46,7 +48,14 @@ function say(text) {
 function notice(text, ...buttons) {
   const line = el("p", { className: "notice" }, text, ...buttons);
   line.append(el("button", { type: "button", className: "quiet-button", onclick: () => line.remove() }, "Close"));
-  $("notices").replaceChildren(line);
+  for (const old of $("notices").querySelectorAll(":scope > :not(.kept)")) old.remove();
+  $("notices").append(line);
+  return line;
+}
+
+/** A notice about an answer that is not written: another one does not take its place. */
+function lasting(text, ...buttons) {
+  notice(text, ...buttons).classList.add("kept");
 }
 
 class Refused extends Error {
@@ -109,17 +118,17 @@ const outbox = {
       if (!(error instanceof Refused) || error.status >= 500 || [401, 403, 429].includes(error.status)) throw error;
       this.drop(entry.key); // it will never be taken as it is
       if (error.status === 409) offerBoth(entry, error);
-      else notice(`Not saved: ${error.message}`);
+      else lasting(`Not saved: ${entry.words}. ${error.message}`);
     }
   },
 };
 
 function offerBoth(entry, error) {
   const { other, target_id } = error.body;
-  const labels = entry.labels.map((label) => (label.target_id === target_id ? { ...label, replaces: other.import_id } : label));
-  const again = () => outbox.add({ ...entry, key: crypto.randomUUID(), labels });
-  notice(
-    `${error.message} Your answer was ${entry.words}. `,
+  const labels = entry.labels.map((label) => (label.target_id === target_id || !label.replaces ? { ...label, replaces: other.import_id } : label));
+  const again = () => outbox.add({ ...entry, key: newKey(), labels });
+  lasting(
+    `${error.message}. Your answer was ${entry.words}. `,
     el("button", { type: "button", onclick: (event) => (again(), event.target.parentElement.remove()) }, "Save mine as well"),
   );
 }
@@ -286,6 +295,10 @@ function answer(choice) {
   if (!state.screen || state.screen.kind !== "event") return;
   const here = current();
   const wanted = isWhole() ? steps().filter(({ target }) => target) : [here];
+  const beside = isWhole() || choice.state !== "blank" ? [] : here.frame.targets.filter((target) => target !== here.target);
+  if (beside.some((target) => target.answer && target.answer !== STATE_WORDS.blank))
+    return void notice("No animal means the whole picture, and another animal in it has its answer: take X for a box around no animal, or undo that answer.");
+  for (const target of beside) target.answer = STATE_WORDS.blank; // it is of the whole picture
   save(choice, wanted.map(({ frame, target }) => ({ target_id: target ? target.target_id : frame.media_id })), isWhole());
   if (isWhole()) return void next();
   if (here.target) here.target.answer = wordsOf(choice);
@@ -302,7 +315,7 @@ function save(choice, targets, isWholeEvent) {
   const extra = { seconds, ...(state.flank && choice.individual_id ? { flank: state.flank } : {}), ...(state.box ? { box: state.box } : {}) };
   if (item.queue) extra.queue = item.queue;
   if (onEvent()) extra.shown = candidates().map((one) => one.individual_id);
-  const entry = { key: crypto.randomUUID(), words: wordsOf(choice), labels: targets.map((target) => ({ ...choice, ...target, ...extra })) };
+  const entry = { key: newKey(), words: wordsOf(choice), labels: targets.map((target) => ({ ...choice, ...target, ...extra })) };
   history_.push({ key: entry.key, place: state.place, step: state.step, target_id: item.target_id, import_id: null, was: state.answered.has(item.target_id) });
   if (isWholeEvent || onEvent() && steps().every(({ target }) => !target || target.answer || targets.some((one) => one.target_id === target.target_id))) {
     if (!state.answered.has(item.target_id)) state.nDone++;

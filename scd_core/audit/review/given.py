@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
+from scd_core.audit.review.answers import Answer
+from scd_core.names import ReviewQueue
 from scd_core.tables.store import AuditStore
 
-__all__ = ["ConflictError", "Given", "GivenAnswers"]
+__all__ = ["ConflictError", "Given", "GivenAnswers", "repeated"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,3 +147,21 @@ class GivenAnswers:
         self._imports.setdefault(given.import_id, []).append(given)
         if given.media_id is not None:
             self._by_target.setdefault((given.media_id, given.detection_id), []).append(given)
+
+
+def repeated(answer: Answer, given: Sequence[Given], who: str) -> Given | None:
+    """A person's newest answer where another one only repeats it, as a browser does that sends it twice; else None.
+
+    The same name is no repetition where it decides between two people, or is given in knowledge of a newer answer.
+
+    Args:
+        answer: the answer.
+        given: what counts for its target, oldest first, one of each person.
+        who: the person.
+    """
+    own = next((one for one in given if one.who == who), None)
+    if own is None or answer.box is not None or (own.name, own.flank) != (answer.name, answer.flank):
+        return None
+    is_decided = answer.queue != ReviewQueue.DISAGREEMENTS or own.review_queue == ReviewQueue.DISAGREEMENTS
+    is_newest = answer.replaces is None or own is given[-1]
+    return own if is_decided and is_newest else None

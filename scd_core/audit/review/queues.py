@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -18,6 +19,7 @@ __all__ = ["SLICE", "Queues", "SliceFinder", "lot"]
 
 SLICE = "slice:"
 """Begins the name of a slice's queue; its id follows."""
+_ANY_SLICE = re.compile(f"{SLICE}[0-9a-f]{{1,64}}")
 _TITLES = {
     ReviewQueue.NEXT: "What to label next",
     ReviewQueue.SUSPECTED: "Labels that may be wrong",
@@ -78,6 +80,15 @@ class Queues:
         if queue not in self._waiting and queue not in self.slices:
             names = ", ".join([*ReviewQueue, f"{SLICE}ID"])
             raise InputError(f"queue {queue[:60]!r}: there is none; give one of {names}")
+
+    def check_origin(self, queue: str) -> None:
+        """Refuse a queue that no answer is from; slices of another report are taken, since an answer may be sent after a new one.
+
+        Raises:
+            InputError: there is none of this name.
+        """
+        if not _ANY_SLICE.fullmatch(queue):
+            self.check(queue)
 
     def waiting(self, queue: str) -> list[Waiting] | None:
         """The places of a queue in their order; None where they are still to be looked for (:meth:`find_slice`).

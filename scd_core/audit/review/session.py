@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from scd_core.audit.labels.importing import undo_row
 from scd_core.audit.review.answers import Answer, answer_row, new_import_id
 from scd_core.audit.review.frames import Frames, Row
-from scd_core.audit.review.given import ConflictError, Given, GivenAnswers
+from scd_core.audit.review.given import ConflictError, Given, GivenAnswers, repeated
 from scd_core.audit.review.items import addresses, event_content, item
 from scd_core.audit.review.kept import Waiting, draw_next, load_queues
 from scd_core.audit.review.queues import Queues, SliceFinder
@@ -171,7 +171,8 @@ class ReviewSession:
         with self._lock:
             self._queues.learn(rows)
             answers = [self._given.of(row["media_id"], row["detection_id"]) for row in rows]
-        is_blind = place.queue == ReviewQueue.SECOND
+            second = waiting_for(self._queues, self._given, ReviewQueue.SECOND, who) or []
+        is_blind = place.queue == ReviewQueue.SECOND or any(one.target_id == target_id for one in second)
         return event_content(rows, [[]] * len(rows) if is_blind else answers)
 
     def picture(self, media_id: str) -> Row | None:
@@ -260,7 +261,7 @@ class ReviewSession:
     def write(self, answers: Sequence[Answer], who: str) -> dict[str, Any]:
         """Write answers, all or none; when this returns they are in OUT.
 
-        An answer that this person's newest one repeats is not written again, so what a browser sends twice is there once.
+        An answer that only repeats this person's newest one (:func:`repeated`) is not written again.
 
         Args:
             answers: what was said.
@@ -286,10 +287,9 @@ class ReviewSession:
             for one, target in zip(answers, targets, strict=True):
                 assert target is not None
                 if one.queue is not None:
-                    self._queues.check(one.queue)
+                    self._queues.check_origin(one.queue)
                 given = self._given.of(target["media_id"], target["detection_id"])
-                own = next((said for said in given if said.who == who), None)
-                if own is not None and one.box is None and (own.name, own.flank) == (one.name, one.flank):
+                if (own := repeated(one, given, who)) is not None:
                     before = own.import_id
                     continue
                 self._check_conflict(one, given, who)

@@ -1,0 +1,89 @@
+"""Several people and late answers: what one decides is written, what another one says is not shown too soon, nothing is lost."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from scd_core.audit.review.session import ReviewSession
+from tests.review.audit import client, label_rows, make_audit, post
+
+
+@pytest.fixture(scope="module")
+def audit(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An audit whose queues are kept, which no test changes."""
+    out = make_audit(tmp_path_factory.mktemp("audit"))
+    ReviewSession(out).close()
+    return out
+
+
+@pytest.fixture
+def out(audit: str, tmp_path: Path) -> str:
+    return str(shutil.copytree(audit, tmp_path / "out"))
+
+
+def waiting(caller, queue):
+    answer = caller.get("/api/next", params={"queue": queue, "n": 100})
+    assert answer.status_code == 200, answer.text
+    return [one["target_id"] for one in answer.json()]
+
+
+def test_one_of_the_two_who_disagree_decides_by_the_name_that_she_gave(out):
+    ana, ben = client(out), client(out, "ben")
+    one = waiting(ana, "next")[0]
+    given = post(ana, one, "Luna", queue="next")
+    post(ben, one, "Nyx", queue="next", replaces=given["import_id"])
+    assert waiting(ana, "disagreements") == [one]
+    decided = post(ana, one, "Luna", queue="disagreements")
+    assert decided["written"] == 1 and waiting(ana, "disagreements") == []
+    assert post(ana, one, "Luna", queue="disagreements") == {**decided, "written": 0}  # sent twice
+    assert [(row["labelled_by"], row["individual_id"]) for row in label_rows(out)] == [
+        ("ana", "Luna"), ("ben", "Nyx"), ("ana", "Luna"),
+    ]  # fmt: skip
+
+
+def test_who_keeps_to_a_name_after_another_answer_has_the_last_word_once(out):
+    ana, ben = client(out), client(out, "ben")
+    one = waiting(ana, "next")[0]
+    first = post(ana, one, "Luna")
+    other = post(ben, one, "Nyx", replaces=first["import_id"])
+    assert post(ana, one, "Luna")["written"] == 0  # what a browser sends late is no decision
+    kept = post(ana, one, "Luna", replaces=other["import_id"])
+    assert kept["written"] == 1
+    assert post(ana, one, "Luna", replaces=other["import_id"]) == {**kept, "written": 0}
+
+
+def test_a_second_reader_of_todays_answers_is_not_given_them(out):
+    ana, ben = client(out), client(out, "ben")
+    before = set(waiting(ben, "second"))
+    for one in waiting(ana, "next"):
+        post(ana, one, "Luna", queue="next")
+    fresh = [one for one in waiting(ben, "second") if one not in before]
+    assert fresh
+
+    def answers(caller, target_id):
+        frames = caller.get("/api/event", params={"target_id": target_id}).json()["frames"]
+        return [answer["who"] for frame in frames for target in frame["targets"] for answer in target["answers"]]
+
+    assert answers(ben, fresh[0]) == [] and answers(ana, fresh[0]) == ["ana"]
+    post(ben, fresh[0], "Luna", queue="second")
+    assert answers(ben, fresh[0]) == ["ana", "ben"]
+
+
+def test_an_answer_in_a_slice_that_the_newest_report_has_no_longer_is_kept(out):
+    """A browser sends what it kept after a report was made, of which the slices are others."""
+    ana = client(out)
+    one, other = waiting(ana, "next")[:2]
+    assert post(ana, one, "Luna", queue="slice:00112233445566ff")["written"] == 1
+    (row,) = label_rows(out)
+    assert (row["review_queue"], row["queue"], row["queue_probability"]) == ("slice:00112233445566ff", None, None)
+    for queue in ("slice:", "slice:../x", "slices"):
+        post(ana, other, "Luna", 400, queue=queue)
+
+
+@pytest.mark.parametrize("origin", ["http://[", "http://[::1", "http://[v"])
+def test_an_origin_that_is_no_address_is_refused(out, origin):
+    answer = client(out).post("/api/undo", json={"import_id": "x"}, headers={"Origin": origin})
+    assert answer.status_code == 403
