@@ -60,7 +60,8 @@ def answer_as_ben(out: str, *targets: str) -> None:
 def test_answers_are_taken_at_an_address_that_is_no_secure_context(visit: Visit, out: str) -> None:
     """At another machine's address browsers have no randomUUID unless the page is encrypted."""
     made = visit.browser.call(
-        "Page.addScriptToEvaluateOnNewDocument", source="delete Crypto.prototype.randomUUID; delete window.crypto.subtle"
+        "Page.addScriptToEvaluateOnNewDocument",
+        source="delete Crypto.prototype.randomUUID; delete window.crypto.subtle",
     )
     try:
         visit.open("&queue=next")
