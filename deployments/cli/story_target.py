@@ -22,7 +22,7 @@ from scd_core.audit.wording import (
     slice_title,
 )
 from scd_core.boxes import box_from_row
-from scd_core.names import ErrorType, FlagReason, MaskStatus, PredictionStatus, StrategyStatus
+from scd_core.names import ErrorType, FlagReason, GradientRegion, MaskStatus, PredictionStatus, StrategyStatus
 
 __all__ = ["Line", "Row", "box_text", "listed", "spaced", "target_lines"]
 
@@ -64,6 +64,13 @@ def target_lines(target: TargetStory, n_frames: int | None) -> Iterator[Line]:
         rank = f", place {prediction['review_rank']} in review" if prediction["review_rank"] else ""
         yield "unknown", f"may be a new individual: group {prediction['candidate_id']}{rank}"
     yield from _flags(prediction)
+    if (outside := prediction["gradient_outside"]) is not None:
+        of = (
+            "the animal"
+            if prediction["gradient_region"] == GradientRegion.BOX
+            else "the quarter of the picture with most of it"
+        )
+        yield "gradient", f"{percent(outside)} of what raises the name lies outside {of}"
     for mask in target.masks:
         yield "mask", _mask(mask, prediction)
     yield from _views(target.views)

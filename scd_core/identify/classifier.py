@@ -86,10 +86,11 @@ class Classifier:
         """The model, or on a CPU its faster copy."""
         if self.device.type != "cpu":
             return self.model
-        if not self.has_gallery:
-            return fused_copy(self.model)
         known: Any = self.model
-        return GalleryNetwork(fused_copy(known.network), known.embeddings, known.classes, known.scale)
+        with torch.inference_mode(False):  # whoever names first: gradients are taken through it as well
+            if not self.has_gallery:
+                return fused_copy(known)
+            return GalleryNetwork(fused_copy(known.network), known.embeddings, known.classes, known.scale)
 
     @torch.inference_mode()
     def embed(self, batch: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ import fsspec
 import pyarrow.parquet as pq
 import pytest
 
+from deployments.cli.story_target import target_lines
 from scd_core.audit import read_table
 from scd_core.audit.labels.importing import undo_import
 from scd_core.audit.query.files import AuditFileSystem
@@ -262,3 +263,25 @@ def test_labels_that_were_undone_or_are_of_no_animal(tmp_path):
     assert found == [(None, "blank", "newest"), ("Luna", "named", "undone")]
     (undone,) = read_story(builder.out, "b.jpg").labels
     assert (undone["import_id"], undone["status"]) == (first.import_id, "undone")
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        (
+            {"gradient_outside": 0.714, "gradient_region": "box"},
+            "71\u202f% of what raises the name lies outside the animal",
+        ),
+        (
+            {"gradient_outside": 0.4, "gradient_region": "window"},
+            "40\u202f% of what raises the name lies outside the quarter of the picture with most of it",
+        ),
+        ({"gradient_outside": None, "gradient_region": "flat"}, None),
+        ({}, None),
+    ],
+)
+def test_the_gradient_is_a_line_of_the_story_where_it_was_measured(tmp_path, columns, words):
+    builder = AuditBuilder(tmp_path / "out")
+    builder.predict("a.jpg", "Luna", **columns)
+    (target,) = read_story(builder.write(), "a.jpg").targets
+    assert dict(target_lines(target, 1)).get("gradient") == words
