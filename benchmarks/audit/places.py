@@ -21,7 +21,7 @@ import torch
 
 from benchmarks.audit.cells import share_with_interval
 from benchmarks.common import ROOT, Report, options
-from benchmarks.real.sets import RealSet, find_weights, make_set
+from benchmarks.real.sets import RealSet, add_work, find_weights, make_set
 from scd_core.audit.errors.derive import derive_errors, known_exposures
 from scd_core.audit.query.connection import open_tables
 from scd_core.audit.slices.data import slice_data, wrong_rows
@@ -102,7 +102,7 @@ def main() -> None:
     """Run from the command line."""
     parser = options(str(__doc__).splitlines()[0])
     parser.set_defaults(seed=SEEDS)
-    parser.add_argument("--work", type=Path, required=True, help="folder where sets, models and audits are kept")
+    add_work(parser)
     chosen = parser.parse_args()
     report = Report("audit_places", torch.device("cpu"), notes=dict(COUNTS))
     if find_weights() is None:

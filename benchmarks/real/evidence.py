@@ -20,7 +20,7 @@ import torch
 
 from benchmarks.common import ROOT, Report, options
 from benchmarks.real.run import target_rows
-from benchmarks.real.sets import SETTINGS, RealSet, find_weights, make_set
+from benchmarks.real.sets import SETTINGS, RealSet, add_work, find_weights, make_set
 from scd_core.audit.slices.statistics import wilson_interval
 from scd_core.config import SliceConfig
 from scd_core.names import Cause, FlagReason, GradientRegion
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark; see the module."""
     parser = options(str(__doc__).splitlines()[0])
     parser.set_defaults(seed=[4, 5])
-    parser.add_argument("--work", type=Path, required=True, help="folder where sets, models and audits are kept")
+    add_work(parser)
     parser.add_argument("--kind", nargs="+", choices=("place", "thing"), default=["place"])
     args = parser.parse_args(arguments)
     report = Report("real_evidence", torch.device("cpu"))

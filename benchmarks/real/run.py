@@ -25,7 +25,7 @@ from typing import Any
 import torch
 
 from benchmarks.common import ROOT, Report, options
-from benchmarks.real.sets import RealSet, find_weights, make_set
+from benchmarks.real.sets import RealSet, add_work, find_weights, make_set
 from scd_core.audit import read_table
 
 __all__ = ["COUNTS", "count_outcomes", "main", "run_audit", "target_rows"]
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark; see the module."""
     parser = options(str(__doc__).splitlines()[0])
     parser.set_defaults(seed=[4, 5, 6, 7])
-    parser.add_argument("--work", type=Path, required=True, help="folder where sets, models and audits are kept")
+    add_work(parser)
     parser.add_argument("--kind", nargs="+", choices=("place", "thing"), default=["place", "thing"])
     parser.add_argument("--boxes", nargs="+", choices=("yes", "no"), default=["yes", "no"], help="boxes are given")
     parser.add_argument("--only-make", action="store_true", help="make the sets and models, audit nothing")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import importlib.util
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,7 +22,7 @@ from scd_core.identify import InputSpec, pack_model
 from scd_core.identify.architectures import default_input
 from scd_core.identify.preprocess import preprocess
 
-__all__ = ["TOOL", "RealSet", "TrainSettings", "date_pictures", "find_weights", "make_set"]
+__all__ = ["TOOL", "RealSet", "TrainSettings", "add_work", "date_pictures", "find_weights", "make_set"]
 
 TOOL = DATA / ".." / "tools" / "real_places.py"
 """Writes the pictures; beside the repository, as the photographs are."""
@@ -174,3 +176,13 @@ def _features(first: nn.Module, paths: list[Path]) -> Tensor:
                 pictures.append(preprocess(opened, spec))
         parts.append(first(torch.stack(pictures)))
     return torch.cat(parts)
+
+
+def add_work(parser: argparse.ArgumentParser) -> None:
+    """Add the option ``--work``: the folder where sets, models and audits are kept."""
+    parser.add_argument(
+        "--work",
+        type=Path,
+        default=Path(tempfile.gettempdir()) / "trapaudit-real",
+        help="folder where sets, models and audits are kept (%(default)s)",
+    )

@@ -140,7 +140,7 @@ def share_outside(found: Tensor, box: Box | None, size: Sequence[int]) -> float 
     Returns:
         0-1; None for a map that is 0 everywhere or not finite.
 
-    >>> share_outside(torch.ones(2, 2), (0.0, 0.0, 0.5, 1.0), (100, 100))
+    >>> round(share_outside(torch.ones(2, 2), (0.0, 0.0, 0.5, 1.0), (100, 100)), 3)
     0.45
     """
     # Scaled and in double precision: gradients of a confident picture may be too small to add up.

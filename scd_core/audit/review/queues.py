@@ -202,7 +202,7 @@ def lot(target_id: str) -> float:
     """A number between 0 and 1 that a target always draws.
 
     >>> round(lot("a"), 3)
-    0.792
+    0.791
     """
     return int.from_bytes(hashlib.sha256(target_id.encode()).digest()[:8]) / 2**64
 
