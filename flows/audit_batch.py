@@ -51,7 +51,7 @@ def _publish(result: AuditResult, source: str) -> None:
         create_table_artifact(key="audit-batches", table=rows, description=f"Batches audited of {source}")
     lines = [f"# Audit of {source}", "", f"{result.n_objects} objects, {result.n_done} done before."]
     lines += [f"- batch `{row['batch']}`: {row['n_media']} media, {row['n_flagged']} flagged, {row['n_masks']} masks, "
-              f"{row['n_flips']} names changed, {row.get('n_failed', 0)} failed, {row['n_quarantined']} quarantined"
+              f"{row['n_flips']} names suggested, {row.get('n_failed', 0)} failed, {row['n_quarantined']} quarantined"
               for row in rows]  # fmt: skip
     if result.report:
         lines += ["", f"Report: {result.report['report']}"]

@@ -168,17 +168,18 @@ class ReclassifyConfig(Settings):
 
     strategies: tuple[Strategy, ...] = Field(
         (
-            Strategy.EARLY_BLUR,
             Strategy.EARLY_INSIDE,
             Strategy.EARLY_REMOVED,
             Strategy.MASK_CROP,
             Strategy.BOX_CROP,
+            Strategy.LATE_BOX,
             Strategy.WIDE_CROP,
             Strategy.AWAY_CROP,
             Strategy.CENTER_CROP,
         ),
-        description="strategies run on every masked prediction; early_inside and box_crop apply only where the animal's "
-        "box is known, early_removed and away_crop only where it is not, and none of the four where the picture is the box",
+        description="strategies run on every masked prediction; early_inside, box_crop and late_box apply "
+        "only where the animal's box is known, early_removed and away_crop only where it is not, and none of the five where the "
+        "picture is the box",
     )
     crop_mass: Fraction = Field(0.5, description="share of the mask's mass that the crop must hold")
     crop_margin: float = Field(0.15, ge=0, description="margin added around the mask's box, as a share of its side")
@@ -198,6 +199,21 @@ class ReclassifyConfig(Settings):
         0.6,
         description="joint probability that another name needs from the picture without the evidence and the crop away "
         "from it, where no box is known",
+    )
+    min_alone: Fraction = Field(
+        0.8,
+        description="joint probability that another name needs from the two views of the animal alone, where its box is "
+        "known and the picture without the evidence outside it gives no other name",
+    )
+    max_broken: float = Field(
+        0.01,
+        gt=0,
+        lt=1,
+        description="largest share of the right names that suggestions may make wrong; names are changed only where labels "
+        "show that it is less, else they are suggested",
+    )
+    certain: float = Field(
+        0.9, ge=0.5, lt=1, description="confidence with which labels must show that, however often they are looked at"
     )
 
     @field_validator("strategies", mode="before")
@@ -309,4 +325,5 @@ _NOT_IN_DIGEST: dict[str, Any] = {
     "classify": {"device", "batch_size"},
     "masks": {"compile", "max_samples_per_forward"},
     "slices": True,
+    "reclassify": {"max_broken", "certain"},
 }

@@ -159,6 +159,7 @@ class Strategy(StrEnum):
     AWAY_CROP = "away_crop"
     CENTER_CROP = "center_crop"
     LATE = "late"
+    LATE_BOX = "late_box"
     FUSED = "fused"
 
 

@@ -7,6 +7,9 @@ and at another cat's, so the cause of every wrong name is known: a name that is 
 (`home error`), a right name away from home was read off the animal (`right by the animal`). Then ``trapaudit run`` audits
 the test pictures, with the animals' boxes and without, and its tables are counted.
 
+``--alone`` makes no audit and no masks: every test picture is classified again by the two views that need none, the animal's
+box cropped and the features in the box, and what they decide is counted as a suggestion. It takes a minute a set.
+
 Everything that takes long is kept in FOLDER, ``<kind><seed>``: ``set`` (pictures and truth), ``model`` (package),
 ``audit.yaml`` (settings), ``out_boxes`` and ``out`` (OUT). A folder is taken as it is found; remove an OUT to make it
 again. Seeds 1 to 3 are for choosing, all others for quoting.
@@ -25,6 +28,7 @@ from typing import Any
 import torch
 
 from benchmarks.common import ROOT, Report, options
+from benchmarks.real.alone import alone_rows
 from benchmarks.real.sets import RealSet, add_work, find_weights, make_set
 from scd_core.audit import read_table
 
@@ -47,6 +51,7 @@ COUNTS = {
     "home_suggested_right": "home errors for which the right name is suggested",
     "suggested": "pictures for which another name is suggested",
     "suggested_right": "of these, the right name is suggested",
+    "right_suggested": "right names for which another name is suggested: broken if it were taken",
     "other_corrected": "other wrong names whose final name is right",
     "broken": "right names whose final name is wrong",
 }
@@ -63,6 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add_work(parser)
     parser.add_argument("--kind", nargs="+", choices=("place", "thing"), default=["place", "thing"])
     parser.add_argument("--boxes", nargs="+", choices=("yes", "no"), default=["yes", "no"], help="boxes are given")
+    parser.add_argument(
+        "--alone", action="store_true", help="the views of the animal alone, without masks, and no audit"
+    )
     parser.add_argument("--only-make", action="store_true", help="make the sets and models, audit nothing")
     args = parser.parse_args(arguments)
     report = Report("real", torch.device("cpu"))
@@ -73,7 +81,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for kind in args.kind:
             found = make_set(args.work, kind, seed)
             report.progress(f"{kind} {seed}: set and model")
-            for boxes in () if args.only_make else args.boxes:
+            if args.alone:
+                report.rows.append({"kind": kind, "boxes": "alone", "seed": seed} | count_outcomes(alone_rows(found)))
+                report.progress(f"{kind} {seed}: views of the animal alone")
+            for boxes in () if args.only_make or args.alone else args.boxes:
                 out = run_audit(found, use_boxes=boxes == "yes")
                 counts = count_outcomes(target_rows(found, out))
                 report.rows.append({"kind": kind, "boxes": boxes, "seed": seed} | counts)
@@ -136,6 +147,7 @@ def count_outcomes(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
             "home_suggested_right": kind == "home" and suggested == true,
             "suggested": is_suggested,
             "suggested_right": is_suggested and suggested == true,
+            "right_suggested": kind == "right" and is_suggested,
             "other_corrected": kind == "other" and row["final_id"] == true,
             "broken": kind == "right" and row["final_id"] != called,
         }
@@ -147,7 +159,7 @@ def count_outcomes(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
 def _add_sums(report: Report, args: argparse.Namespace) -> None:
     """The summary: each count over all seeds, by kind and boxes."""
     for kind in args.kind:
-        for boxes in args.boxes:
+        for boxes in ("alone",) if args.alone else args.boxes:
             some = [row for row in report.rows if (row["kind"], row["boxes"]) == (kind, boxes)]
-            suffix = kind if boxes == "yes" else f"{kind}_no_boxes"
+            suffix = {"yes": kind, "no": f"{kind}_no_boxes", "alone": f"{kind}_alone"}[boxes]
             report.summary |= {f"{name}_{suffix}": sum(row[name] for row in some) for name in COUNTS if some}

@@ -12,6 +12,7 @@ from typing import Any
 
 from benchmarks.docs_page import NO_RESULT, RESULTS, cell, page_options, read_result, rewrite, source_line, table
 from benchmarks.reclassify.decide import VIT_COLUMNS
+from scd_core.audit.slices.statistics import wilson_interval
 from scd_core.names import Strategy
 
 __all__ = ["BEGIN", "END", "PAGE", "RESEARCH", "all_tables", "main", "short_tables"]
@@ -48,6 +49,9 @@ _SHORT = {
 }
 """The same for the table for users."""
 
+_REAL = ("home_suggested_right", "home_errors", "suggested_right", "suggested", "right_suggested", "right")
+"""Counts of ``real.json`` in the table for users, each with the one that it is a part of."""
+
 _SHORT_STRATEGIES = Strategy.FUSED, Strategy.MASK_CROP, Strategy.CENTER_CROP
 
 
@@ -74,7 +78,30 @@ def short_tables(results: Path) -> str:
                 for strategy in (Strategy.FUSED, Strategy.MASK_CROP, Strategy.CENTER_CROP)
             ]
             lines.append(f"| {title} | " + " | ".join(cells) + " |")
-    return "\n\n".join((source_line(found, "benchmarks.reclassify --part scenes photographs"), "\n".join(lines)))
+    real = _real_table(results)
+    return "\n\n".join((*real, source_line(found, "benchmarks.reclassify --part scenes photographs"), "\n".join(lines)))
+
+
+def _real_table(results: Path) -> list[str]:
+    """Markdown of ``real.json``: what the views of the animal alone suggest on real cats, over all seeds; empty without one."""
+    found = read_result(results / "real.json")
+    if not found:
+        return []
+    lines = ["| real cats, boxes | shortcut errors given the right name | right suggestions | right names made wrong |"]
+    lines.append("|---|---|---|---|")
+    for kind, title in (("place", "each has a place of its own"), ("thing", "each has a thing of its own")):
+        sums = {name: sum(row[name] for row in found["rows"] if row["kind"] == kind) for name in _REAL}
+        pairs = [(sums[part], sums[whole]) for part, whole in zip(_REAL[::2], _REAL[1::2], strict=True)]
+        lines.append(f"| {title} | " + " | ".join(_share(x, n) for x, n in pairs) + " |")
+    return [source_line(found, "benchmarks.real --alone"), "\n".join(lines)]
+
+
+def _share(x: int, n: int) -> str:
+    """A count of a number, with its Wilson interval."""
+    if not n:
+        return "-"
+    low, high = wilson_interval(x / n, n)
+    return f"{x} of {n} ({float(low):.2f} to {float(high):.2f})"
 
 
 def _recovered_broken(row: dict[str, Any] | None) -> str:

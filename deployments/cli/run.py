@@ -90,7 +90,7 @@ def _print_result(console: Console, result: AuditResult) -> None:
         console.print(
             f"batch {commit['batch_key']} ({commit['batch_date']}): {counts['n_media']} media, "
             f"{counts['n_quarantined']} quarantined, {counts['n_predictions']} predictions, {counts['n_flagged']} flagged, "
-            f"{counts['n_masks']} masks, {counts['n_flips']} names changed",
+            f"{counts['n_masks']} masks, {counts['n_flips']} names suggested",
             highlight=False,
             soft_wrap=True,
         )
@@ -110,6 +110,7 @@ def _print_report(console: Console, derived: dict[str, Any]) -> None:
         highlight=False,
         soft_wrap=True,
     )
+    console.print(f"names after re-classification: {derived['certificate_words']}", highlight=False, soft_wrap=True)
     if derived["n_labelled"]:
         console.print(f"wrong names: {derived['rate_words']}", highlight=False, soft_wrap=True)
     console.print(f"report: {derived['report']}", highlight=False, soft_wrap=True)

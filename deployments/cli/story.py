@@ -165,7 +165,7 @@ def _runs(story: PictureStory) -> Iterator[Line]:
 def _name(one: Row) -> str:
     if one["predicted_id"] is None:
         return PREDICTION_WORDS.get(one["prediction_status"], spaced(one["prediction_status"]))
-    after = f", decision {one['final_id']}" if one["final_id"] != one["predicted_id"] else ""
+    after = f", suggested {one['suggested_id']}" if one["suggested_id"] is not None else ""
     return f"{one['predicted_id']} {percent(one['probability'])}{after}"
 
 

@@ -150,6 +150,12 @@ def _decision(decision: Row, prediction: Row) -> str:
     return f"{decision['predicted_id']} {percent(decision['probability'])}, {change}{why}"
 
 
+def _suggestion(row: Row) -> str:
+    """A name that is suggested and not certified, in words."""
+    is_suggested = row["suggested_id"] is not None and not row["is_certified"]
+    return f"; {row['suggested_id']} is suggested" if is_suggested else ""
+
+
 def _error(target: TargetStory) -> Iterator[Line]:
     row = target.error
     if row is None:
@@ -159,7 +165,7 @@ def _error(target: TargetStory) -> Iterator[Line]:
         text = f"{name}: {meaning}"
         if row["error_type"] != ErrorType.CORRECT:
             text = f"{name} ({meaning}): {row['true_id']} is called {row['predicted_id'] or 'nothing'}"
-        after = "; the decision corrects it" if row["is_recovered"] else ""
+        after = "; the decision corrects it" if row["is_recovered"] else _suggestion(row)
         yield "error", text + (f"; the decision makes it wrong: {row['final_id']}" if row["is_broken"] else after)
     if row["cause"]:
         name, meaning = CAUSE_WORDS.get(row["cause"], (spaced(row["cause"]), ""))

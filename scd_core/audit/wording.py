@@ -140,6 +140,7 @@ STRATEGY_WORDS: Mapping[str, str] = {
     Strategy.AWAY_CROP: "cropped beside the evidence",
     Strategy.CENTER_CROP: "cropped to the centre (control)",
     Strategy.LATE: "only features under the evidence counted",
+    Strategy.LATE_BOX: "only features in the animal's box counted",
     Strategy.FUSED: "all views together",
 }
 """Strategy -> the view that was classified."""

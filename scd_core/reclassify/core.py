@@ -13,7 +13,7 @@ from scd_core.config import ReclassifyConfig
 from scd_core.identify.classifier import Classifier
 from scd_core.masks.feature_layer import FeatureLayer
 from scd_core.names import Strategy
-from scd_core.reclassify.decision import MOST, decide
+from scd_core.reclassify.decision import MOST, Decision, decide
 from scd_core.reclassify.late import late_logits, pooled_layer
 from scd_core.reclassify.strategies import CONTROLS, STRATEGIES, MaskedPicture, NotApplicable, View
 
@@ -65,7 +65,8 @@ def reclassify(
         found = iter(_probabilities(classifier, views))
         for one, row, before in zip(some, shown, original, strict=True):
             answers = [(view, next(found) if isinstance(view, View) else None) for view in row]
-            results.append(_outcomes(before, answers, config, is_located=one.box is not None))
+            located, threshold = one.box is not None, classifier.spec.unknown_threshold or 0.0
+            results.append(_outcomes(before, answers, config, is_located=located, unknown_threshold=threshold))
     return results
 
 
@@ -100,9 +101,13 @@ def _outcomes(
     config: ReclassifyConfig,
     *,
     is_located: bool,
+    unknown_threshold: float,
 ) -> list[Outcome]:
-    """(K,) probabilities of the unmasked picture, and of each strategy's view -> outcomes."""
-    before = int(original.argmax())
+    """(K,) probabilities of the unmasked picture, and of each strategy's view -> outcomes.
+
+    A picture that is called unknown is given no name that would be called unknown as well.
+    """
+    before, before_sure = int(original.argmax()), float(original.max())
     outcomes: list[Outcome] = []
     counted: dict[Strategy, Tensor] = {}
     for strategy, (view, row) in zip(config.strategies, shown, strict=True):
@@ -118,5 +123,8 @@ def _outcomes(
         if strategy not in CONTROLS and is_closer:
             counted[strategy] = row
     decision = decide(original, counted, config)
+    if before_sure < unknown_threshold > decision.probability and decision.index != before:
+        less = f"less sure ({decision.probability:.2f}) than a name needs ({unknown_threshold:.2f})"
+        decision = Decision(before, before_sure, f"kept: {decision.reason}, but {less}")
     is_flip = decision.index != before
     return [*outcomes, Outcome(Strategy.FUSED, decision.index, decision.probability, is_flip, None, decision.reason)]

@@ -11,7 +11,7 @@ from torch import Tensor
 from scd_core.config import ReclassifyConfig
 from scd_core.names import Strategy
 
-__all__ = ["MOST", "decide"]
+__all__ = ["MOST", "Decision", "decide"]
 
 MOST = 0.75
 """Largest share of the picture that a crop without a box may hold to be a closer view; a larger one only cuts an edge off."""
@@ -21,6 +21,9 @@ _PICTURE = 0.25
 
 _TIMES = 4.0
 """How many times as probable as the old name another name must be in each of two views."""
+
+_ALONE = (Strategy.BOX_CROP, Strategy.LATE_BOX)
+"""Views of the animal alone."""
 
 _LEAST = 1e-9
 """Smallest probability that enters a product: one view alone must not be able to rule a name out for ever."""
@@ -51,6 +54,10 @@ def decide(original: Tensor, views: Mapping[Strategy, Tensor], config: Reclassif
       A picture that was named for the animal's own marks then shows no marks, and a network names even a picture of
       nothing: so the two must be sure of their name, by `min_agreement`.
 
+    - Evidence that is spread over the whole surroundings is not in the mask's few regions. So the animal alone, in a crop to its
+      box and by the network's features in its box, may give another name too: each of the two must put it before the old
+      one, and together they must be sure, by `min_alone`. These views need no mask.
+
     *Does a closer view give another name?* This counts where the picture is not sure of its name and the first question
     changed nothing. The picture and the mask's crop are taken together, the crop with three times the weight; another name
     must lead by `min_gain`, and the wider crop, and the box's where there is one, must put it before the old one too. A crop
@@ -65,7 +72,7 @@ def decide(original: Tensor, views: Mapping[Strategy, Tensor], config: Reclassif
     Args:
         original: (K,) calibrated probabilities of the unmasked picture.
         views: strategy -> (K,) calibrated probabilities; controls, and crops that show nothing closer, left out.
-        config: `max_sure`, `min_gain`, `min_agreement`.
+        config: `max_sure`, `min_gain`, `min_agreement`, `min_alone`.
     """
     before = int(original.argmax())
     crops = [views[strategy] for strategy in (Strategy.MASK_CROP, Strategy.BOX_CROP) if strategy in views]
@@ -84,6 +91,7 @@ def decide(original: Tensor, views: Mapping[Strategy, Tensor], config: Reclassif
         first = "the picture without the evidence", views[Strategy.EARLY_REMOVED]
         second = "a crop beside it", views[Strategy.AWAY_CROP]
         found = _two_views(original, first, second, config.min_agreement)
+    found = found or _animal_alone(original, views, config)
     if found is not None:
         return found
     others = [views[strategy] for strategy in (Strategy.WIDE_CROP, Strategy.BOX_CROP) if strategy in views]
@@ -102,6 +110,20 @@ def _two_views(
         return None
     both = " and ".join(f"{what} ({float(view[name]):.2f})" for what, view in (first, second))
     return Decision(name, float(together[name]), f"{both} agree against the picture")
+
+
+def _animal_alone(original: Tensor, views: Mapping[Strategy, Tensor], config: ReclassifyConfig) -> Decision | None:
+    """Another name where both views of the animal alone put it before the old one, and together are sure of it."""
+    if any(strategy not in views for strategy in _ALONE):
+        return None
+    alone = [views[strategy] for strategy in _ALONE]
+    before, together = int(original.argmax()), _together(alone)
+    name, sure = int(together.argmax()), float(together.max())
+    if name == before or sure < config.min_alone or any(float(view[name]) <= float(view[before]) for view in alone):
+        return None
+    return Decision(
+        name, sure, f"the animal alone, in its box and by the features in it, is given another name ({sure:.2f})"
+    )
 
 
 def _closer_view(original: Tensor, crop: Tensor | None, others: Sequence[Tensor], config: ReclassifyConfig) -> Decision:

@@ -7,7 +7,7 @@ import threading
 from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from scd_core.identify.classifier import Classifier
@@ -20,6 +20,9 @@ _EVEN = 1e-4
 
 _CLASS_TOKENS = ("cls_token", "class_token")
 """Names of the class token in timm's and torchvision's networks."""
+
+_BATCH = 8
+"""Images in one pass."""
 
 _layers: WeakKeyDictionary[Classifier, FeatureLayer | str] = WeakKeyDictionary()
 
@@ -77,6 +80,16 @@ def late_logits(classifier: Classifier, layer: FeatureLayer, images: Tensor, kee
     """
     weight = F.interpolate(keep[:, None].float(), size=layer.grid, mode="area").to(classifier.device)
     weight = weight / weight.mean((-2, -1), keepdim=True).clamp_min(1e-6)
+    # The network itself: names are given by a copy of it that knows nothing of a hook (Classifier.logits).
+    parts = [
+        _masked(classifier.model, layer, some.to(classifier.device), part)
+        for some, part in zip(images.split(_BATCH), weight.split(_BATCH), strict=True)
+    ]
+    return torch.cat(parts).float().cpu()
+
+
+def _masked(model: nn.Module, layer: FeatureLayer, images: Tensor, weight: Tensor) -> Tensor:
+    """Logits of a batch with the layer's features multiplied by (B, 1, h, w) weights."""
     owner = threading.get_ident()
 
     def mask(_module: object, _inputs: object, output: Tensor) -> Tensor:
@@ -91,8 +104,9 @@ def late_logits(classifier: Classifier, layer: FeatureLayer, images: Tensor, kee
         ones = factor.new_ones(len(output), layer.prefix, 1)
         return output * torch.cat((ones, factor.flatten(2).transpose(1, 2)), dim=1)
 
-    handle = classifier.model.get_submodule(layer.name).register_forward_hook(mask)
+    handle = model.get_submodule(layer.name).register_forward_hook(mask)
     try:
-        return classifier.logits(images)
+        found: Tensor = model(images)
+        return found
     finally:
         handle.remove()

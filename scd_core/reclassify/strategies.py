@@ -157,6 +157,17 @@ def late(masked: MaskedPicture, config: ReclassifyConfig) -> View | NotApplicabl
     return View(masked.tensor, keep=_evidence(masked))
 
 
+def late_box(masked: MaskedPicture, config: ReclassifyConfig) -> View | NotApplicable:
+    """The whole picture, but only features in the animal's box are averaged into the answer; needs no mask.
+
+    Applies to the networks of :func:`late`. What surrounds the animal still reaches the features in the box, as far as they
+    see beyond it.
+    """
+    if masked.box is None:
+        return _no_box_inside(masked)
+    return View(masked.tensor, keep=animal_mask(masked.box, masked.tensor.shape).float())
+
+
 def mask_crop(masked: MaskedPicture, config: ReclassifyConfig) -> View | NotApplicable:
     """The part of the picture that holds the mask's evidence, from the full picture, filling the input."""
     return cropped(masked, _mask_crop_box(masked, config))
@@ -193,6 +204,7 @@ STRATEGIES: Mapping[Strategy, Showing] = {
     Strategy.EARLY_INSIDE: early_inside,
     Strategy.EARLY_REMOVED: early_removed,
     Strategy.LATE: late,
+    Strategy.LATE_BOX: late_box,
     Strategy.MASK_CROP: mask_crop,
     Strategy.WIDE_CROP: wide_crop,
     Strategy.AWAY_CROP: away_crop,

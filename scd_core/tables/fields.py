@@ -228,7 +228,17 @@ FIELDS: dict[str, Field] = {
         pa.string(),
         "individual by the newest label, `blank` where it says that there is no animal; null where there is none",
     ),
-    "final_id": Field(pa.string(), "individual after re-classification; the prediction where nothing was masked"),
+    "final_id": Field(
+        pa.string(), "individual after re-classification: the prediction, or the suggestion where labels certify it"
+    ),
+    "suggested_id": Field(
+        pa.string(), "another name that re-classification gives than the prediction; null where it gives none"
+    ),
+    "is_certified": Field(
+        pa.bool_(),
+        "the model's labels show that suggestions as sure as this one break few right names (`reclassify.max_broken`), so it "
+        "is the final name; null where nothing is suggested",
+    ),
     "final_probability": Field(pa.float32(), "probability of the final name, 0-1"),
     "error_type": Field(pa.string(), "kind of error, or `correct`; null without a label", values=names.ErrorType),
     "is_labelled": Field(pa.bool_(), "a person has named it", is_required=True),
@@ -382,6 +392,6 @@ FIELDS: dict[str, Field] = {
         "limits that `slices` has by default; `n_masks / n_telling_masks` are masks per corrected or explained name",
     ),
     "n_failed": Field(pa.int64(), "predictions and masks that could not be made; each row has its reason"),
-    "n_flips": Field(pa.int64(), "names changed by the final decision"),
+    "n_flips": Field(pa.int64(), "other names than the model's that the decision suggests"),
     "seconds": Field(pa.map_(pa.string(), pa.float64()), "wall time per stage", "seconds"),
 }

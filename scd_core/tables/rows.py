@@ -218,6 +218,8 @@ class ErrorRow(TypedDict, total=False):
     cause: str | None
     cause_evidence: str | None
     is_masked: bool | None
+    suggested_id: str | None
+    is_certified: bool | None
     is_recovered: bool | None
     is_broken: bool | None
     is_current: bool | None

@@ -53,10 +53,10 @@ TABLES: dict[str, list[str]] = {
     "errors": [
         "report_id", "batch_key", "model_digest", *_TARGET, "event_id", "camera_id", "deployment_id", "captured_at",
         "is_infrared", "true_id", "predicted_id", "probability", "final_id", "final_probability", "error_type",
-        "is_labelled", "is_suspected", "suspicion_reasons", "cause", "cause_evidence", "is_masked", "is_recovered",
-        "is_broken", "is_current", "flank", "labelled_by", "quality", "background_reliance", "gradient_outside",
-        "gradient_region", "inclusion_probability", "label_probability", "event_weight", "has_flag", "stratum", "visit_id",
-        "known_at",
+        "is_labelled", "is_suspected", "suspicion_reasons", "cause", "cause_evidence", "is_masked", "suggested_id",
+        "is_certified", "is_recovered", "is_broken", "is_current", "flank", "labelled_by", "quality",
+        "background_reliance", "gradient_outside", "gradient_region", "inclusion_probability", "label_probability",
+        "event_weight", "has_flag", "stratum", "visit_id", "known_at",
     ],
     "error_slices": [
         "report_id", "slice_id", "slice", "family", "n_events", "n_images", "n_errors", "exposure", "n_effective",

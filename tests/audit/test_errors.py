@@ -68,9 +68,10 @@ def test_the_raw_name_is_scored_and_the_final_one_stands_beside(builder, tmp_pat
     label(out, tmp_path, dict.fromkeys(("mended.jpg", "spoilt.jpg", "same.jpg"), "Luna"))
     found = errors(out)
     outcome = ("error_type", "final_id", "is_recovered", "is_broken")
-    assert [found["mended"][key] for key in outcome] == ["shift", "Luna", True, False]
-    assert [found["spoilt"][key] for key in outcome] == ["correct", "Nyx", False, True]
+    assert [found["mended"][key] for key in outcome] == ["shift", "Nyx", False, False], "it is a suggestion"
+    assert [found["spoilt"][key] for key in outcome] == ["correct", "Luna", False, False]
     assert [found["same"][key] for key in outcome] == ["shift", "Nyx", False, False]
+    assert [found[key]["suggested_id"] for key in ("mended", "spoilt", "same")] == ["Luna", "Nyx", None]
 
 
 def test_newest_label_wins(builder, tmp_path):
@@ -405,7 +406,7 @@ def test_an_older_schema_is_read(builder, tmp_path):
     commit = next(Path(out).glob("commits/*.json"))
     commit.write_text(json.dumps(json.loads(commit.read_text()) | {"schema_version": 0}))
     label(out, tmp_path, {"a.jpg": "Luna", "b.jpg": "Nyx"})
-    assert errors(out)["a"]["is_recovered"] is True or errors(out)["a"]["final_id"] == "Luna"
+    assert errors(out)["a"]["suggested_id"] == "Luna"
 
 
 def test_a_newer_schema_is_refused(builder):

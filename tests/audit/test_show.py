@@ -102,7 +102,7 @@ def test_the_story_of_a_wrong_name(out):
     assert target.prediction["flag_reasons"] == ["low_probability", "control"]
     assert [view["strategy"] for view in target.views] == ["box_crop", "late"], "in the order of the strategies"
     assert (target.decision["strategy"], target.decision["predicted_id"]) == ("fused", "Luna")
-    assert (target.error["error_type"], target.error["is_recovered"]) == ("shift", True)
+    assert (target.error["error_type"], target.error["is_recovered"]) == ("shift", False)
     assert target.masks[0]["background_reliance"] == pytest.approx(0.8)
     systematic = [row for row in target.slices if row["is_systematic"]]
     assert systematic and all(row["slice"].get("camera_id", "C03") == "C03" for row in target.slices)

@@ -33,7 +33,7 @@ def row(predicted: str, final: str, **more: Any) -> dict[str, Any]:
             row(HOME, HOME, suggested_id=TRUE),
             {"home_errors", "home_suggested", "home_suggested_right", "suggested", "suggested_right"},
         ),
-        (row(TRUE, TRUE, suggested_id=HOME), {"right", "by_animal", "suggested"}),
+        (row(TRUE, TRUE, suggested_id=HOME), {"right", "by_animal", "suggested", "right_suggested"}),
         (row(TRUE, TRUE, suggested_id=float("nan")), {"right", "by_animal"}),
     ],
 )

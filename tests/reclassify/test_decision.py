@@ -99,3 +99,21 @@ def test_another_name_needs_both_views() -> None:
     assert decide(before, {"early_inside": sure, "box_crop": p(0.6, 0.4)}, CONFIG).index == 0
     assert decide(before, {"early_inside": p(0.6, 0.4), "box_crop": sure}, CONFIG).index == 0
     assert decide(before, {"early_inside": sure}, CONFIG).index == 1, "without a crop the first view decides alone"
+
+
+@pytest.mark.parametrize(
+    ("crop", "pooled", "index"),
+    [
+        ((0.05, 0.95), (0.1, 0.9), 1),
+        ((0.3, 0.7), (0.3, 0.7), 0),
+        ((0.01, 0.99), (0.6, 0.4), 0),
+        ((0.6, 0.4), (0.01, 0.99), 0),
+    ],
+    ids=["both", "not sure", "features disagree", "crop disagrees"],
+)
+def test_the_animal_alone_overrules_surroundings_that_no_mask_shows(
+    crop: tuple[float, float], pooled: tuple[float, float], index: int
+) -> None:
+    views = {"early_inside": p(0.99, 0.01), "box_crop": p(*crop), "late_box": p(*pooled)}
+    assert decide(p(0.99, 0.01), views, CONFIG).index == index
+    assert decide(p(0.99, 0.01), {name: views[name] for name in ("early_inside", "box_crop")}, CONFIG).index == 0

@@ -75,3 +75,18 @@ def test_a_network_that_flattens_has_no_average() -> None:
     found = pooled_layer(_Wrapped(model, (32, 32)))  # type: ignore[arg-type]
     assert isinstance(found, str)
     assert "average" in found
+
+
+def test_a_classifier_that_names_by_a_faster_copy_of_its_network_masks_features_all_the_same() -> None:
+    classifier = load_model(str(packaged_model("clean")))
+    layer = pooled_layer(classifier)
+    assert not isinstance(layer, str)
+    images, keep = torch.randn(11, 3, 120, 160), torch.zeros(11, 120, 160)
+    keep[:, :, 80:] = 1.0
+    found = late_logits(classifier, layer, images, keep)
+    plain = classifier.logits(images)
+    assert (found - plain).abs().amax(1).min() > 1e-3, "each picture's answer changes"
+    expected = torch.stack(
+        [late_logits(classifier, layer, one[None], half[None])[0] for one, half in zip(images, keep)]
+    )
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)

@@ -36,7 +36,7 @@ from scd_core.inputs.labels import read_labels
 from scd_core.tables.schema import table_from_rows
 from scd_core.tables.store import AuditStore
 from tests.audit.audit_builder import AuditBuilder, label
-from tests.report.world import World, build_world, commit_world, label_world, planted_frames
+from tests.report.world import CERTIFYING, World, build_world, commit_world, label_world, planted_frames
 
 NOW = datetime(2026, 6, 3, 6, 30, tzinfo=UTC)
 
@@ -304,7 +304,7 @@ def test_pictures_to_label_that_cannot_be_had_are_placeholders_and_none_is_shown
     world.config = AuditConfig.model_validate({"slices": {"examples": 0}})
     assert "<img" not in section(written(world), "label")
     shutil.rmtree(world.source)
-    world.config = AuditConfig()
+    world.config = CERTIFYING
     part = section(written(world), "label")
     assert part.count("no picture:") == 12 and "<img" not in part and "IMG_0001" in part
 

@@ -27,6 +27,10 @@ STATION = (0.66, 0.52, 0.2, 0.32)
 ANIMAL = (0.18, 0.42, 0.36, 0.34)
 
 
+CERTIFYING = AuditConfig.model_validate({"reclassify": {"max_broken": 0.5, "certain": 0.5}})
+"""Settings with which the few labels of a small world are enough for names to change."""
+
+
 @dataclass
 class Frame:
     """One picture and what everybody said about it."""
@@ -109,7 +113,7 @@ def build_world(
 ) -> World:
     """Write pictures, an audit of them and its newest report's tables below `folder`."""
     frames = planted_frames() if frames is None else frames
-    world = World(folder / "cards", str(folder / "audit"), frames, AuditConfig(), has_pictures, is_placed, size)
+    world = World(folder / "cards", str(folder / "audit"), frames, CERTIFYING, has_pictures, is_placed, size)
     for frame in frames if has_pictures else ():
         path = world.source / frame.file
         path.parent.mkdir(parents=True, exist_ok=True)

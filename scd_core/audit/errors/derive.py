@@ -6,6 +6,7 @@ import duckdb
 import pyarrow as pa
 
 from scd_core.audit.errors.batches import ALONE, JUDGED, create_parts
+from scd_core.audit.errors.certificates import find_certificates
 from scd_core.audit.errors.signs import create_signs
 from scd_core.audit.errors.superseded import create_superseded
 from scd_core.audit.errors.suspicion import create_travellers
@@ -39,8 +40,9 @@ def derive_errors(
     """Derive the rows of ``errors``: every labelled prediction, and every unlabelled one that is in doubt.
 
     The newest label of a target is its truth. The raw name (``predicted_id``) is scored, never the corrected one: the
-    final name (``final_id``, the ``fused`` re-classification where there is one) decides only ``is_recovered`` and
-    ``is_broken``. An individual that the model does not know counts as right when it is called unknown.
+    final name (``final_id``) decides only ``is_recovered`` and ``is_broken``. It is the suggestion of the ``fused``
+    re-classification where the labels certify that (:mod:`scd_core.audit.errors.certificates`), else the raw name. An
+    individual that the model does not know counts as right when it is called unknown.
 
     - ``exclusion``: the usable image yielded no name.
     - ``split``: a known individual called unknown.
@@ -76,7 +78,7 @@ def derive_errors(
             return derive_errors(connection, config, report_id)
     config = config or AuditConfig()
     slices, ratio = config.slices, {"low_quality_ratio": config.slices.low_quality_ratio}
-    for name in ("primary_reason", "drawn_by", "draw_lot"):
+    for name in ("primary_reason", "drawn_by", "draw_lot", "is_taken"):
         out.execute(_sql(name))
     ((seed,),) = out.execute(_sql("newest_seed")).fetchall()
     create_parts(out, ALONE, {"lots": {"seed": seed}}, kept)
@@ -89,6 +91,8 @@ def derive_errors(
     create_parts(out, JUDGED, limits | {"visits": {"visit_minutes": slices.visit_minutes}}, kept)
     for name in ("label_strata", "scored"):
         out.execute(_sql(name))
+    find_certificates(out, config.reclassify)
+    out.execute(_sql("certified"))
     create_signs(out, slices.confusable_probability)
     values = slices.model_dump(include=_LIMITS) | {"report_id": report_id}
     rows = out.sql(_sql("errors"), params=values).to_arrow_table()

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, get_args
 
+from scd_core.audit.errors.certificates import read_certificates
 from scd_core.audit.export.camtrap_dp import write_camtrap_dp
 from scd_core.audit.export.label_studio import write_label_studio
 from scd_core.audit.export.megadetector import write_megadetector
@@ -17,6 +18,7 @@ from scd_core.audit.export.timelapse import write_timelapse
 from scd_core.audit.query.connection import open_tables
 from scd_core.errors import InputError, RunError
 from scd_core.storage import Storage, open_source
+from scd_core.tables.store import AuditStore
 
 __all__ = ["export_audit"]
 
@@ -74,7 +76,7 @@ def export_audit(
         folder.mkdir()
         with open_tables(out, memory_limit=_MEMORY, scratch=scratch) as connection:
             connection.execute("SET preserve_insertion_order = true")  # files come out in the order of their rows
-            create_newest(connection)
+            create_newest(connection, read_certificates(AuditStore(out)))
             notes = writer(connection, folder, now or datetime.now(UTC), **more)
         files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
         # The file that names the others comes last, so that a package that can be opened is whole.

@@ -184,9 +184,10 @@ def storage_root(uri: str) -> str:
 
 
 def chosen_view(row: Row, views: Sequence[Row]) -> Row | None:
-    """The view that is shown: the surest that gave the final name; else the surest of all, controls left out."""
+    """The view that is shown: the surest that gave the suggested or final name; else the surest of all, controls left out."""
     counted = [view for view in views if view["strategy"] not in (Strategy.CENTER_CROP, Strategy.FUSED)]
-    agreeing = [view for view in counted if view["predicted_id"] == row["final_id"]]
+    offered = row["suggested_id"] or row["final_id"]
+    agreeing = [view for view in counted if view["predicted_id"] == offered]
     return max(agreeing or counted, key=lambda view: view["probability"] or 0.0, default=None)
 
 

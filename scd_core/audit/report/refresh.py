@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 
+from scd_core.audit.errors.certificates import write_certificates
 from scd_core.audit.errors.derive import derive_errors, known_exposures
 from scd_core.audit.query.batches import hold_runs
 from scd_core.audit.query.connection import open_tables
@@ -31,6 +32,8 @@ def refresh_report_tables(
     scratch: str | None = None,
 ) -> tuple[pa.Table, pa.Table, str]:
     """Derive ``errors`` and ``error_slices`` from what is committed, compare with the report before, and write both.
+
+    Before them the certificates are written that ``errors`` rests on (:mod:`scd_core.audit.errors.certificates`).
 
     Args:
         out: OUT.
@@ -57,6 +60,7 @@ def refresh_report_tables(
         hold_runs(connection)
         kept = KeptRows(store, now)
         errors = derive_errors(connection, config, report_id, kept)
+        write_certificates(store, connection, report_id)
         exposures = known_exposures(connection)
         previous = connection.sql("SELECT * EXCLUDE (report_date) FROM error_slices").to_arrow_table()
         keep_facts(connection, kept, covers)

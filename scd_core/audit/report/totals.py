@@ -8,6 +8,7 @@ from typing import Any
 
 import duckdb
 
+from scd_core.audit.errors.certificates import certificate_words, newest_certificate
 from scd_core.audit.report.facts import need_facts
 from scd_core.audit.report.queries import first_row
 from scd_core.audit.report.rates import Rates, overall_rates
@@ -58,6 +59,8 @@ class Totals:
     """Visits drawn at random that would give the rate as exactly."""
     rate_words: str
     """The rate in a sentence, or what is known in place of one."""
+    certificate_words: str
+    """Whether names are changed or only suggested, and on what labels."""
     n_systematic: int
     """Systematic errors that no simpler slice explains."""
 
@@ -83,6 +86,7 @@ def report_totals(connection: duckdb.DuckDBPyConnection, confidence: float = 0.9
         final_error_rate=final.rate if final else None,
         n_effective=first.n_effective if first else None,
         rate_words=_rate_words(rates, values),
+        certificate_words=certificate_words(newest_certificate(connection)),
     )
 
 

@@ -6,6 +6,7 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 
+from scd_core.audit.errors.certificates import create_certificates, read_certificates
 from scd_core.audit.query.batches import hold_runs
 from scd_core.audit.query.connection import open_tables
 from scd_core.audit.query.tables import report_time
@@ -50,6 +51,7 @@ def write_report(out: str, config: AuditConfig, now: datetime | None = None) -> 
         tempfile.TemporaryDirectory(prefix="trapaudit-") as scratch,
         open_tables(out, memory_limit=_MEMORY, scratch=scratch) as connection,
     ):
+        create_certificates(connection, read_certificates(store))
         hold_runs(connection)
         load_facts(connection, KeptRows(store, now), report_state(out))
         snapshots = _snapshots(store)

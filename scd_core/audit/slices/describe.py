@@ -30,6 +30,9 @@ _COLUMNS = [
     "flank",
     "is_masked",
     "is_recovered",
+    "true_id",
+    "suggested_id",
+    "is_certified",
     "background_reliance",
     "gradient_outside",
     "captured_at",
@@ -90,6 +93,10 @@ def describe(data: SliceData, tested: TestedSlice, config: SliceConfig) -> Slice
         light=_light(data, members.errors, values),
         flanks=flanks,
         n_recovered=sum(recovered),
+        n_suggested=sum(
+            row["suggested_id"] is not None and row["suggested_id"] == row["true_id"] and not row["is_certified"]
+            for row in masked.select(["suggested_id", "true_id", "is_certified"]).to_pylist()
+        ),
         n_masked=len(recovered),
         first_error=pc.min(errors["captured_at"]).as_py(),
     )

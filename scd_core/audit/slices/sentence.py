@@ -30,6 +30,8 @@ class Common:
     """The flank that errs more: its visits that err, all of them, those of the other one that err, all of them."""
     n_recovered: int = 0
     """Wrong pictures that masks corrected."""
+    n_suggested: int = 0
+    """Wrong pictures for which the right name is suggested only."""
     n_masked: int = 0
     """Wrong pictures that were masked."""
     first_error: datetime | None = None
@@ -160,7 +162,11 @@ def _reason(common: Common, values: dict[str, str]) -> str | None:
 def _masks(common: Common) -> str | None:
     if not common.n_masked:
         return None
-    return f"masks correct {common.n_recovered} of {common.n_masked} {_pictures(common.n_masked)}"
+    of = f"{common.n_masked} {_pictures(common.n_masked)}"
+    if common.n_suggested:  # nothing is certified, or only the surest are
+        suggest = f"masks suggest the right name for {common.n_suggested} of {of}"
+        return f"{suggest} and correct {common.n_recovered}" if common.n_recovered else suggest
+    return f"masks correct {common.n_recovered} of {of}"
 
 
 def _pictures(n: int) -> str:

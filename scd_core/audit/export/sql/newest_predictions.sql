@@ -2,7 +2,9 @@
 CREATE OR REPLACE TEMP TABLE newest_predictions AS
 WITH fused AS (
     SELECT batch_key, target_id, any_value(predicted_id) AS final_id, any_value(probability) AS final_probability
-    FROM reclassifications WHERE strategy = 'fused' AND strategy_status = 'ok' GROUP BY batch_key, target_id
+    FROM reclassifications LEFT JOIN certificates USING (model_digest)
+    WHERE strategy = 'fused' AND strategy_status = 'ok' AND (NOT is_flip OR is_taken(probability, min_probability))
+    GROUP BY batch_key, target_id
 ),
 verdicts AS (
     SELECT batch_key, target_id, any_value(error_type) AS error_type, any_value(cause) AS cause,

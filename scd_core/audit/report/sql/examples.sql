@@ -15,7 +15,7 @@ maps AS (
     GROUP BY batch_key, target_id
 )
 SELECT wanted.batch_key, wanted.target_id, wanted.media_id, wanted.detection_id, wanted.true_id,
-    wanted.predicted_id, wanted.probability, wanted.final_id, wanted.final_probability, wanted.error_type,
+    wanted.predicted_id, wanted.probability, wanted.suggested_id, wanted.is_certified, wanted.final_id, wanted.final_probability, wanted.error_type,
     wanted.is_recovered, wanted.is_broken, wanted.cause_evidence, wanted.suspicion_reasons, wanted.camera_id,
     wanted.captured_at, wanted.is_infrared, wanted.background_reliance,
     frames.uri, frames.file, frames.etag, frames.size_bytes, frames.version_id, frames.width, frames.height,

@@ -4,7 +4,7 @@ named AS (
     SELECT predictions.batch_key, list(struct_pack(
         target_id := predictions.target_id, detection_id := predictions.detection_id,
         prediction_status := prediction_status, predicted_id := predictions.predicted_id,
-        probability := predictions.probability, final_id := coalesce(fused.predicted_id, predictions.predicted_id)
+        probability := predictions.probability, suggested_id := CASE WHEN fused.predicted_id <> predictions.predicted_id THEN fused.predicted_id END
     ) ORDER BY predictions.target_id) AS names
     FROM predictions LEFT JOIN fused USING (batch_key, target_id) GROUP BY predictions.batch_key
 )
