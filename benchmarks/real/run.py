@@ -1,6 +1,6 @@
 """What an audit makes of real animals in real places: errors by their true cause, flagged, explained and corrected.
 
-``python -m benchmarks.real --work FOLDER --json FILE``. Photographs of known cats are pasted into camera-trap places.
+``python -m benchmarks.real --json FILE``. Photographs of known cats are pasted into camera-trap places.
 In the set `place` each cat has 95 % of its training pictures in a place of its own, in the set `thing` beside a thing
 of its own; mobilenet_v2 is fine-tuned on them and learns the places, or the things. Each test photograph is seen at home
 and at another cat's, so the cause of every wrong name is known: a name that is the home's owner was read off the place
@@ -10,7 +10,7 @@ the test pictures, with the animals' boxes and without, and its tables are count
 ``--alone`` makes no audit and no masks: every test picture is classified again by the two views that need none, the animal's
 box cropped and the features in the box, and what they decide is counted as a suggestion. It takes a minute a set.
 
-Everything that takes long is kept in FOLDER, ``<kind><seed>``: ``set`` (pictures and truth), ``model`` (package),
+Everything that takes long is kept in a folder (``--work``), ``<kind><seed>``: ``set`` (pictures and truth), ``model`` (package),
 ``audit.yaml`` (settings), ``out_boxes`` and ``out`` (OUT). A folder is taken as it is found; remove an OUT to make it
 again. Seeds 1 to 3 are for choosing, all others for quoting.
 """
