@@ -115,7 +115,13 @@ def read_certificates(store: AuditStore) -> list[CertificateRecord]:
 
 
 def newest_certificate(connection: duckdb.DuckDBPyConnection) -> CertificateRecord | None:
-    """The certificate of the model of the newest run, from the tables ``certificates`` and ``runs``; None where there is none."""
+    """The certificate of the model of the newest run, from the tables ``certificates`` and ``runs``; None where there is none.
+
+    A database in which no certificates were made (:func:`create_certificates`) has none.
+    """
+    known = connection.execute("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'certificates'").fetchall()
+    if not known[0][0]:
+        return None
     rows = connection.sql(load_sql("scd_core.audit.errors", "newest_certificate")).to_arrow_table().to_pylist()
     return CertificateRecord(**rows[0]) if rows else None
 
