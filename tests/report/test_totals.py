@@ -19,7 +19,7 @@ def line_and_page(world: World) -> tuple[str, str]:
     """What `trapaudit report` prints, and the page that it writes."""
     stream = io.StringIO()
     config = Path(world.out).parent / "audit.yaml"
-    config.write_text("reclassify: {max_broken: 0.5, certain: 0.5}\n")
+    config.write_text("reclassify: {max_broken: 0.9, certain: 0.5}\n")
     run_report_command(Console(file=stream, width=200), world.out, str(config))
     return stream.getvalue(), (Path(world.out) / "report" / "index.html").read_text("utf-8")
 

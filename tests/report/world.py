@@ -27,7 +27,7 @@ STATION = (0.66, 0.52, 0.2, 0.32)
 ANIMAL = (0.18, 0.42, 0.36, 0.34)
 
 
-CERTIFYING = AuditConfig.model_validate({"reclassify": {"max_broken": 0.5, "certain": 0.5}})
+CERTIFYING = AuditConfig.model_validate({"reclassify": {"max_broken": 0.9, "certain": 0.5}})
 """Settings with which the few labels of a small world are enough for names to change."""
 
 
