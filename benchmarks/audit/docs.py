@@ -65,6 +65,11 @@ def _tables(results: Path) -> str:
         parts += ["**Nothing planted**: slices a world; those with a true lift below 1.2", _empty(empty)]
         parts += [
             f"{source_line(found, 'benchmarks.audit')} {rows[0]['n_worlds']} worlds a cell, in brackets 95 % intervals."
+            + "".join(
+                f" {_REGIMES[regime]}: {found['about']['notes'][regime]}."
+                for regime in _REGIMES
+                if regime in found["about"]["notes"]
+            )
         ]
     if found := read_result(results / "audit_nights.json"):
         parts += ["**Ten nights of 30 labels**", _nights(found["rows"]), source_line(found, "benchmarks.audit.nights")]
