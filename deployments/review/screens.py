@@ -322,7 +322,7 @@ def _pair(session: ReviewSession, place: Waiting, row: Row) -> Json | None:
         "kind": "pair",
         "target_id": row["target_id"],
         "where": where,
-        "words": f"Left: called {name} ({wording.percent(row['probability'])}) by the model. Right: {name} by a label.",
+        "words": f"First: called {name} ({wording.percent(row['probability'])}) by the model. Second: {name} by a label.",
         "individual_id": name,
         "pair": [
             {"words": where, "picture": {**_pictures(row), "alt": f"{row['file'] or row['uri']}, {where}"}},
