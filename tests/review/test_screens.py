@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -144,3 +145,20 @@ def test_a_new_name_that_is_nearly_a_known_one_is_asked_about(visit: Visit) -> N
     visit.until("document.getElementById('warning').textContent.includes('Luna')")
     assert "spelled nearly so" in visit.text("#warning")
     visit.press("Escape")
+
+
+@pytest.mark.parametrize("width", [1400, 390])
+def test_axe_of_a_group_and_of_the_end(visit: Visit, width: int) -> None:
+    program = os.environ.get("AXE_CORE")
+    if not program:
+        if os.environ.get("CI"):
+            pytest.fail("AXE_CORE names no axe.min.js; .ci/run fetches it")
+        pytest.skip("AXE_CORE names no axe.min.js")
+    visit.open("&queue=candidates", width)
+    for _ in range(2):
+        visit.browser.run(Path(program).read_text("utf-8") + ";0")
+        found = visit.browser.run("axe.run().then(r => r.violations.map(v => [v.id, v.nodes[0].html.slice(0, 160)]))")
+        assert found == []
+        if visit.shown() != "finished":
+            visit.answer("s")
+    assert visit.shown() == "finished"

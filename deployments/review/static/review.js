@@ -452,6 +452,8 @@ function showPicture(image, path, alt, missing) {
     image.hidden = true;
     missing.hidden = false;
     missing.textContent = answer && !answer.ok ? (await answer.json().catch(() => ({}))).detail || "no picture" : "no picture: the server does not answer";
+    const button = image.closest("button"); // its name begins with what is read on it
+    if (button) button.setAttribute("aria-label", `${[...button.querySelectorAll("span")].map((one) => one.textContent).join(" ")}, ${alt}`);
   };
   image.src = src;
 }
