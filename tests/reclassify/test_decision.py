@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 
 from scd_core.config import ReclassifyConfig
+from scd_core.reclassify.core import _outcomes
 from scd_core.reclassify.decision import decide
+from scd_core.reclassify.strategies import View
 
 CONFIG = ReclassifyConfig(max_sure=0.9, min_gain=0.75, min_agreement=0.6)
 
@@ -117,3 +119,16 @@ def test_the_animal_alone_overrules_surroundings_that_no_mask_shows(
     views = {"early_inside": p(0.99, 0.01), "box_crop": p(*crop), "late_box": p(*pooled)}
     assert decide(p(0.99, 0.01), views, CONFIG).index == index
     assert decide(p(0.99, 0.01), {name: views[name] for name in ("early_inside", "box_crop")}, CONFIG).index == 0
+
+
+@pytest.mark.parametrize(("threshold", "flips"), [(0.0, True), (0.7, True), (0.97, False)])
+def test_unknown_is_given_no_name_that_would_be_called_unknown_itself(threshold: float, flips: bool) -> None:
+    """The picture is sure of its name by .6, its closer views together of another one by .95 and less."""
+    rows = [
+        (View(torch.zeros(3, 4, 4)), p(0.05, 0.95)),
+        (View(torch.zeros(3, 4, 4)), p(0.1, 0.9)),
+    ]
+    config = ReclassifyConfig(strategies=("mask_crop", "wide_crop"))
+    fused = _outcomes(p(0.6, 0.4), rows, config, is_located=True, unknown_threshold=threshold)[-1]
+    assert fused.is_flip is flips
+    assert flips or "less sure" in fused.reason
