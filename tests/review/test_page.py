@@ -212,6 +212,26 @@ def test_zoom_pan_and_brightness(visit: Visit) -> None:
     assert visit.browser.run("document.getElementById('picture').style.filter") == "brightness(1.25)"
 
 
+def test_two_fingers_zoom_and_one_moves(visit: Visit) -> None:
+    visit.open("&queue=next", 390, 844)
+
+    def touch(kind: str, *points: tuple[float, float]) -> None:
+        given = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(points)]
+        visit.browser.call("Input.dispatchTouchEvent", type=kind, touchPoints=given)
+
+    touch("touchStart", (150, 200), (240, 200))
+    for step in range(1, 6):
+        touch("touchMove", (150 - 12 * step, 200), (240 + 12 * step, 200))
+    touch("touchEnd")
+    visit.until("view.scale > 1.5", "two fingers that part make it larger")
+    before = visit.browser.run("view.x")
+    touch("touchStart", (200, 200))
+    for step in range(1, 5):
+        touch("touchMove", (200 + 8 * step, 200))
+    touch("touchEnd")
+    visit.until(f"view.x > {before}", "a finger moves it")
+
+
 def test_names_with_markup_are_text(browser: Page, tmp_path: Path) -> None:
     frames = planted_frames(n_events=30, label_share=0.3)
     bad = "<img src=x onerror=\"document.title='taken'\"><script>document.title='taken'</script>"
