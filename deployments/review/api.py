@@ -50,7 +50,7 @@ class _Api:
         self._session = session
 
     def queues(self, request: Request) -> Response:
-        """``[{"queue", "title", "n_open", "n_done"}]``."""
+        """``[{"queue", "title", "n_open", "n_done", "is_counted"}]``."""
         self._session.refresh()
         return JSONResponse(self._session.queues(_who(request)))
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from scd_core.audit.review.queues import SliceFinder
 from scd_core.audit.review.session import ReviewSession
 from tests.report.browser import Page, chromium
 from tests.review.audit import make_audit
@@ -130,3 +132,25 @@ def test_no_animal_is_of_the_whole_picture_and_never_of_one_that_was_just_named(
     visit.answer("b")
     visit.saved()
     assert [row["state"] for row in labels(out, "file LIKE '%boxes/1%'")] == ["blank"]
+
+
+def test_pictures_of_a_slice_are_open_once_they_were_counted(
+    browser: Page, out: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until then the page has no number: how many labels a slice needs is not how many pictures wait."""
+    may_go_on = threading.Event()
+    find = SliceFinder.find
+
+    def slow(finder: SliceFinder, queue: str) -> None:
+        assert may_go_on.wait(300)
+        find(finder, queue)
+
+    monkeypatch.setattr(SliceFinder, "find", slow)
+    with served(out) as address:
+        visit = Visit(browser, address)
+        visit.open("")
+        words = "[...document.querySelectorAll('#queues .count')].map((one) => one.innerText).at(-1)"
+        assert browser.run(words) == "being counted"
+        may_go_on.set()
+        visit.until(f"/^[0-9]+ open$/.test({words})")
+    browser.open("about:blank", 1400)

@@ -921,6 +921,16 @@ function pressed(event) {
 
 /* ---------- The first page, and what changed ---------- */
 
+const openWords = (queue) => (queue.is_counted ? `${queue.n_open} open` : "being counted") + (queue.n_done ? `, ${queue.n_done} answered` : "");
+
+/** The numbers of slices whose pictures were still being looked for. */
+async function recount() {
+  const found = await ask("/page/home").catch(() => []);
+  const counts = document.querySelectorAll("#queues .count");
+  if (found.length === counts.length) found.forEach((queue, place) => (counts[place].textContent = openWords(queue)));
+  if (found.some((queue) => !queue.is_counted)) setTimeout(recount, 2000);
+}
+
 async function home() {
   show("home");
   try {
@@ -929,7 +939,8 @@ async function home() {
       el("li", { className: "card" },
         el("h3", {}, el("a", { href: address("/", { queue: queue.queue }) }, bdi(queue.title))),
         el("p", {}, bdi(queue.words)),
-        el("p", { className: "quiet" }, `${queue.n_open} open`, queue.n_done ? `, ${queue.n_done} answered` : ""))));
+        el("p", { className: "quiet count" }, openWords(queue)))));
+    if (found.some((queue) => !queue.is_counted)) setTimeout(recount, 2000);
     if (!found.length) $("queues").replaceChildren(el("li", { className: "card" }, "Nothing waits for a person here."));
     document.body.dataset.shown = "home";
   } catch (error) {
@@ -960,10 +971,11 @@ async function changes() {
 
 async function work() {
   document.body.classList.add("working");
+  if (startTarget) state.items.push({ target_id: startTarget });
+  if (state.queue.startsWith("slice:")) await refill().catch(() => {}); // its pictures are looked for before they are counted
   const queues = await ask("/api/queues").catch(() => []);
   const mine = queues.find((queue) => queue.queue === state.queue);
   if (mine) Object.assign(state, { nOpen: mine.n_open, nDone: 0 });
-  if (startTarget) state.items.push({ target_id: startTarget });
   next();
 }
 

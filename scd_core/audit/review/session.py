@@ -76,7 +76,8 @@ class ReviewSession:
     def queues(self, who: str) -> list[dict[str, Any]]:
         """Every queue with something in it: ``queue``, ``title``, ``n_open``, ``n_done`` (answered since the report).
 
-        The pictures of slices are looked for in the background; until then ``n_open`` is how many labels the slice needs.
+        The pictures of slices are looked for in the background; until then ``is_counted`` is false, and ``n_open`` is how many
+        labels the slice needs.
         """
         self._finder.start()
         with self._lock:
@@ -86,7 +87,8 @@ class ReviewSession:
                 waiting = waiting_for(self._queues, self._given, queue, who)
                 n_open = len(waiting) if waiting is not None else self._queues.slices[queue]["labels_needed"] or 0
                 if n_open or done[queue]:
-                    found.append({"queue": queue, "title": title, "n_open": n_open, "n_done": done[queue]})
+                    numbers = {"n_open": n_open, "n_done": done[queue], "is_counted": waiting is not None}
+                    found.append({"queue": queue, "title": title, **numbers})
             return found
 
     def next_items(self, queue: str, n: int, who: str) -> list[dict[str, Any]]:
