@@ -17,6 +17,7 @@ from scd_core.audit.review.frames import Row
 from scd_core.audit.review.session import ReviewSession
 from scd_core.config import MediaConfig
 from scd_core.errors import InputError
+from scd_core.storage import open_source
 
 __all__ = ["routes"]
 
@@ -52,7 +53,9 @@ class _Pictures:
         if row is None:
             return refusal(404, "OUT has no such picture")
         try:
-            return Response(self._drawer.frame(row, self._origin(row), Size(size)), media_type=_JPEG, headers=_KEEP)
+            return Response(
+                self._drawer.frame(self._found(row), self._origin(row), Size(size)), media_type=_JPEG, headers=_KEEP
+            )
         except NoPictureError as error:
             return refusal(404, str(error))
 
@@ -74,7 +77,7 @@ class _Pictures:
         if view is None:
             return refusal(404, "this picture was not classified again")
         try:
-            seen = self._drawer.seen({**row, **_mask(mask)}, self._origin(row), view)
+            seen = self._drawer.seen({**self._found(row), **_mask(mask)}, self._origin(row), view)
         except NoPictureError as error:
             return refusal(404, str(error))
         return Response(seen, media_type=_JPEG, headers=_KEEP)
@@ -82,6 +85,21 @@ class _Pictures:
     def _frame(self, batch_key: str, media_id: str) -> Row | None:
         rows = self._session.frames.event(batch_key, media_id)
         return next((row for row in rows if row["media_id"] == media_id), None)
+
+    def _found(self, row: Row) -> Row:
+        """The row where its picture lies by now: below the SOURCE that was given, where it has another ETag and version."""
+        source = self._session.source
+        if source is None or row["file"] is None or source == self._session.frames.run(row["batch_key"]).get("source"):
+            return row
+        storage = open_source(source)
+        try:
+            path = storage.path(row["file"])
+            there = storage.head(path)
+        except (ValueError, OSError) as error:  # nothing outside SOURCE is served, whatever a table holds
+            raise NoPictureError(f"no picture: {row['file']} cannot be read below {storage.url}") from error
+        if there is None:
+            raise NoPictureError(f"no picture: {storage.url} has no {row['file']}")
+        return {**row, "uri": storage.uri_of(path), "etag": there.etag, "version_id": None}
 
     def _origin(self, row: Row) -> Origin:
         run, source = self._session.frames.run(row["batch_key"]), self._session.source_of(row["batch_key"])

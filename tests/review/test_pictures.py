@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from starlette.testclient import TestClient
 
 from deployments.review.app import create_app
 from deployments.review.drawing import Drawer, NoPictureError, Origin, Size, layer
+from scd_core.audit.query.connection import run_sql
 from scd_core.config import MediaConfig
 from scd_core.errors import RunError
 from scd_core.media import list_objects
@@ -110,6 +112,22 @@ def test_an_outline_leaves_what_it_surrounds_to_be_seen() -> None:
     assert outline[300, 450] == 0 and heat[300, 450] > 100
     assert outline.max() == 255 and (outline > 0).mean() < 0.05
     assert outline[10, 10] == heat[10, 10] == 0
+
+
+def test_pictures_of_a_source_that_was_moved_are_found_where_it_lies_by_now(world: World, tmp_path: Path) -> None:
+    """Copied by a tool that keeps neither times nor addresses, so that ETag and version are others."""
+    out = str(shutil.copytree(world.out, tmp_path / "out"))
+    shutil.rmtree(tmp_path / "out" / "review", ignore_errors=True)
+    ((source,),) = run_sql(out, "SELECT DISTINCT source FROM runs").fetchall()
+    moved = shutil.copytree(source, tmp_path / "moved", copy_function=shutil.copyfile)
+    (tmp_path / "else").mkdir()
+    for place, status in ((moved, 200), (tmp_path / "else", 404)):
+        app = create_app(out, str(place), "ana", TOKEN)
+        bearer = {"Authorization": f"Bearer {TOKEN}"}
+        with TestClient(app, base_url="http://127.0.0.1:8000", headers=bearer) as made:
+            (item,) = made.get("/api/next?queue=next&n=1").json()
+            got = made.get(item["picture"] + "?size=full")
+            assert got.status_code == status, got.text[:200]
 
 
 def test_pictures_by_their_ids_only(client: TestClient, world: World) -> None:
