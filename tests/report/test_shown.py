@@ -16,17 +16,20 @@ from scd_core.audit.report.shown import picture_shown
 from scd_core.config import AuditConfig, MediaConfig, ReclassifyConfig
 from scd_core.identify import load_model
 from scd_core.identify.preprocess import to_picture
-from scd_core.masks.rows import decode_mask, encode_mask
+from scd_core.masks.rows import encode_mask
 from scd_core.media import list_source
 from scd_core.names import Strategy, StrategyStatus
+from scd_core.reclassify import core
+from scd_core.reclassify.late import late_logits
 from scd_core.reclassify.rows import reclassify_predictions
 from scd_core.scenes import packaged_model, preset_world, render, sample_specs
 
 ALL = tuple(strategy for strategy in Strategy if strategy != Strategy.FUSED)
 APPLIES = {
-    "frame": set(ALL) - {Strategy.EARLY_INSIDE, Strategy.BOX_CROP},
+    "frame": set(ALL) - {Strategy.EARLY_INSIDE, Strategy.BOX_CROP, Strategy.LATE_BOX},
     "located": set(ALL) - {Strategy.EARLY_REMOVED, Strategy.AWAY_CROP},
-    "box": set(ALL) - {Strategy.EARLY_INSIDE, Strategy.BOX_CROP, Strategy.EARLY_REMOVED, Strategy.AWAY_CROP},
+    "box": set(ALL)
+    - {Strategy.EARLY_INSIDE, Strategy.BOX_CROP, Strategy.LATE_BOX, Strategy.EARLY_REMOVED, Strategy.AWAY_CROP},
 }
 INPUTS = {
     "as the package": {},
@@ -63,14 +66,20 @@ def test_the_after_picture_has_the_pixels_that_the_network_saw(
     seen: list[torch.Tensor] = []
     logits = model.logits
     monkeypatch.setattr(model, "logits", lambda batch: seen.extend(batch) or logits(batch))
+    weighed: list[torch.Tensor] = []
+    monkeypatch.setattr(
+        core, "late_logits", lambda *given: (seen.extend(given[2]), weighed.extend(given[3]), late_logits(*given))[2]
+    )
     masks: Any = {"t": {"mask_status": "ok", "mask_png": png}}
     outcomes = reclassify_predictions([row], masks, {item.media_id: frame}, model, str(tmp_path), config)  # type: ignore[list-item, dict-item]
     ok = [found for found in outcomes if found["strategy_status"] == StrategyStatus.OK][:-1]
     assert {found["strategy"] for found in ok} == APPLIES[kind]
-    # The unmasked picture goes first; the one whose features are masked goes last.
+    # The unmasked picture goes first; those whose features are weighed go last.
+    late = (Strategy.LATE, Strategy.LATE_BOX)
     of_strategy = dict(
-        zip(sorted((found["strategy"] for found in ok), key=lambda name: name == "late"), seen[1:], strict=True)
+        zip(sorted((found["strategy"] for found in ok), key=lambda name: name in late), seen[1:], strict=True)
     )
+    keeps = dict(zip((name for name in of_strategy if name in late), weighed, strict=True))
 
     run = {"source": str(tmp_path), "config": config.model_dump_json(), "model_input": spec.model_dump_json()}
     example = row | frame | {"batch_key": "b", "mask_png": png}
@@ -83,9 +92,8 @@ def test_the_after_picture_has_the_pixels_that_the_network_saw(
         shown = picture_shown(example, decoded, name, stored, run)  # type: ignore[arg-type]
         expected = to_picture(of_strategy[name], spec)
         assert shown is not None, name
-        if name == Strategy.LATE:
-            keep = decode_mask(png)
-            expected = lit_view(expected, keep / keep.max())
+        if name in late:
+            expected = lit_view(expected, keeps[name].numpy())
             assert np.abs(np.asarray(shown, int) - np.asarray(expected, int)).max() <= 1
         else:
             assert np.array_equal(np.asarray(shown), np.asarray(expected)), name
