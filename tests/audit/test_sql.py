@@ -37,6 +37,7 @@ WORDS = {
     "labels": {"newest", "conflicting", "ambiguous", "superseded", "waiting"},
     "report": {"infrared", "day", "night", "no_name"},
     "query": {"infrared", "day", "night"},
+    "review": {"infrared", "day", "night", "somebody"},
 }
 """Folder -> words of other vocabularies: Camtrap DP's, those of `label_matches`, of the page, of DuckDB's dates."""
 
@@ -53,5 +54,6 @@ def test_a_file_has_a_header_and_known_words(file: Path) -> None:
 def test_the_files_are_found_and_every_one_is_used() -> None:
     assert {file.parts[-3] for file in FILES} >= {"errors", "query", "export", "report"}
     code = "".join(path.read_text("utf-8") for path in ROOT.rglob("*.py"))
-    # Files of `query` are ready views: test_cookbook.py queries each.
-    assert [file.stem for file in FILES if file.parts[-3] != "query" and f'"{file.stem}"' not in code] == []
+    # Files of `query` are ready views: test_cookbook.py queries each. Those of a queue of the review have its name.
+    used = {file.stem for file in FILES if f'"{file.stem}"' in code} | set(names.ReviewQueue)
+    assert [file.stem for file in FILES if file.parts[-3] != "query" and file.stem not in used] == []

@@ -1,5 +1,5 @@
--- label_tasks: each usable picture with what was classified in it, its labels that count, and its place on the list of what to label
--- next; the list first, in its order, then the others by camera and time.
+-- label_tasks: each usable picture with what was classified in it, its labels that count and its place on the list to label.
+-- The list comes first, in its order, then the others by camera and time.
 WITH drawn AS (SELECT place, queue, queue_probability, batch_key, target_id FROM label_queue(NULL, NULL, 10000)),
 names AS (SELECT file FROM newest_media GROUP BY file HAVING count(DISTINCT uri) > 1),
 targets AS (
