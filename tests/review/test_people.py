@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from scd_core.audit.review.session import ReviewSession
-from tests.review.audit import client, label_rows, make_audit, post
+from tests.audit.audit_builder import label
+from tests.review.audit import client, label_rows, make_audit, post, session_of
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +88,28 @@ def test_an_answer_in_a_slice_that_the_newest_report_has_no_longer_is_kept(out):
 def test_an_origin_that_is_no_address_is_refused(out, origin):
     answer = client(out).post("/api/undo", json={"import_id": "x"}, headers={"Origin": origin})
     assert answer.status_code == 403
+
+
+def test_an_answer_that_came_while_a_picture_was_handed_out_is_a_conflict(out, monkeypatch):
+    """Between the list of what waits and its pictures, which may take long to read."""
+    ana, ben = client(out), client(out, "ben")
+    session = session_of(ben)
+    load, found = session.target, []
+
+    def slow(target_id, place=None):
+        if place is not None and not found:
+            found.append(target_id)
+            post(ana, target_id, "Luna", queue="next")
+            session.refresh()
+        return load(target_id, place)
+
+    monkeypatch.setattr(session, "target", slow)
+    waiting(ben, "next")
+    assert post(ben, found[0], "Nyx", 409, queue="next")["other"]["name"] == "Luna"
+
+
+def test_an_import_meanwhile_is_a_conflict_however_long_ago_it_was_labelled(out, tmp_path):
+    ana = client(out)
+    one = waiting(ana, "next")[0]
+    label(out, tmp_path, {one.removeprefix("id-"): "Nyx"}, name="more.csv", labelled_by="cora")
+    assert post(ana, one, "Luna", 409, queue="next")["other"]["who"] == "cora"

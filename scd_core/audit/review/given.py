@@ -30,6 +30,8 @@ class Given:
     flank: str | None
     at: datetime
     review_queue: str | None
+    number: int
+    """Of the answer among those that this process has read, from 1."""
 
     def as_json(self) -> dict[str, Any]:
         """What the interface gives of it."""
@@ -67,6 +69,8 @@ class GivenAnswers:
         self._by_target: dict[tuple[str, str | None], list[Given]] = {}
         self._imports: dict[str, list[Given]] = {}
         self._undone: set[str] = set()
+        self.n_read = 0
+        """Answers that were read so far."""
 
     def poll(self) -> int:
         """Read the files of `labels` that are new, and give their number.
@@ -142,8 +146,9 @@ class GivenAnswers:
         at = row["labelled_at"] or row["imported_at"]
         given = Given(
             row["import_id"], row["media_id"], row["detection_id"], row["labelled_by"], row["individual_id"], name,
-            row["flank"], at, row.get("review_queue"),
+            row["flank"], at, row.get("review_queue"), self.n_read + 1,
         )  # fmt: skip
+        self.n_read += 1
         self._imports.setdefault(given.import_id, []).append(given)
         if given.media_id is not None:
             self._by_target.setdefault((given.media_id, given.detection_id), []).append(given)

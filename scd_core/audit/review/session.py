@@ -51,10 +51,10 @@ class ReviewSession:
         self._given = GivenAnswers(self.store, kept.label_files)
         self._lock = threading.RLock()
         self._queues = Queues(kept, self.frames)
-        self._handed_out: dict[tuple[str, str], datetime] = {}
+        self._handed_out: dict[tuple[str, str], int] = {}  # person, target -> answers that were known by then
         self._finder = SliceFinder(self._queues, self._lock)
-        self.started_at = self._now()
         self.refresh()
+        self._n_at_start = self._given.n_read
         self._drawing, self._drawn_after = threading.Lock(), self._given.files()
         self._at_start = self._given.files(), self._given.media()
 
@@ -110,6 +110,7 @@ class ReviewSession:
             self._draw_more()
         with self._lock:
             waiting = (waiting_for(self._queues, self._given, queue, who) or [])[:n]
+            n_known = self._given.n_read
         for batch_key in {one.batch_key for one in waiting}:
             self.frames.load_events(batch_key, [one.media_id for one in waiting if one.batch_key == batch_key])
         items = []
@@ -117,7 +118,7 @@ class ReviewSession:
             target = self.target(one.target_id, one)
             if target is not None:
                 items.append(item(one, target, self.answers_of(target)))
-                self._handed_out[who, one.target_id] = self._now()
+                self._handed_out[who, one.target_id] = n_known
         return items
 
     def _draw_more(self) -> None:
@@ -335,8 +336,8 @@ class ReviewSession:
 
     def _check_conflict(self, answer: Answer, answers: Sequence[Given], who: str) -> None:
         """Refuse an answer where somebody else's came since the target was handed out."""
-        since = self._handed_out.get((who, answer.target_id), self.started_at)
+        since = self._handed_out.get((who, answer.target_id), self._n_at_start)
         for given in answers:
-            is_known = given.at <= since or answer.replaces == given.import_id or answer.queue == ReviewQueue.SECOND
+            is_known = given.number <= since or answer.replaces == given.import_id or answer.queue == ReviewQueue.SECOND
             if given.who != who and not is_known:
                 raise ConflictError(answer.target_id, given)
