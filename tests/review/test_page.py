@@ -153,6 +153,7 @@ def test_a_box_is_drawn_by_keys_and_by_dragging(visit: Visit, world: World) -> N
     visit.open("&queue=next")
     file = files(visit)[0]
     visit.press("d")
+    visit.until("state.drawing")
     visit.browser.run(
         "(() => { const box = document.getElementById('sheet').getBoundingClientRect();"
         " const at = (kind, x, y) => document.getElementById('stage').dispatchEvent(new PointerEvent(kind, {pointerId: 1,"
@@ -162,7 +163,7 @@ def test_a_box_is_drawn_by_keys_and_by_dragging(visit: Visit, world: World) -> N
     )
     assert visit.browser.run("state.box.map(one => Math.round(100 * one))") == [50, 10, 30, 30]
     visit.press("ArrowRight", "Enter")
-    assert visit.browser.run("Math.round(100 * state.box[0])") == 52
+    visit.until("!state.drawing && Math.round(100 * state.box[0]) === 52", "the box is moved and kept")
     visit.press("u")
     visit.saved()
     until(lambda: any(row["file"] == file for row in labels(world.out)), 60, "the answer is written")
