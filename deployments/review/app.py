@@ -29,7 +29,7 @@ def create_app(
     token: str,
     *,
     passwords: Mapping[str, str] | None = None,
-    is_local: bool = True,
+    is_loopback: bool = True,
 ) -> Starlette:
     """The review of an audit.
 
@@ -43,7 +43,7 @@ def create_app(
         who: name of the person that has the token.
         token: secret of the address.
         passwords: person -> password, of other people.
-        is_local: only this machine may come in.
+        is_loopback: only this machine may come in.
 
     Returns:
         The application; its ``state.session`` is the :class:`ReviewSession`.
@@ -53,7 +53,7 @@ def create_app(
         RunError: OUT cannot be read or written.
     """
     session = ReviewSession(out, source)
-    access = Access(who, token, passwords or {}, is_local)
+    access = Access(who, token, passwords or {}, is_loopback)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

@@ -46,13 +46,13 @@ class Access:
         who: name of the person that has the token.
         token: the secret of the address that is printed.
         passwords: person -> password, of other people; the name ``*`` stands for any.
-        is_local: only this machine may come in.
+        is_loopback: only this machine may come in.
     """
 
     who: str
     token: str
     passwords: Mapping[str, str] = field(default_factory=dict)
-    is_local: bool = True
+    is_loopback: bool = True
 
     def person(self, request: Request) -> str | None:
         """Who asks; None where the request shows neither token nor password. Every secret is compared in constant time."""
@@ -78,7 +78,7 @@ class Access:
         name = _host_name(host)
         if name in _LOCAL:
             return True
-        if self.is_local:
+        if self.is_loopback:
             return False
         try:
             ipaddress.ip_address(name.strip("[]"))

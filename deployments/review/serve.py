@@ -55,8 +55,8 @@ def serve(
     """
     listening = _listen_at_home(bind, out) if port is None else _listen(bind, port)
     token = secrets.token_urlsafe(24)
-    is_local = is_local_address(bind)
-    app = create_app(out, source, who, token, passwords=passwords, is_local=is_local)
+    is_loopback = is_local_address(bind)
+    app = create_app(out, source, who, token, passwords=passwords, is_loopback=is_loopback)
     place = "" if at is None else _place(app.state.session, at)
     host = LOCAL if bind in ("0.0.0.0", "::") else bind
     address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}/?token={token}{place}"

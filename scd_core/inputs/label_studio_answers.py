@@ -75,7 +75,7 @@ def read_answers(text: str, where: str, account: Account, column: str | None) ->
         text: the whole file.
         where: its name in messages.
         account: gets what is no answer.
-        column: control whose answers are names, which the short forms do not tell from data.
+        column: control whose answers are names, which the short forms do not mark as such.
 
     Raises:
         InputError: the file is not of Label Studio; the message gives the place.

@@ -388,7 +388,7 @@ FIELDS: dict[str, Field] = {
     "n_masks": Field(pa.int64(), "masks made"),
     "n_telling_masks": Field(
         pa.int64(),
-        "masks that tell something: the final decision gives another name, or the name rests on background or strips by the "
+        "masks that show something: the final decision gives another name, or the name rests on background or strips by the "
         "limits that `slices` has by default; `n_masks / n_telling_masks` are masks per corrected or explained name",
     ),
     "n_failed": Field(pa.int64(), "predictions and masks that could not be made; each row has its reason"),

@@ -74,7 +74,7 @@ def test_an_audit_and_doctor_by_any_user(site: Path) -> None:
     given = (*OTHER, *mounts(site))
     done = start("worker", "trapaudit", "run", "/data/in", "--model", MODEL, "--out", "/data/out", options=given)
     assert done.returncode == 0, done.stderr
-    rows = start("worker", "trapaudit", "sql", "/data/out", "select count(*) n from predictions", options=given)
+    rows = start("server", "trapaudit", "sql", "/data/out", "select count(*) n from predictions", options=given)
     assert rows.returncode == 0, rows.stderr
     assert "predictions" in {path.name for path in (site / "out").iterdir()}
     done = start(
@@ -82,7 +82,7 @@ def test_an_audit_and_doctor_by_any_user(site: Path) -> None:
     )
     assert "Traceback" not in done.stderr + done.stdout
     assert "create" in done.stdout + done.stderr
-    report = start("server", "trapaudit", "report", "/data/out", options=given)
+    report = start("worker", "trapaudit", "report", "/data/out", options=given)
     assert report.returncode == 0, report.stderr
 
 
@@ -102,39 +102,3 @@ def test_the_relay_runs_and_its_health_check_passes() -> None:
         )
         assert engine("exec", relay, *HEALTH, f"http://127.0.0.1:{port}/nothing").returncode == 1
         assert engine("stop", "--time", "60", relay).returncode == 0
-
-
-def test_a_night_by_a_server_and_a_worker(site: Path) -> None:
-    """Both images together: Prefect's server, the deployments, a worker, and a night that commits a batch."""
-    port, health = free_port(), free_port()
-    api = ("--env", f"PREFECT_API_URL=http://127.0.0.1:{port}/api")
-    serve = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
-    with running(name("prefect"), "server", *serve, options=OTHER) as server:
-        ready = f"http://127.0.0.1:{port}/api/ready"
-        until(
-            lambda: engine("exec", server, *HEALTH, ready).returncode == 0,
-            600,
-            lambda: engine("logs", server).stderr,
-            pause=2,
-        )
-        deploy = ("trapaudit", "deploy", "--source", "/data/in", "--model", MODEL, "--out", "/data/out")
-        done = start("worker", *deploy, options=(*OTHER, *api, *mounts(site)))
-        assert done.returncode == 0, done.stdout + done.stderr
-        work = ("prefect", "worker", "start", "--pool", "trapaudit-process", "--type", "process", "--with-healthcheck")
-        given = (*OTHER, *api, *mounts(site), "--env", f"PREFECT_WORKER_WEBSERVER_PORT={health}")
-        with running(name("worker"), "worker", *work, options=given) as worker:
-            until(
-                lambda: engine("exec", worker, *HEALTH, f"http://127.0.0.1:{health}/health").returncode == 0,
-                600,
-                lambda: engine("logs", worker).stderr,
-                pause=2,
-            )
-            night = engine("exec", worker, "prefect", "deployment", "run", "nightly-audit/nightly-audit", seconds=600)
-            assert night.returncode == 0, night.stdout + night.stderr
-            commits = site / "out" / "commits"
-            until(
-                lambda: commits.is_dir() and any(commits.rglob("*.json")),
-                1200,
-                lambda: engine("logs", worker).stdout + engine("logs", worker).stderr,
-                pause=2,
-            )

@@ -240,7 +240,7 @@ def basic(name: str, password: str) -> dict[str, str]:
 
 def test_people_at_other_machines_come_in_by_name_and_password(out):
     passwords = read_passwords("ben: open sesame\ncora:another one", "file")
-    nobody = bare(out, passwords=passwords, is_local=False)
+    nobody = bare(out, passwords=passwords, is_loopback=False)
     lan = {"Host": "192.168.1.7:8000"}
     refused = nobody.get("/api/queues", headers=lan)
     assert refused.status_code == 401 and refused.headers["WWW-Authenticate"].startswith("Basic")

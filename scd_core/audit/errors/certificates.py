@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from scd_core.audit.sql import load_sql
 from scd_core.audit.wording import percent, plural
 from scd_core.config import ReclassifyConfig
-from scd_core.reclassify.certificate import certify
 from scd_core.tables.store import AuditStore
 
 __all__ = [
@@ -63,6 +62,8 @@ def find_certificates(connection: duckdb.DuckDBPyConnection, config: ReclassifyC
         connection: the database in which errors are derived.
         config: `max_broken` and `certain`.
     """
+    from scd_core.reclassify.certificate import certify  # only now: its package loads torch
+
     found = connection.sql(load_sql("scd_core.audit.errors", "certificate_labels")).to_arrow_table()
     models = found["model_digest"].to_numpy(zero_copy_only=False)
     probability = _floats(found["probability"])
@@ -130,7 +131,7 @@ def certificate_words(record: CertificateRecord | None) -> str:
     """Whether names are changed or only suggested, and on what labels, in words; None is a model without labels.
 
     >>> certificate_words(CertificateRecord("m", 0.9, 412, 0, None, 0.01, 0.9))
-    'certified on 412 labels: names change from a probability of .90 on, which breaks at most 1 % of right names (of these 0)'
+    'certified on 412 labels: names change from a probability of .90 on, which breaks at most 1 % of right names (of these 0)'
     """
     if record is None:
         return "suggested only: no right name that was classified again is labelled"

@@ -13,7 +13,7 @@ seconds AS (
 SELECT seconds.media_id, seconds.detection_id, second, second_name, arg_max(labelled_by, (labelled_at, imported_at)) AS first,
     arg_max(name, (labelled_at, imported_at)) AS first_name
 FROM seconds JOIN counting ON seconds.media_id = counting.media_id
-    -- A blank is of the whole picture, whichever of its boxes was asked for.
+    -- A blank is of the whole picture, whichever of its boxes the answer was given for.
     AND (seconds.detection_id IS NOT DISTINCT FROM counting.detection_id OR 'blank' IN (second_name, name))
     AND counting.labelled_by <> second AND (labelled_at, imported_at) < second_at
 GROUP BY ALL ORDER BY ALL
