@@ -245,9 +245,11 @@ def test_names_with_markup_are_text(browser: Page, tmp_path: Path) -> None:
         visit.open()
         visit.open("&queue=next")
         for _ in range(4):
-            visit.press("/", "Escape")
+            visit.press("/")
+            visit.until("!!document.querySelector('dialog[open]')")
+            visit.press("Escape")
             visit.until("!document.querySelector('dialog[open]')")
-            visit.answer("s")
+            visit.press("s")
         assert bad in visit.browser.run("document.body.textContent")
         assert visit.browser.run("document.title").startswith("Review") and not visit.browser.run(
             "!!document.querySelector('img[src=x]')"
