@@ -42,7 +42,7 @@ def labelled(out: Path, photographs: Path, folder: Path) -> tuple[str, str]:
         names = {
             path.name: path.stem.rsplit("_", 1)[-1] for path in (photographs / "southwest").glob("*_[0-9a-z]*.JPG")
         }
-        names.pop("error_img.JPG")  # it is empty, so nobody is asked about it
+        names.pop("error_img.JPG")  # it is empty, so it is no task
     lines = [f"{file},{name},ana,2026-03-01T07:00:00.250+02:00\n" for file, name in names.items()]
     truth.write_text("file,individual_id,labelled_by,labelled_at\n" + "".join(lines))
     assert import_labels(str(one), str(truth)).n_known_media >= 6

@@ -13,7 +13,6 @@ from scd_core.audit.query.connection import run_sql
 from scd_core.audit.report.refresh import refresh_report_tables
 from scd_core.audit.review.answers import read_answers
 from scd_core.audit.review.given import GivenAnswers
-from scd_core.audit.review.session import ReviewSession
 from scd_core.errors import InputError, RunError
 from scd_core.storage.disk import DiskStorage
 from tests.audit.audit_builder import label
@@ -24,19 +23,6 @@ FIELDS = {
     "target_id", "media_id", "event_id", "predicted_id", "probability", "candidates", "reason", "inclusion_probability",
     "picture", "evidence",
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def audit(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """An audit whose queues are kept, which no test changes."""
-    out = make_audit(tmp_path_factory.mktemp("audit"))
-    ReviewSession(out).close()
-    return out
-
-
-@pytest.fixture
-def out(audit: str, tmp_path: Path) -> str:
-    return str(shutil.copytree(audit, tmp_path / "out"))
 
 
 def queues(caller):

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
 import threading
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from scd_core.audit.review.queues import SliceFinder
-from scd_core.audit.review.session import ReviewSession
 from tests.report.browser import Page, chromium
-from tests.review.audit import make_audit
 from tests.review.site import TOKEN, Visit, labels, served
 from tests.services.ports import free_port
 from tests.services.wait import until
@@ -24,18 +20,6 @@ from tests.services.wait import until
 def browser() -> Iterator[Page]:
     with chromium() as tab:
         yield tab
-
-
-@pytest.fixture(scope="module")
-def audit(tmp_path_factory: pytest.TempPathFactory) -> str:
-    out = make_audit(tmp_path_factory.mktemp("audit"))
-    ReviewSession(out).close()
-    return out
-
-
-@pytest.fixture
-def out(audit: str, tmp_path: Path) -> str:
-    return str(shutil.copytree(audit, tmp_path / "out"))
 
 
 @pytest.fixture

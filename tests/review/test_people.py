@@ -2,27 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
-
 import pytest
 
-from scd_core.audit.review.session import ReviewSession
 from tests.audit.audit_builder import label
-from tests.review.audit import client, label_rows, make_audit, post, session_of
-
-
-@pytest.fixture(scope="module")
-def audit(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """An audit whose queues are kept, which no test changes."""
-    out = make_audit(tmp_path_factory.mktemp("audit"))
-    ReviewSession(out).close()
-    return out
-
-
-@pytest.fixture
-def out(audit: str, tmp_path: Path) -> str:
-    return str(shutil.copytree(audit, tmp_path / "out"))
+from tests.review.audit import client, label_rows, post, session_of
 
 
 def waiting(caller, queue):

@@ -46,7 +46,7 @@ def write_label_studio(
         limit: most pictures; None takes all.
 
     Returns:
-        One line for each thing that Label Studio has to be told.
+        One line for each thing that a person sets in Label Studio.
 
     Raises:
         InputError: the audit holds no picture to name.

@@ -109,7 +109,7 @@ class Frames:
         return self._runs[batch_key]
 
     def names(self) -> list[str]:
-        """Names that the models of the audit know, in their order; the newest batches are asked."""
+        """Names that the models of the audit know, in their order, from the newest batches."""
         newest = sorted(self._files)[-1:] if self._has_one_run else sorted(self._files)
         found = {name for key in newest for name in self.run(key).get("individuals") or ()}
         return sorted(found)
