@@ -135,9 +135,9 @@ def chromium() -> Iterator[Page]:
             env=os.environ | {"TMPDIR": profile},  # nothing of it stays behind
         )
         try:
-            with connect(
-                _address(Path(profile), process), max_size=None, open_timeout=_SECONDS, ping_interval=None
-            ) as socket:
+            address = _address(Path(profile), process)
+            socket = connect(address, max_size=None, open_timeout=_SECONDS, ping_interval=None)
+            with socket:
                 yield Page(socket, _attach(socket))
         finally:
             process.terminate()
