@@ -249,12 +249,31 @@ def test_names_with_markup_are_text(browser: Page, tmp_path: Path) -> None:
             visit.until("!!document.querySelector('dialog[open]')")
             visit.press("Escape")
             visit.until("!document.querySelector('dialog[open]')")
-            visit.press("s")
+            visit.answer("s")
         assert bad in visit.browser.run("document.body.textContent")
         assert visit.browser.run("document.title").startswith("Review") and not visit.browser.run(
             "!!document.querySelector('img[src=x]')"
         )
         browser.open("about:blank", 1400)
+
+
+def test_a_key_right_after_a_dialog_is_taken(visit: Visit) -> None:
+    visit.open("&queue=next")
+    for n in range(1, 9):
+        visit.press("/")
+        visit.until("!!document.querySelector('dialog[open]')")
+        visit.press("Escape")
+        visit.until("!document.querySelector('dialog[open]')")
+        visit.press("s")
+        visit.until(f"state.place === {n}", f"picture {n}")
+
+
+def test_two_keys_while_the_next_pictures_come_end_nothing(visit: Visit) -> None:
+    visit.open("&queue=next")
+    visit.browser.run("state.items.splice(state.place + 1); window.ends = 0; finish = () => (window.ends += 1); 0")
+    visit.press("s", "s")
+    visit.until("state.place === 1 && document.body.dataset.shown === state.items[1].target_id", "the next picture")
+    assert visit.browser.run("window.ends") == 0
 
 
 def test_a_picture_that_is_gone_leaves_its_reason(visit: Visit, world: World) -> None:

@@ -239,7 +239,8 @@ function lookAhead() {
 /* ---------- Moving ---------- */
 
 async function next() {
-  let place = state.place + 1;
+  const from = state.place;
+  let place = from + 1;
   while (place < state.items.length && state.answered.has(state.items[place].target_id)) place++;
   if (place >= state.items.length) {
     try {
@@ -247,6 +248,7 @@ async function next() {
     } catch (error) {
       return void notice(`The next picture cannot be had: ${error.message}.`, el("button", { type: "button", onclick: next }, "Try again"));
     }
+    if (state.place !== from) return; // a second key went on in the meantime
     place = Math.max(0, state.items.findIndex((item, i) => i >= place && !state.answered.has(item.target_id)));
     if (place < state.items.length && state.items.length && !state.answered.has(state.items[place].target_id) && place > state.place) return go(place);
     return finish();
@@ -895,7 +897,8 @@ function keysOf() {
 
 function pressed(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
-  if (event.target.matches("input[type=text], select, textarea")) return;
+  // A field keeps the focus for a moment after its dialog closed: what nobody sees takes no keys.
+  if (event.target.matches("input[type=text], select, textarea") && event.target.checkVisibility()) return;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   // What is a control's own.
   if (["Enter", " "].includes(key) && event.target.closest("button, a, summary")) return;
