@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows.batch_state import BatchState
+from scd_core.identify.embeddings import split_embeddings
 from scd_core.job import boxes_of
 from scd_core.masks.contrast import choose_contrasts
 from scd_core.masks.overlay_frames import choose_overlay_frames, of_deployments
@@ -40,14 +41,15 @@ def _ingest(state: BatchState) -> None:
 
 
 def _classify(state: BatchState) -> None:
-    """`predictions` of the usable media."""
+    """`predictions` of the usable media, and their `embeddings`."""
     media = state.tables["media"]
     usable = list(
         cut(media.filter(pc.equal(media.column("status"), MediaStatus.OK)), state.job.config.media.shard_size)
     )
     boxes = [boxes_of(state.job, part.column("file").to_pylist()) for part in usable]
     named = state.map(Stage.CLASSIFY, CLASSIFY, usable, state.same(usable), boxes)
-    state.tables["predictions"] = _together("predictions", named)
+    together, space = _together("predictions", named), state.job.spec.embedding_space
+    state.tables["predictions"], state.tables["embeddings"] = split_embeddings(together, space)
 
 
 def _triage(state: BatchState) -> None:

@@ -20,6 +20,7 @@ _ROWS = {
     "errors": "prediction that is labelled or suspected, in one report",
     "error_slices": "slice tested in one report",
     "runs": "committed run",
+    "embeddings": "image or detection that was named, as the network sees it",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -92,31 +93,50 @@ class Classifier:
                 return fused_copy(known)
             return GalleryNetwork(fused_copy(known.network), known.embeddings, known.classes, known.scale)
 
-    @torch.inference_mode()
-    def embed(self, batch: Tensor) -> Tensor:
-        """(B, 3, H, W) normalised -> (B, D) of unit length, on the CPU: what pictures are compared by.
+    @contextmanager
+    def reading_features(self) -> Iterator[list[Tensor]]:
+        """Inside, what the head reads in each pass of this thread through :attr:`naming_network` is put into the list.
 
-        A gallery's embedding, or else what the network's last linear layer reads (its logits where there is none).
+        Each is (B, D), float32, on the CPU. With a gallery it is the network's output. Where a network has no linear layer the
+        list stays empty.
         """
-        batch = batch.to(self.device, non_blocking=True)
-        if self.has_gallery:
-            network: Any = self.naming_network
-            return network.embed(batch).float().cpu()
         read: list[Tensor] = []
         owner = threading.get_ident()
 
-        def keep(_module: object, inputs: tuple[Tensor, ...]) -> None:
+        def keep(found: Tensor) -> None:
             if threading.get_ident() == owner:
-                read.append(inputs[0])
+                read.append(found.detach().flatten(1).float().cpu())
 
-        head = last_linear(self.model)
-        handle = self.model.get_submodule(head).register_forward_pre_hook(keep) if head else None
+        network: Any = self.naming_network
+        if self.has_gallery:
+            handle = network.network.register_forward_hook(lambda _module, _inputs, output: keep(output))
+        else:
+            head = last_linear(network)
+            if head is None:
+                yield read
+                return
+            handle = network.get_submodule(head).register_forward_pre_hook(lambda _module, inputs: keep(inputs[0]))
         try:
-            logits = self.model(batch)
+            yield read
         finally:
-            if handle is not None:
-                handle.remove()
-        return F.normalize((read[-1] if read else logits).flatten(1).float(), dim=1).cpu()
+            handle.remove()
+
+    @torch.inference_mode()
+    def features(self, batch: Tensor) -> Tensor:
+        """(B, 3, H, W) normalised -> (B, D) float32, on the CPU: what the head of the network reads.
+
+        With a gallery the network's output; where there is no linear layer, the logits.
+        """
+        parts = []
+        for part in self.passes(batch):
+            with self.reading_features() as read:
+                logits = self.naming_network(part)
+            parts.append(read[-1] if read else logits.float().cpu())
+        return torch.cat(parts)
+
+    def embed(self, batch: Tensor) -> Tensor:
+        """(B, 3, H, W) normalised -> (B, D) of unit length, on the CPU: what pictures are compared by."""
+        return F.normalize(self.features(batch), dim=1)
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """(B, K) logits -> (B, len(names)) calibrated probabilities: softmax(logits / temperature), summed by name."""

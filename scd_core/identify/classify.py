@@ -53,7 +53,8 @@ def classify_media(
     Returns:
         Prediction rows in the order of `rows`. An image whose detections hold no animal, or that has no entry in them, a
         box that cannot be used, an image that cannot be read any more or that the detector failed on: each a row with
-        `prediction_status` and `failure_reason`.
+        `prediction_status` and `failure_reason`. `embedding` is what the head of the network reads of the picture, of any length,
+        for known ones as well.
     """
     targets = {row["media_id"]: targets_of(row["file"], boxes, config.classify) for row in rows}
     predictions: list[PredictionRow] = []
@@ -123,20 +124,22 @@ class _Waiting:
             self.finish()
 
     def finish(self) -> None:
-        """Name all that wait; unknown individuals get their embedding as well."""
+        """Name all that wait; the pass that names them gives their features as well."""
         if not self._waiting:
             return
         rows, stacked = [row for row, _ in self._waiting], torch.stack([tensor for _, tensor in self._waiting])
         self._waiting.clear()
-        named, more = self.naming(stacked, rows)
-        for row, logits, columns in zip(rows, named, more, strict=True):
+        with self.classifier.reading_features() as read:
+            named, more = self.naming(stacked, rows)
+        # The first passes may have been a probe of the network; the pictures' own come last.
+        found = torch.cat(read)[-len(rows) :] if read else stacked[:0]
+        if len(found) != len(rows):
+            found = self.classifier.features(stacked)
+        for row, logits, columns, features in zip(rows, named, more, found, strict=True):
             row.update(name_from_logits(logits, self.classifier, self.config.topk))
             if row["prediction_status"] == PredictionStatus.OK:
                 row.update(columns)
-        unknowns = [place for place, row in enumerate(rows) if row.get("predicted_id") == UNKNOWN]
-        if unknowns:
-            for place, embedded in zip(unknowns, self.classifier.embed(stacked[unknowns]), strict=True):
-                rows[place]["embedding"] = embedded.tolist()
+                row["embedding"] = features.tolist()
 
 
 def name_from_logits(logits: torch.Tensor, classifier: Classifier, topk: int) -> PredictionRow:

@@ -85,9 +85,14 @@ def local_folder(url: str) -> Path:
     return Path(path)
 
 
+_LATER = ("features_of",)
+"""Fields that came after the first release; null where a package does not use them."""
+
+
 def _digest(spec: PackageSpec, gallery: bytes | None, relations: Any) -> str:
     # A package keeps its digest when the format changes: fields that came later count only where a package uses them.
     without: dict[str, Any] = {"provenance": True}
+    without |= {name: True for name in _LATER if getattr(spec, name) is None}
     if not spec.gallery:
         without |= dict.fromkeys(("embedding", "embedding_size", "similarity_scale"), True)
     if spec.input.decode == "full":

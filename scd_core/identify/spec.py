@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
@@ -71,7 +72,25 @@ class PackageSpec(BaseModel):
     )
     embedding_size: int = Field(128, ge=2, description="with a gallery and embedding `head`: outputs of the network")
     similarity_scale: float = Field(16.0, gt=0, description="with a gallery: logits are cosine similarities times this")
+    features_of: str | None = Field(
+        None, description="embedding space of the package whose network this one has, where only the head is another"
+    )
     provenance: dict[str, Any] | None = Field(None, description="where the weights come from; not interpreted")
+
+    @property
+    def embedding_space(self) -> str:
+        """Hash of what embeddings are made by: weights, architecture and preprocessing; 16 hexadecimal digits."""
+        if self.features_of is not None:
+            return self.features_of
+        kind = self.embedding if self.gallery is not None else "features"
+        parts = [
+            self.architecture,
+            self.architecture_args,
+            self.weights_sha256,
+            kind,
+            self.input.model_dump(mode="json"),
+        ]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
     @model_validator(mode="after")
     def _check(self) -> Self:

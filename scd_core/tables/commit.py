@@ -33,7 +33,7 @@ from scd_core.tables.store import AuditStore
 
 __all__ = ["adopt_commit", "commit_batch", "write_batch"]
 
-_TABLES = ("media", "predictions", "masks", "reclassifications")
+_TABLES = ("media", "predictions", "masks", "reclassifications", "embeddings")
 _STAMP = ("run_id", "batch_key", "model_digest")
 _USABLE = (MediaStatus.OK, MediaStatus.DUPLICATE)
 
@@ -48,7 +48,7 @@ def write_batch(
 
     Args:
         out: OUT, an fsspec URL or path.
-        tables: ``media``, ``predictions``, ``masks`` and ``reclassifications`` of the whole batch, with columns of
+        tables: ``media``, ``predictions``, ``masks``, ``reclassifications``, ``embeddings`` of the whole batch, with columns of
             the schema; a table that is left out has no rows, a column that is left out is null. The columns ``run_id``,
             ``batch_key`` and ``model_digest`` are set here.
         batch_date: date of the newest object (UTC).
@@ -136,6 +136,11 @@ def _check_sums(batch_key: str, tables: Mapping[str, pa.Table]) -> None:
     if foreign := predicted - known.keys():
         raise RunError(
             f"batch {batch_key}: predictions of {len(foreign)} media that are not in it, first {min(foreign)}"
+        )
+    targets = set(predictions.column("target_id").to_pylist())
+    if strange := set(tables["embeddings"].column("target_id").to_pylist()) - targets:
+        raise RunError(
+            f"batch {batch_key}: embeddings of {len(strange)} targets without a prediction, first {min(strange)}"
         )
     selected = predictions.filter(predictions.column("is_selected")).column("target_id").to_pylist()
     masked = _plain(tables["masks"]).column("target_id").to_pylist()

@@ -127,6 +127,17 @@ FIELDS: dict[str, Field] = {
         pa.list_(pa.float32()),
         "the picture as the network sees it, of unit length, to group unknowns by; null for known ones",
     ),
+    "embedding_space": Field(
+        pa.string(),
+        "hash of the network up to its head and of its preprocessing; embeddings of one space can be compared",
+        is_required=True,
+    ),
+    "features": Field(
+        pa.list_(pa.float32()),
+        "what the head of the network reads of the picture, or, with a gallery, the network's output; in half precision, of any "
+        "length: pictures are compared by the angle between them",
+        is_required=True,
+    ),
     "review_rank": Field(
         pa.int32(),
         "place of the candidate in the order in which a label is worth most, 1 is first; null for known ones",

@@ -10,6 +10,7 @@ from typing import TypedDict
 
 __all__ = [
     "Candidate",
+    "EmbeddingRow",
     "ErrorRow",
     "HiddenBox",
     "LabelRow",
@@ -316,3 +317,16 @@ class RunRow(TypedDict, total=False):
     n_flips: int | None
     n_telling_masks: int | None
     seconds: list[tuple[str, float]] | None
+
+
+class EmbeddingRow(TypedDict, total=False):
+    """A row of the table ``embeddings``."""
+
+    run_id: str
+    batch_key: str
+    model_digest: str
+    target_id: str
+    media_id: str
+    detection_id: str | None
+    embedding_space: str
+    features: list[float]

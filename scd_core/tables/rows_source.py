@@ -18,6 +18,7 @@ _NAMES = {
     "errors": "ErrorRow",
     "error_slices": "SliceRow",
     "runs": "RunRow",
+    "embeddings": "EmbeddingRow",
 }
 
 _HEAD = '''"""A row of each table as a typed dictionary, for mypy; `make docs` writes it from ``fields.py`` and ``schema.py``.

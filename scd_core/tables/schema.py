@@ -71,6 +71,7 @@ TABLES: dict[str, list[str]] = {
         "individuals", "inputs", "n_media", "n_ok", "n_quarantined", "n_predictions", "n_flagged", "n_masks", "n_failed",
         "n_flips", "n_telling_masks", "seconds",
     ],
+    "embeddings": [*_STAMP, *_TARGET, "embedding_space", "features"],
 }  # fmt: skip
 
 _NULLABLE = {("labels", "media_id"): "null while the label waits for its picture"}

@@ -7,7 +7,7 @@ from typing import Any
 
 from scd_core.tables.store import AuditStore
 
-BATCH_TABLES = ("media", "predictions", "masks", "reclassifications", "runs")
+BATCH_TABLES = ("media", "predictions", "masks", "reclassifications", "runs", "embeddings")
 _RUN_ONLY = {"run_id", "started_at", "finished_at", "seconds", "versions", "source", "config"}
 
 

@@ -75,6 +75,9 @@ def test_each_oddity_has_its_word_and_no_row_is_lost(trapaudit: Callable[..., An
     assert all("unknown" in reasons for reasons in named["flag_reasons"])
     assert named["is_selected"].sum() == 3
     assert sum("cut_by_budget" in reasons for reasons in named["flag_reasons"]) == len(named) - 3
+    embeddings = read_table(str(out), "embeddings")
+    assert sorted(embeddings["target_id"]) == sorted(named["target_id"])
+    assert {len(features) for features in embeddings["features"]} == {len(named["embedding"].iloc[0])}
     assert named["candidate_id"].notna().all()
     assert sorted(named["review_rank"].unique()) == list(range(1, named["candidate_id"].nunique() + 1))
     errors = read_table(str(out), "errors")

@@ -44,6 +44,11 @@ def predictions(*names: str, **more: object) -> pa.Table:
     return pa.Table.from_pylist(rows)
 
 
+def embeddings(*names):
+    key = ("target_id", "media_id")
+    return pa.Table.from_pylist([dict.fromkeys(key, n) | {"embedding_space": "s", "features": [1.0]} for n in names])
+
+
 def test_a_batch_without_pictures_is_an_audit(tmp_path):
     out = str(tmp_path / "out")
     tables = {"media": media("a", "b"), "predictions": predictions("a", "b")}
@@ -78,6 +83,11 @@ def test_the_batch_of_another_run_stands(tmp_path):
             "1 usable images have no prediction row",
         ),
         ({"media": media("a"), "predictions": predictions("a", "z")}, RunError, "1 media that are not in it, first z"),
+        (
+            {"media": media("a"), "predictions": predictions("a"), "embeddings": embeddings("z")},
+            RunError,
+            "embeddings of 1 targets without a prediction, first z",
+        ),
         (
             {"media": media("a"), "predictions": predictions("a", is_selected=True)},
             RunError,
