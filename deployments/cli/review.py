@@ -45,10 +45,15 @@ def review(
     password_file: Annotated[
         Path | None, typer.Option("--password-file", help="NAME:PASSWORD on each line, for people at other machines")
     ] = None,
+    config: Annotated[
+        str | None, typer.Option("--config", help="YAML or JSON file of settings, for the report that Done writes")
+    ] = None,
 ) -> None:
     """Look at pictures, confirm or correct their names, and see what that changes. Ctrl-C ends it."""
     from deployments.review.auth import read_passwords
     from deployments.review.serve import is_local_address, serve
+    from scd_core.config import AuditConfig
+    from scd_core.job import settings_of
 
     passwords = None
     if password_file is not None:
@@ -76,6 +81,7 @@ def review(
         bind=bind,
         passwords=passwords,
         opens_browser=not no_browser,
+        config=settings_of(config, AuditConfig()),
     )
 
 

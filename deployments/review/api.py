@@ -11,9 +11,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from deployments.review.finish import Finish
 from scd_core.audit.review.answers import read_answers
 from scd_core.audit.review.given import ConflictError
 from scd_core.audit.review.session import ReviewSession
+from scd_core.config import AuditConfig
 from scd_core.errors import InputError
 
 __all__ = ["routes"]
@@ -22,13 +24,14 @@ _MOST_BYTES = 1_000_000
 _MOST_ITEMS = 100
 
 
-def routes(session: ReviewSession) -> list[Route]:
+def routes(session: ReviewSession, config: AuditConfig) -> list[Route]:
     """The addresses below ``/api``; each answers 400 and one line where the request cannot be met.
 
     Args:
         session: the review.
+        config: settings of the report that the end of a sitting writes.
     """
-    api = _Api(session)
+    api = _Api(session, config)
     get, post = ["GET"], ["POST"]
     return [
         Route("/api/queues", api.queues, methods=get),
@@ -40,14 +43,16 @@ def routes(session: ReviewSession) -> list[Route]:
         Route("/api/changes", api.changes, methods=get),
         Route("/api/agreement", api.agreement, methods=get),
         Route("/api/undo", api.undo, methods=post),
+        Route("/api/done", api.done, methods=post),
     ]
 
 
 class _Api:
     """The handlers; those that read tables run in threads."""
 
-    def __init__(self, session: ReviewSession) -> None:
+    def __init__(self, session: ReviewSession, config: AuditConfig) -> None:
         self._session = session
+        self._finish = Finish(session, config)
 
     def queues(self, request: Request) -> Response:
         """``[{"queue", "title", "n_open", "n_done", "is_counted"}]``."""
@@ -104,6 +109,10 @@ class _Api:
         if not isinstance(import_id, str) or not import_id:
             raise InputError('undo: expected {"import_id": ...} as /api/labels gave it')
         return JSONResponse(await run_in_threadpool(self._session.undo, import_id, _who(request)))
+
+    def done(self, request: Request) -> Response:
+        """Write errors, slices and the report anew, where answers came, and say what changed."""
+        return JSONResponse(self._finish.done())
 
 
 def _who(request: Request) -> str:

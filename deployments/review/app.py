@@ -15,7 +15,9 @@ from starlette.responses import Response
 from deployments.review import api, pages, pictures
 from deployments.review.auth import Access, Guard, refusal
 from scd_core.audit.review.session import ReviewSession
+from scd_core.config import AuditConfig
 from scd_core.errors import InputError, RunError
+from scd_core.storage import open_source
 
 __all__ = ["create_app"]
 
@@ -30,6 +32,7 @@ def create_app(
     *,
     passwords: Mapping[str, str] | None = None,
     is_loopback: bool = True,
+    config: AuditConfig | None = None,
 ) -> Starlette:
     """The review of an audit.
 
@@ -44,14 +47,17 @@ def create_app(
         token: secret of the address.
         passwords: person -> password, of other people.
         is_loopback: only this machine may come in.
+        config: settings of the report that the end of a sitting writes; None is the default.
 
     Returns:
         The application; its ``state.session`` is the :class:`ReviewSession`.
 
     Raises:
-        InputError: OUT holds no audit.
+        InputError: OUT holds no audit, or `source` is no address.
         RunError: OUT cannot be read or written.
     """
+    if source is not None:
+        open_source(source)
     session = ReviewSession(out, source)
     access = Access(who, token, passwords or {}, is_loopback)
 
@@ -61,7 +67,7 @@ def create_app(
         session.close()
 
     app = Starlette(
-        routes=[*api.routes(session), *pages.routes(session), *pictures.routes(session)],
+        routes=[*api.routes(session, config or AuditConfig()), *pages.routes(session), *pictures.routes(session)],
         middleware=[Middleware(Guard, access=access)],
         exception_handlers={InputError: _bad_input, RunError: _failed, HTTPException: _http},
         lifespan=lifespan,

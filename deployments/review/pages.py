@@ -68,6 +68,7 @@ def routes(session: ReviewSession) -> list[Route]:
         Route("/report", pages.report, methods=get),
         Route("/page/home", pages.home, methods=get),
         Route("/page/screen", pages.screen, methods=get),
+        Route("/page/last", pages.last, methods=get),
         Route("/page/near", pages.near, methods=get),
         Route("/page/references", pages.references, methods=get),
     ]
@@ -125,6 +126,10 @@ class _Pages:
             return refusal(404, "OUT has no such picture")
         of_event = {one["media_id"] for one in screens.rows_of_event(self._session, row["target_id"])}
         return JSONResponse(screens.references(self._session, row, request.query_params.get("flank"), of_event))
+
+    def last(self, request: Request) -> Response:
+        """This person's newest answer since the report, for undo after the page was opened again; empty where there is none."""
+        return JSONResponse(self._session.last_of(str(request.state.who)) or {})
 
     def near(self, request: Request) -> Response:
         """Known individuals that a new one called ``name`` in ``target`` may be."""

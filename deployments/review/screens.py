@@ -235,8 +235,8 @@ def _reasons(place: Waiting, row: Row, rows: Sequence[Row], queue: str | None) -
         reasons.append(f"{n_others} of {named.total()} other names in this event differ: {names}")
     if row["background_reliance"] is not None and row["background_reliance"] >= _OUTSIDE:
         reasons.append(f"{wording.percent(row['background_reliance'])} of the evidence lies outside the animal")
-    if row["final_id"] is not None and row["final_id"] != row["predicted_id"]:
-        reasons.append(f"seen again with the evidence, it is called {row['final_id']}")
+    if row["suggested_id"] is not None:
+        reasons.append(f"seen again with the evidence, it is called {row['suggested_id']}")
     return reasons
 
 

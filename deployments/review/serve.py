@@ -17,6 +17,7 @@ import uvicorn
 
 from deployments.review.app import create_app
 from scd_core.audit.review.session import ReviewSession
+from scd_core.config import AuditConfig
 from scd_core.errors import InputError
 
 __all__ = ["LOCAL", "home_port", "is_local_address", "serve"]
@@ -35,6 +36,7 @@ def serve(
     bind: str = LOCAL,
     passwords: Mapping[str, str] | None = None,
     opens_browser: bool = True,
+    config: AuditConfig | None = None,
 ) -> None:
     """Serve the review of an audit until it is interrupted; the address is the first line of standard output.
 
@@ -48,6 +50,7 @@ def serve(
         bind: address to listen on.
         passwords: person -> password, of people at other machines.
         opens_browser: open the page in this machine's browser.
+        config: settings of the report that the end of a sitting writes; None is the default.
 
     Raises:
         InputError: OUT holds no audit, or nothing at that place, or the address cannot be listened on.
@@ -56,7 +59,7 @@ def serve(
     listening = _listen_at_home(bind, out) if port is None else _listen(bind, port)
     token = secrets.token_urlsafe(24)
     is_loopback = is_local_address(bind)
-    app = create_app(out, source, who, token, passwords=passwords, is_loopback=is_loopback)
+    app = create_app(out, source, who, token, passwords=passwords, is_loopback=is_loopback, config=config)
     place = "" if at is None else _place(app.state.session, at)
     host = LOCAL if bind in ("0.0.0.0", "::") else bind
     address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}/?token={token}{place}"

@@ -6,10 +6,11 @@ import hashlib
 import json
 import os
 import tempfile
+import unicodedata
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from scd_core.errors import InputError
 from scd_core.names import UNKNOWN
@@ -91,6 +92,12 @@ class PackageSpec(BaseModel):
             self.input.model_dump(mode="json"),
         ]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+    @field_validator("labels")
+    @classmethod
+    def _composed(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
+        # A folder's name on a Mac is decomposed; what people type is composed.
+        return tuple(unicodedata.normalize("NFC", name) for name in labels)
 
     @model_validator(mode="after")
     def _check(self) -> Self:

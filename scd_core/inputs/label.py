@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -91,7 +92,7 @@ def name_and_state(name: str) -> tuple[str | None, LabelState]:
 
     ``blank``, ``empty`` and ``nothing`` in any case, and ``none`` in small letters, mean a picture without an animal;
     ``unknown`` in any case means none of the known individuals. Every other text is a name, ``None``, ``NA`` and ``null``
-    too.
+    too. A name is taken in Unicode's composed form (NFC), so that one that was typed on another system is no other name.
 
     >>> name_and_state("Empty"), name_and_state("NA")[0]
     ((None, <LabelState.BLANK: 'blank'>), 'NA')
@@ -101,7 +102,7 @@ def name_and_state(name: str) -> tuple[str | None, LabelState]:
         return None, LabelState.BLANK
     if name.lower() == UNKNOWN:
         return UNKNOWN, LabelState.UNKNOWN
-    return name, LabelState.NAMED
+    return unicodedata.normalize("NFC", name), LabelState.NAMED
 
 
 def wall_clock(text: str, where: str, column: str) -> datetime | None:

@@ -136,6 +136,30 @@ def test_undo_takes_the_answer_back_and_shows_its_picture(visit: Visit, world: W
     assert {row["state"] for row in labels(world.out)} == {"blank"}
 
 
+def test_undo_and_done_after_the_page_was_opened_again(visit: Visit, world: World) -> None:
+    visit.open("&queue=next")
+    first = visit.shown()
+    visit.answer("u")
+    second = visit.shown()
+    visit.answer("u")
+    visit.saved()
+    visit.open("&queue=next")
+    visit.press("z")
+    visit.until(f"document.body.dataset.shown === {second!r}", "the newest answer's picture")
+    visit.press("z")
+    visit.until(f"document.body.dataset.shown === {first!r}", "the answer's picture before")
+    until(lambda: not labels(world.out), 60, "both answers are undone")
+    visit.answer("b")
+    visit.saved()
+    visit.open()
+    visit.browser.run("document.querySelector('#home button.done').click()")  # the lines above it still come
+    visit.until("!!document.querySelector('#home .done-words a')", "the new report is offered")
+    assert list((Path(world.out) / "error_slices").rglob("*.parquet"))
+    visit.browser.run("document.querySelector('#home button.done').click()")  # the lines above it still come
+    visit.until("document.querySelector('#home .done-words').textContent.startsWith('Nothing')", "nothing is new")
+    assert {row["state"] for row in labels(world.out)} == {"blank"}
+
+
 def test_one_frame_of_an_event_by_itself(visit: Visit, world: World) -> None:
     visit.open("&queue=next")
     while len(files(visit)) < 2:
@@ -151,7 +175,7 @@ def test_one_frame_of_an_event_by_itself(visit: Visit, world: World) -> None:
 
 def test_a_box_is_drawn_by_keys_and_by_dragging(visit: Visit, world: World) -> None:
     visit.open("&queue=next")
-    file = files(visit)[0]
+    file = visit.browser.run("current().frame.words")
     visit.press("d")
     visit.until("state.drawing")
     visit.browser.run(

@@ -334,7 +334,7 @@ function save(choice, targets, isWholeEvent) {
 
 async function undo() {
   const last = history_.pop();
-  if (!last) return void say("Nothing to undo");
+  if (!last) return undoEarlier();
   if (outbox.read().some((entry) => entry.key === last.key) && !outbox.busy) outbox.drop(last.key);
   else {
     try {
@@ -353,6 +353,25 @@ async function undo() {
   $("last").textContent = "Undone";
   say("Undone");
   progress();
+}
+
+/** Take back the newest answer from before the page was opened. */
+async function undoEarlier() {
+  try {
+    const last = await ask("/page/last");
+    if (!last.import_id) return void say("Nothing to undo");
+    await ask("/api/undo", {}, { import_id: last.import_id });
+    screens.delete(last.target_id);
+    state.answered.delete(last.target_id);
+    state.queue ??= "next";
+    const place = Math.max(0, state.place);
+    state.items.splice(place, 0, { target_id: last.target_id });
+    await go(place);
+    $("last").textContent = "Undone";
+    say("Undone");
+  } catch (error) {
+    notice(`Not undone: ${error.message}`);
+  }
 }
 
 function skip() {
@@ -965,11 +984,32 @@ async function agreement() {
 
 /** What the answers changed. */
 async function changes() {
-  const found = await ask("/api/changes").catch(() => state.changes);
+  showChanges(await ask("/api/changes").catch(() => state.changes));
+}
+
+function showChanges(found) {
   state.changes = found;
   const lines = found.map((one) => el("li", {}, bdi(one.sentence)));
   for (const id of ["changes", "changes-too"]) $(id).replaceChildren(...lines.map((line) => line.cloneNode(true)));
   for (const id of ["changes-part", "changes-part-too"]) $(id).hidden = !lines.length;
+}
+
+/** Write errors, slices and the report anew; a person may go on meanwhile. */
+async function done() {
+  const words = (...parts) => document.querySelectorAll(".done-words").forEach((one) => one.replaceChildren(...parts.map((part) => part.cloneNode?.(true) ?? part)));
+  const buttons = document.querySelectorAll("button.done");
+  for (const one of buttons) one.disabled = true;
+  words("Errors and slices are counted anew; you can go on meanwhile.");
+  try {
+    const found = await ask("/api/done", {}, {});
+    showChanges(found.changes);
+    if (found.is_new) words("Written: ", el("a", { href: address("/report") }, "the new report"), ".");
+    else words("Nothing was answered since the report.");
+  } catch (error) {
+    words(`Not written: ${error.message}. Your answers are in OUT; try again, or run trapaudit report.`);
+  } finally {
+    for (const one of buttons) one.disabled = false;
+  }
 }
 
 async function work() {
@@ -989,6 +1029,7 @@ function start() {
     same: OF_PAIRS.y, different: OF_PAIRS.n, "pair-unclear": OF_PAIRS.x, "name-group": OF_GROUPS.Enter, split: OF_GROUPS.n,
     "open-help": ALWAYS["?"], again: () => (state.skipped.forEach((one) => state.answered.delete(one)), state.skipped.clear(), (state.place = -1), next()),
   };
+  for (const one of document.querySelectorAll("button.done")) one.addEventListener("click", done);
   for (const [id, act] of Object.entries(buttons)) $(id).addEventListener("click", () => act());
   for (const one of document.querySelectorAll("dialog")) one.addEventListener("click", (event) => (event.target === one || event.target.classList.contains("close")) && one.close());
   document.addEventListener("click", (event) => event.detail > 0 && event.target.closest("main button") && !document.querySelector("dialog[open]") && $("stage").focus({ preventScroll: true }));

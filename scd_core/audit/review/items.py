@@ -76,7 +76,7 @@ def addresses(media_id: str, target_id: str | None) -> dict[str, str | None]:
 
 
 def _target(row: Row, answers: Sequence[Given]) -> dict[str, Any]:
-    names = ("target_id", "detection_id", "predicted_id", "probability", "final_id")
+    names = ("target_id", "detection_id", "predicted_id", "probability", "suggested_id")
     return {name: row[name] for name in names} | {
         "box": box_from_row(row),
         "candidates": _candidates(row),

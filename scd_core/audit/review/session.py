@@ -55,7 +55,8 @@ class ReviewSession:
         self._finder = SliceFinder(self._queues, self._lock)
         self.refresh()
         self._n_at_start = self._given.n_read
-        self._drawing, self._drawn_after = threading.Lock(), self._given.files()
+        self._reported = sorted(kept.label_files)
+        self._drawing, self._drawn_after = threading.Lock(), self._reported
         self._at_start = self._given.files(), self._given.media()
 
     def close(self) -> None:
@@ -162,7 +163,8 @@ class ReviewSession:
         Returns:
             ``event_id`` and ``frames`` in the order of time: ``media_id``, ``file``, ``captured_at``, ``width``, ``height``
             (pixels), ``is_infrared``, ``picture``, and ``targets``: ``target_id``, ``detection_id``, ``box`` (four shares,
-            or null), ``predicted_id``, ``probability``, ``candidates``, ``final_id``, ``evidence`` and ``answers``.
+            or null), ``predicted_id``, ``probability``, ``candidates``, ``suggested_id``, ``evidence`` and
+            ``answers``.
 
         Raises:
             InputError: OUT holds no such target.
@@ -233,6 +235,20 @@ class ReviewSession:
 
         files, media = self._at_start
         return Changes(self.frames, files, lambda: self._batches_of(media))
+
+    def reported_files(self) -> list[str]:
+        """Files of `labels` that the report counts which the review was opened with, sorted."""
+        return self._reported
+
+    def answer_files(self) -> list[str]:
+        """Files of `labels` that count now, sorted.
+
+        Raises:
+            RunError: OUT cannot be read.
+        """
+        self.refresh()
+        with self._lock:
+            return self._given.files()
 
     def agreement(self) -> dict[str, Any]:
         """How well second readers agree with first ones (:func:`scd_core.audit.review.agreement.agreements`).
@@ -333,6 +349,19 @@ class ReviewSession:
             file = self.store.write_table("labels", table, row["imported_at"].date(), row["import_id"])
             self._given.add(file, table.to_pylist())
         return {"import_id": import_id, "undone": len(found)}
+
+    def last_of(self, who: str) -> dict[str, Any] | None:
+        """``import_id`` and ``target_id`` of a person's newest answer since the report that counts; None where there is none."""
+        with self._lock:
+            self._given.poll()
+            own = [one for one in self._given.counting() if one.who == who and one.review_queue is not None]
+            for import_id in [one.import_id for one in sorted(own, key=lambda one: one.at, reverse=True)]:
+                given = self._given.of_import(import_id) or []
+                found = [self._queues.place_at(one.media_id, one.detection_id) for one in given if one.media_id]
+                places = sorted((one for one in found if one), key=lambda one: one.queue_probability is None)
+                if places:  # of an event's frames the one that was drawn
+                    return {"import_id": import_id, "target_id": places[0].target_id}
+        return None
 
     def _check_conflict(self, answer: Answer, answers: Sequence[Given], who: str) -> None:
         """Refuse an answer where somebody else's came since the target was handed out."""
