@@ -70,10 +70,10 @@ def serve(
     # Ctrl-C is how a review ends, so it is no interruption (deployments/cli/interrupt.py): uvicorn takes the signal.
     signal.set_wakeup_fd(-1)
     # No access log: the address holds the token.
-    config = uvicorn.Config(
+    settings = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=_GRACE_SECONDS
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    uvicorn.Server(settings).run(sockets=[listening])
 
 
 def _place(session: ReviewSession, at: str) -> str:
