@@ -48,7 +48,7 @@ def run_audit(job: Job, runner: Runner, listed: Listed | None = None) -> AuditRe
     """
     request, note = job.request, runner.progress.note
     # A worker without the GPU that it was promised ends here, before SOURCE is listed.
-    device = None if listed else runner.model_device(job.config.classify.device)
+    device = None if listed else _device(job, runner)
     objects, n_waiting, joined = listed or list_job(job)
     job = replace(job, joined=joined)
     batches = plan_job(job, objects)
@@ -60,9 +60,7 @@ def run_audit(job: Job, runner: Runner, listed: Listed | None = None) -> AuditRe
     for counts in joined.inputs:
         if counts.kind != LABELS:  # their import, at the end, knows the boxes as well
             note(counts.line())
-    commits = (
-        _run_batches(job, batches, runner, device or runner.model_device(job.config.classify.device)) if batches else []
-    )
+    commits = _run_batches(job, batches, runner, device or _device(job, runner)) if batches else []
     if job.labels is not None:
         imported = import_labels(request.out, job.labels, is_decision=False)
         note(f"labels: {imported.n_rows} new, {imported.n_repeated} held already, {imported.n_waiting} waiting")
@@ -77,9 +75,14 @@ def run_audit(job: Job, runner: Runner, listed: Listed | None = None) -> AuditRe
     return AuditResult(commits, len(objects), len(objects) - n_new, n_waiting, report)
 
 
+def _device(job: Job, runner: Runner) -> str:
+    """The device of the model; ``none`` where names were given and no model."""
+    return "none" if job.spec is None else runner.model_device(job.config.classify.device)
+
+
 def _run_batches(job: Job, batches: list[Batch], runner: Runner, device: str) -> list[dict[str, Any]]:
     """Take each batch through the stages; contents of the commits."""
-    from flows.batch import run_batch  # torch: a run with nothing new needs none
+    from flows.batch import run_batch  # a run with nothing new needs none of it
 
     note = runner.progress.note
     runner.check_machines(job, device, batches[0].objects)

@@ -27,7 +27,7 @@ def run_batch(job: Job, batch: Batch, runner: Runner, device: str) -> dict[str, 
         job: the audit.
         batch: what of it.
         runner: runs the functions.
-        device: that functions with the model compute on.
+        device: that functions with the model compute on; ``none`` without a model.
 
     Returns:
         The commit's content; that of another run where one has finished the batch since it was planned.
@@ -36,9 +36,12 @@ def run_batch(job: Job, batch: Batch, runner: Runner, device: str) -> dict[str, 
     if (done := adopt_commit(request.out, batch.batch_key)) is not None:
         return done
     started = datetime.now(UTC)
-    classify = job.config.classify.model_copy(update={"device": device})
-    config = job.config.model_copy(update={"classify": classify})
-    shard = Shard(request.source, request.model, job.model_digest, request.out, batch.batch_key, config)
+    config = job.config
+    if job.spec is not None:
+        config = config.model_copy(update={"classify": config.classify.model_copy(update={"device": device})})
+    shard = Shard(
+        request.source, request.model, job.model_digest, request.out, batch.batch_key, config, job.package_digest or ""
+    )
     state = BatchState(job, batch, shard, runner)
     for stage, function in STAGES.items():
         begun = time.monotonic()
@@ -51,8 +54,9 @@ def run_batch(job: Job, batch: Batch, runner: Runner, device: str) -> dict[str, 
         "source": clean_url(request.source),
         "started_at": started,
         "config": job.config.model_dump_json(),
-        "individuals": sorted(set(job.spec.labels)),
+        "individuals": sorted(job.names),
         "device": device,
+        "model_name": job.model_name,
         "inputs": counts_as_json(job.joined.inputs),
         "seconds": list(state.seconds.items()),
     }

@@ -45,8 +45,9 @@ def check_machines(job: Job, device: str, objects: Sequence[ObjectRef], api_url:
     for node in machines:
         has_gpu = device == "cuda" and node["Resources"].get("GPU", 0) >= 1
         needs = Needs(
-            source=job.request.source, first_uri=seen, model=job.request.model, model_digest=job.model_digest,
-            out=job.request.out, api_url=api_url, device="cuda" if has_gpu else "cpu",
+            source=job.request.source, first_uri=seen, model=job.request.model,
+            model_digest=job.package_digest or job.model_digest, out=job.request.out, api_url=api_url,
+            device="cuda" if has_gpu else "cpu",
         )  # fmt: skip
         options: dict[str, Any] = {
             "num_cpus": 0,

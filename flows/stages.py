@@ -9,20 +9,19 @@ import pyarrow.compute as pc
 
 from flows.batch_state import BatchState
 from scd_core.identify.embeddings import split_embeddings
-from scd_core.job import boxes_of
-from scd_core.masks.contrast import choose_contrasts
-from scd_core.masks.overlay_frames import choose_overlay_frames, of_deployments
+from scd_core.identify.given import NO_NETWORK, no_decisions, no_masks
+from scd_core.job import boxes_of, names_of
 from scd_core.media.time_notes import time_notes
 from scd_core.names import MediaStatus, Stage
-from scd_core.tables.schema import empty_table
-from tasks.classify import CLASSIFY
+from scd_core.tables.schema import empty_table, table_from_rows
+from tasks.given import TAKE_NAMES
 from tasks.ingest import DESCRIBE, FINISH_MEDIA
-from tasks.mask import MASK
-from tasks.reclassify import RECLASSIFY
 from tasks.shards import cut
 from tasks.triage import TRIAGE, confusions_of, limits_of, unchanged_of
 
 __all__ = ["STAGES"]
+
+# What computes with a network is imported inside the functions: a run of given names needs no torch.
 
 MASK_SHARDS = 8
 """A mask costs tens of evaluations where a name costs one, so its shards are this many times smaller."""
@@ -46,7 +45,15 @@ def _classify(state: BatchState) -> None:
     usable = list(
         cut(media.filter(pc.equal(media.column("status"), MediaStatus.OK)), state.job.config.media.shard_size)
     )
-    boxes = [boxes_of(state.job, part.column("file").to_pylist()) for part in usable]
+    files = [part.column("file").to_pylist() for part in usable]
+    boxes = [boxes_of(state.job, some) for some in files]
+    if state.job.predictions is not None or state.job.spec is None:
+        names = [names_of(state.job, some) for some in files]
+        taken = state.map(Stage.CLASSIFY, TAKE_NAMES, usable, state.same(usable), names, boxes)
+        state.tables["predictions"] = _together("predictions", taken)
+        return
+    from tasks.classify import CLASSIFY
+
     named = state.map(Stage.CLASSIFY, CLASSIFY, usable, state.same(usable), boxes)
     together, space = _together("predictions", named), state.job.spec.embedding_space
     state.tables["predictions"], state.tables["embeddings"] = split_embeddings(together, space)
@@ -57,8 +64,8 @@ def _triage(state: BatchState) -> None:
     names, job = state.tables["predictions"], state.job
     with state.runner.progress.stage(Stage.TRIAGE, len(names)):
         state.tables["predictions"] = state.runner.call(
-            TRIAGE, names, state.tables["media"], len(set(job.spec.labels)), state.shard, job.joined.flagged,
-            confusions_of(state.shard), job.spec.unknown_threshold, limits_of(state.shard),
+            TRIAGE, names, state.tables["media"], len(job.names), state.shard, job.joined.flagged,
+            confusions_of(state.shard), job.unknown_threshold, limits_of(state.shard),
             unchanged_of(state.shard),
         )  # fmt: skip
 
@@ -66,6 +73,14 @@ def _triage(state: BatchState) -> None:
 def _mask(state: BatchState) -> None:
     """`masks` of the selected predictions."""
     predictions, media = state.tables["predictions"], state.tables["media"]
+    if state.job.spec is None:
+        selected = predictions.filter(predictions.column("is_selected")).to_pylist()
+        state.tables["masks"] = table_from_rows("masks", no_masks(selected, NO_NETWORK))
+        return
+    from scd_core.masks.contrast import choose_contrasts
+    from scd_core.masks.overlay_frames import choose_overlay_frames, of_deployments
+    from tasks.mask import MASK
+
     size = max(1, state.job.config.media.shard_size // MASK_SHARDS)
     state.selected = list(cut(predictions.filter(predictions.column("is_selected")), size))
     frames = choose_overlay_frames(predictions, media)
@@ -83,6 +98,12 @@ def _mask(state: BatchState) -> None:
 
 def _reclassify(state: BatchState) -> None:
     """`reclassifications` of the masked predictions."""
+    if state.job.spec is None:
+        kept = no_decisions(state.tables["masks"].to_pylist())
+        state.tables["reclassifications"] = table_from_rows("reclassifications", kept)
+        return
+    from tasks.reclassify import RECLASSIFY
+
     of_shard = [_media_of(state.tables["media"], part) for part in state.selected]
     outcomes = state.map(
         Stage.RECLASSIFY, RECLASSIFY, state.selected, state.masks, of_shard, state.same(state.selected)

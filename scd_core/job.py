@@ -15,7 +15,7 @@ from scd_core.audit.labels.checks import check_labels
 from scd_core.audit.labels.importing import known_names
 from scd_core.config import AuditConfig, Settings
 from scd_core.errors import InputError
-from scd_core.identify.package import read_package
+from scd_core.identify.package import Package, read_package
 from scd_core.identify.spec import PackageSpec
 from scd_core.inputs.config import load_config
 from scd_core.inputs.counts import LEFT_OUT, FileCounts
@@ -23,6 +23,7 @@ from scd_core.inputs.detections import Detections, Entry, read_detections
 from scd_core.inputs.flags import Flags, read_flags
 from scd_core.inputs.joining import MediaIndex
 from scd_core.inputs.labels import LabelFile, read_labels
+from scd_core.inputs.predictions import GivenEntry, Predictions, read_predictions
 from scd_core.media import batch_levels, find_manifest, list_source
 from scd_core.media.left_out import left_out_words
 from scd_core.media.manifest_counts import manifest_counts
@@ -33,8 +34,8 @@ from scd_core.tables.plans import plan_batches
 from scd_core.tables.store import AuditStore
 
 __all__ = [
-    "AuditRequest", "Job", "Joined", "Listed", "RunnerName", "Shard", "boxes_of", "list_job", "plan_job", "prepare_job",
-    "settings_of",
+    "AuditRequest", "Job", "Joined", "Listed", "RunnerName", "Shard", "boxes_of", "list_job", "names_of", "plan_job",
+    "prepare_job", "settings_of",
 ]  # fmt: skip
 
 
@@ -45,8 +46,14 @@ class AuditRequest(Settings):
     """What an audit is to do: the one set of parameters of the command line, the flows and the deployments."""
 
     source: str = Field(description="fsspec URL or path of the images")
-    model: str = Field(description="URL or path of a model package")
+    model: str | None = Field(None, description="URL or path of a model package")
     out: str = Field(description="URL or path where the audit tables are kept")
+    predictions: str | None = Field(
+        None,
+        description="URL of names that another tool gave, which are audited in place of the model's; with a model as well, that "
+        "makes their masks",
+    )
+    predictions_column: str | None = Field(None, description="column that holds the names, of a table of predictions")
     detections: str | None = Field(
         None, description="URL of MegaDetector or SpeciesNet JSON, a CSV of boxes, or Camtrap DP observations"
     )
@@ -80,6 +87,8 @@ class AuditRequest(Settings):
 class Joined:
     """What was handed in for the media of SOURCE, joined to them."""
 
+    names: Mapping[str, GivenEntry] | None = None
+    """Medium, as a path relative to SOURCE -> the names that another tool gave; None where the model gives them."""
     boxes: Mapping[str, Entry] | None = None
     """Medium, as a path relative to SOURCE -> what the detections hold about it; None where no detections were given."""
     flagged: frozenset[str] = frozenset()
@@ -96,13 +105,37 @@ class Job:
 
     request: AuditRequest
     config: AuditConfig
-    spec: PackageSpec
+    spec: PackageSpec | None
+    """Of the model package; None without a model."""
     model_digest: str
+    """Of what gives the names: the package, or the file of predictions, with the package that explains them."""
+    package_digest: str | None = None
+    """Of the model package; None without a model."""
+    predictions: Predictions | None = None
     detections: Detections | None = None
     labels: LabelFile | None = None
     flags: Flags | None = None
     joined: Joined = Joined()
     """Set once SOURCE is listed (:func:`list_job`)."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names that can be given, as far as they are known."""
+        if self.predictions is not None:
+            return self.predictions.names
+        return tuple(dict.fromkeys(self.spec.labels)) if self.spec is not None else ()
+
+    @property
+    def unknown_threshold(self) -> float | None:
+        """Probability below which the model calls a name `unknown`; None where there is no such rule."""
+        return self.spec.unknown_threshold if self.spec is not None and self.predictions is None else None
+
+    @property
+    def model_name(self) -> str:
+        """What gives the names, in words."""
+        if self.predictions is not None:
+            return f"{self.predictions.tool} ({self.predictions.name})"
+        return clean_url(self.request.model or "").rstrip("/").rpartition("/")[2]
 
     @property
     def config_digest(self) -> str:
@@ -122,11 +155,14 @@ class Shard:
     """What a task needs besides its rows: small, and the same on any machine."""
 
     source: str
-    model: str
+    model: str | None
+    """Address of the model package; None where names were given and no model."""
     model_digest: str
     out: str
     batch_key: str
     config: AuditConfig
+    package_digest: str = ""
+    """Of the model package."""
 
 
 def settings_of(config: str | None, settings: AuditConfig) -> AuditConfig:
@@ -155,6 +191,7 @@ def prepare_job(request: AuditRequest) -> Job:
         request.source,
         request.model,
         request.out,
+        request.predictions,
         request.detections,
         request.labels,
         request.flags,
@@ -165,18 +202,34 @@ def prepare_job(request: AuditRequest) -> Job:
                 f"{clean_url(url)}: user names and passwords do not belong in a URL, which Prefect's server keeps; "
                 "use the AWS variables or an fsspec config"
             )
-    package = read_package(request.model)
+    if request.model is None and request.predictions is None:
+        raise InputError(
+            "nothing gives names: pass --model MODEL, or --predictions FILE for those that another tool gave"
+        )
+    if request.predictions_column is not None and request.predictions is None:
+        raise InputError("--predictions-column: is of a table of predictions; give it with --predictions")
+    package = read_package(request.model) if request.model is not None else None
+    given = read_predictions(request.predictions, request.predictions_column) if request.predictions else None
     job = Job(
         request=request,
         config=settings_of(request.config, request.settings),
-        spec=package.spec,
-        model_digest=package.digest,
+        spec=package.spec if package else None,
+        model_digest=_digest_of(package, given),
+        package_digest=package.digest if package else None,
+        predictions=given,
         detections=read_detections(request.detections) if request.detections else None,
         labels=_read_labels(request),
         flags=read_flags(request.flags) if request.flags else None,
     )
     AuditStore(request.out).check_writable()
     return job
+
+
+def _digest_of(package: Package | None, given: Predictions | None) -> str:
+    """Digest of what gives the names, and of what explains them."""
+    if package is None or given is None:
+        return given.digest if given is not None else package.digest if package is not None else ""
+    return hashlib.sha256(f"{given.digest}:{package.digest}".encode()).hexdigest()
 
 
 def _read_labels(request: AuditRequest) -> LabelFile | None:
@@ -263,13 +316,21 @@ def boxes_of(job: Job, files: Collection[str]) -> dict[str, Entry] | None:
     return None if boxes is None else {file: boxes[file] for file in files if file in boxes}
 
 
+def names_of(job: Job, files: Collection[str]) -> dict[str, GivenEntry] | None:
+    """What the predictions hold about some media that have an entry in them; None where no predictions were given."""
+    names = job.joined.names
+    return None if names is None else {file: names[file] for file in files if file in names}
+
+
 def _check_labels(job: Job, labels: LabelFile, media: MediaIndex) -> None:
     request = job.request
     allow_new_names = request.allow_new_names or request.allow_unknown_labels
+    # Names that occur in a file of predictions need not be all that its tool can give.
+    allow_new_names = allow_new_names or (job.predictions is not None and job.predictions.vocabulary is None)
     check_labels(
         labels.labels,
         [label.file for label in labels.labels if not media.find(label.file)],
-        None if allow_new_names else {*job.spec.labels, *known_names(request.out)},
+        None if allow_new_names else {*job.names, *known_names(request.out)},
         "SOURCE",
         allow_waiting=request.allow_waiting or request.allow_unknown_labels,
         allow_new_names=allow_new_names,
@@ -286,9 +347,16 @@ def _join_inputs(job: Job, listing: Listing) -> Joined:
     counts: list[FileCounts] = []
     boxes: Mapping[str, Entry] | None = None
     flagged: frozenset[str] = frozenset()
+    names: Mapping[str, GivenEntry] | None = None
+    files, source = [item.file for item in listing.objects], clean_url(job.request.source)
+    if job.predictions is not None:
+        join = job.predictions.join(files, source)
+        names = job.predictions.by_file(join)
+        counts.append(job.predictions.counts(join, len(files)))
+        if job.detections is None and (own := job.predictions.detections) is not None:
+            boxes = own.entries(own.join(files, source, strict=False))
     if job.detections is not None:
-        files = [item.file for item in listing.objects]
-        join = job.detections.join(files, clean_url(job.request.source))
+        join = job.detections.join(files, source)
         boxes = job.detections.entries(join)
         counts.append(job.detections.counts(join, len(files)))
     if job.flags is not None or job.labels is not None:
@@ -302,9 +370,9 @@ def _join_inputs(job: Job, listing: Listing) -> Joined:
         n = sum(one.n for one in listing.left_out)
         examples = tuple(left_out_words(listing.left_out))
         counts.append(FileCounts(LEFT_OUT, clean_url(job.request.source), n, unusable=n, examples=examples))
-    names: Mapping[str, str] = {}
+    in_manifest: Mapping[str, str] = {}
     if (manifest := find_manifest(job.request.source)) is not None:
         of_manifest = manifest.join(listing.objects)
-        names = of_manifest.names
+        in_manifest = of_manifest.names
         counts += manifest_counts(manifest, listing.objects, job.config.media, of_manifest)
-    return Joined(boxes, flagged, tuple(counts), names)
+    return Joined(names, boxes, flagged, tuple(counts), in_manifest)

@@ -93,6 +93,8 @@ class PredictionStatus(StrEnum):
     OK = "ok"
     NO_ANIMAL = "no_animal"
     NO_DETECTIONS = "no_detections"
+    NOT_NAMED = "not_named"
+    """Names of another tool were given, and none of this picture or box."""
     FAILED = "failed"
 
 
@@ -129,6 +131,8 @@ class GradientRegion(StrEnum):
     """Nothing lies outside: the box alone was classified."""
     NO_LAYER = "no_layer"
     """The network has no layer whose features have a place in the picture."""
+    NO_NETWORK = "no_network"
+    """The names were given by another tool, and no network of theirs is here."""
     FLAT = "flat"
     """Nothing in the picture raises the name's score."""
 
@@ -143,6 +147,8 @@ class MaskStatus(StrEnum):
     """Whether a mask could be made."""
 
     OK = "ok"
+    NOT_AVAILABLE = "not_available"
+    """The names were given by another tool: no network is here, or it has no class of that name."""
     FAILED = "failed"
 
 
@@ -168,6 +174,8 @@ class StrategyStatus(StrEnum):
 
     OK = "ok"
     NOT_APPLICABLE = "not_applicable"
+    NOT_AVAILABLE = "not_available"
+    """The names were given by another tool, and no network of theirs is here."""
     FAILED = "failed"
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from scd_core.identify.classifier import shared_model
 from scd_core.identify.classify import classify_media
 from scd_core.identify.targets import Boxes
 from scd_core.job import Shard
 from scd_core.masks.gradient import GradientNaming
 from scd_core.tables.schema import table_from_rows
-from tasks.gpu import device_here, gpu_slot
+from tasks.gpu import gpu_slot
+from tasks.model import shard_model
 from tasks.shards import kept, shard_key
 from tasks.work import Work
 
@@ -21,7 +21,7 @@ def classify_shard(media: pa.Table, shard: Shard, boxes: Boxes | None) -> pa.Tab
     """Rows of the table `predictions` for media with status `ok`."""
 
     def compute() -> pa.Table:
-        classifier = shared_model(shard.model, device_here(shard.config.classify.device), shard.model_digest)
+        classifier = shard_model(shard)
         with gpu_slot(str(classifier.device)):
             naming = GradientNaming(classifier) if shard.config.classify.measure_gradient else None
             rows = classify_media(media.to_pylist(), classifier, shard.source, shard.config, boxes, naming)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from scd_core import __version__
 from scd_core.errors import TrapauditError, first_line
-from scd_core.identify.classifier import resolve_device
 from scd_core.identify.package import read_package
 from scd_core.storage import open_source, storage_of
 from scd_core.tables.store import AuditStore
@@ -22,7 +21,7 @@ class Needs:
     Attributes:
         source: URL of the images.
         first_uri: address of one of them that is there; None where none was found.
-        model: URL of the model package, with ``model_digest``.
+        model: URL of the model package, with ``model_digest`` its digest; None where names were given and no model.
         out: URL of the audit tables.
         api_url: address of the Prefect server.
         device: ``cpu`` or ``cuda``.
@@ -31,7 +30,7 @@ class Needs:
 
     source: str
     first_uri: str | None
-    model: str
+    model: str | None
     model_digest: str
     out: str
     api_url: str
@@ -48,13 +47,16 @@ def missing_on_machine(needs: Needs) -> str | None:
     try:
         if needs.first_uri is not None and not is_seen(needs.source, needs.first_uri):
             return f"does not see {needs.first_uri}; SOURCE must be the same everywhere, such as s3://"
-        if read_package(needs.model).digest != needs.model_digest:
+        if needs.model is not None and read_package(needs.model).digest != needs.model_digest:
             return f"sees another model at {needs.model}; MODEL must be the same everywhere, such as s3://"
         store = AuditStore(needs.out)
         if not store.is_begun():
             return f"does not see {needs.out}; OUT must be the same everywhere, such as s3://"
         store.check_writable()
-        resolve_device(device_here(needs.device))
+        if needs.model is not None:
+            from scd_core.identify.classifier import resolve_device  # torch: given names need none
+
+            resolve_device(device_here(needs.device))
     except (TrapauditError, OSError) as error:
         return str(error)
     try:

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-from scd_core.identify.classifier import shared_model
+from scd_core.identify.given import no_masks, of_classes
 from scd_core.job import Shard
 from scd_core.masks.contrast import contrast_masks
 from scd_core.masks.rows import mask_predictions
 from scd_core.tables.schema import table_from_rows
-from tasks.gpu import device_here, gpu_slot
+from tasks.gpu import gpu_slot
+from tasks.model import shard_model
 from tasks.shards import kept, shard_key
 from tasks.work import Work
 
@@ -21,17 +22,21 @@ __all__ = ["MASK", "mask_shard"]
 def mask_shard(
     predictions: pa.Table, media: pa.Table, overlay_frames: pa.Table, rivals: Mapping[str, str], shard: Shard
 ) -> pa.Table:
-    """Rows of the table `masks`; `media` has the rows of the overlay frames as well, `rivals` the names to contrast with."""
+    """Rows of the table `masks`; `media` has the rows of the overlay frames as well, `rivals` the names to contrast with.
+
+    Names that another tool gave and the model has no class of have a row that says so.
+    """
 
     def compute() -> pa.Table:
-        classifier = shared_model(shard.model, device_here(shard.config.classify.device), shard.model_digest)
+        classifier = shard_model(shard)
         by_id = {row["media_id"]: row for row in media.to_pylist()}
+        named, foreign = of_classes(predictions.to_pylist(), classifier.names)
+        against = {target: rival for target, rival in rivals.items() if rival in classifier.names}
         with gpu_slot(str(classifier.device)):
-            named = predictions.to_pylist()
             rows = mask_predictions(
                 named, by_id, classifier, shard.source, shard.config, overlay_frames.to_pylist()
-            ) + contrast_masks(named, rivals, by_id, classifier, shard.source, shard.config)
-        return table_from_rows("masks", rows)
+            ) + contrast_masks(named, against, by_id, classifier, shard.source, shard.config)
+        return table_from_rows("masks", rows + no_masks(foreign))
 
     return kept(shard, "masks", shard_key(predictions, "target_id"), compute)
 

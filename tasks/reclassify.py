@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from scd_core.identify.classifier import shared_model
+from scd_core.identify.given import no_decisions
 from scd_core.job import Shard
+from scd_core.names import MaskStatus
 from scd_core.reclassify.rows import reclassify_predictions
 from scd_core.tables.schema import table_from_rows
-from tasks.gpu import device_here, gpu_slot
+from tasks.gpu import gpu_slot
+from tasks.model import shard_model
 from tasks.shards import kept, shard_key
 from tasks.work import Work
 
@@ -19,17 +21,20 @@ def reclassify_shard(predictions: pa.Table, masks: pa.Table, media: pa.Table, sh
     """Rows of the table `reclassifications`."""
 
     def compute() -> pa.Table:
-        classifier = shared_model(shard.model, device_here(shard.config.classify.device), shard.model_digest)
+        classifier = shard_model(shard)
+        by_target = {row["target_id"]: row for row in masks.to_pylist() if row["contrast_id"] is None}
+        without = [row for row in by_target.values() if row["mask_status"] == MaskStatus.NOT_AVAILABLE]
+        lacking = {row["target_id"] for row in without}
         with gpu_slot(str(classifier.device)):
             rows = reclassify_predictions(
-                predictions.to_pylist(),
-                {row["target_id"]: row for row in masks.to_pylist() if row["contrast_id"] is None},
+                [row for row in predictions.to_pylist() if row["target_id"] not in lacking],
+                by_target,
                 {row["media_id"]: row for row in media.to_pylist()},
                 classifier,
                 shard.source,
                 shard.config,
             )
-        return table_from_rows("reclassifications", rows)
+        return table_from_rows("reclassifications", rows + no_decisions(without))
 
     return kept(shard, "reclassifications", shard_key(predictions, "target_id"), compute)
 

@@ -45,7 +45,16 @@ app.add_typer(model_app, name="model")
 console = Console(stderr=True)
 
 Source = Annotated[str, typer.Argument(help="URL or path of the images (s3://, file://, ...)", show_default=False)]
-Model = Annotated[str, typer.Option("--model", help="URL or path of a model package", show_default=False)]
+Model = Annotated[str | None, typer.Option("--model", help="URL or path of a model package", show_default=False)]
+Predictions = Annotated[
+    str | None,
+    typer.Option(
+        "--predictions", help="names that another tool gave: MegaDetector or SpeciesNet JSON, Camtrap DP, CSV"
+    ),
+]
+PredictionsColumn = Annotated[
+    str | None, typer.Option("--predictions-column", help="column that holds the names, of a table of predictions")
+]
 Out = Annotated[str, typer.Option("--out", help="URL or path where the audit tables are kept", show_default=False)]
 Config = Annotated[str | None, typer.Option("--config", help="YAML or JSON file of settings (docs/config.md)")]
 Detections = Annotated[
@@ -85,8 +94,10 @@ def _settings(
 @app.command()
 def run(
     source: Source,
-    model: Model,
     out: Out,
+    model: Model = None,
+    predictions: Predictions = None,
+    predictions_column: PredictionsColumn = None,
     detections: Detections = None,
     labels: Annotated[
         str | None, typer.Option("--labels", help="names given by people, in any format of `labels import`")
@@ -109,6 +120,8 @@ def run(
     from deployments.cli.run import run_request
 
     given = {
+        "predictions": predictions,
+        "predictions_column": predictions_column,
         "detections": detections,
         "labels": labels,
         "column": column,
@@ -124,8 +137,10 @@ def run(
 @app.command()
 def nightly(
     source: Source,
-    model: Model,
     out: Out,
+    model: Model = None,
+    predictions: Predictions = None,
+    predictions_column: PredictionsColumn = None,
     detections: Detections = None,
     config: Config = None,
     runner: RunnerName = None,
@@ -134,12 +149,13 @@ def nightly(
     """Run what a night runs, now: as run, but uploads that are still under way are left to a later run."""
     from deployments.cli.run import run_request
 
-    request = _request(source, model, out, config, runner, ray_address, detections=detections)
+    given = {"predictions": predictions, "predictions_column": predictions_column, "detections": detections}
+    request = _request(source, model, out, config, runner, ray_address, **given)
     run_request(console, request, is_nightly=True)
 
 
 def _request(
-    source: str, model: str, out: str, config: str | None, runner: Any, ray_address: str | None, **given: Any
+    source: str, model: str | None, out: str, config: str | None, runner: Any, ray_address: str | None, **given: Any
 ) -> AuditRequest:
     """The request of the options; where no runner is named, Prefect's server decides by being there."""
     from scd_core.job import AuditRequest

@@ -96,6 +96,9 @@ def _print_result(console: Console, result: AuditResult) -> None:
         )
         if counts.get("n_failed"):
             console.print(f"  {counts['n_failed']} predictions or masks failed; `failure_reason` says why for each")
+        if n := counts.get("n_not_available"):
+            masks = "mask is" if n == 1 else "masks are"
+            console.print(f"  {n} {masks} not available; `failure_reason` says why for each", highlight=False)
         if counts["n_ok"] == 0:
             console.print("  no image of this batch could be used; `media` says why for each")
     if result.report:

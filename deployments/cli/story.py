@@ -147,14 +147,16 @@ def _runs(story: PictureStory) -> Iterator[Line]:
     yield "run", listed([run["run_id"], f"finished {_finished(run)}", made_by, run["device"]])
     yield "", listed([f"batch {run['batch_key']}", f"SOURCE {run['source']}" if run["source"] else None])
     names = f"{run['n_individuals']} names" if run["n_individuals"] else None
-    yield "model", listed([run["model_digest"], names])
+    yield "model", listed([run["model_name"], run["model_digest"], names])
     for other in story.other_runs[:_MOST_RUNS]:
         named = [
             f"box {one['detection_id']}: {_name(one)}" if one["detection_id"] is not None else _name(one)
             for one in other["names"]
         ]
         same = (
-            "the same model" if other["model_digest"] == run["model_digest"] else f"model {other['model_digest']:.12}"
+            "the same model"
+            if other["model_digest"] == run["model_digest"]
+            else f"{other['model_name'] or 'model'} {other['model_digest']:.12}"
         )
         found = listed(named) or STATUS_WORDS.get(other["status"], spaced(other["status"]))
         yield "before", f"{_finished(other)}, {same}, run {other['run_id']}: {found}"

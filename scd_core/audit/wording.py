@@ -114,6 +114,7 @@ PREDICTION_WORDS: Mapping[str, str] = {
     PredictionStatus.OK: "named",
     PredictionStatus.NO_ANIMAL: "no name: detections were given, none of an animal",
     PredictionStatus.NO_DETECTIONS: "no name: the detections have no entry for it",
+    PredictionStatus.NOT_NAMED: "no name: the predictions have none for it",
     PredictionStatus.FAILED: "no name: it failed",
 }
 """Status of a prediction -> words."""

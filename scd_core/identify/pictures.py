@@ -14,6 +14,7 @@ from scd_core.identify.redaction import blank, boxes_from_columns
 from scd_core.identify.spec import InputSpec
 from scd_core.media import MediaError
 from scd_core.media.fetch import iter_prepared
+from scd_core.names import UNKNOWN
 from scd_core.tables.rows import MediaRow, PredictionRow
 
 __all__ = ["best_candidate", "classified_box", "crop_to_box", "iter_pictures", "located_box"]
@@ -30,8 +31,13 @@ def located_box(row: Mapping[str, Any]) -> Box | None:
 
 
 def best_candidate(row: PredictionRow) -> str | None:
-    """The name of the class that wins on the picture, also where the prediction is `unknown`."""
-    return row["topk"][0]["individual_id"] if row["topk"] else None
+    """The name of the class that wins on the picture, also where the prediction is `unknown`.
+
+    A tool that gives no probabilities gives no candidates: then it is the name itself.
+    """
+    if row["topk"]:
+        return row["topk"][0]["individual_id"]
+    return None if row["predicted_id"] == UNKNOWN else row["predicted_id"]
 
 
 def crop_to_box(picture: Image.Image, box: Box | None) -> Image.Image:

@@ -12,6 +12,7 @@ __all__ = [
     "LEFT_OUT",
     "MANIFEST",
     "MAX_EXAMPLES",
+    "PREDICTIONS",
     "FileCounts",
     "counts_as_json",
     "counts_from_json",
@@ -24,12 +25,15 @@ LEFT_OUT = "left out"
 """Kind of the files below SOURCE that are no media; each is a row that is not used."""
 MANIFEST = "manifest"
 """Kind of a manifest: each of its tables has counts, and one without rows has the notes on the whole of it."""
+PREDICTIONS = "predictions"
+"""Kind of a file of names that another tool gave."""
 COLUMNS = ("rows", "joined", "waiting", "not understood", "not usable")
 """What is counted, in words."""
 MAX_EXAMPLES = 5
 """Examples that are kept and shown of what is not clear."""
-_UNITS = {LEFT_OUT: ("file", "files"), "detections": ("entry", "entries")}
-"""What is counted, where it is not the rows of a table: detections have an entry for each picture, of any number of boxes."""
+_UNITS = {LEFT_OUT: ("file", "files"), "detections": ("entry", "entries"), PREDICTIONS: ("entry", "entries")}
+"""What is counted, where it is not the rows of a table: detections and predictions have an entry for each picture, of any number
+of boxes."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class FileCounts:
     """Rows of one file, and what became of them; a row counts in one of the counts besides `rows`."""
 
     kind: str
-    """What the file is to the user: ``detections``, ``labels``, ``flags``, ``manifest``, or :data:`LEFT_OUT`."""
+    """What the file is to the user: ``detections``, ``predictions``, ``labels``, ``flags``, ``manifest``, or :data:`LEFT_OUT`."""
     name: str
     """Its own name, for messages."""
     rows: int

@@ -23,7 +23,7 @@ from scd_core.inputs.text import decode_text, read_file
 from scd_core.names import Category
 from scd_core.storage import clean_url
 
-__all__ = ["Detection", "Detections", "Entry", "read_detections"]
+__all__ = ["Detection", "Detections", "Entry", "detections_from_camtrap", "read_detections"]
 
 _COLUMNS = ("file", "category", "confidence", "x_min", "y_min", "width", "height")
 _CAMTRAP_BOX = ("bboxX", "bboxY", "bboxWidth", "bboxHeight")
@@ -199,7 +199,7 @@ def read_detections(url: str) -> Detections:
         results = read_results(text, where)
         return Detections(name, results.boxes, results.failures, notes=results.notes())
     if name == DATAPACKAGE or has_column(text, "bboxX"):
-        return _from_camtrap(url, content, name)
+        return detections_from_camtrap(url, content, name)
     boxes, unusable = _from_csv(text, where)
     return Detections(name, boxes, unusable=unusable)
 
@@ -226,11 +226,19 @@ def _from_csv(text: str, where: str) -> tuple[_Boxes, list[str]]:
     return boxes, unusable
 
 
-def _from_camtrap(url: str, content: bytes, name: str) -> Detections:
+def detections_from_camtrap(url: str, content: bytes, name: str) -> Detections:
     """Boxes of observations of single media (Camtrap DP 1.0), and the pictures of events with a person or vehicle.
 
     A person without a box may be anywhere in the picture, one in an event in each of its pictures. The package has no
     confidence of a box (its `classificationProbability` is that of the name), so each box counts.
+
+    Args:
+        url: of the ``datapackage.json`` or of the observations.
+        content: of that file.
+        name: its name in messages.
+
+    Raises:
+        InputError: a table cannot be read, or has no columns of boxes.
     """
     tables = observation_tables(url, content, "detections")
     media = list(tables.media.lines(("mediaID", "filePath")))

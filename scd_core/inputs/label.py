@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -18,6 +20,7 @@ __all__ = [
     "Label",
     "name_and_state",
     "parse_time",
+    "probability_column",
     "wall_clock",
     "with_number",
 ]
@@ -26,6 +29,11 @@ MACHINE_RESULTS = "these are a classifier's results; they are predictions, see d
 """The one refusal of a machine's results where a person's names are expected."""
 BY_PERSON = "where a person has checked every name, pass --by-person"
 """The way out of that refusal."""
+_PROBABILITIES = frozenset(
+    {"probability", "prob", "confidence", "conf", "score", "certainty", "likelihood", "softmax", "logit", "logits"}
+)
+"""Words in names of columns that a classifier writes: ``score``, ``Prediction Score``, ``classificationProbability``."""
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _SINGULAR = {
     "boxes ": "box ", "rows ": "row ", "names ": "name ", "event labels that fit ": "event label that fits ",
     "answers ": "answer ", "tasks ": "task ", "animals ": "animal ",
@@ -123,3 +131,12 @@ def parse_time(text: str, where: str, column: str) -> datetime | None:
     """A time in UTC, one without an offset taken as UTC; arguments and errors as for :func:`wall_clock`."""
     time = wall_clock(text, where, column)
     return time and (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+def probability_column(columns: Iterable[str]) -> str | None:
+    """The first of a table's columns whose name says that it holds a classifier's certainty; None where none does.
+
+    >>> probability_column(["file", "Prediction Score"]), probability_column(["file", "scored_by"])
+    ('Prediction Score', None)
+    """
+    return next((name for name in columns if not _PROBABILITIES.isdisjoint(map(str.lower, _WORD.findall(name)))), None)

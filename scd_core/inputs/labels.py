@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -17,7 +16,16 @@ from scd_core.inputs.counts import LABELS, MAX_EXAMPLES, FileCounts
 from scd_core.inputs.csv import Line, column_names, has_column, read_csv
 from scd_core.inputs.exported import CARRIED
 from scd_core.inputs.joining import MediaIndex, path_as_joined
-from scd_core.inputs.label import BY_PERSON, MACHINE_RESULTS, Account, Label, name_and_state, parse_time, with_number
+from scd_core.inputs.label import (
+    BY_PERSON,
+    MACHINE_RESULTS,
+    Account,
+    Label,
+    name_and_state,
+    parse_time,
+    probability_column,
+    with_number,
+)
 from scd_core.inputs.label_studio import label_studio_labels
 from scd_core.inputs.label_studio_answers import is_answer_table, is_task_list
 from scd_core.inputs.results_labels import results_labels
@@ -28,11 +36,6 @@ from scd_core.storage import clean_url
 
 __all__ = ["Label", "LabelFile", "read_labels", "unplaced_words"]
 
-_PROBABILITIES = frozenset(
-    {"probability", "prob", "confidence", "conf", "score", "certainty", "likelihood", "softmax", "logit", "logits"}
-)
-"""Words in names of columns that a classifier writes: ``score``, ``Prediction Score``, ``classificationProbability``."""
-_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _FORMATS = tuple(form for form in LabelFormat if form is not LabelFormat.REVIEW)
 _QUEUE = ("queue", "queue_probability")
 """Columns that mark the list of what to label next, in which a person has written names."""
@@ -125,7 +128,12 @@ def read_labels(url: str, fmt: str | None = None, *, column: str | None = None, 
     account, contents = Account(), [content, b""]
     labels: Iterable[Label]
     if found is LabelFormat.CSV:
-        if not by_person and not _is_queue(text) and not _is_timelapse(text) and (given := _probabilities(text)):
+        if (
+            not by_person
+            and not _is_queue(text)
+            and not _is_timelapse(text)
+            and (given := probability_column(column_names(text)))
+        ):
             raise InputError(f"{where}: has a column of probabilities ({given}): {MACHINE_RESULTS}; {BY_PERSON}")
         labels = _from_csv(text, where, account, column)
     elif found is LabelFormat.TIMELAPSE:
@@ -179,14 +187,6 @@ def _is_queue(text: str) -> bool:
 def _is_timelapse(text: str) -> bool:
     """Whether a table is Timelapse's: people fill in its columns, a confidence of their own among them."""
     return has_column(text, "RelativePath") and has_column(text, "File")
-
-
-def _probabilities(text: str) -> str | None:
-    """The column of a table that holds a classifier's certainty; None where none does."""
-    return next(
-        (name for name in column_names(text) if not _PROBABILITIES.isdisjoint(map(str.lower, _WORD.findall(name)))),
-        None,
-    )
 
 
 def _from_csv(text: str, where: str, account: Account, column: str | None) -> Iterator[Label]:

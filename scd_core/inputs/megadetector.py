@@ -39,6 +39,8 @@ class ResultBox:
     """Key of the most probable classification in the file's classification categories; None where the box has none."""
     is_certain: bool = False
     """The classification has confidence 1, every other 0: what a person writes, and a classifier seldom does."""
+    classifications: tuple[tuple[str, float], ...] = ()
+    """Keys and probabilities as written; NaN where the file holds no number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +196,7 @@ def _box(entry: Mapping[str, Any]) -> ResultBox:
         box_of(entry.get("bbox")),
         str(most_probable(classifications)) if classifications else None,
         max(known, default=0) == 1 and sum(known) == 1,
+        tuple((str(one[0]), number_of(one[1] if len(one) > 1 else None)) for one in classifications or ()),
     )
 
 

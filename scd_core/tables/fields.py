@@ -32,7 +32,11 @@ FIELDS: dict[str, Field] = {
     "batch_key": Field(
         pa.string(), "hash over the batch's objects, the model's digest and the config's digest", is_required=True
     ),
-    "model_digest": Field(pa.string(), "sha256 over the model package", is_required=True),
+    "model_digest": Field(
+        pa.string(),
+        "sha256 over the model package; or over the name and version of the tool and the file of predictions",
+        is_required=True,
+    ),
     "config_digest": Field(pa.string(), "hash over the settings that can change a row"),
     "report_id": Field(pa.string(), "report that wrote the row", is_required=True),
     # media
@@ -103,14 +107,26 @@ FIELDS: dict[str, Field] = {
     "prediction_status": Field(
         pa.string(),
         "whether it was named; `no_animal`: detections given, none of an animal; `no_detections`: detections given that have "
-        "no entry for the image",
+        "no entry for the image; `not_named`: names of another tool given, none of this image or box",
         values=names.PredictionStatus,
         is_required=True,
     ),
-    "predicted_id": Field(pa.string(), "individual named by the classifier on the original picture"),
-    "probability": Field(pa.float32(), "calibrated probability of the name, 0-1"),
-    "margin": Field(pa.float32(), "probability of the first candidate less that of the second, 0-1"),
-    "entropy": Field(pa.float32(), "entropy of the probabilities over its maximum, 0-1"),
+    "predicted_id": Field(
+        pa.string(),
+        "individual named by the classifier on the original picture, or by the tool whose predictions were given",
+    ),
+    "probability": Field(
+        pa.float32(),
+        "calibrated probability of the name, 0-1; that of a tool's predictions as it is there, null where it has none",
+    ),
+    "margin": Field(
+        pa.float32(),
+        "probability of the first candidate less that of the second, 0-1; null where the second is not known",
+    ),
+    "entropy": Field(
+        pa.float32(),
+        "entropy of the probabilities over its maximum, 0-1; null for a tool's predictions, which hold the first few",
+    ),
     "topk": Field(_CANDIDATES, "most probable candidates, best first"),
     "gradient_outside": Field(
         pa.float32(),
@@ -403,6 +419,16 @@ FIELDS: dict[str, Field] = {
         "limits that `slices` has by default; `n_masks / n_telling_masks` are masks per corrected or explained name",
     ),
     "n_failed": Field(pa.int64(), "predictions and masks that could not be made; each row has its reason"),
+    "model_name": Field(
+        pa.string(),
+        "what gave the names: the last folder of the model package's address, or the tool and version of a file of predictions, "
+        "and the file; null in older audits",
+    ),
+    "n_not_available": Field(
+        pa.int64(),
+        "masks that were not made because the names are another tool's and no network that gives them is here; each row has its "
+        "reason; null in older audits",
+    ),
     "n_flips": Field(pa.int64(), "other names than the model's that the decision suggests"),
     "seconds": Field(pa.map_(pa.string(), pa.float64()), "wall time per stage", "seconds"),
 }

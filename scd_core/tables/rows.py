@@ -317,6 +317,8 @@ class RunRow(TypedDict, total=False):
     n_flips: int | None
     n_telling_masks: int | None
     seconds: list[tuple[str, float]] | None
+    model_name: str | None
+    n_not_available: int | None
 
 
 class EmbeddingRow(TypedDict, total=False):

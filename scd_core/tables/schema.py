@@ -69,7 +69,7 @@ TABLES: dict[str, list[str]] = {
     "runs": [
         *_STAMP, "config_digest", "source", "started_at", "finished_at", "config", "model_input", "versions", "device",
         "individuals", "inputs", "n_media", "n_ok", "n_quarantined", "n_predictions", "n_flagged", "n_masks", "n_failed",
-        "n_flips", "n_telling_masks", "seconds",
+        "n_flips", "n_telling_masks", "seconds", "model_name", "n_not_available",
     ],
     "embeddings": [*_STAMP, *_TARGET, "embedding_space", "features"],
 }  # fmt: skip

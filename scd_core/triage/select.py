@@ -22,6 +22,8 @@ _REASONS = tuple(FlagReason)[: list(FlagReason).index(FlagReason.CONTROL)]
 """Reasons that need a look, most pressing first: the order in which the budget is spent."""
 _FEW = 5
 """Masks of a batch for one pair of individuals whose names masks have never changed."""
+_OF_A_NAME = 0.9
+"""Probability that a name counts with in its event, where the tool gave none."""
 _UNSURE = {FlagReason.KNOWN_CONFUSION, FlagReason.LOW_PROBABILITY, FlagReason.SMALL_MARGIN, FlagReason.CONTROL}
 """Reasons that a name of two look-alikes has anyway."""
 
@@ -146,7 +148,9 @@ def _common_name(frames: Sequence[PredictionRow], n_labels: int) -> str:
 
 
 def _probabilities(row: PredictionRow) -> dict[str, float]:
-    """Candidate -> its probability."""
+    """Candidate -> its probability; of a name without one, the same for every frame, so that an event's name is that of most."""
+    if row["probability"] is None and row["predicted_id"] is not None:
+        return {row["predicted_id"]: _OF_A_NAME}
     return {candidate["individual_id"]: candidate["probability"] for candidate in row.get("topk") or ()}
 
 
@@ -158,8 +162,9 @@ def _reasons(
         **given,
         FlagReason.EVENT_DISAGREEMENT: row["event_predicted_id"] not in (None, row["predicted_id"]),
         FlagReason.UNKNOWN: row["predicted_id"] == UNKNOWN,
-        FlagReason.LOW_PROBABILITY: (row["probability"] or 0.0) < least_probability,
-        FlagReason.SMALL_MARGIN: (row["margin"] or 0.0) < config.min_margin,
+        # What a tool does not give is not known to be small.
+        FlagReason.LOW_PROBABILITY: row["probability"] is not None and row["probability"] < least_probability,
+        FlagReason.SMALL_MARGIN: row["margin"] is not None and row["margin"] < config.min_margin,
     }
     return [reason for reason in _REASONS if applies[reason]]
 

@@ -20,6 +20,7 @@ __all__ = ["write_megadetector"]
 _ANIMAL = "1"
 _DETECTIONS = {_ANIMAL: Category.ANIMAL, "2": Category.PERSON, "3": Category.VEHICLE}
 _CHUNK = 10_000
+_NOT_TRIED = (PredictionStatus.FAILED, PredictionStatus.NO_DETECTIONS, PredictionStatus.NOT_NAMED)
 
 
 def write_megadetector(connection: duckdb.DuckDBPyConnection, folder: Path, now: datetime) -> list[str]:
@@ -88,7 +89,7 @@ def _image(name: str, rows: list[dict[str, Any]], categories: dict[str, str]) ->
     first = rows[0]
     if first["status"] not in (MediaStatus.OK, MediaStatus.DUPLICATE):
         return {"file": name, "failure": first["failure_reason"] or first["status"], "detections": None}
-    if all(row["prediction_status"] in (PredictionStatus.FAILED, PredictionStatus.NO_DETECTIONS) for row in rows):
+    if all(row["prediction_status"] in _NOT_TRIED for row in rows):
         return {"file": name, "failure": first["prediction_failure"] or "not classified", "detections": None}
     return {
         "file": name,

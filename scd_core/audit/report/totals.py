@@ -10,7 +10,7 @@ import duckdb
 
 from scd_core.audit.errors.certificates import certificate_words, newest_certificate
 from scd_core.audit.report.facts import need_facts
-from scd_core.audit.report.queries import first_row
+from scd_core.audit.report.queries import first_row, query
 from scd_core.audit.report.rates import Rates, overall_rates
 from scd_core.audit.wording import percent, plural
 
@@ -86,8 +86,16 @@ def report_totals(connection: duckdb.DuckDBPyConnection, confidence: float = 0.9
         final_error_rate=final.rate if final else None,
         n_effective=first.n_effective if first else None,
         rate_words=_rate_words(rates, values),
-        certificate_words=certificate_words(newest_certificate(connection)),
+        certificate_words=_certificate_words(connection),
     )
+
+
+def _certificate_words(connection: duckdb.DuckDBPyConnection) -> str:
+    """What became of names after masks; why there are none where the newest names are another tool's."""
+    models = query(connection, "models")
+    if models and models[0]["is_without_network"]:
+        return "not available: the names are of a file of predictions, and masks need the network that gave them"
+    return certificate_words(newest_certificate(connection))
 
 
 def _rate_words(rates: Rates, counts: dict[str, Any]) -> str:

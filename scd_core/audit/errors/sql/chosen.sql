@@ -1,11 +1,11 @@
 -- chosen: the targets of the report: labelled or suspected ones, and whether the newest run over their medium is theirs.
--- Pictures that detections were given for and that have no entry in them are left out: nobody tried to name these.
+-- Pictures without an entry in the detections or predictions that were given are left out: nobody tried to name these.
 CREATE OR REPLACE TEMP TABLE chosen AS
 WITH both_kinds AS (
     SELECT batch_key, target_id, media_id, true_id, flank, labelled_by, known_at, is_by_lot,
         CASE WHEN true_id IS NULL THEN ['label_conflict'] ELSE [] END AS reasons
     FROM labelled ANTI JOIN (
-        FROM predictions WHERE prediction_status = 'no_detections'
+        FROM predictions WHERE prediction_status IN ('no_detections', 'not_named')
     ) without_entry USING (batch_key, target_id)
     UNION ALL
     SELECT batch_key, target_id, media_id, NULL, NULL, NULL, NULL, NULL, reasons FROM suspected

@@ -8,7 +8,7 @@ named AS (
     ) ORDER BY predictions.target_id) AS names
     FROM predictions LEFT JOIN fused USING (batch_key, target_id) GROUP BY predictions.batch_key
 )
-SELECT media.run_id, batch_key, media.model_digest, config_digest, source, started_at, finished_at, versions, device,
+SELECT media.run_id, batch_key, media.model_digest, config_digest, source, started_at, finished_at, versions, device, model_name,
     len(individuals) AS n_individuals, status, coalesce(names, []) AS names
 FROM media LEFT JOIN runs USING (batch_key) LEFT JOIN named USING (batch_key)
 WHERE media_id = $media_id ORDER BY finished_at DESC NULLS LAST, batch_key DESC

@@ -1,0 +1,74 @@
+"""Names that another tool gave, from the file that it wrote: one reader, whatever the format."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import PurePosixPath
+
+from scd_core.errors import InputError
+from scd_core.inputs.camtrap_dp import DATAPACKAGE, observation_tables
+from scd_core.inputs.csv import has_column
+from scd_core.inputs.detections import Detections, detections_from_camtrap
+from scd_core.inputs.given import Given, GivenEntry, Predictions, Tool
+from scd_core.inputs.given_json import json_names
+from scd_core.inputs.given_tables import TableNames, camtrap_names, table_names
+from scd_core.inputs.label_studio_answers import is_task_list
+from scd_core.inputs.text import decode_text, read_file
+from scd_core.storage import clean_url
+
+__all__ = ["Given", "GivenEntry", "Predictions", "Tool", "read_predictions"]
+
+
+def read_predictions(url: str, column: str | None = None) -> Predictions:
+    """Read names that another tool gave.
+
+    Formats: MegaDetector JSON (1.x) with classifications, an audit's own export among them; SpeciesNet's predictions; the
+    machine observations of a Camtrap DP (its ``datapackage.json``, or ``observations.csv`` with ``media.csv`` beside it); a
+    Timelapse table; a CSV with `file, individual_id[, probability][, top2, p2 ...]`.
+
+    Args:
+        url: fsspec URL or path.
+        column: holds the names of a table; None is ``individual_id``.
+
+    Raises:
+        InputError: the file cannot be read, is none of these, or holds no name.
+    """
+    name, where = PurePosixPath(url.replace("\\", "/")).name, f"predictions {clean_url(url)}"
+    content = read_file(url, "predictions")
+    text = decode_text(content, where)
+    digest = hashlib.sha256(content)
+    if is_task_list(text):
+        raise InputError(
+            f"{where}: is an export of Label Studio, which people's labels come from; give it with --labels"
+        )
+    if name != DATAPACKAGE and text.lstrip().startswith("{"):
+        tool, entries, vocabulary, boxes = json_names(text, where)
+        detections = Detections(name, boxes.boxes, boxes.failures, notes=boxes.notes()) if boxes else None
+        _check_any(entries, where)
+        return Predictions(
+            name, tool, digest.hexdigest(), entries, len(entries), vocabulary, detections,
+            notes=boxes.notes() if boxes else (),
+        )  # fmt: skip
+    detections, found = None, TableNames(Tool(""), {})
+    if name == DATAPACKAGE or has_column(text, "observationID", "classificationMethod"):
+        tables = observation_tables(url, content, "predictions")
+        for table in tables:
+            digest.update(b"\0" + table.content)
+        found = camtrap_names(tables, where)
+        if found.has_boxes:
+            detections = detections_from_camtrap(url, content, name)
+    else:
+        found = table_names(text, where, column)
+    if column is not None:
+        digest.update(b"\0" + column.encode())
+    _check_any(found.entries, where)
+    return Predictions(
+        name, found.tool, digest.hexdigest(), found.entries, found.n_rows, None, detections, found.unusable, found.notes
+    )
+
+
+def _check_any(entries: dict[str, GivenEntry], where: str) -> None:
+    """Refuse a file without one name."""
+    if not any(one.candidates for entry in entries.values() if isinstance(entry, tuple) for one in entry):
+        why = next((entry for entry in entries.values() if isinstance(entry, str)), None)
+        raise InputError(f"{where}: holds no name{f' ({why})' if why else ''}; nothing can be audited")
