@@ -149,8 +149,8 @@ def _common_name(frames: Sequence[PredictionRow], n_labels: int) -> str:
 
 def _probabilities(row: PredictionRow) -> dict[str, float]:
     """Candidate -> its probability; of a name without one, the same for every frame, so that an event's name is that of most."""
-    if row["probability"] is None and row["predicted_id"] is not None:
-        return {row["predicted_id"]: _OF_A_NAME}
+    if row.get("probability") is None and (name := row.get("predicted_id")) is not None:
+        return {name: _OF_A_NAME}
     return {candidate["individual_id"]: candidate["probability"] for candidate in row.get("topk") or ()}
 
 
