@@ -20,12 +20,13 @@ from scd_core.identify.content import draw_name
 from scd_core.identify.pictures import best_candidate, iter_pictures, located_box
 from scd_core.masks.engine import fit_masks
 from scd_core.masks.reliance import COMPARED_SIZE, Band, animal_mask, find_strips, log_odds_drop, strip_mask
+from scd_core.masks.result import Masks
 from scd_core.masks.settings import mask_settings
 from scd_core.media import MediaError
 from scd_core.names import MaskMethod, MaskStatus
 from scd_core.tables.rows import MaskRow, MediaRow, PredictionRow
 
-__all__ = ["decode_mask", "encode_mask", "mask_predictions", "mask_seed", "mass_columns"]
+__all__ = ["decode_mask", "encode_mask", "fit_named", "mask_predictions", "mask_seed", "mass_columns"]
 
 _MIDDLE: Box = (0.125, 0.125, 0.75, 0.75)
 """The picture without an eighth at each border."""
@@ -69,6 +70,30 @@ def mask_predictions(
     return [results[row["target_id"]] for row in rows]
 
 
+def fit_named(
+    rows: Sequence[PredictionRow], images: Tensor, classifier: Classifier, config: AuditConfig, noise: int = 0
+) -> tuple[Masks, Tensor]:
+    """Fit the mask of each row's best candidate, the name that it was given.
+
+    Args:
+        rows: N prediction rows.
+        images: (N, 3, H, W) normalised.
+        classifier: the model package in use.
+        config: settings; `triage.seed` seeds each mask together with the content of its target.
+        noise: number of the mask's noise; stored masks have 0.
+
+    Returns:
+        The masks, with what could not be fitted in `failures`, and the (N,) class of each.
+    """
+    logits = torch.cat([classifier.logits(part) for part in images.split(config.classify.batch_size)])
+    targets = classifier.best_class(logits, [best_candidate(row) or "" for row in rows])
+    seeds = torch.tensor([mask_seed(draw_name(row), config.triage.seed, noise) for row in rows])
+    settings = mask_settings(config.masks)
+    with classifier.lock:
+        masks = fit_masks(classifier.model, images.to(classifier.device), targets, settings, seeds, on_error="record")
+    return masks, targets
+
+
 def _failed(row: PredictionRow, seed: int) -> MaskRow:
     return {
         "target_id": row["target_id"],
@@ -105,12 +130,8 @@ def _fitted(
 ) -> Iterator[MaskRow]:
     """The mask's columns of each picture that could be read, in order."""
     stacked = torch.stack([tensor for _, tensor in pending])
-    logits = torch.cat([classifier.logits(part) for part in stacked.split(config.classify.batch_size)])
-    targets = classifier.best_class(logits, [best_candidate(row) or "" for row, _ in pending])
-    seeds = torch.tensor([mask_seed(draw_name(row), config.triage.seed) for row, _ in pending])
+    masks, targets = fit_named([row for row, _ in pending], stacked, classifier, config)
     settings = mask_settings(config.masks)
-    with classifier.lock:
-        masks = fit_masks(classifier.model, stacked.to(classifier.device), targets, settings, seeds, on_error="record")
     boxes = [located_box(row) for row, _ in pending]
     bands = [found if row["detection_id"] is None else None for found, (row, _) in zip(strips, pending, strict=True)]
     shape = stacked.shape[-2:]
@@ -151,9 +172,13 @@ def mass_columns(joint: NDArray[np.floating], box: Box | None) -> MaskRow:
     }
 
 
-def mask_seed(name: str, seed: int) -> int:
-    """Seed of the mask of a target, by what it is drawn by (:func:`draw_name`): the same whatever shares its shard."""
-    return int.from_bytes(hashlib.sha256(f"mask:{seed}:{name}".encode()).digest()[:4], "big") >> 1
+def mask_seed(name: str, seed: int, noise: int = 0) -> int:
+    """Seed of the mask of a target, by what it is drawn by (:func:`draw_name`): the same whatever shares its shard.
+
+    Another number of `noise` gives another seed of the same target.
+    """
+    text = f"mask:{seed}:{name}" + (f":{noise}" if noise else "")
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
 
 
 def encode_mask(joint: NDArray[np.floating]) -> bytes:

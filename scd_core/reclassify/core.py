@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from scd_core.boxes import Box
@@ -17,7 +19,10 @@ from scd_core.reclassify.decision import MOST, Decision, decide
 from scd_core.reclassify.late import late_logits, pooled_layer
 from scd_core.reclassify.strategies import CONTROLS, STRATEGIES, MaskedPicture, NotApplicable, View
 
-__all__ = ["Outcome", "reclassify"]
+__all__ = ["Again", "Outcome", "reclassify"]
+
+Again = Callable[[Sequence[int]], Mapping[int, NDArray[np.floating]]]
+"""Places of pictures -> a second (h, w) joint map of each, fitted with other noise; one that is left out could not be fitted."""
 
 
 @dataclass(frozen=True)
@@ -42,20 +47,58 @@ def reclassify(
     pictures: Sequence[MaskedPicture],
     config: ReclassifyConfig | None = None,
     batch_size: int = 32,
+    again: Again | None = None,
 ) -> list[list[Outcome]]:
     """Classify pictures again under their masks.
+
+    A mask has noise, and a decision that other noise would turn is no decision. So where the decision gives another name,
+    a second mask must lead to the same; its probability is then the lower of the two. Elsewhere no second mask is spent.
 
     Args:
         classifier: the model package in use.
         pictures: the pictures, with their masks.
         config: strategies and decision.
         batch_size: images per forward pass.
+        again: fits second masks; without it the first one decides alone.
 
     Returns:
         For each picture one outcome per strategy, in the order of the config, and the fused decision last.
     """
     config = config or ReclassifyConfig()
-    results: list[list[Outcome]] = []
+    found = _with_one_mask(classifier, pictures, config, batch_size)
+    results = [outcomes for _, outcomes in found]
+    changed = [place for place, outcomes in enumerate(results) if outcomes[-1].is_flip]
+    if again is None or not changed:
+        return results
+    maps = again(changed)
+    fitted = [place for place in changed if place in maps]
+    masked = [replace(pictures[place], mask=maps[place]) for place in fitted]
+    seconds = dict(zip(fitted, _with_one_mask(classifier, masked, config, batch_size)))
+    for place in changed:
+        original, (*views, first) = found[place]
+        second = seconds[place][1][-1] if place in seconds else None
+        results[place] = [*views, _agreed(first, second, int(original.argmax()), float(original.max()))]
+    return results
+
+
+def _agreed(first: Outcome, second: Outcome | None, before: int, sure: float) -> Outcome:
+    """The decision of two masks that differ in their noise, where the first gives another name than the picture's, `before`."""
+    if second is None:
+        return Outcome(Strategy.FUSED, before, sure, False, None, f"kept: {first.reason}; no second mask could be made")
+    if second.index != first.index:
+        return Outcome(
+            Strategy.FUSED, before, sure, False, None,
+            f"kept: {first.reason}; but with other noise of the mask: {second.reason}",
+        )  # fmt: skip
+    least = min(first, second, key=lambda one: one.probability or 0.0)
+    return replace(first, probability=least.probability, reason=f"{first.reason}; also with other noise of the mask")
+
+
+def _with_one_mask(
+    classifier: Classifier, pictures: Sequence[MaskedPicture], config: ReclassifyConfig, batch_size: int
+) -> list[tuple[Tensor, list[Outcome]]]:
+    """Of each picture the (K,) probabilities of its unmasked view, and its outcomes."""
+    results: list[tuple[Tensor, list[Outcome]]] = []
     step = max(1, batch_size // (1 + len(config.strategies)))
     for start in range(0, len(pictures), step):
         some = pictures[start : start + step]
@@ -66,7 +109,8 @@ def reclassify(
         for one, row, before in zip(some, shown, original, strict=True):
             answers = [(view, next(found) if isinstance(view, View) else None) for view in row]
             located, threshold = one.box is not None, classifier.spec.unknown_threshold or 0.0
-            results.append(_outcomes(before, answers, config, is_located=located, unknown_threshold=threshold))
+            outcomes = _outcomes(before, answers, config, is_located=located, unknown_threshold=threshold)
+            results.append((before, outcomes))
     return results
 
 

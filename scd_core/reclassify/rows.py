@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -15,7 +16,7 @@ from scd_core.config import AuditConfig, ReclassifyConfig
 from scd_core.identify.classifier import Classifier
 from scd_core.identify.pictures import best_candidate, classified_box, iter_pictures, located_box
 from scd_core.identify.spec import InputSpec
-from scd_core.masks.rows import decode_mask
+from scd_core.masks.rows import decode_mask, encode_mask, fit_named
 from scd_core.media import MediaError
 from scd_core.names import MaskStatus, Strategy, StrategyStatus
 from scd_core.reclassify.core import Outcome, reclassify
@@ -70,10 +71,7 @@ def reclassify_predictions(
     pending: list[tuple[PredictionRow, MaskedPicture]] = []
 
     def flush() -> None:
-        pictures = [masked for _, masked in pending]
-        outcomes = reclassify(classifier, pictures, config.reclassify, config.classify.batch_size)
-        for (row, _), some in zip(pending, outcomes, strict=True):
-            results[row["target_id"]] = [_row(row, outcome, classifier) for outcome in some]
+        results.update(_classified_again(pending, classifier, config))
         pending.clear()
 
     for row, picture in iter_pictures(usable, media, source, config, classifier.spec.input, crop_of):
@@ -87,6 +85,32 @@ def reclassify_predictions(
     if pending:
         flush()
     return [result for row in rows for result in results[row["target_id"]]]
+
+
+def _classified_again(
+    pending: Sequence[tuple[PredictionRow, MaskedPicture]], classifier: Classifier, config: AuditConfig
+) -> dict[str, list[ReclassificationRow]]:
+    """target_id -> its rows; a second mask with other noise is fitted where the first one gives another name."""
+    spent: dict[int, int] = {}
+
+    def again(places: Sequence[int]) -> dict[int, NDArray[np.float32]]:
+        rows, masked = zip(*(pending[place] for place in places), strict=True)
+        masks, _ = fit_named(rows, torch.stack([one.tensor for one in masked]), classifier, config, noise=1)
+        spent.update(zip(places, masks.evaluations.tolist()))
+        # Rounded as the first one is, which was stored.
+        return {
+            place: decode_mask(encode_mask(masks.joint[number].float().cpu().numpy()))
+            for number, place in enumerate(places)
+            if number not in masks.failures
+        }
+
+    pictures = [masked for _, masked in pending]
+    outcomes = reclassify(classifier, pictures, config.reclassify, config.classify.batch_size, again)
+    found: dict[str, list[ReclassificationRow]] = {}
+    for place, ((row, _), some) in enumerate(zip(pending, outcomes, strict=True)):
+        found[row["target_id"]] = [_row(row, outcome, classifier) for outcome in some]
+        found[row["target_id"]][-1]["second_evaluations"] = spent.get(place)
+    return found
 
 
 def masked_picture(

@@ -163,6 +163,7 @@ def _batch_counts(tables: Mapping[str, pa.Table]) -> dict[str, int]:
         "n_failed": _count(tables["predictions"], "prediction_status", PredictionStatus.FAILED)
         + _count(masks, "mask_status", MaskStatus.FAILED),
         "n_not_available": _count(masks, "mask_status", MaskStatus.NOT_AVAILABLE),
+        "n_second_masks": len(fused) - fused.column("second_evaluations").null_count,
         "n_flips": sum(fused.column("is_flip").to_pylist()),
         "n_telling_masks": len(_telling(masks) | set(_targets(fused.filter(fused.column("is_flip"))))),
     }

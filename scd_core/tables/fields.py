@@ -203,6 +203,12 @@ FIELDS: dict[str, Field] = {
     "crop_width": Field(pa.float32(), "width of the crop as a share of the image's, 0-1"),
     "crop_height": Field(pa.float32(), "height of the crop as a share of the image's, 0-1"),
     "reason": Field(pa.string(), "why this outcome, in words"),
+    "second_evaluations": Field(
+        pa.int32(),
+        "images put through the model for a second mask, with other noise, which is fitted where the decision over the first "
+        "one gives another name; null where none was",
+        "images",
+    ),
     # labels
     "label_id": Field(pa.string(), "hash over the label's content", is_required=True),
     "import_id": Field(pa.string(), "hash over the imported file's content", is_required=True),
@@ -417,6 +423,9 @@ FIELDS: dict[str, Field] = {
         pa.int64(),
         "masks that show something: the final decision gives another name, or the name rests on background or strips by the "
         "limits that `slices` has by default; `n_masks / n_telling_masks` are masks per corrected or explained name",
+    ),
+    "n_second_masks": Field(
+        pa.int64(), "masks that were fitted once more, with other noise, because the first one gave another name"
     ),
     "n_failed": Field(pa.int64(), "predictions and masks that could not be made; each row has its reason"),
     "model_name": Field(

@@ -162,6 +162,7 @@ class ReclassificationRow(TypedDict, total=False):
     crop_width: float | None
     crop_height: float | None
     reason: str | None
+    second_evaluations: int | None
 
 
 class LabelRow(TypedDict, total=False):
@@ -237,6 +238,7 @@ class ErrorRow(TypedDict, total=False):
     stratum: str | None
     visit_id: str | None
     known_at: datetime | None
+    content_number: int | None
 
 
 class SliceRow(TypedDict, total=False):
@@ -319,6 +321,7 @@ class RunRow(TypedDict, total=False):
     seconds: list[tuple[str, float]] | None
     model_name: str | None
     n_not_available: int | None
+    n_second_masks: int | None
 
 
 class EmbeddingRow(TypedDict, total=False):

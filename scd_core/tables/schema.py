@@ -43,7 +43,7 @@ TABLES: dict[str, list[str]] = {
     ],
     "reclassifications": [
         *_STAMP, *_TARGET, "strategy", "strategy_status", "predicted_id", "probability", "is_flip", "crop_x_min",
-        "crop_y_min", "crop_width", "crop_height", "reason",
+        "crop_y_min", "crop_width", "crop_height", "reason", "second_evaluations",
     ],
     "labels": [
         "import_id", "label_id", "file", "media_id", "detection_id", "individual_id", "flank", "label_source", "labelled_by",
@@ -56,7 +56,7 @@ TABLES: dict[str, list[str]] = {
         "is_labelled", "is_suspected", "suspicion_reasons", "cause", "cause_evidence", "is_masked", "suggested_id",
         "is_certified", "is_recovered", "is_broken", "is_current", "flank", "labelled_by", "quality",
         "background_reliance", "gradient_outside", "gradient_region", "inclusion_probability", "label_probability",
-        "event_weight", "has_flag", "stratum", "visit_id", "known_at",
+        "event_weight", "has_flag", "stratum", "visit_id", "known_at", "content_number",
     ],
     "error_slices": [
         "report_id", "slice_id", "slice", "family", "n_events", "n_images", "n_errors", "exposure", "n_effective",
@@ -69,7 +69,7 @@ TABLES: dict[str, list[str]] = {
     "runs": [
         *_STAMP, "config_digest", "source", "started_at", "finished_at", "config", "model_input", "versions", "device",
         "individuals", "inputs", "n_media", "n_ok", "n_quarantined", "n_predictions", "n_flagged", "n_masks", "n_failed",
-        "n_flips", "n_telling_masks", "seconds", "model_name", "n_not_available",
+        "n_flips", "n_telling_masks", "seconds", "model_name", "n_not_available", "n_second_masks",
     ],
     "embeddings": [*_STAMP, *_TARGET, "embedding_space", "features"],
 }  # fmt: skip

@@ -69,7 +69,8 @@ class BinRow(TypedDict):
 
 
 def create_views(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create the ready views that the report's queries read."""
+    """Create the ready views, and the macro, that the report's queries read."""
+    connection.execute(load_sql("scd_core.audit.errors", "drawn_by"))
     for name in ("model_changes", "count_effect", "slice_pictures"):
         connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {READY_VIEWS[name]}")
 

@@ -82,7 +82,8 @@ def overall_rates(connection: duckdb.DuckDBPyConnection, confidence: float = 0.9
         confidence: level of the intervals.
     """
     need_facts(connection)
-    connection.execute(load_sql("scd_core.audit.errors", "primary_reason"))
+    for name in ("primary_reason", "drawn_by"):
+        connection.execute(load_sql("scd_core.audit.errors", name))
     sizes = connection.execute(_sql("rate_size")).fetchnumpy()
     ((n_visits,),) = connection.execute(_sql("rate_visits")).fetchall()
     if not n_visits:

@@ -18,6 +18,7 @@ from scd_core.audit.slices.data import SliceData, slice_members, wrong_rows
 from scd_core.audit.slices.sentence import Common, sentence
 from scd_core.audit.slices.tested import TestedSlice
 from scd_core.config import SliceConfig
+from scd_core.identify.content import draw_name
 from scd_core.names import Cause, ErrorType
 from scd_core.tables.rows import SliceRow
 
@@ -37,6 +38,8 @@ _COLUMNS = [
     "gradient_outside",
     "captured_at",
     "media_id",
+    "target_id",
+    "content_number",
 ]
 """What is read of a slice's wrong pictures."""
 _FLANK_LEVEL = 0.05
@@ -82,7 +85,10 @@ def describe(data: SliceData, tested: TestedSlice, config: SliceConfig) -> Slice
     confused_with, is_mostly = _name(errors["predicted_id"].to_pylist(), visits)
     flanks = _flanks(data, values)
     cause, n_of_cause, n_seen = _cause(errors, visits, flanks is not None)
-    error_type = Counter(types).most_common(1)[0][0]
+    counts = Counter(types)
+    error_type = min(
+        counts, key=lambda one: (-counts[one], one)
+    )  # not the first of a tie: rows are in order of address
     masked = errors.filter(errors["is_masked"])
     recovered = masked["is_recovered"].to_pylist()
     common = Common(
@@ -116,7 +122,7 @@ def describe(data: SliceData, tested: TestedSlice, config: SliceConfig) -> Slice
         "n_of_type": types.count(error_type),
         "first_seen": tested.onset or common.first_error,
         "last_seen": pc.max(errors["captured_at"]).as_py(),
-        "example_media_ids": _examples(tested.slice_id, errors["media_id"].to_pylist(), visits, config.examples),
+        "example_media_ids": _examples(tested.slice_id, errors, visits, config.examples),
         "sentence": sentence(tested, common),
         "what_to_do": what_to_do(tested, common, len(errors)),
     }
@@ -211,10 +217,12 @@ def _places_of(data: SliceData) -> NDArray[np.int64]:
     return np.unique(place, return_inverse=True)[1].astype(np.int64)
 
 
-def _examples(slice_id: str, media: Sequence[str], visits: NDArray[np.int64], n: int) -> list[str]:
-    """Media of errors of different visits, drawn at random: in the order of a hash."""
+def _examples(slice_id: str, errors: pa.Table, visits: NDArray[np.int64], n: int) -> list[str]:
+    """Media of errors of different visits, drawn at random: in the order of a hash of the slice and the content."""
     chosen: dict[int, str] = {}
-    drawn = sorted((hashlib.sha256(f"{slice_id}:{one}".encode()).digest(), place) for place, one in enumerate(media))
+    media = errors["media_id"].to_pylist()
+    names = [draw_name(row) for row in errors.select(["content_number", "target_id"]).to_pylist()]
+    drawn = sorted((hashlib.sha256(f"{slice_id}:{one}".encode()).digest(), place) for place, one in enumerate(names))
     for _, place in drawn:
         chosen.setdefault(int(visits[place]), media[place])
         if len(chosen) >= n:

@@ -9,5 +9,6 @@ SELECT model_digest, CASE WHEN is_broken THEN final_probability::DOUBLE END AS p
 FROM scored JOIN shares USING (model_digest, stratum)
 WHERE is_current AND is_masked AND true_id IS NOT NULL AND NOT is_wrong
 QUALIFY row_number() OVER (
-    PARTITION BY model_digest, coalesce(visit_id, event_id, target_id) ORDER BY md5(batch_key || target_id)
+    PARTITION BY model_digest, coalesce(visit_id, event_id, target_id)
+        ORDER BY md5(drawn_by(content_number, target_id)), batch_key, target_id
 ) = 1

@@ -1,2 +1,2 @@
--- drawn_by: what the draw of what to label next hashes: the picture's content, where it is known, else its target.
+-- drawn_by: what each draw among pictures hashes: the picture's content, where it is known, else its target.
 CREATE OR REPLACE MACRO drawn_by(content_number, target_id) AS coalesce(content_number::VARCHAR, target_id)

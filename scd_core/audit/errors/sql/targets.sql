@@ -1,7 +1,7 @@
 -- targets: the targets of the report, each with what its own batch shows of it.
 CREATE OR REPLACE TEMP TABLE targets AS
 WITH joined AS (
-    SELECT predictions.batch_key, model_digest, predictions.target_id, predictions.media_id, detection_id,
+    SELECT predictions.batch_key, model_digest, predictions.target_id, predictions.media_id, detection_id, content_number,
         predictions.event_id, event_predicted_id, inclusion_probability,
         primary_reason(flag_reasons, inclusion_probability) AS stratum,
         CASE WHEN prediction_status = 'ok' THEN predicted_id END AS predicted_id,

@@ -9,10 +9,10 @@ WITH truths AS (
 chosen AS (
     SELECT batch_key, target_id, media_id, coalesce(event_id, target_id) AS event, coalesce(predicted_id, '') AS name,
         primary_reason(flag_reasons, inclusion_probability) AS stratum, probability, margin,
-        hash(coalesce(event_id, target_id)) % $every = 0 AS is_drawn
+        hash(coalesce(event_id, drawn_by(content_number, target_id))) % $every = 0 AS is_drawn
     FROM predictions ANTI JOIN superseded USING (batch_key, media_id)
     WHERE prediction_status = 'ok' AND batch_key IN (SELECT batch_key FROM truths)
-        AND (hash(coalesce(event_id, target_id)) % $every = 0 OR target_id IN (SELECT target_id FROM truths))
+        AND (hash(coalesce(event_id, drawn_by(content_number, target_id))) % $every = 0 OR target_id IN (SELECT target_id FROM truths))
 ),
 places AS (
     SELECT batch_key, media_id, min(camera_id) AS camera_id FROM media SEMI JOIN chosen USING (batch_key, media_id) GROUP BY ALL

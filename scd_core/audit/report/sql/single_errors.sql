@@ -7,5 +7,5 @@ WITH singles AS (
         AND target_id NOT IN (SELECT target_id FROM slice_pictures)
 )
 SELECT media_id, n_errors, n_masked, n_recovered FROM singles
-QUALIFY row_number() OVER (PARTITION BY coalesce(visit_id, event_id, target_id) ORDER BY md5(target_id)) = 1
-ORDER BY md5(target_id) LIMIT $limit
+QUALIFY row_number() OVER (PARTITION BY coalesce(visit_id, event_id, target_id) ORDER BY md5(drawn_by(content_number, target_id)), target_id) = 1
+ORDER BY md5(drawn_by(content_number, target_id)), target_id LIMIT $limit
