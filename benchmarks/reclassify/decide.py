@@ -35,9 +35,21 @@ from scd_core.masks import fit_masks
 from scd_core.masks.settings import SCDConfig
 from scd_core.names import Strategy
 from scd_core.reclassify import MaskedPicture, Outcome, reclassify
+from scd_core.reclassify.core import Again
 from scd_core.scenes import packaged_model, preset_world, render, sample_specs
 
-__all__ = ["COLUMNS", "VIT_COLUMNS", "Case", "box_pictures", "joint_maps", "main", "outcomes_of", "scene_cases"]
+__all__ = [
+    "COLUMNS",
+    "VIT_COLUMNS",
+    "Case",
+    "box_pictures",
+    "joint_maps",
+    "main",
+    "masked_pictures",
+    "outcomes_of",
+    "scene_cases",
+    "second_maps",
+]
 
 STRATEGIES = tuple(strategy for strategy in Strategy if strategy != Strategy.FUSED)
 PARTS = "scenes", "photographs", "vit"
@@ -103,16 +115,40 @@ def joint_maps(
     return maps
 
 
-def outcomes_of(
+def second_maps(classifier: Classifier, cases: Sequence[Case], seed: int, known: dict[int, Any] | None = None) -> Again:
+    """What fits the second masks of pictures, with noise that no first mask has; `known` keeps them by place."""
+    held = {} if known is None else known
+
+    def again(places: Sequence[int]) -> dict[int, NDArray[np.float32]]:
+        missing = [place for place in places if place not in held]
+        held.update(zip(missing, joint_maps(classifier, [cases[place] for place in missing], 50_000 + seed)))
+        return {place: held[place] for place in places}
+
+    return again
+
+
+def masked_pictures(
     classifier: Classifier, cases: Sequence[Case], maps: Sequence[NDArray[np.float32]], *, use_boxes: bool
-) -> list[list[Outcome]]:
-    """Classify pictures again under their masks by every strategy."""
+) -> list[MaskedPicture]:
+    """Pictures with their masks, and with the animals' boxes where these are used."""
     spec = classifier.spec.input
-    pictures = [
+    return [
         MaskedPicture(case.picture, joint, spec, box=case.box if use_boxes else None, is_box=case.is_box)
         for case, joint in zip(cases, maps, strict=True)
     ]
-    return reclassify(classifier, pictures, ReclassifyConfig(strategies=STRATEGIES))
+
+
+def outcomes_of(
+    classifier: Classifier,
+    cases: Sequence[Case],
+    maps: Sequence[NDArray[np.float32]],
+    *,
+    use_boxes: bool,
+    again: Again | None = None,
+) -> list[list[Outcome]]:
+    """Classify pictures again under their masks by every strategy; without `again` the first mask decides alone."""
+    pictures = masked_pictures(classifier, cases, maps, use_boxes=use_boxes)
+    return reclassify(classifier, pictures, ReclassifyConfig(strategies=STRATEGIES), again=again)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -147,13 +183,14 @@ def _scenes(report: Report, seeds: Sequence[int], n_events: int) -> None:
         f"world demo, model shortcut, {n_events} bursts of each seed {', '.join(str(1000 + seed) for seed in seeds)}; "
         "boxes are the animals' true ones, as a detector would give"
     )
+    known: dict[int, Any] = {}
     for use_boxes, name, suffix in ((True, "scenes", ""), (False, "scenes, no boxes", "_no_boxes")):
-        fused = _tallies(report, classifier, name, cases, maps, use_boxes=use_boxes)
+        fused = _tallies(report, classifier, name, cases, maps, seeds[0], use_boxes=use_boxes, known=known)
         report.summary |= {f"{key}{suffix}": fused[key] for key in ("recovered_rate", "broken_rate")}
         report.progress(f"{name}: {len(cases)} frames")
     boxed = box_pictures(classifier, cases)
     maps = joint_maps(classifier, boxed, seeds[0])
-    fused = _tallies(report, classifier, "scenes, boxes as pictures", boxed, maps)
+    fused = _tallies(report, classifier, "scenes, boxes as pictures", boxed, maps, seeds[0])
     report.summary |= {f"{key}_box_pictures": fused[key] for key in ("recovered_rate", "broken_rate")}
     report.progress(
         f"scenes, boxes as pictures: {len(boxed)}, of them {sum(case.kind == 'right' for case in boxed)} named rightly"
@@ -166,11 +203,14 @@ def _tallies(
     name: str,
     cases: Sequence[Case],
     maps: Sequence[NDArray[np.float32]],
+    seed: int,
     *,
     use_boxes: bool = False,
+    known: dict[int, Any] | None = None,
 ) -> dict[str, Any]:
     """Rows of shortcut errors and of others; the decision's over shortcut errors is returned."""
-    outcomes = outcomes_of(classifier, cases, maps, use_boxes=use_boxes)
+    again = second_maps(classifier, cases, seed, known)
+    outcomes = outcomes_of(classifier, cases, maps, use_boxes=use_boxes, again=again)
     fused = _tally(report, classifier, name, cases, outcomes, "shortcut")
     _tally(report, classifier, f"{name}, other errors", cases, outcomes, "other")
     return fused
@@ -198,13 +238,15 @@ def _photographs(report: Report, seeds: Sequence[int], *, is_quick: bool) -> Non
     drawn: dict[bool, list[list[Outcome]]] = {True: [], False: []}
     for seed in seeds:
         maps = joint_maps(classifier, cases, seed)
+        again = second_maps(classifier, cases, seed)
         for use_boxes, outcomes in drawn.items():
-            some = outcomes_of(classifier, cases, maps, use_boxes=use_boxes)
+            some = outcomes_of(classifier, cases, maps, use_boxes=use_boxes, again=again)
             outcomes += some
             for number, place in enumerate(some[0]):
                 count = sum(_given(row[number], classifier) == "jaguar" for row in some)
                 right.setdefault((use_boxes, place.strategy), []).append(count)
-        some = outcomes_of(classifier, boxed, joint_maps(classifier, boxed, seed), use_boxes=False)
+        again = second_maps(classifier, boxed, seed)
+        some = outcomes_of(classifier, boxed, joint_maps(classifier, boxed, seed), use_boxes=False, again=again)
         boxed_right.append(sum(_given(row[-1], classifier) == "jaguar" for row in some))
         report.progress(f"jaguar: {len(cases)} frames, seed {seed}")
     for use_boxes, outcomes in drawn.items():
@@ -231,7 +273,8 @@ def _animals(report: Report, classifier: Classifier, names: dict[str, str], n_se
     paths = sorted((DATA / "imagenet_animals").glob("*.JPEG"))[0::2]
     chosen = paths[:: max(1, len(paths) // (n_seeds * _PHOTOGRAPHS_OF_A_SEED))]
     cases = [_photograph(classifier, path, names[path.name.split("_")[0]]) for path in chosen]
-    outcomes = outcomes_of(classifier, cases, joint_maps(classifier, cases, 1), use_boxes=False)
+    again = second_maps(classifier, cases, 1)
+    outcomes = outcomes_of(classifier, cases, joint_maps(classifier, cases, 1), use_boxes=False, again=again)
     fused = _tally(report, classifier, "imagenet animals", cases, outcomes, "other")
     report.summary["animals_recovered_rate"], report.summary["animals_broken_rate"] = (
         fused["recovered_rate"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.reclassify.decide import joint_maps, scene_cases
 from scd_core.config import AuditConfig
-from scd_core.identify import load_model
-from scd_core.masks.rows import encode_mask
+from scd_core.identify import Classifier, load_model
+from scd_core.masks.rows import encode_mask, mask_seed
 from scd_core.media import list_source
+from scd_core.reclassify import MaskedPicture, reclassify
 from scd_core.reclassify.rows import reclassify_predictions
 from scd_core.scenes import packaged_model, preset_world, render, sample_specs
 
@@ -54,3 +57,53 @@ def test_the_box_decides_which_strategies_apply(tmp_path: Path, kind: str) -> No
         assert {rows[name]["reason"] for name in APPLIES["frame"] | APPLIES["located"]} == {
             "the picture is the animal's box, so none of it is taken for background"
         }
+
+
+class _Again:
+    """Second maps that are given, and the places that they were wanted for."""
+
+    def __init__(self, maps: dict[int, np.ndarray]) -> None:
+        self.maps, self.places = maps, []
+
+    def __call__(self, places: Sequence[int]) -> dict[int, np.ndarray]:
+        self.places += places
+        return self.maps
+
+
+@pytest.fixture(scope="module")
+def lured() -> tuple[Classifier, list[MaskedPicture]]:
+    """Scenes whose name one mask changes and, first, one whose name it keeps; no boxes are known."""
+    classifier = load_model(str(packaged_model("shortcut")))
+    cases = scene_cases(classifier, 12, 7)
+    kept = next(case for case in cases if case.kind == "right")
+    wrong = [case for case in cases if case.kind == "shortcut"][:4]
+    chosen = [kept, *wrong]
+    maps = joint_maps(classifier, chosen)
+    spec = classifier.spec.input
+    return classifier, [MaskedPicture(case.picture, one, spec) for case, one in zip(chosen, maps)]
+
+
+def test_a_name_is_changed_only_where_a_second_mask_leads_to_the_same(
+    lured: tuple[Classifier, list[MaskedPicture]],
+) -> None:
+    classifier, pictures = lured
+    alone = [outcomes[-1] for outcomes in reclassify(classifier, pictures)]
+    changed = [place for place, outcome in enumerate(alone) if outcome.is_flip]
+    assert len(changed) >= 2 and 0 not in changed, "fixture: some change, one does not"
+    # Evidence everywhere: nothing is left to name the picture by without it, and no crop is closer.
+    first, *rest = changed
+    other = np.ones_like(pictures[first].mask)
+    again = _Again({first: other} | {place: pictures[place].mask for place in rest[:-1]})
+    both = [outcomes[-1] for outcomes in reclassify(classifier, pictures, again=again)]
+    assert again.places == changed, "a second mask is spent only where the first changes a name"
+    assert not both[first].is_flip and "other noise of the mask" in both[first].reason
+    assert both[first].index != alone[first].index
+    assert not both[rest[-1]].is_flip and "no second mask" in both[rest[-1]].reason
+    for place in rest[:-1]:
+        assert (both[place].index, both[place].probability) == (alone[place].index, alone[place].probability)
+    for place in set(range(len(pictures))) - set(changed):
+        assert both[place] == alone[place]
+
+
+def test_other_noise_is_another_seed_and_the_first_stays() -> None:
+    assert mask_seed("7", 0, 0) == mask_seed("7", 0) != mask_seed("7", 0, 1)
