@@ -7,12 +7,16 @@ from typing import Any
 
 import torch
 
-__all__ = ["bad_images", "check_not_probabilities", "check_request", "read_logits", "unusable_logits"]
+__all__ = [
+    "bad_images", "check_not_probabilities", "check_request", "check_same_again", "read_logits", "unusable_logits",
+]  # fmt: skip
 
 _SUM_SLACK = 1e-3
 """A row of probabilities sums to 1 within this, in half precision as well."""
 _PROBABILITY_ENDS = {"SoftmaxBackward": "softmax", "SigmoidBackward": "sigmoid"}
 """Autograd's name of a last operation that gives probabilities -> what it is."""
+_SAME_SLACK = 0.01
+"""Share of the logits' range by which two passes of one batch may differ: rounding in half precision, on any device."""
 _PASSED_ON = (
     "ToCopyBackward",
     "ViewBackward",
@@ -128,6 +132,30 @@ def check_not_probabilities(logits: torch.Tensor) -> None:
         raise ValueError(
             f"model: expected logits, got probabilities (rows in [0, 1], as of a {ends_in}); pass logits: leave out the "
             f"{ends_in} at the model's end"
+        )
+
+
+def check_same_again(first: torch.Tensor, second: torch.Tensor) -> None:
+    """Refuse a model that gives the same images other logits the next time: a mask of it would be one of its chance.
+
+    Evaluation mode ends what modules draw; a function that always draws (`functional.dropout`), or a state that each call
+    changes, it does not.
+
+    Args:
+        first: (B, K) logits.
+        second: (B, K) of the same images.
+
+    Raises:
+        ValueError: they differ by more than rounding.
+    """
+    both = first.isfinite() & second.isfinite()
+    values = first[both]
+    reach = float(values.max() - values.min()) if values.numel() else 0.0
+    moved = float((values - second[both]).abs().max()) if values.numel() else 0.0
+    if moved > _SAME_SLACK * reach or not torch.equal(first.isfinite(), second.isfinite()):
+        raise ValueError(
+            f"model: expected the same logits each time, got logits that differ by {moved:.3g} for the same images; take "
+            "out what draws at random (a dropout that is left on) or counts its calls"
         )
 
 

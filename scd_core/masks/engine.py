@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 
 from scd_core.masks.adamw import RowAdamW
-from scd_core.masks.checks import bad_images, check_request, unusable_logits
+from scd_core.masks.checks import bad_images, check_request, check_same_again, unusable_logits
 from scd_core.masks.concrete import keep_probability, original_concrete, simplified_concrete
 from scd_core.masks.forward import Forward
 from scd_core.masks.grid import Grid, cells_for
@@ -70,7 +70,7 @@ def fit_masks(
 
     Raises:
         ValueError: shapes or types are wrong, K is 1, or (with `raise`) a target is out of range or an image or its
-            logits hold NaN or infinity; the line names the image.
+            logits hold NaN or infinity; the line names the image. Or the model gives one image other logits each time.
 
     Example:
         >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 8 * 8, 4))
@@ -159,6 +159,8 @@ class _Fitting:
         for start in range(0, len(pending), at_once):
             chosen = pending[start : start + at_once]
             logits = self.forward.logits(self._pixels(chosen))
+            if start == 0:  # not counted, as the probe of the memory is not
+                check_same_again(logits, self.forward.logits(self._pixels(chosen)))
             n_classes = logits.shape[1]
             if self.config.score_unit == "logit_range":
                 self.unit[torch.tensor(chosen, device=self.device)] = logit_range(logits)

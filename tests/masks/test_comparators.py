@@ -79,8 +79,8 @@ class TestShape:
         model, seen = Quadrants(), []
         model.features[0].register_forward_hook(lambda _module, inputs, _output: seen.append(len(inputs[0])))
         masks = COMPARATORS[name](model, images, targets)
-        # One probe of the classes for the call, and where a layer is looked for one more.
-        assert sum(seen) - int(masks.evaluations.sum()) == (1 if name == "fido" else 2)
+        # Two probes of the classes for the call, and where a layer is looked for one more.
+        assert sum(seen) - int(masks.evaluations.sum()) == (2 if name == "fido" else 3)
 
     def test_non_square_input(self):
         torch.manual_seed(0)

@@ -68,6 +68,27 @@ class Then(nn.Module):
 # --- probabilities ------------------------------------------------------------------------------------------------
 
 
+class Counted(nn.Module):
+    """A network whose answer depends on how often it was called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.calls = network(), 0
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        logits: torch.Tensor = self.inner(images)
+        return logits + torch.arange(3) * self.calls
+
+
+@every_method
+def test_a_model_that_draws_or_counts_is_refused(name: str, images: torch.Tensor) -> None:
+    dropped = Then(lambda logits: logits, lambda images: nn.functional.dropout(images, 0.3, training=True))
+    for model in (dropped, Counted()):
+        with pytest.raises(ValueError, match="expected the same logits each time.*left on"):
+            METHODS[name](model, images, TARGETS)
+
+
 @every_method
 @pytest.mark.parametrize("half", [False, True])
 def test_a_softmax_at_the_end_is_refused(name: str, half: bool, images: torch.Tensor) -> None:

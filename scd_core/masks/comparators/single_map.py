@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from scd_core.masks.checks import bad_images, check_not_probabilities, check_request
+from scd_core.masks.checks import bad_images, check_not_probabilities, check_request, check_same_again
 from scd_core.masks.feature_layer import FeatureLayer, find_feature_layer
 from scd_core.masks.infill import blend, make_infill
 from scd_core.masks.preserve import Model, borrowed, run_model
@@ -35,7 +35,7 @@ def check_inputs(model: Model, images: Tensor, targets: Tensor) -> None:
 
 
 def check_targets(model: Model, images: Tensor, targets: Tensor) -> None:
-    """Refuse a target that the model has no logit for; costs one image through the model.
+    """Refuse a target that the model has no logit for, and a model of chance; costs two images through the model.
 
     Args:
         model: (B, C, H, W) -> (B, K) logits.
@@ -43,11 +43,14 @@ def check_targets(model: Model, images: Tensor, targets: Tensor) -> None:
         targets: (N,) integers.
 
     Raises:
-        ValueError: the model gives no logits of K >= 2 classes, or a target is out of range; the line names the image.
+        ValueError: the model gives no logits of K >= 2 classes, or others each time, or a target is out of range; the line
+            names the image.
     """
     with borrowed(model):
         logits = run_model(model, images[:1].detach().requires_grad_())
+        again = run_model(model, images[:1])
     check_not_probabilities(logits)
+    check_same_again(logits.detach(), again.detach())
     outside = (targets < 0) | (targets >= logits.shape[1])
     if outside.any():
         index = int(outside.nonzero()[0])
