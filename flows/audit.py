@@ -14,6 +14,9 @@ from scd_core.config import AuditConfig
 from scd_core.inputs.counts import LABELS
 from scd_core.job import Job, Listed, list_job, plan_job
 from scd_core.tables.batches import Batch
+from scd_core.tables.forgetting import drop_made
+from scd_core.tables.generations import read_steadily
+from scd_core.tables.store import AuditStore
 
 __all__ = ["AuditResult", "run_audit", "run_report"]
 
@@ -109,8 +112,17 @@ def run_report(out: str, config: AuditConfig, runner: Runner) -> dict[str, Any]:
     """
     from tasks.report import DERIVE_ERRORS, DRAW_REPORT  # torch, as above
 
-    state = report_state(out)
-    report_id = runner.call(DERIVE_ERRORS, out, config)
-    drawn = runner.call(DRAW_REPORT, out, config)
-    mark_report(out, state)
-    return {"report_id": report_id} | drawn
+    def derive() -> dict[str, Any]:
+        state = report_state(out)
+        report_id = runner.call(DERIVE_ERRORS, out, config)
+        drawn = runner.call(DRAW_REPORT, out, config)
+        mark_report(out, state)
+        return {"report_id": report_id} | drawn
+
+    store = AuditStore(out)
+    before = store.generation().number
+    derived = read_steadily(store, derive)
+    if store.generation().number != before:  # a page and kept rows from before may have what was forgotten since
+        drop_made(store)
+        derived = read_steadily(store, derive)
+    return derived

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
@@ -30,8 +30,10 @@ from scd_core.media.manifest_counts import manifest_counts
 from scd_core.storage import clean_url, has_password, open_source
 from scd_core.storage.objects import Listing, ObjectRef
 from scd_core.tables.batches import Batch, split_complete
+from scd_core.tables.forgetting import settle_forgotten
 from scd_core.tables.plans import plan_batches
 from scd_core.tables.store import AuditStore
+from scd_core.tables.tombstones import read_tombstones
 
 __all__ = [
     "AuditRequest", "Job", "Joined", "Listed", "RunnerName", "Shard", "boxes_of", "list_job", "names_of", "plan_job",
@@ -221,7 +223,9 @@ def prepare_job(request: AuditRequest) -> Job:
         labels=_read_labels(request),
         flags=read_flags(request.flags) if request.flags else None,
     )
-    AuditStore(request.out).check_writable()
+    store = AuditStore(request.out)
+    store.check_writable()
+    settle_forgotten(store)
     return job
 
 
@@ -276,6 +280,7 @@ def list_job(job: Job) -> Listed:
     if job.labels is not None:
         _check_labels(job, job.labels, MediaIndex((item.uri, item.file) for item in objects))
     joined = _join_inputs(job, listing)
+    objects, joined = _without_forgotten(job, objects, joined)
     if not request.only_complete:
         return Listed(objects, 0, joined)
     ready, waiting = split_complete(
@@ -286,6 +291,19 @@ def list_job(job: Job) -> Listed:
         now=datetime.now(UTC),
     )
     return Listed(ready, len(waiting), joined)
+
+
+def _without_forgotten(job: Job, objects: Sequence[ObjectRef], joined: Joined) -> tuple[list[ObjectRef], Joined]:
+    """What was not forgotten, with a count of what was; examples of files that were handed in lose its names."""
+    stones = read_tombstones(AuditStore(job.request.out))
+    if not stones:
+        return list(objects), joined
+    stays = [one for one in objects if not stones.has_medium(one.media_id, one.file, one.size_bytes)]
+    inputs = [one.without(stones.is_mentioned) for one in joined.inputs]
+    if n := len(objects) - len(stays):
+        words = f"{n} {'picture that was' if n == 1 else 'pictures that were'} forgotten"
+        inputs.append(FileCounts(LEFT_OUT, clean_url(job.request.source), n, unusable=n, examples=(words,)))
+    return stays, replace(joined, inputs=tuple(inputs))
 
 
 def plan_job(job: Job, objects: Sequence[ObjectRef]) -> list[Batch]:

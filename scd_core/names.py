@@ -309,3 +309,13 @@ class Stage(StrEnum):
     TRIAGE = "triage"
     MASK = "mask"
     RECLASSIFY = "reclassify"
+
+
+class ForgetBy(StrEnum):
+    """What pictures to forget are chosen by."""
+
+    MEDIA = "media"
+    FILE = "file"
+    CAMERA = "camera"
+    BATCH = "batch"
+    BEFORE = "before"

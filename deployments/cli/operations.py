@@ -1,4 +1,4 @@
-"""`trapaudit deploy` and `trapaudit doctor`: the commands of whoever keeps it running."""
+"""`trapaudit deploy`, `doctor` and `forget`: the commands of whoever keeps it running."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
+from deployments.cli.forget import forget
 from scd_core.errors import InputError
 
 __all__ = ["register_commands"]
@@ -33,9 +34,9 @@ PrefectFile = typer.Option("--prefect-file", exists=True, dir_okay=False, help="
 
 
 def register_commands(app: typer.Typer) -> None:
-    """Add both commands to the command line."""
-    app.command()(deploy)
-    app.command()(doctor)
+    """Add these commands to the command line."""
+    for command in (deploy, doctor, forget):
+        app.command()(command)
 
 
 def deploy(

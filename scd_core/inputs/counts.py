@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
 
 __all__ = [
     "COLUMNS",
@@ -79,6 +79,12 @@ class FileCounts:
             return f"{self.kind} {self.name}: {'; '.join(self.notes)}"
         counts = [f"{rows} {one if rows == 1 else many}", *counts]
         return "; ".join((f"{self.kind} {self.name}: {', '.join(counts)}{shown}", *self.notes))
+
+    def without(self, is_hidden: Callable[[str], bool]) -> FileCounts:
+        """The same without examples and notes that are to be shown to nobody."""
+        shown = (tuple(line for line in lines if not is_hidden(line)) for lines in (self.examples, self.notes))
+        examples, notes = shown
+        return replace(self, examples=examples, notes=notes)
 
     def numbers(self) -> tuple[int | None, ...]:
         """The counts in the order of :data:`COLUMNS`, each None where there is nothing to say of it.

@@ -212,8 +212,12 @@ class Storage(ABC):
     def remove_empty_folders(self, relative: str) -> None:  # noqa: B027 - only a disk has any
         """Remove a folder and those in it as far as they are empty, where folders outlast their files."""
 
-    def sweep_temporary(self) -> None:  # noqa: B027 - as above
-        """Remove what runs that were killed left behind, where files are collected before they are whole."""
+    def sweep_temporary(self, after_seconds: float = 86_400) -> None:  # noqa: B027 - as above
+        """Remove what runs that were killed left behind, where files are collected before they are whole.
+
+        Args:
+            after_seconds: age from which on an unfinished file is left behind (s); writing one takes seconds.
+        """
 
     # what went wrong
 

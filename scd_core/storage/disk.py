@@ -23,9 +23,6 @@ __all__ = ["DiskStorage", "clean_path"]
 _TEMPORARY = ".tmp"
 """Folder below a storage's root in which files are collected until they are whole."""
 
-_LEFT_OVER_SECONDS = 86_400
-"""Age from which on an unfinished file is what a killed run left."""
-
 _TRIES = 100
 
 _PAUSE_SECONDS = 0.01
@@ -84,11 +81,11 @@ class DiskStorage(Storage):
             with contextlib.suppress(OSError):
                 Path(folder).rmdir()
 
-    def sweep_temporary(self) -> None:
+    def sweep_temporary(self, after_seconds: float = 86_400) -> None:
         folder = Path(self.root) / _TEMPORARY
         for leftover in folder.glob("*.part") if folder.is_dir() else ():
             with contextlib.suppress(OSError):
-                if time.time() - leftover.stat().st_mtime > _LEFT_OVER_SECONDS:
+                if time.time() - leftover.stat().st_mtime > after_seconds:
                     leftover.unlink()
 
 

@@ -13,10 +13,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scd_core.config import SliceConfig
 from scd_core.errors import RunError
-from scd_core.names import MaskStatus, MediaStatus, PredictionStatus, Strategy
+from scd_core.names import MediaStatus
 from scd_core.tables.batches import Batch
+from scd_core.tables.counts import batch_counts, plain_masks
+from scd_core.tables.forgetting import forget_again
 from scd_core.tables.rows import RunRow
 from scd_core.tables.schema import (
     SCHEMA_VERSION,
@@ -35,7 +36,6 @@ __all__ = ["adopt_commit", "commit_batch", "write_batch"]
 
 _TABLES = ("media", "predictions", "masks", "reclassifications", "embeddings")
 _STAMP = ("run_id", "batch_key", "model_digest")
-_USABLE = (MediaStatus.OK, MediaStatus.DUPLICATE)
 
 
 def write_batch(
@@ -67,7 +67,7 @@ def write_batch(
         raise ValueError(f"table {min(unknown)}: not one of a batch; expected {', '.join(_TABLES)}")
     whole = {table: _checked(table, tables.get(table, empty_table(table))) for table in _TABLES}
     _check_sums(batch_key, whole)
-    counts = _batch_counts(whole)
+    counts = batch_counts(whole)
     store = AuditStore(out)
     run_id = store.open_batch(batch_key, run["run_id"])
     stamp = dict(zip(_STAMP, (run_id, batch_key, run["model_digest"])))
@@ -87,6 +87,7 @@ def write_batch(
     }
     is_ours = store.commit(batch_key, content)
     drop_work(store, batch_key)
+    forget_again(store, batch_key, whole["media"])
     return content | {"is_ours": True} if is_ours else adopt_commit(out, batch_key) or content
 
 
@@ -143,50 +144,9 @@ def _check_sums(batch_key: str, tables: Mapping[str, pa.Table]) -> None:
             f"batch {batch_key}: embeddings of {len(strange)} targets without a prediction, first {min(strange)}"
         )
     selected = predictions.filter(predictions.column("is_selected")).column("target_id").to_pylist()
-    masked = _plain(tables["masks"]).column("target_id").to_pylist()
+    masked = plain_masks(tables["masks"]).column("target_id").to_pylist()
     if sorted(selected) != sorted(masked):
         raise RunError(f"batch {batch_key}: {len(selected)} predictions selected, {len(masked)} mask rows")
-
-
-def _batch_counts(tables: Mapping[str, pa.Table]) -> dict[str, int]:
-    """The counters of a batch's row in `runs`."""
-    status = Counter(tables["media"].column("status").to_pylist())
-    usable, masks = sum(status[name] for name in _USABLE), _plain(tables["masks"])
-    fused = tables["reclassifications"].filter(pc.equal(tables["reclassifications"].column("strategy"), Strategy.FUSED))
-    return {
-        "n_media": len(tables["media"]),
-        "n_ok": usable,
-        "n_quarantined": len(tables["media"]) - usable,
-        "n_predictions": _count(tables["predictions"], "prediction_status", PredictionStatus.OK),
-        "n_flagged": sum(tables["predictions"].column("is_flagged").to_pylist()),
-        "n_masks": _count(masks, "mask_status", MaskStatus.OK),
-        "n_failed": _count(tables["predictions"], "prediction_status", PredictionStatus.FAILED)
-        + _count(masks, "mask_status", MaskStatus.FAILED),
-        "n_not_available": _count(masks, "mask_status", MaskStatus.NOT_AVAILABLE),
-        "n_second_masks": len(fused) - fused.column("second_evaluations").null_count,
-        "n_flips": sum(fused.column("is_flip").to_pylist()),
-        "n_telling_masks": len(_telling(masks) | set(_targets(fused.filter(fused.column("is_flip"))))),
-    }
-
-
-def _plain(masks: pa.Table) -> pa.Table:
-    """The masks of names; not those of one name against another."""
-    return masks.filter(pc.is_null(masks.column("contrast_id")))
-
-
-def _telling(masks: pa.Table) -> set[str]:
-    """Targets whose name rests on background or strips: the mask lies there, and without them the name loses log-odds."""
-    limits = SliceConfig()
-    found: set[str] = set()
-    for kind, least in (("background", limits.min_background_reliance), ("overlay", limits.min_overlay_reliance)):
-        lies_there = pc.greater_equal(masks.column(f"{kind}_reliance"), least)
-        matters = pc.greater_equal(masks.column(f"{kind}_log_odds_drop"), limits.min_log_odds_drop)
-        found |= set(_targets(masks.filter(pc.and_(lies_there, matters))))
-    return found
-
-
-def _targets(rows: pa.Table) -> list[str]:
-    return rows.column("target_id").to_pylist()
 
 
 def _software_versions() -> dict[str, str]:
@@ -198,10 +158,6 @@ def _software_versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-def _count(table: pa.Table, column: str, value: str) -> int:
-    return int(pc.sum(pc.equal(table.column(column), value)).as_py() or 0)
 
 
 def _checked(table: str, rows: pa.Table) -> pa.Table:

@@ -10,12 +10,14 @@ from operator import attrgetter
 from scd_core.errors import RunError
 from scd_core.storage import Storage, open_source
 
-__all__ = ["READERS", "OutFolder", "plain_name"]
+__all__ = ["READERS", "OutFolder", "file_key", "generation_of", "plain_name"]
 
 READERS = 16
 """Threads that read small files of OUT at once."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.=-]{0,127}")
+_REWRITTEN = re.compile(r"\.g(\d{6})-[0-9a-f]{8}\.parquet$")
+"""How the name of a table's file ends that a later generation wrote in place of another one."""
 
 
 def plain_name(name: str) -> str:
@@ -30,6 +32,21 @@ def plain_name(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise ValueError(f"{name!r} is no plain file name; expected letters, digits and _ . = -")
     return name
+
+
+def file_key(file: str) -> str:
+    """The batch, report or import that a table's file is of, whichever generation wrote it.
+
+    >>> file_key("media/batch_date=2026-03-01/b1.parquet"), file_key("media/batch_date=2026-03-01/b1.g000002-00ff00ff.parquet")
+    ('b1', 'b1')
+    """
+    return _REWRITTEN.sub("", file.rsplit("/", 1)[-1]).removesuffix(".parquet")
+
+
+def generation_of(file: str) -> int:
+    """Number of the generation that wrote a table's file; 0 for what a run, a report or an import wrote."""
+    found = _REWRITTEN.search(file)
+    return int(found[1]) if found else 0
 
 
 _path_of = attrgetter("path")

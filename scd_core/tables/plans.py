@@ -19,7 +19,7 @@ from scd_core.tables.batches import Batch, cut_batches
 from scd_core.tables.folder import READERS
 from scd_core.tables.store import AuditStore
 
-__all__ = ["plan_batches"]
+__all__ = ["plan_batches", "planned_objects"]
 
 _ROUNDS = 100
 _FIELDS = tuple(field.name for field in fields(ObjectRef))
@@ -82,6 +82,21 @@ def plan_batches(
     raise RunError(f"{store.url}: {_ROUNDS} other plans came first; run again when fewer runs begin at once")
 
 
+def planned_objects(store: AuditStore, batch_key: str) -> tuple[ObjectRef, ...]:
+    """The objects of a planned batch; none where its plan was removed.
+
+    Raises:
+        RunError: OUT could not be read.
+    """
+    content = _planned(store, batch_key)
+    return () if content is None else tuple(_ref(item) for item in content["objects"])
+
+
+def _planned(store: AuditStore, batch_key: str) -> dict[str, Any] | None:
+    data = store.get_file(f"plans/objects/{batch_key}.json.gz")
+    return None if data is None else json.loads(gzip.decompress(data))
+
+
 class _Log:
     def __init__(self, store: AuditStore, model_digest: str, config_digest: str) -> None:
         self._store = store
@@ -106,10 +121,9 @@ class _Log:
 
     def batch(self, batch_key: str) -> Batch | None:
         """A planned batch with its objects; None where another program removed them."""
-        data = self._store.get_file(f"plans/objects/{batch_key}.json.gz")
-        if data is None:
+        content = _planned(self._store, batch_key)
+        if content is None:
             return None
-        content = json.loads(gzip.decompress(data))
         objects = tuple(_ref(item) for item in content["objects"])
         return Batch(batch_key, datetime.fromisoformat(content["batch_date"]).date(), objects)
 

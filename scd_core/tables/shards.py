@@ -74,9 +74,11 @@ def drop_work(out: OutFolder, batch_key: str) -> None:
 
 
 def sweep_work(out: OutFolder, committed: AbstractSet[str]) -> None:
-    """Remove the work of batches whose run was killed between its commit and its tidying."""
-    for batch_key in {file.split("/")[1] for file in out.files("work")} & committed:
-        drop_work(out, batch_key)
+    """Remove the work of batches whose run was killed between its commit and its tidying, and of those whose plan is gone."""
+    planned = {file.rsplit("/", 1)[-1].removesuffix(".json.gz") for file in out.files("plans/objects")}
+    for batch_key in {file.split("/")[1] for file in out.files("work")}:
+        if batch_key in committed or (planned and batch_key not in planned):
+            drop_work(out, batch_key)
 
 
 def _place(*names: str) -> str:

@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 from scd_core.errors import InputError, RunError, TrapauditError
 from scd_core.names import MediaStatus
 from scd_core.storage.threads import ordered_map
-from scd_core.tables.folder import READERS, OutFolder, plain_name
+from scd_core.tables.folder import READERS, OutFolder, file_key, plain_name
+from scd_core.tables.generations import Generation, newest_generation, read_steadily
 from scd_core.tables.schema import DERIVED, PARTITION, TABLES, conform, table_schema
 from scd_core.tables.shards import sweep_work
 
@@ -32,7 +33,8 @@ class AuditStore(OutFolder):
     """The tables and commits of an audit.
 
     Nothing in OUT is ever rewritten but the report, the marker file and unfinished work: tables and commits are created
-    once, whole, by whoever comes first, and everyone else adopts them.
+    once, whole, by whoever comes first, and everyone else adopts them. What is to go is replaced by a new generation
+    (:mod:`scd_core.tables.generations`).
     """
 
     # the whole of OUT
@@ -101,7 +103,7 @@ class AuditStore(OutFolder):
             RunError: the storage did not answer.
         """
         data = self.get_file(f"commits/{plain_name(batch_key)}.json")
-        return None if data is None else json.loads(data)
+        return None if data is None else self.generation().content(batch_key, json.loads(data))
 
     def committed_keys(self) -> set[str]:
         """The batch_key of every commit."""
@@ -110,8 +112,17 @@ class AuditStore(OutFolder):
     def committed(self) -> dict[str, dict[str, Any]]:
         """The content of every commit, by batch_key, in the order of the keys."""
         files = self._commit_files()
+        generation = self.generation()
         contents = ordered_map(files.items(), self._read_commit, READERS, ahead=4 * READERS)
-        return {_key(file): content for file, content in zip(files, contents)}
+        return {_key(file): generation.content(_key(file), content) for file, content in zip(files, contents)}
+
+    def generation(self) -> Generation:
+        """What replaces files of OUT that were written before.
+
+        Raises:
+            RunError: the storage did not answer.
+        """
+        return newest_generation(self)
 
     def commit(self, batch_key: str, content: Mapping[str, Any]) -> bool:
         """Finish a batch; from here on its rows count.
@@ -188,10 +199,33 @@ class AuditStore(OutFolder):
             KeyError: there is no such table.
         """
         if table in DERIVED or table == "labels":
-            return [file for file in self.files(table) if file.endswith(".parquet")]
+            return self.generation().current(file for file in self.files(table) if file.endswith(".parquet"))
         TABLES[table]
         commits = self.committed() if commits is None else commits
         return sorted(content["files"][table] for content in commits.values() if table in content["files"])
+
+    def import_keys(self) -> set[str]:
+        """The import_id of every file of `labels` that there is or was."""
+        replaced = (file for file in self.generation().files if file.startswith("labels/"))
+        return {file_key(file) for file in (*self.committed_files("labels"), *replaced)}
+
+    def rewrite_table(self, table: str, rows: pa.Table, file: str, ending: str) -> str:
+        """Write what is left of a file's rows under the name of a new generation, whose path is returned.
+
+        Args:
+            table: name of the table.
+            rows: the rows.
+            file: path of the file that they are from, relative to OUT.
+            ending: ``g`` with the number of the generation in six digits, a dash, and eight hex digits of whoever makes it.
+
+        Raises:
+            ValueError: the rows do not fit the table's schema.
+            RunError: it could not be written.
+        """
+        folder = file.rsplit("/", 1)[0]
+        relative = f"{folder}/{file_key(file)}.{ending}.parquet"
+        self.create_file(relative, _parquet(table, rows))
+        return relative
 
     def read(self, table: str, columns: Sequence[str] | None = None) -> pa.Table:
         """All rows of a table that count, files in the order of their paths.
@@ -204,7 +238,7 @@ class AuditStore(OutFolder):
             KeyError: there is no such table.
             RunError: a file cannot be read.
         """
-        return self.read_files(table, self.committed_files(table), columns)
+        return read_steadily(self, lambda: self.read_files(table, self.committed_files(table), columns))
 
     def read_files(self, table: str, files: Iterable[str], columns: Sequence[str] | None = None) -> pa.Table:
         """Rows of some files of a table, paths relative to OUT, in their order; columns and errors as for :meth:`read`."""

@@ -58,9 +58,18 @@ class Runner:
         report: bool = False,
     ) -> tuple[int, dict[str, int], str]:
         """Exit status (-9 where it was killed), calls per hook, and what it printed."""
-        start = self.log.stat().st_size if self.log.exists() else 0
         call = {"source": source, "model": model, "out": out, "settings": config or FAST, "report": report}
-        order = {"call": call, "env": env or {}, "log": str(self.log), "kill": kill}
+        return self._order("audit", call, kill, env)
+
+    def forget(self, out: str, *patterns: str, kill: dict[str, Any] | None = None) -> tuple[int, dict[str, int], str]:
+        """As :meth:`run`, of pictures that are forgotten by their files."""
+        return self._order("forget", {"out": out, "patterns": list(patterns)}, kill, None)
+
+    def _order(
+        self, what: str, call: dict[str, Any], kill: dict[str, Any] | None, env: dict[str, str] | None
+    ) -> tuple[int, dict[str, int], str]:
+        start = self.log.stat().st_size if self.log.exists() else 0
+        order = {"what": what, "call": call, "env": env or {}, "log": str(self.log), "kill": kill}
         self.process.stdin.write(json.dumps(order) + "\n")
         self.process.stdin.flush()
         answer = json.loads(self.process.stdout.readline())

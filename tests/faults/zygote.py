@@ -1,8 +1,8 @@
 """Runs audits in forked children that can be made to kill themselves at a chosen call.
 
 Reads one JSON order a line, answers with one JSON line. Importing torch takes seconds and is done once.
-Order: ``call`` (arguments of `tests.services.audits.audit`), ``env``, ``log`` (file for output), ``kill`` (None, or hook,
-n, when).
+Order: ``what`` ("audit", or "forget" for `forget_files` below), ``call`` (arguments of it), ``env``, ``log`` (file for
+output), ``kill`` (None, or hook, n, when).
 Answer: ``status`` (exit status, negative for a signal) and ``calls`` (hook -> number of calls, for a run that ended).
 """
 
@@ -20,9 +20,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from scd_core.audit.forget.forget import choose_forgotten, forget_chosen
 from scd_core.identify.small_cnn import SmallCNN
 from scd_core.masks import fit_masks  # noqa: F401 - imported before the fork
 from scd_core.media import decode
+from scd_core.names import ForgetBy
 from scd_core.storage import Storage
 from scd_core.tables.store import AuditStore
 from tasks import shards
@@ -72,6 +74,11 @@ def install(kill: dict[str, Any] | None) -> Counter[str]:
     return calls
 
 
+def forget_files(out: str, patterns: list[str]) -> None:
+    """Forget the pictures whose files fit."""
+    forget_chosen(out, choose_forgotten(out, ForgetBy.FILE, patterns))
+
+
 def child(order: dict[str, Any], answer: int) -> None:
     log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
@@ -80,7 +87,7 @@ def child(order: dict[str, Any], answer: int) -> None:
     status = 0
     calls = install(order["kill"])
     try:
-        audit(**order["call"])
+        {"audit": audit, "forget": forget_files}[order["what"]](**order["call"])
     except BaseException:  # noqa: BLE001 - a child ends here, whatever happened
         traceback.print_exc()
         status = 1

@@ -6,7 +6,6 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 import duckdb
@@ -23,6 +22,7 @@ from scd_core.names import UNKNOWN, LabelFormat, LabelState
 from scd_core.tables.rows import LabelRow
 from scd_core.tables.schema import table_from_rows, table_schema
 from scd_core.tables.store import AuditStore
+from scd_core.tables.tombstones import Tombstones, read_tombstones
 
 __all__ = ["import_labels", "known_names", "label_rows", "list_imports", "undo_import", "undo_row"]
 
@@ -87,10 +87,10 @@ def import_labels(
     source = file if isinstance(file, LabelFile) else read_labels(file, fmt)
     now = now or datetime.now(UTC)
     store = AuditStore(out)
-    held = {PurePosixPath(name).stem for name in store.committed_files("labels")}
+    held = store.import_keys()
     if not is_decision and source.import_id in held:
         return ImportResult(source.import_id, 0, len(source.labels), 0, 0, None)
-    rows = table_from_rows("labels", label_rows(source, now))
+    rows, stones = table_from_rows("labels", label_rows(source, now)), read_tombstones(store)
     with open_tables(out, may_be_empty=True) as connection:
         create_truth(connection)
         names = _names(connection)
@@ -106,9 +106,8 @@ def import_labels(
         import_id = _free_id(source.import_id, held)
         new = new.set_column(0, new.schema.field("import_id"), pa.array([import_id] * len(new), pa.string()))
         _create_label_media_of(connection, new)
-        new = _with_counts(
-            _query(connection, "placed_labels", new).to_arrow_table().cast(table_schema("labels")), source, now
-        )
+        placed = _query(connection, "placed_labels", new).to_arrow_table().cast(table_schema("labels"))
+        new = _with_counts(_without_forgotten(stones, placed), source, now, stones)
         if not len(new):
             counts = _counts(source, _doubts(connection, source, ""), now)
             return ImportResult(source.import_id, 0, len(rows), 0, 0, counts, new_names=new_names)
@@ -301,10 +300,21 @@ def _counts(source: LabelFile, doubts: _Doubts, now: datetime) -> FileCounts:
     return source.counts(doubts.ambiguous, doubts.waiting, notes)
 
 
-def _with_counts(rows: pa.Table, source: LabelFile, now: datetime) -> pa.Table:
+def _without_forgotten(stones: Tombstones, rows: pa.Table) -> pa.Table:
+    """Rows of an import without those of pictures that were forgotten, which would wait for them in vain."""
+    columns = zip(rows.column("media_id").to_pylist(), rows.column("file").to_pylist(), strict=True)
+    stays = [
+        not (stones.has_name(file, in_doubt=True) if media_id is None else stones.has_medium(media_id))
+        for media_id, file in columns
+    ]
+    return rows.filter(pa.array(stays, pa.bool_()))
+
+
+def _with_counts(rows: pa.Table, source: LabelFile, now: datetime, stones: Tombstones) -> pa.Table:
     """Rows of an import, the first with what became of the file's rows: which were left out, and why."""
     column = rows.schema.get_field_index("import_counts")
-    counts = [counts_as_json([source.counts((), (), future_notes(source.labels, now))]), *[None] * len(rows)]
+    told = source.counts((), (), future_notes(source.labels, now)).without(stones.is_mentioned)
+    counts = [counts_as_json([told]), *[None] * len(rows)]
     return rows.set_column(column, rows.schema.field(column), pa.array(counts[: len(rows)], pa.string()))
 
 

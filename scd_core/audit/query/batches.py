@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import PurePosixPath
 
 import duckdb
 import pyarrow as pa
 
 from scd_core.audit.query.tables import table_sql
+from scd_core.tables.folder import file_key
 
 __all__ = ["batches_shown", "create_batch_files", "hold_runs", "knows_files", "show_all", "show_batches"]
 
@@ -29,7 +29,7 @@ def create_batch_files(
         fill: as for :func:`scd_core.audit.query.tables.table_sql`.
     """
     rows = [
-        {"batch_key": PurePosixPath(file).stem, "name": name, "file": file, "root": root, "fill": fill}
+        {"batch_key": file_key(file), "name": name, "file": file, "root": root, "fill": fill}
         for name in _BIG
         for file in files[name]
     ]

@@ -17,6 +17,7 @@ from scd_core.audit.query.tables import TableFiles, newest_report, table_files, 
 from scd_core.audit.query.views import READY_VIEWS
 from scd_core.audit.queue.draw import create_queue
 from scd_core.errors import InputError
+from scd_core.tables.generations import read_steadily
 from scd_core.tables.schema import DERIVED, PARTITION, TABLES
 from scd_core.tables.store import AuditStore
 
@@ -152,14 +153,18 @@ def read_table(
             raise InputError(f"table {table}: no column {column}; see docs/tables.md")
     where, values = _where(table, known, filters)
     store = AuditStore(out)
-    found = table_files(store)
-    files = _within(table, _newest(found)[table], dates)
     selected = ", ".join(f'"{column}"' for column in columns) if columns else "*"
-    with duckdb.connect(config=_QUIET) as connection:
-        connection.register_filesystem(AuditFileSystem(store.storage.fs, store.storage.root))
-        source = table_sql(table, files, fill=_needs_fill(found, table))
-        sql = f"SELECT {selected} FROM ({source}) {where}"
-        return connection.execute(sql, values).df()
+
+    def read() -> pd.DataFrame:
+        found = table_files(store)
+        files = _within(table, _newest(found)[table], dates)
+        with duckdb.connect(config=_QUIET) as connection:
+            connection.register_filesystem(AuditFileSystem(store.storage.fs, store.storage.root))
+            source = table_sql(table, files, fill=_needs_fill(found, table))
+            sql = f"SELECT {selected} FROM ({source}) {where}"
+            return connection.execute(sql, values).df()
+
+    return read_steadily(store, read)
 
 
 def run_sql(out: str, query: str) -> duckdb.DuckDBPyRelation:
@@ -173,6 +178,10 @@ def run_sql(out: str, query: str) -> duckdb.DuckDBPyRelation:
         InputError: the statement is not SQL, is not one statement that reads, or needs what is not there or not
             allowed.
     """
+    return read_steadily(AuditStore(out), lambda: _answer(out, query))
+
+
+def _answer(out: str, query: str) -> duckdb.DuckDBPyRelation:
     connection = connect(out)
     try:
         statements = connection.extract_statements(query)

@@ -12,6 +12,7 @@ import duckdb
 
 from scd_core.audit.query.files import PROTOCOL
 from scd_core.errors import InputError
+from scd_core.tables.folder import file_key
 from scd_core.tables.schema import DERIVED, PARTITION, SCHEMA_VERSION, TABLES, empty_table
 from scd_core.tables.store import AuditStore
 
@@ -67,7 +68,7 @@ def report_time(file: str) -> datetime:
     '2026-06-02T06:00:00+00:00'
     """
     partition, name = PurePosixPath(file).parts[-2:]
-    second, _, rest = PurePosixPath(name).stem.partition("-")
+    second, _, rest = file_key(name).partition("-")
     try:
         time = datetime.strptime(second, "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
     except ValueError:

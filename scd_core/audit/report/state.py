@@ -26,7 +26,9 @@ def report_state(out: str) -> str:
 
 
 def _state(store: AuditStore, commits: set[str]) -> str:
-    names = [sorted(commits), store.committed_files("labels")]
+    names: list[object] = [sorted(commits), store.committed_files("labels")]
+    if number := store.generation().number:
+        names.append(number)
     return hashlib.sha256(json.dumps(names).encode()).hexdigest()[:16]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from datetime import UTC, datetime
-from pathlib import PurePosixPath
 
 from scd_core.audit.errors.certificates import create_certificates, read_certificates
 from scd_core.audit.query.batches import hold_runs
@@ -18,6 +17,7 @@ from scd_core.audit.report.totals import Totals
 from scd_core.audit.review.kept import keep_queues
 from scd_core.audit.state.kept import KeptRows
 from scd_core.config import AuditConfig
+from scd_core.tables.folder import file_key
 from scd_core.tables.store import AuditStore
 
 __all__ = ["write_report"]
@@ -70,5 +70,5 @@ def _address(store: AuditStore) -> str:
 def _snapshots(store: AuditStore) -> Snapshots:
     """The two newest reports, by date and id."""
     reports = store.committed_files("error_slices")
-    newest = PurePosixPath(reports[-1]).stem if reports else None
+    newest = file_key(reports[-1]) if reports else None
     return Snapshots(newest, report_time(reports[-2]) if len(reports) > 1 else None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import PurePosixPath
 from typing import Any
 
 import duckdb
@@ -14,6 +13,7 @@ import pyarrow as pa
 from scd_core.audit.query.connection import open_database
 from scd_core.audit.query.tables import newest_report, table_files, table_sql
 from scd_core.audit.sql import load_sql
+from scd_core.tables.folder import file_key
 from scd_core.tables.schema import DERIVED, TABLES, table_schema
 from scd_core.tables.store import AuditStore
 
@@ -46,7 +46,7 @@ class Frames:
         self._files: dict[str, dict[str, str]] = {}
         for table in _OF_A_BATCH:
             for file in self._found.files[table]:
-                self._files.setdefault(PurePosixPath(file).stem, {})[table] = file
+                self._files.setdefault(file_key(file), {})[table] = file
         commits = store.committed().values()
         self._has_one_run = len({(one["model_digest"], one["config_digest"]) for one in commits}) <= 1
         self._lock = threading.Lock()
@@ -56,7 +56,7 @@ class Frames:
         for table in DERIVED:
             files = [f"{table}/{report}"] if report else []
             self._connection.execute(f"CREATE VIEW {table} AS {table_sql(table, files, root=self._root)}")
-        self.report_id = PurePosixPath(report).stem if report else None
+        self.report_id = file_key(report) if report else None
 
     def event(self, batch_key: str, media_id: str) -> list[Row]:
         """All targets of the event that a picture belongs to, in the order of time, as ``sql/frames.sql`` lists them.

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import PurePosixPath
 from typing import Any
 
 from scd_core.audit.review.answers import Answer
 from scd_core.names import ReviewQueue
+from scd_core.tables.folder import file_key
 from scd_core.tables.store import AuditStore
 
 __all__ = ["ConflictError", "Given", "GivenAnswers", "repeated"]
@@ -110,7 +110,7 @@ class GivenAnswers:
 
     def was_reported(self, import_id: str) -> bool:
         """Whether the report counts a file of this name."""
-        return any(PurePosixPath(file).stem == import_id for file in self._old)
+        return any(file_key(file) == import_id for file in self._old)
 
     def counts(self) -> Counter[str]:
         """Pictures that were answered since the report, by queue of the review."""

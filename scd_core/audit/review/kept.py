@@ -7,7 +7,6 @@ import json
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 import duckdb
 import pyarrow as pa
@@ -17,6 +16,7 @@ from scd_core.audit.query.connection import open_tables
 from scd_core.audit.queue.draw import create_listed, listed_shown
 from scd_core.audit.sql import load_sql
 from scd_core.names import ReviewQueue
+from scd_core.tables.folder import file_key
 from scd_core.tables.store import AuditStore
 
 __all__ = ["SECOND_SHARE", "KeptQueues", "Waiting", "draw_next", "keep_queues", "load_queues"]
@@ -122,7 +122,7 @@ def load_queues(out: str) -> KeptQueues:
     """
     store = AuditStore(out)
     reports = store.committed_files("error_slices")
-    name = PurePosixPath(reports[-1]).stem if reports else "none"
+    name = file_key(reports[-1]) if reports else "none"
     content = store.get_file(f"{_FOLDER}/{name}.parquet") if f"{_FOLDER}/{name}.parquet" in _files(store) else None
     if content is not None:
         try:

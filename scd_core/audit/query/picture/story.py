@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import PurePosixPath
 from typing import Any
 
 import duckdb
@@ -15,6 +14,7 @@ from scd_core.audit.query.picture.find import FoundPicture, find_picture, rows_o
 from scd_core.audit.query.tables import TableFiles, newest_report, report_time, table_files, table_sql
 from scd_core.audit.slices.data import slice_keys
 from scd_core.names import Strategy
+from scd_core.tables.folder import file_key
 from scd_core.tables.schema import DERIVED, TABLES
 from scd_core.tables.store import AuditStore
 
@@ -149,7 +149,7 @@ class _Reader:
     def _of_batches(self, table: str, keys: Iterable[str]) -> list[str]:
         """The table's files of some batches: a file's name is the key of its batch."""
         wanted = set(keys)
-        return [file for file in self.found.files[table] if PurePosixPath(file).stem in wanted]
+        return [file for file in self.found.files[table] if file_key(file) in wanted]
 
     def _value(self, sql: str, **values: Any) -> Any:
         row = self.connection.execute(sql, values).fetchone()
@@ -232,7 +232,7 @@ def _report(file: str | None, run: Row, labels: Sequence[Row]) -> Row | None:
     made_at = report_time(file)
     later = [run["finished_at"], *(label["imported_at"] for label in labels)]
     return {
-        "report_id": PurePosixPath(file).stem,
+        "report_id": file_key(file),
         "made_at": made_at,
         "is_older": any(time is not None and time > made_at for time in later),
     }

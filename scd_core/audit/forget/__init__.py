@@ -1,0 +1,1 @@
+"""Forgetting pictures: what of an audit is meant, and its removal."""
