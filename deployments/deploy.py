@@ -16,7 +16,7 @@ from prefect.flows import load_flow_from_entrypoint
 from prefect.schedules import Schedule
 
 from deployments.deploy_file import Deployment, packaged_file, render
-from deployments.server import api_url, lost_runs_automation, wait_for_server
+from deployments.server import api_url, lost_runs_automation, stuck_runs_automation, wait_for_server
 from scd_core.errors import InputError, RunError, first_line
 from scd_core.storage import clean_url
 
@@ -123,7 +123,7 @@ async def _prepare(wanted: Deployment, content: dict[str, Any]) -> None:
 
 
 async def _limit(wanted: Deployment, content: dict[str, Any]) -> None:
-    """One audit per SOURCE, whichever deployment it is of; the GPU limits; the end of lost runs."""
+    """One audit per SOURCE, whichever deployment it is of; the GPU limits; the end of lost and stuck runs."""
     from prefect.client.orchestration import get_client
 
     async with get_client() as client:
@@ -136,8 +136,13 @@ async def _limit(wanted: Deployment, content: dict[str, Any]) -> None:
             await client.update_work_queue(found.id, concurrency_limit=1)
         for name, slots in wanted.gpu_limits.items():
             await client.upsert_global_concurrency_limit_by_name(name, slots)
-        if wanted.lost_after_seconds:
-            automation = lost_runs_automation(wanted.lost_after_seconds)
+        for seconds, automation_for in (
+            (wanted.lost_after_seconds, lost_runs_automation),
+            (wanted.stuck_after_seconds, stuck_runs_automation),
+        ):
+            if not seconds:
+                continue
+            automation = automation_for(seconds)
             held = await client.read_automations_by_name(automation.name)
             if held:
                 await client.update_automation(held[0].id, automation)

@@ -34,6 +34,7 @@ class Deployment:
         runner, ray_address: where shards are worked on, as for a run.
         gpu_limits: concurrency limits to make: name -> slots.
         lost_after_seconds: a run without a heartbeat for so long is marked crashed (s); 0 leaves that to others.
+        stuck_after_seconds: so is a run that a worker took and did not begin for so long (s).
     """
 
     source: str
@@ -51,6 +52,7 @@ class Deployment:
     ray_address: str | None = None
     gpu_limits: Mapping[str, int] = field(default_factory=dict)
     lost_after_seconds: int = 600
+    stuck_after_seconds: int = 1800
 
 
 def packaged_file() -> Path:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["check_server", "diagnose"]
 
 _SERVER_SECONDS = 30.0
+_PENDING_MINUTES = 30
+"""Longest time between a worker taking a run and beginning it; pulling an image is part of it."""
 _SCHEDULER_SECONDS = 120.0
 """The server plans the runs of a new deployment once a minute."""
 
@@ -44,7 +46,10 @@ def diagnose(source: str | None, model: str | None, out: str | None, config: str
     """
     yield check_software()
     yield check_disk(out)
-    yield check_server()
+    server = check_server()
+    yield server
+    if server.ok and (slots := check_slots()) is not None:
+        yield slots
     if source:
         yield check_source(source, out)
     if out:
@@ -74,6 +79,55 @@ def check_server() -> Check:
         return asyncio.run(asyncio.wait_for(_look_at_server(url), _SERVER_SECONDS))
     except Exception as error:  # noqa: BLE001 - any way not to reach it is what is asked
         return Check("server", False, f"{url}: not reached ({first_line(error)})", "start it, or mend PREFECT_API_URL")
+
+
+def check_slots() -> Check | None:
+    """Who holds the one slot of each SOURCE; None where there is no server, or it has no deployments of ours."""
+    from prefect.settings import get_current_settings
+
+    url = get_current_settings().api.url
+    if not url:
+        return None
+    try:
+        return asyncio.run(asyncio.wait_for(_look_at_slots(), _SERVER_SECONDS))
+    except Exception as error:  # noqa: BLE001 - as above
+        return Check(
+            "slots", False, f"{url}: runs could not be read ({first_line(error)})", "look into the server's log"
+        )
+
+
+async def _look_at_slots() -> Check | None:
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import (
+        DeploymentFilter,
+        DeploymentFilterTags,
+        FlowRunFilter,
+        FlowRunFilterState,
+        FlowRunFilterStateType,
+    )
+    from prefect.client.schemas.objects import StateType
+
+    ours = DeploymentFilter(tags=DeploymentFilterTags(all_=["trapaudit"]))
+    at_work = FlowRunFilterStateType(any_=[StateType.PENDING, StateType.RUNNING])
+    held = FlowRunFilter(state=FlowRunFilterState(type=at_work))
+    now, lines, stuck = datetime.now(UTC), [], []
+    async with get_client() as client:
+        names: dict[object, str] = {
+            item.id: item.name for item in await client.read_deployments(deployment_filter=ours)
+        }
+        for run in await client.read_flow_runs(deployment_filter=ours, flow_run_filter=held, limit=200):
+            minutes = (now - run.state.timestamp).total_seconds() / 60 if run.state else 0.0
+            state = (run.state_name or "").lower()
+            lines.append(f"{names.get(run.deployment_id)}: run {run.name} is {state} for {minutes:.0f} min")
+            if run.state_type == StateType.PENDING and minutes > _PENDING_MINUTES:
+                stuck.append(str(run.id))
+    if not names:
+        return None
+    found = "; ".join(lines) or "no run is at work"
+    if stuck:
+        mend = f"no worker began it: prefect flow-run cancel {stuck[0]}; `trapaudit deploy` has such runs end by themselves"
+        return Check("slots", False, found, mend)
+    return Check("slots", True, found)
 
 
 async def _look_at_server(url: str) -> Check:

@@ -12,9 +12,11 @@ from scd_core.errors import InputError, RunError, first_line
 if TYPE_CHECKING:
     from prefect.events.schemas.automations import AutomationCore
 
-__all__ = ["api_url", "lost_runs_automation", "wait_for_server"]
+__all__ = ["api_url", "lost_runs_automation", "stuck_runs_automation", "wait_for_server"]
 
 LOST_RUNS = "trapaudit lost runs"
+STUCK_RUNS = "trapaudit stuck runs"
+_ENDS = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed")}
 
 
 def api_url() -> str:
@@ -76,14 +78,13 @@ def lost_runs_automation(after_seconds: int) -> AutomationCore:
     from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
     from prefect.events.schemas.events import ResourceSpecification
 
-    ends = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed")}
     trigger = EventTrigger(
         match=ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"}),
         match_related=ResourceSpecification(
             {"prefect.resource.role": "tag", "prefect.resource.id": "prefect.tag.trapaudit"}
         ),
         after={"prefect.flow-run.heartbeat"},
-        expect={"prefect.flow-run.heartbeat"} | ends,
+        expect={"prefect.flow-run.heartbeat"} | _ENDS,
         for_each={"prefect.resource.id"},
         posture=Posture.Proactive,
         threshold=1,
@@ -93,6 +94,42 @@ def lost_runs_automation(after_seconds: int) -> AutomationCore:
     return AutomationCore(
         name=LOST_RUNS,
         description="Marks a trapaudit run as crashed when its worker is gone.",
+        trigger=trigger,
+        actions=[ChangeFlowRunState(state=StateType.CRASHED, message=message)],
+    )
+
+
+def stuck_runs_automation(after_seconds: int) -> AutomationCore:
+    """The automation that marks a run of ours as crashed when a worker took it and did not begin it for so long.
+
+    Such a run is PENDING: it has no heartbeat yet, and it holds the one slot of its SOURCE. A machine that dies at that moment
+    would keep all later runs waiting.
+
+    Args:
+        after_seconds: longest time between taking a run and beginning it (s); pulling an image is part of it.
+    """
+    from prefect.client.schemas.objects import StateType
+    from prefect.events.actions import ChangeFlowRunState
+    from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+    from prefect.events.schemas.events import ResourceSpecification
+
+    begins = {f"prefect.flow-run.{state}" for state in ("Running", "Scheduled", "Late", "AwaitingConcurrencySlot")}
+    trigger = EventTrigger(
+        match=ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"}),
+        match_related=ResourceSpecification(
+            {"prefect.resource.role": "tag", "prefect.resource.id": "prefect.tag.trapaudit"}
+        ),
+        after={"prefect.flow-run.Pending"},
+        expect=begins | _ENDS,
+        for_each={"prefect.resource.id"},
+        posture=Posture.Proactive,
+        threshold=1,
+        within=timedelta(seconds=after_seconds),
+    )
+    message = f"a worker took this run and did not begin it for {after_seconds} s: the worker is gone"
+    return AutomationCore(
+        name=STUCK_RUNS,
+        description="Marks a trapaudit run as crashed that a worker took and never began.",
         trigger=trigger,
         actions=[ChangeFlowRunState(state=StateType.CRASHED, message=message)],
     )

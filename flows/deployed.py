@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -13,13 +14,15 @@ from prefect.concurrency.sync import concurrency
 from prefect.exceptions import ObjectAlreadyExists
 from prefect.logging import get_run_logger
 
+from flows.waiting import tidy_waiting
 from scd_core import __version__
 from scd_core.storage import clean_url
 
-__all__ = ["alone_on", "limit_of", "warn_of_other_version"]
+__all__ = ["alone_on", "keep_one_waiting", "limit_of", "warn_of_other_version"]
 
 _LEASE_SECONDS = 60.0
 """How long the slot of a run that died stays taken (s); Prefect takes no less."""
+_EVERY_SECONDS = 30.0
 
 
 def warn_of_other_version() -> bool:
@@ -56,8 +59,38 @@ def alone_on(source: str) -> Iterator[None]:
     with get_client(sync_client=True) as client, suppress(ObjectAlreadyExists):  # another run made it at this moment
         client.upsert_global_concurrency_limit_by_name(name, 1)
     get_run_logger().info("one audit of %s at a time: limit %s", clean_url(source), name)
-    with concurrency(name, occupy=1, strict=True, lease_duration=_LEASE_SECONDS, raise_on_lease_renewal_failure=False):
+    slot = concurrency(name, occupy=1, strict=True, lease_duration=_LEASE_SECONDS, raise_on_lease_renewal_failure=False)
+    with slot, keep_one_waiting(source):
         yield
+
+
+@contextmanager
+def keep_one_waiting(source: str, every_seconds: float = _EVERY_SECONDS) -> Iterator[None]:
+    """Tidy what waits for a SOURCE (:func:`tidy_waiting`) at once, and again and again while inside, beside the work.
+
+    A server that is away for a while changes nothing: the next time does it.
+
+    Args:
+        source: URL or path of the images.
+        every_seconds: how often (s).
+    """
+    ended = threading.Event()
+
+    def tidy() -> None:
+        while True:
+            # Whatever the server answers, the audit goes on.
+            with suppress(Exception), get_client(sync_client=True) as client:
+                tidy_waiting(client, source)
+            if ended.wait(every_seconds):
+                return
+
+    thread = threading.Thread(target=tidy, name="waiting runs", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(timeout=5)
 
 
 def limit_of(source: str) -> str:

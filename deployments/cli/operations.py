@@ -30,6 +30,10 @@ GpuLimit = typer.Option("--gpu-limit", help="NAME=SLOTS: make the limit that a w
 LostAfter = typer.Option(
     "--lost-after", envvar="TRAPAUDIT_LOST_AFTER", min=0, help="silence of a run that means its worker died (s)"
 )
+StuckAfter = typer.Option(
+    "--stuck-after", envvar="TRAPAUDIT_STUCK_AFTER", min=0,
+    help="time from taking a run to beginning it that means its worker died (s); pulling an image is part of it",
+)  # fmt: skip
 PrefectFile = typer.Option("--prefect-file", exists=True, dir_okay=False, help="another prefect.yaml")
 
 
@@ -59,6 +63,7 @@ def deploy(
     ray_address: Annotated[str | None, RayAddress] = None,
     gpu_limit: Annotated[list[str] | None, GpuLimit] = None,
     lost_after: Annotated[int, LostAfter] = 600,
+    stuck_after: Annotated[int, StuckAfter] = 1800,
     prefect_file: Annotated[Path | None, PrefectFile] = None,
 ) -> None:
     """Register nightly-audit, audit-uploads and refresh-error-report with a Prefect server."""
@@ -71,7 +76,7 @@ def deploy(
         source=source, model=model, out=out, config=config, detections=detections, pool=pool, name=name, image=image,
         cron=cron, timezone=timezone, poll_minutes=poll_minutes, runner=runner, ray_address=ray_address,
         gpu_limits=_limits(gpu_limit or []),
-        lost_after_seconds=lost_after,
+        lost_after_seconds=lost_after, stuck_after_seconds=stuck_after,
     )  # fmt: skip
     for deployed in register(wanted, prefect_file):
         console.print(f"deployed: {deployed}", highlight=False)

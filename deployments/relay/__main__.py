@@ -28,11 +28,20 @@ def main() -> int:
         import uvicorn
 
         from deployments.relay.app import create_app
+        from deployments.relay.protocol import protocol_with_limit
     except ImportError as error:
         print(f"trapaudit: relay: {error.name} is missing; pip install 'trapaudit[relay]'", file=sys.stderr)
         return 2
     # No access log: Ceph's addresses carry the secret.
-    uvicorn.run(create_app(settings), host=settings.host, port=settings.port, log_config=None, access_log=False)
+    uvicorn.run(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        http=protocol_with_limit(settings.header_seconds),
+        limit_concurrency=settings.max_connections,
+        log_config=None,
+        access_log=False,
+    )
     return 0
 
 

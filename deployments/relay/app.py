@@ -12,15 +12,17 @@ import time
 from collections.abc import AsyncIterator, Callable
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.requests import ClientDisconnect
 
 from deployments.relay.core import Count, Relay
 from deployments.relay.events import Emit, emit_to_prefect
 from deployments.relay.limits import TokenBucket
+from deployments.relay.metrics import prometheus_text
 from deployments.relay.notifications import NotificationError, read_notification
 from deployments.relay.settings import RelaySettings
 from deployments.relay.sqs import SqsConsumer
+from deployments.relay.tidy import keep_tidy
 
 __all__ = ["create_app"]
 
@@ -36,11 +38,14 @@ def create_app(
     """The relay as an ASGI application.
 
     ``POST /notifications`` and ``POST /notifications/SECRET`` take a notification: 202 with what became of it; 400 not a
-    notification; 401 wrong or no secret; 413 too large; 429 too many. ``GET /health`` needs no secret: 200 while the relay
-    works, 503 once it has stopped.
+    notification; 401 wrong or no secret; 408 too slow; 413 too large; 429 too many. ``GET /health`` needs no secret: 200 while
+    the relay works, 503 once it has stopped.
+
+    ``GET /metrics`` gives the same counts as Prometheus reads them, without a secret and without names.
 
     The secret is taken from the header ``X-Trapaudit-Secret``, from ``Authorization: Bearer`` (MinIO), from the password of
-    ``Authorization: Basic``, or from the address (Ceph, which sends no headers), and compared in constant time.
+    ``Authorization: Basic``, or from the path of the address (Ceph, which sends no headers), and compared in constant time. It is
+    never taken from the query of an address, which proxies and browsers keep.
 
     Args:
         settings: sources, secret and limits.
@@ -51,20 +56,22 @@ def create_app(
         The application; its ``state.relay`` is the :class:`Relay`.
     """
     relay = Relay(settings, emit, clock)
-    webhook = _Webhook(settings, relay, clock)
+    webhook = _Webhook(settings, relay, clock, is_tidying=emit is emit_to_prefect)
     app = FastAPI(title="trapaudit relay", docs_url=None, redoc_url=None, openapi_url=None, lifespan=webhook.lifespan)
     app.state.relay = relay
     for address in ("/notifications", "/notifications/{secret}"):
         app.add_api_route(address, webhook.notify, methods=["POST"])
     app.add_api_route("/health", webhook.health, methods=["GET"])
+    app.add_api_route("/metrics", webhook.metrics, methods=["GET"])
     return app
 
 
 class _Webhook:
     """The handlers of the relay's addresses, and the tasks that run beside them."""
 
-    def __init__(self, settings: RelaySettings, relay: Relay, clock: Callable[[], float]) -> None:
+    def __init__(self, settings: RelaySettings, relay: Relay, clock: Callable[[], float], *, is_tidying: bool) -> None:
         self._settings = settings
+        self._is_tidying = is_tidying
         self._relay = relay
         self._clock = clock
         self._accepted = TokenBucket(settings.rate, settings.burst)
@@ -77,6 +84,8 @@ class _Webhook:
         if self._settings.queue_url:
             consumer = SqsConsumer(self._settings.queue_url, self._relay)
             self._jobs.append(asyncio.create_task(consumer.run(), name="queue"))
+        if self._settings.tidy_seconds and self._is_tidying:
+            self._jobs.append(asyncio.create_task(keep_tidy(self._settings.tidy_seconds), name="waiting runs"))
         self._jobs.append(asyncio.create_task(self._relay.run(), name="relay"))
         for job in self._jobs:
             job.add_done_callback(_note_end)
@@ -91,10 +100,10 @@ class _Webhook:
                 if job.get_name() == "relay":
                     await self._relay.emit_due(everything=True)
 
-    async def notify(self, request: Request, secret: str | None = None) -> JSONResponse:
-        """Take a notification; `secret` is the one in the address."""
+    async def notify(self, request: Request) -> JSONResponse:
+        """Take a notification."""
         now = self._clock()
-        if not _has_secret(self._settings, request, secret):
+        if not _has_secret(self._settings, request, request.path_params.get("secret")):
             if not self._refused.take(now):
                 return _refusal(429, "too many requests", {"Retry-After": "10"})
             logger.warning("a notification without the right secret was refused")
@@ -103,7 +112,9 @@ class _Webhook:
             self._relay.counts[Count.REFUSED_RATE] += 1
             return _refusal(429, "too many notifications", {"Retry-After": "1"})
         try:
-            body = await _read(request, self._settings.max_body_bytes)
+            body = await asyncio.wait_for(_read(request, self._settings.max_body_bytes), self._settings.body_seconds)
+        except TimeoutError:
+            return _refusal(408, f"a notification may take {self._settings.body_seconds:g} s")
         except ClientDisconnect:
             return _refusal(400, "the body ended before its end")
         if body is None:
@@ -126,6 +137,10 @@ class _Webhook:
         status = "stopped" if stopped else "ok"
         return JSONResponse({"status": status, **self._relay.health()}, status_code=503 if stopped else 200)
 
+    async def metrics(self) -> PlainTextResponse:
+        """The relay's counts as Prometheus reads them."""
+        return PlainTextResponse(prometheus_text(self._relay.health()), media_type="text/plain; version=0.0.4")
+
 
 def _note_end(job: asyncio.Task[None]) -> None:
     if not job.cancelled() and (error := job.exception()) is not None:
@@ -133,7 +148,8 @@ def _note_end(job: asyncio.Task[None]) -> None:
 
 
 def _refusal(status: int, reason: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    return JSONResponse({"detail": reason}, status_code=status, headers=headers)
+    # What the sender still has to say is not waited for.
+    return JSONResponse({"detail": reason}, status_code=status, headers={"Connection": "close", **(headers or {})})
 
 
 def _has_secret(settings: RelaySettings, request: Request, in_path: str | None) -> bool:

@@ -69,11 +69,23 @@ class RelaySettings(BaseModel):
         900.0, gt=0, le=3600, description="or when its first notification is so old, however many still come (s)"
     )
     max_prefixes: int = Field(
-        2_000, gt=0, description="uploads waiting at once; further ones count as one upload of their whole source"
+        20, gt=0, description="uploads waiting at once; further ones count as one upload of their whole source"
     )
     max_body_bytes: int = Field(1_000_000, gt=0, description="largest notification (bytes); larger ones get 413")
     rate: float = Field(500.0, gt=0, description="notifications a second; more get 429")
     burst: int = Field(2_000, gt=0, description="notifications that may come at once")
+    header_seconds: float = Field(
+        10.0,
+        gt=0,
+        description="longest time from a connection to the end of a request's headers (s); then it is closed",
+    )
+    body_seconds: float = Field(
+        30.0, gt=0, description="longest time that the body of a notification may take (s); longer ones get 408"
+    )
+    max_connections: int = Field(1_000, gt=0, description="connections at once; further ones get 503")
+    tidy_seconds: float = Field(
+        30.0, ge=0, description="how often surplus waiting runs are cancelled (s); 0 leaves that to the runs themselves"
+    )
     emit_timeout_seconds: float = Field(
         30.0, gt=0, description="longest wait for Prefect's server to take an event (s)"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from scd_core.tables.commit import _batch_counts
+from scd_core.tables.counts import batch_counts
 from scd_core.tables.schema import empty_table, table_from_rows
 
 _STAMP = {"run_id": "r", "batch_key": "b", "model_digest": "m"}
@@ -25,7 +25,7 @@ def _count(masks: list[dict[str, float]], flips: list[bool]) -> int:
         "masks": table_from_rows("masks", rows),
         "reclassifications": table_from_rows("reclassifications", again),
     }
-    return _batch_counts(tables)["n_telling_masks"]
+    return batch_counts(tables)["n_telling_masks"]
 
 
 def test_a_share_of_the_mask_tells_nothing_unless_the_name_loses_by_it() -> None:
