@@ -19,8 +19,11 @@ __all__ = ["Tidied", "audits_of", "tidy_all", "tidy_waiting", "waiting_runs"]
 
 _PAGE = 200
 _NIGHT = "nightly-audit"
-_WAITING = ("Scheduled", "Late", "AwaitingConcurrencySlot")
-"""Names of the states of a run that has not begun; one that waits for its own retry is in none of them."""
+_WAITING = (
+    "Scheduled",
+    "Late",
+    "AwaitingConcurrencySlot",
+)  # one that waits for its own retry is in none of these states
 _COVERED = "another run waits already, and lists all of SOURCE when it starts"
 
 
@@ -28,19 +31,12 @@ _COVERED = "another run waits already, and lists all of SOURCE when it starts"
 class Tidied:
     """What was done to the runs that wait."""
 
-    n_waiting: int
-    """Runs that still wait."""
-    n_cancelled: int
-    """Runs that were cancelled, since one that waits does their work."""
+    n_waiting: int  # runs that still wait
+    n_cancelled: int  # runs that were cancelled, since one that waits does their work
 
 
 def audits_of(client: SyncPrefectClient, source: str) -> list[DeploymentResponse]:
-    """Deployments that audit a SOURCE, by name.
-
-    Args:
-        client: of the server.
-        source: URL or path of the images.
-    """
+    """Deployments that audit a SOURCE (URL or path of the images), by name."""
     place = clean_url(source).rstrip("/")
     return [item for item in _audits(client) if _source_of(item) == place]
 

@@ -19,7 +19,7 @@ from scd_core.tables.counts import batch_counts
 from scd_core.tables.folder import READERS, generation_of
 from scd_core.tables.generations import Generation, begin_generation
 from scd_core.tables.plans import planned_objects
-from scd_core.tables.schema import DERIVED, PARTITION, empty_table
+from scd_core.tables.schema import DERIVED, PARTITION, TABLES, empty_table
 from scd_core.tables.scrub import Gone, is_label_of, scrub_batch, scrub_derived, scrub_labels, scrub_runs
 from scd_core.tables.shards import drop_work
 from scd_core.tables.store import AuditStore
@@ -30,7 +30,8 @@ __all__ = ["Forgotten", "drop_made", "find_gone", "forget_again", "is_unfinished
 _ROUNDS = 50
 _MADE = ("state", "review", "report")
 """Folders of what was made from the rows; all of it can be made again."""
-_PICTURES = ("media", "predictions", "masks", "reclassifications")
+_PICTURES = tuple(table for table in TABLES if table not in (*DERIVED, "labels", "runs"))
+"""Tables of a batch with rows of its pictures, `media` first."""
 _KEYS = ["media_id", "file", "uri", "size_bytes", "status", "duplicate_of", "camera_id", "deployment_id"]
 
 
