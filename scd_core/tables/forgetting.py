@@ -253,7 +253,7 @@ def _clean(store: AuditStore, generation: Generation, done: Forgotten) -> None:
     note = {
         "generation": generation.number,
         "forgotten_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "rows": dict(sorted(done.rows.items())),
+        "rows": {table: n for table, n in sorted(done.rows.items()) if n},
         "copies_to_audit_again": done.n_copies,
         "tombstones": sorted(generation.applied),
     }
