@@ -1,4 +1,4 @@
-"""`trapaudit sql`, `show`, `review`, `export`, `labels` and `scenes`: what goes into the tables by hand, and what comes out."""
+"""Commands on the tables: what goes into them by hand, and what comes out."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
+from deployments.cli.compare import compare
 from deployments.cli.labels import labels_app
 from deployments.cli.review import review
 from deployments.cli.show import show
@@ -21,7 +22,7 @@ Audit = Annotated[str, typer.Argument(metavar="OUT", help="URL or path of the au
 def register_tables(app: typer.Typer) -> None:
     """Add these commands to the command line."""
     app.add_typer(labels_app, name="labels")
-    for command in (sql, show, review, export, scenes):
+    for command in (sql, show, compare, review, export, scenes):
         app.command()(command)
 
 

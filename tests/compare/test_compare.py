@@ -1,0 +1,220 @@
+"""Two models side by side: pairs, their statistics, what gets worse, and the verdict with its exit code."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from scd_core.audit.compare.models import Comparison, Verdict, compare_models
+from scd_core.audit.compare.paired import mcnemar, paired_counts, pairs_needed
+from scd_core.errors import InputError
+from tests.audit.audit_builder import AuditBuilder, label, minutes
+
+OLD, NEW = "aaaa1111", "bbbb2222"
+NAMES = ["Luna", "Tara", "Nyx"]
+
+
+def other(name: str) -> str:
+    return NAMES[(NAMES.index(name) + 1) % 3]
+
+
+def audit(folder: Path, kinds: Iterator[tuple[str, str]] | list[tuple[str, str]], n_unlabelled: int = 0) -> str:
+    """Two models over visits; a kind is what is right (``both``, ``old``, ``new``, ``neither``) and the camera."""
+    out = folder / "audit"
+    truths, kinds = {}, list(kinds)
+    for key, model in (("b1", OLD), ("b2", NEW)):
+        builder = AuditBuilder(out, key, model, individuals=NAMES)
+        for place, (kind, camera) in enumerate(kinds):
+            true = NAMES[place % 3]
+            is_right = kind == "both" or kind == ("old" if model == OLD else "new")
+            at = minutes(60 * place)
+            builder.predict(
+                f"{place:03}.jpg", true if is_right else other(true), camera=camera, at=at, event=f"e{place}"
+            )
+            truths[f"{place:03}.jpg"] = true
+        for place in range(n_unlabelled):
+            name = "Luna" if model == OLD else "Tara"
+            builder.predict(f"u{place:03}.jpg", name, camera="C09", at=minutes(-60 * place - 60), event=f"u{place}")
+        builder.write()
+    label(out, folder, truths)
+    return str(out)
+
+
+def of(n: int, kind: str, camera: str = "C01") -> list[tuple[str, str]]:
+    return [(kind, camera)] * n
+
+
+def compared(folder: Path, kinds: list[tuple[str, str]], n_unlabelled: int = 0) -> Comparison:
+    return compare_models(audit(folder, kinds, n_unlabelled), "aaaa", "bbbb")
+
+
+def test_mcnemar_is_the_binomial_test() -> None:
+    for more, fewer in ((8, 1), (3, 3), (0, 5), (20, 7)):
+        exact = stats.binomtest(more, more + fewer, 0.5, alternative="greater").pvalue
+        assert float(mcnemar(more, fewer)) == pytest.approx(exact, abs=1e-12)
+
+
+def test_the_interval_holds_the_true_difference() -> None:
+    """Agresti and Min state coverage near the level; 2000 samples of 60 pairs with known cells are counted here."""
+    rng = np.random.default_rng(5)
+    cells = np.array([0.6, 0.05, 0.2, 0.15])
+    held = 0
+    for _ in range(2000):
+        drawn = rng.choice(4, 60, p=cells)
+        found = paired_counts(drawn >= 2, drawn % 2 == 1, np.ones(60))
+        held += found.low <= 0.05 - 0.2 <= found.high
+    assert 0.93 <= held / 2000 <= 0.98
+
+
+def test_weights_make_rates_and_widen_the_interval() -> None:
+    old, new = np.array([True, False, False, False] * 5), np.array([False, False, False, True] * 5)
+    weight = np.array([10.0, 1.0, 1.0, 1.0] * 5)
+    even, uneven = paired_counts(old, new, np.ones(20)), paired_counts(old, new, weight)
+    assert even.difference == pytest.approx(0) and uneven.difference == pytest.approx(1 / 13 - 10 / 13)
+    assert uneven.n_effective == pytest.approx(65**2 / (5 * 103)) and even.n_effective == pytest.approx(20)
+    assert (uneven.only_old, uneven.only_new) == (5, 5), "counts stay counts"
+
+
+def test_labels_needed_give_the_power_that_they_claim() -> None:
+    needed = pairs_needed(2, 8)
+    assert needed is not None
+    share, whole = 8.5 / 11, needed + 10
+    limit = next(k for k in range(whole + 1) if 2 * stats.binom.sf(k - 1, whole, 0.5) <= 0.05)
+    assert 0.7 <= stats.binom.sf(limit - 1, whole, share) <= 0.92
+
+
+def test_a_better_model_is_promoted(tmp_path: Path) -> None:
+    found = compared(tmp_path, [*of(30, "both"), *of(14, "new"), *of(1, "old"), *of(4, "neither")])
+    assert (found.visits.both, found.visits.only_old, found.visits.only_new, found.visits.neither) == (30, 1, 14, 4)
+    assert found.verdict is Verdict.PROMOTE and found.last_line.startswith("promote: it errs less: -")
+    assert found.visits.high < 0 and not found.worse
+
+
+def test_a_worse_model_is_not(tmp_path: Path) -> None:
+    found = compared(tmp_path, [*of(30, "both"), *of(14, "old"), *of(1, "new")], n_unlabelled=5)
+    assert found.verdict is Verdict.DO_NOT_PROMOTE and "it errs more: +" in found.reason and found.n_needed == 0
+
+
+def test_a_camera_that_gets_worse_stops_a_better_model(tmp_path: Path) -> None:
+    kinds = [*of(30, "both"), *of(40, "new"), *of(12, "old", "C02"), *of(4, "both", "C02")]
+    found = compared(tmp_path, kinds)
+    assert found.visits.high < 0 and found.verdict is Verdict.DO_NOT_PROMOTE
+    assert found.reason.startswith("Camera C02") and "12 visits spoilt" in found.reason
+    assert "Camera C01" in {one.title for one in found.better}
+
+
+def test_a_few_spoilt_visits_at_one_of_many_cameras_prove_nothing(tmp_path: Path) -> None:
+    """Five of five at one camera has p 1/32, which is no proof among the cameras, individuals and hours that are tested."""
+    kinds = [*of(20, "both"), *of(5, "old", "C02")]
+    kinds += [pair for n in range(3, 8) for pair in (*of(5, "new", f"C{n:02}"), *of(3, "both", f"C{n:02}"))]
+    found = compared(tmp_path, kinds)
+    assert not found.worse and found.verdict is Verdict.PROMOTE
+
+
+def test_an_open_question_names_the_pictures_to_label(tmp_path: Path) -> None:
+    found = compared(tmp_path, [*of(20, "both"), *of(4, "new"), *of(1, "old")], n_unlabelled=30)
+    assert found.verdict is Verdict.LABEL_MORE and 0 < found.n_needed <= 30
+    assert found.last_line.startswith(f"label {found.n_needed} more: ")
+    assert {row["file"][0] for row in found.to_label} == {"u"} and len(found.to_label) == 30
+    assert {(row["old_id"], row["new_id"]) for row in found.to_label} == {("Luna", "Tara")}
+    nothing_left = compared(tmp_path / "b", [*of(20, "both"), *of(4, "new"), *of(1, "old")])
+    assert nothing_left.verdict is Verdict.DO_NOT_PROMOTE and "no unlabelled picture" in nothing_left.reason
+
+
+def test_systematic_errors_that_go_and_come(tmp_path: Path) -> None:
+    kinds = [
+        *of(40, "both"),
+        *of(12, "new", "C02"),
+        *of(2, "both", "C02"),
+        *of(12, "old", "C03"),
+        *of(2, "both", "C03"),
+    ]
+    found = compared(tmp_path, kinds)
+    changes = {(one.title, one.change) for one in found.slices}
+    assert {(title.split(",")[0], change) for title, change in changes} == {
+        ("Camera C02", "gone"),
+        ("Camera C03", "new"),
+    }
+    gone = next(one for one in found.slices if one.title == "Camera C02")
+    assert (gone.n, gone.old_errors, gone.new_errors) == (14, 12, 0)
+
+
+def test_pictures_of_one_model_alone_do_not_count(tmp_path: Path) -> None:
+    out = audit(tmp_path, of(6, "both"))
+    builder = AuditBuilder(out, "b3", NEW, individuals=NAMES)
+    builder.predict("late.jpg", "Luna")
+    builder.write()
+    label(out, tmp_path, {"late.jpg": "Luna"}, name="late.csv")
+    found = compare_models(out, OLD, NEW)
+    assert (found.n_pictures, found.n_only_old, found.n_only_new) == (6, 0, 1)
+
+
+def test_a_frame_and_its_one_box_are_a_pair(tmp_path: Path) -> None:
+    for key, model, box in (("b1", OLD, None), ("b2", NEW, "0")):
+        builder = AuditBuilder(tmp_path / "audit", key, model, individuals=NAMES)
+        for place in range(3):
+            builder.predict(f"{place}.jpg", "Luna", detection=box)
+        builder.write()
+    label(tmp_path / "audit", tmp_path, {f"{place}.jpg": "Luna" for place in range(3)})
+    assert compare_models(str(tmp_path / "audit"), OLD, NEW).n_pictures == 3
+
+
+def test_unknowns_and_calibration_of_each_side(tmp_path: Path) -> None:
+    for key, model, name, sure in (("b1", OLD, "unknown", 0.5), ("b2", NEW, "Luna", 1.0)):
+        builder = AuditBuilder(tmp_path / "audit", key, model, individuals=NAMES)
+        for place in range(4):
+            builder.predict(f"{place}.jpg", name, sure)
+        builder.write()
+    label(tmp_path / "audit", tmp_path, {f"{place}.jpg": "Luna" for place in range(4)})
+    found = compare_models(str(tmp_path / "audit"), OLD, NEW)
+    assert (found.old_side.n_called_unknown, found.old_side.n_splits, found.new_side.n_splits) == (4, 4, 0)
+    assert found.old_side.calibration_error == pytest.approx(0.5) and found.new_side.calibration_error == pytest.approx(
+        0
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [("aaaa", "cccc", "cccc: not in this audit"), ("aaaa", OLD, "are one model"), ("a", "bbbb", "model a: not in")],
+)
+def test_models_that_are_not_two(tmp_path: Path, old: str, new: str, words: str) -> None:
+    out = audit(tmp_path, of(3, "both"))
+    with pytest.raises(InputError, match=words):
+        compare_models(out, old, new)
+
+
+def test_no_labelled_picture_of_both(tmp_path: Path) -> None:
+    for key, model, file in (("b1", OLD, "a.jpg"), ("b2", NEW, "b.jpg")):
+        builder = AuditBuilder(tmp_path / "audit", key, model, individuals=NAMES)
+        builder.predict(file, "Luna")
+        builder.write()
+    label(tmp_path / "audit", tmp_path, {"a.jpg": "Luna"})
+    with pytest.raises(InputError, match="no labelled picture was named by both models"):
+        compare_models(str(tmp_path / "audit"), OLD, NEW)
+
+
+def test_the_command_its_files_and_exit_codes(tmp_path: Path, trapaudit: Callable[..., Any]) -> None:
+    out = audit(tmp_path, [*of(20, "both"), *of(4, "new"), *of(1, "old")], n_unlabelled=30)
+    done = trapaudit("compare", out, "aaaa", "bbbb", "--out", tmp_path / "list.csv")
+    assert done.code == 4 and done.out.splitlines()[-1].startswith("label ")
+    with (tmp_path / "list.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    n = int(done.out.splitlines()[-1].split()[1])
+    assert len(rows) == n and rows[0]["individual_id"] == ""
+    assert trapaudit("compare", out, "aaaa", "bbbb", "--out", tmp_path / "all.json").code == 4
+    content = json.loads((tmp_path / "all.json").read_text())
+    assert content["verdict"] == "label more" and content["visits"]["only_new"] == 4 and len(content["to_label"]) == 30
+    better = audit(tmp_path / "better", [*of(30, "both"), *of(14, "new")])
+    assert trapaudit("compare", better, "aaaa", "bbbb").code == 0
+    worse = trapaudit("compare", better, "bbbb", "aaaa")
+    assert worse.code == 3 and worse.out.splitlines()[-1].startswith("do not promote: ")
+    refused = trapaudit("compare", out, "aaaa", "bbbb", "--out", tmp_path / "x.txt")
+    assert refused.code == 2 and refused.err.count("\n") == 1
+    assert trapaudit("compare", tmp_path / "nowhere", "aaaa", "bbbb").code == 2
