@@ -8,7 +8,7 @@ import pyarrow as pa
 from scd_core.audit.sql import load_sql
 from scd_core.inputs.joining import MediaIndex
 
-__all__ = ["create_label_media", "create_truth"]
+__all__ = ["create_label_media", "create_truth", "need_label_targets"]
 
 _LABEL_MEDIA = pa.schema([("file", pa.string()), ("media_id", pa.string()), ("n_objects", pa.int64())])
 
@@ -23,20 +23,26 @@ def create_label_media(connection: duckdb.DuckDBPyConnection, labels: str) -> No
         labels: name of a relation in it with the column ``file``, and a condition where only some of its rows count.
     """
     connection.execute(f"CREATE OR REPLACE TEMP TABLE labels_open AS SELECT DISTINCT file FROM {labels}")
-    media = connection.execute(load_sql("scd_core.audit.labels", "label_candidates")).fetchall()
+    connection.execute(_sql("label_media"))
+    media = connection.execute(_sql("label_candidates")).fetchall()
+    if not media:
+        return
     index = MediaIndex((uri, file) for uri, file, _ in media)
     media_ids = {uri: media_id for uri, _, media_id in media}
     rows = []
-    for (file,) in connection.execute("SELECT file FROM labels_open ORDER BY file").fetchall() if media else ():
+    for (file,) in connection.execute(
+        "SELECT file FROM labels_open ANTI JOIN label_media USING (file) ORDER BY file"
+    ).fetchall():
         if found := index.find(file):
             rows.append({"file": file, "media_id": media_ids[found[0]], "n_objects": len(found)})
     connection.register("label_media_rows", pa.Table.from_pylist(rows, schema=_LABEL_MEDIA))
-    connection.execute("CREATE OR REPLACE TEMP TABLE label_media AS SELECT * FROM label_media_rows")
+    connection.execute("INSERT INTO label_media FROM label_media_rows")
     connection.unregister("label_media_rows")
 
 
 def create_truth(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the temporary tables ``label_matches`` and ``truth`` from the tables ``labels``, ``media`` and ``predictions``.
+    """Make the temporary tables ``label_matches``, ``label_targets`` and ``truth`` from the tables ``labels``, ``media`` and
+    ``predictions``.
 
     ``label_matches``: each label with its ``media_id``, its ``detection_id`` in the newest run over the medium, ``is_newest``
     and a ``status`` (:class:`scd_core.names.LabelStatus`). A label is of the box that agrees with its own by at least half
@@ -45,12 +51,34 @@ def create_truth(connection: duckdb.DuckDBPyConnection) -> None:
     and none is believed; several names of one import of Camtrap DP, or for a picture with several boxes, are several
     animals. A label ``blank`` is of the picture, and supersedes what was said before it of animals there.
 
+    ``label_targets``: the predictions over media with labels, of all runs; the one look at all predictions.
+
     ``truth``: the newest label of each (media_id, detection_id), and whether it was labelled by lot; ``true_id`` is null
     where they conflict, and ``blank`` where there is no animal.
 
     Args:
         connection: database with the tables; gets the temporary ones.
     """
-    create_label_media(connection, "labels WHERE media_id IS NULL AND undoes_import_id IS NULL")
+    _create_label_targets(connection)
     for name in ("label_boxes", "label_matches", "truth"):
-        connection.execute(load_sql("scd_core.audit.labels", name))
+        connection.execute(_sql(name))
+
+
+def need_label_targets(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make ``label_targets`` of :func:`create_truth` where it is not there.
+
+    Args:
+        connection: database with the tables; gets the temporary one.
+    """
+    found = connection.execute("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'label_targets'").fetchall()
+    if not found[0][0]:
+        _create_label_targets(connection)
+
+
+def _create_label_targets(connection: duckdb.DuckDBPyConnection) -> None:
+    create_label_media(connection, "labels WHERE media_id IS NULL AND undoes_import_id IS NULL")
+    connection.execute(_sql("label_targets"))
+
+
+def _sql(name: str) -> str:
+    return load_sql("scd_core.audit.labels", name)

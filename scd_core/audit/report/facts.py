@@ -12,7 +12,7 @@ from scd_core.audit.state.kept import KeptRows
 __all__ = ["keep_facts", "load_facts", "need_facts"]
 
 _STAGE = "page"
-_FACTS = ("superseded", "batch_counts", "event_counts", "label_files")
+_FACTS = ("superseded", "batch_counts", "event_counts", "label_files", "label_targets")
 _DRAW = ("lots", "near")
 """What the list of what to label next is drawn from faster than from all rows."""
 _N_LABEL_FILES = 100
@@ -50,7 +50,8 @@ def load_facts(connection: duckdb.DuckDBPyConnection, kept: KeptRows, covers: st
 
 
 def need_facts(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make what is missing of these tables from all rows: `superseded`, `batch_counts`, `event_counts`, `label_files`.
+    """Make what is missing of these tables from all rows: `superseded`, `batch_counts`, `event_counts`, `label_files`,
+    `label_targets`.
 
     Args:
         connection: database with the audit's tables, ``errors`` of the newest report among them.

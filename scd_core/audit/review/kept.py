@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from scd_core.audit.labels.truth import need_label_targets
 from scd_core.audit.query.connection import open_tables
 from scd_core.audit.queue.draw import create_listed, listed_shown
 from scd_core.audit.sql import load_sql
@@ -100,6 +101,7 @@ def keep_queues(
     Raises:
         RunError: OUT cannot be written.
     """
+    need_label_targets(connection)
     parts = [_rows(connection, queue) for queue in _DERIVED]
     rows = pa.concat_tables(parts).replace_schema_metadata({"label_files": json.dumps(label_files)})
     sink = io.BytesIO()

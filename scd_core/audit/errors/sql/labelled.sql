@@ -5,7 +5,7 @@ CREATE OR REPLACE TEMP TABLE labelled AS
 WITH candidates AS (
     SELECT batch_key, target_id, media_id, detection_id,
         count(*) OVER (PARTITION BY batch_key, media_id) AS n_targets
-    FROM predictions WHERE media_id IN (SELECT media_id FROM truth)
+    FROM label_targets WHERE media_id IN (SELECT media_id FROM truth)
 ),
 whole AS (
     SELECT media_id, any_value(flank) AS flank, any_value(labelled_by) AS labelled_by,

@@ -41,13 +41,10 @@ ordered AS (
         ) AS before
     FROM together
 ),
-numbered AS (
-    SELECT *, count(*) FILTER (before IS NULL OR first_at > before + to_minutes($visit_minutes::BIGINT)) OVER (
-            PARTITION BY whole ORDER BY first_at, event
-        ) AS number
-    FROM ordered
+started AS (
+    SELECT *, before IS NULL OR first_at > before + to_minutes($visit_minutes::BIGINT) AS is_start FROM ordered
 )
-SELECT * EXCLUDE (whole, before, number), left(md5(concat_ws(chr(31), batch_key, individual,
-        first_value(event) OVER (PARTITION BY whole, number ORDER BY first_at, event)
+SELECT * EXCLUDE (whole, before, is_start), left(md5(concat_ws(chr(31), batch_key, individual,
+        last_value(CASE WHEN is_start THEN event END IGNORE NULLS) OVER (PARTITION BY whole ORDER BY first_at, event)
     )), 16) AS visit_id
-FROM numbered
+FROM started

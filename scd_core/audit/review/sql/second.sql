@@ -12,11 +12,12 @@ spoken AS (
 ),
 finished AS (SELECT batch_key, max(finished_at) AS finished_at FROM runs GROUP BY batch_key),
 targets AS (
-    SELECT spoken.*, predictions.target_id, batch_key,
+    SELECT spoken.*, target_id, batch_key,
         row_number() OVER (PARTITION BY target_id ORDER BY finished_at DESC, batch_key DESC) AS age
-    FROM (SELECT batch_key, target_id, media_id, detection_id FROM predictions WHERE prediction_status = 'ok') predictions
-    JOIN spoken ON spoken.media_id = predictions.media_id AND spoken.detection_id IS NOT DISTINCT FROM predictions.detection_id
-    JOIN finished USING (batch_key)
+    FROM label_targets
+    JOIN spoken ON spoken.media_id = label_targets.media_id
+        AND spoken.detection_id IS NOT DISTINCT FROM label_targets.detection_id
+    JOIN finished USING (batch_key) WHERE prediction_status = 'ok'
 )
 SELECT 'second' AS queue, row_number() OVER (ORDER BY md5(target_id)) AS place, batch_key, target_id, media_id, detection_id,
     name AS group_id, 'a second reading' AS reason, NULL::DOUBLE AS queue_probability, []::VARCHAR[] AS said, labelled_by
