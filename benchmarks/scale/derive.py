@@ -18,7 +18,6 @@ from benchmarks.memory import peak_mib  # noqa: E402 - imports are part of what 
 from scd_core.audit.report import refresh, write  # noqa: E402
 from scd_core.config import AuditConfig  # noqa: E402
 
-
 STEPS = (
     (refresh, ("derive_errors", "known_exposures", "keep_facts", "find_slices")),
     (write, ("gather", "keep_queues", "render")),
