@@ -8,6 +8,7 @@ import pytest
 
 from scd_core.audit import read_table
 from scd_core.audit.errors.derive import derive_errors
+from scd_core.audit.labels import truth
 from scd_core.audit.labels.checks import check_labels, strange_files
 from scd_core.audit.labels.importing import import_labels, label_rows, list_imports, undo_import
 from scd_core.errors import InputError
@@ -85,6 +86,24 @@ def test_media_are_found_by_uri_path_or_unique_name(tmp_path, name):
     builder.predict("C01/a.jpg", "Luna")
     builder.predict("C01/b.jpg", "Luna")
     assert label(builder.write(), tmp_path, {name: "Luna"}).n_known_media == 1
+
+
+@pytest.mark.parametrize(("name", "n_compared"), [("C01/a.jpg", 0), ("s3://cards/C01/a.jpg", 0), ("c01/A.JPG", 2)])
+def test_a_file_as_it_is_written_is_not_compared_with_the_names_of_all_media(tmp_path, monkeypatch, name, n_compared):
+    builder = AuditBuilder(tmp_path / "out")
+    builder.predict("C01/a.jpg", "Luna")
+    builder.predict("C02/a.jpg", "Luna")
+    compared = []
+
+    class Index(truth.MediaIndex):
+        def __init__(self, media):
+            compared.extend(found := list(media))
+            super().__init__(found)
+
+    monkeypatch.setattr(truth, "MediaIndex", Index)
+    label(builder.write(), tmp_path, {name: "Luna"})
+    assert len(compared) == n_compared
+    assert found(str(tmp_path / "out")) == {"id-C01/a.jpg": ("Luna", "correct")}
 
 
 def test_a_name_that_fits_two_objects_is_reported(tmp_path):

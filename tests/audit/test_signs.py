@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from scd_core.audit.errors.derive import derive_errors
-from scd_core.audit.errors.signs import stratified_p_value
+from scd_core.audit.errors.signs import hypergeometric, stratified_p_value
 from scd_core.audit.labels.importing import import_labels
 from tests.audit.audit_builder import AuditBuilder, minutes
 
@@ -51,6 +51,15 @@ def test_the_exact_test_is_fishers_in_one_stratum_and_adds_over_several():
     drawn = stats.hypergeom(20, 6, 8).rvs(20000, random_state=1) + stats.hypergeom(30, 9, 10).rvs(20000, random_state=2)
     p_value = stratified_p_value(np.array([5, 6]), np.array([8, 10]), np.array([1, 3]), np.array([12, 20]))
     assert p_value == pytest.approx((drawn >= 11).mean(), abs=3e-3)
+
+
+def test_no_chance_differs_from_scipys():
+    rng = np.random.default_rng(3)
+    for n_of, n_others in rng.integers(0, 300, (200, 2)):
+        n_err = int(rng.integers(0, n_of + n_others + 1))
+        falls = np.arange(min(n_err, n_of) + 1)
+        expected = stats.hypergeom.pmf(falls, n_of + n_others, n_err, n_of) if n_of + n_others else np.ones(1)
+        assert hypergeometric(n_err, int(n_of), int(n_others)) == pytest.approx(expected, abs=1e-10)
 
 
 def slips(by, others, camera="C01", camera_of_others="C01"):

@@ -9,7 +9,7 @@ from scipy.special import betaln
 
 from scd_core.audit.sql import load_sql
 
-__all__ = ["create_signs", "stratified_p_value"]
+__all__ = ["create_signs", "hypergeometric", "stratified_p_value"]
 
 _TESTED = (
     ("labeller_signs", "labeller_strata", ["true_id", "predicted_id", "labelled_by"], 0.01, 0.4),
@@ -76,14 +76,22 @@ def stratified_p_value(x: np.ndarray, n: np.ndarray, x_others: np.ndarray, n_oth
     chances = np.ones(1)
     for of, all_of, wrong, all_others in zip(x, n, x_others, n_others, strict=True):
         if of + wrong > 0:
-            chances = np.convolve(chances, _hypergeometric(int(of + wrong), int(all_of), int(all_others)))
+            chances = np.convolve(chances, hypergeometric(int(of + wrong), int(all_of), int(all_others)))
     return float(min(1.0, chances[int(np.sum(x)) :].sum()))
 
 
-def _hypergeometric(n_err: int, n_of: int, n_others: int) -> np.ndarray:
+def hypergeometric(n_err: int, n_of: int, n_others: int) -> np.ndarray:
     """Probabilities that 0, 1, ... up to all of some visits that err are of a group, where chance decides.
 
     SciPy's own takes a quarter of a millisecond for each, and a report has thousands.
+
+    Args:
+        n_err: visits that err, of the group and of others, at most all of them.
+        n_of: visits of the group.
+        n_others: visits of others.
+
+    Returns:
+        (min(n_err, n_of) + 1,) probabilities, which add up to 1.
     """
     falls = np.arange(min(n_err, n_of) + 1)
     ways = _log_choose(n_of, falls) + _log_choose(n_others, n_err - falls) - _log_choose(n_of + n_others, n_err)
