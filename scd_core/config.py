@@ -88,7 +88,8 @@ class ClassifyConfig(Settings):
     topk: int = Field(5, gt=0, description="candidates kept per prediction")
     box_use: Literal["classify", "locate"] = Field(
         "classify",
-        description="classify: each animal box on its own; locate: whole frames, boxes only say where the animal is",
+        description="classify: each animal box on its own; locate: whole frames, boxes only say where the animal is; where no "
+        "setting gives it, that of the model's package (`input.box_use`), if it has one",
     )
     min_detection_confidence: Fraction = Field(0.2, description="detection boxes below this confidence are ignored")
     without_entry: Literal["skip", "name"] = Field(

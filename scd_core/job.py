@@ -37,7 +37,7 @@ from scd_core.tables.tombstones import read_tombstones
 
 __all__ = [
     "AuditRequest", "Job", "Joined", "Listed", "RunnerName", "Shard", "boxes_of", "list_job", "names_of", "plan_job",
-    "prepare_job", "settings_of",
+    "prepare_job", "settings_of", "settings_with_model",
 ]  # fmt: skip
 
 
@@ -183,6 +183,22 @@ def settings_of(config: str | None, settings: AuditConfig) -> AuditConfig:
     return AuditConfig.from_mapping(merged, f"config {config}")
 
 
+def settings_with_model(request: AuditRequest, spec: PackageSpec | None) -> AuditConfig:
+    """The settings of a request; where they do not give `classify.box_use`, that of the package that names.
+
+    A form may send every field, so a value beside the file that equals the default is no wish; one in the file is.
+
+    Raises:
+        InputError: as :func:`settings_of`.
+    """
+    config = settings_of(request.config, request.settings)
+    default = AuditConfig().classify.box_use
+    is_in_file = request.config is not None and "box_use" in config.classify.model_fields_set
+    if spec is None or spec.input.box_use is None or is_in_file or config.classify.box_use != default:
+        return config
+    return config.model_copy(update={"classify": config.classify.model_copy(update={"box_use": spec.input.box_use})})
+
+
 def prepare_job(request: AuditRequest) -> Job:
     """Read and check everything an audit is given, except SOURCE itself.
 
@@ -214,7 +230,7 @@ def prepare_job(request: AuditRequest) -> Job:
     given = read_predictions(request.predictions, request.predictions_column) if request.predictions else None
     job = Job(
         request=request,
-        config=settings_of(request.config, request.settings),
+        config=settings_with_model(request, package.spec if package and given is None else None),
         spec=package.spec if package else None,
         model_digest=_digest_of(package, given),
         package_digest=package.digest if package else None,

@@ -14,6 +14,7 @@ __all__ = [
     "FlagReason",
     "Flank",
     "GradientRegion",
+    "HeadKind",
     "LabelFormat",
     "LabelState",
     "LabelStatus",
@@ -31,6 +32,7 @@ __all__ = [
     "SuspicionReason",
     "TimeSource",
     "Trend",
+    "View",
 ]
 
 UNKNOWN = "unknown"
@@ -319,3 +321,27 @@ class ForgetBy(StrEnum):
     CAMERA = "camera"
     BATCH = "batch"
     BEFORE = "before"
+
+
+class View(StrEnum):
+    """What `trapaudit improve` shows a network of a labelled picture."""
+
+    WHOLE = "whole"
+    """The whole frame."""
+    BOX_CROP = "box_crop"
+    """The animal's box, filling the input."""
+    POOLED = "pooled_in_box"
+    """The whole frame, its features averaged inside the animal's box alone."""
+    BLURRED = "background_blurred"
+    """The whole frame, all but the animal's box blurred (early masking)."""
+    AVERAGE = "average"
+    """The mean of the log-probabilities of `box_crop` and `pooled_in_box`."""
+
+
+class HeadKind(StrEnum):
+    """How `trapaudit improve` fits a new last layer."""
+
+    LOGISTIC = "logistic"
+    """Logistic regression."""
+    CLASS_MEANS = "class_means"
+    """The nearest class mean, in features whitened by the spread within classes."""

@@ -24,6 +24,7 @@ ROOMS = (
     ("scd_core.masks",),
     ("scd_core.reclassify",),
     ("scd_core.audit",),
+    ("scd_core.improve",),
     ("scd_core.scenes",),
     ("scd_core.job", "scd_core.doctor"),
     ("tasks",),

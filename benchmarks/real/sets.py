@@ -18,11 +18,13 @@ from torch import Tensor, nn
 from torchvision.models import mobilenet_v2
 
 from benchmarks.common import DATA
+from scd_core.boxes import Box
 from scd_core.identify import InputSpec, pack_model
 from scd_core.identify.architectures import default_input
+from scd_core.identify.pictures import crop_to_box
 from scd_core.identify.preprocess import preprocess
 
-__all__ = ["TOOL", "RealSet", "TrainSettings", "add_work", "date_pictures", "find_weights", "make_set"]
+__all__ = ["TOOL", "RealSet", "TrainSettings", "add_work", "date_pictures", "find_weights", "fine_tune", "make_set"]
 
 TOOL = DATA / ".." / "tools" / "real_places.py"
 """Writes the pictures; beside the repository, as the photographs are."""
@@ -134,28 +136,49 @@ def date_pictures(found: RealSet) -> None:
 def _fine_tuned(
     found: RealSet, weights: Path, seed: int, settings: TrainSettings
 ) -> tuple[list[str], dict[str, Tensor]]:
-    """Names in class order, and the state of mobilenet_v2 after its last blocks have learnt the training pictures.
-
-    What the first blocks give is computed once of each picture.
-    """
+    """Names in class order, and the state of mobilenet_v2 after its last blocks have learnt the training pictures."""
     with found.file("train.csv").open(newline="") as handle:
         rows = list(csv.DictReader(handle))
-    labels = sorted({row["individual_id"] for row in rows})
-    targets = torch.tensor([labels.index(row["individual_id"]) for row in rows])
+    paths = [found.folder / "set" / "train" / row["file"] for row in rows]
+    return fine_tune(paths, [row["individual_id"] for row in rows], weights, seed, settings)
+
+
+def fine_tune(
+    paths: list[Path],
+    names: list[str],
+    weights: Path,
+    seed: int,
+    settings: TrainSettings,
+    boxes: list[Box] | None = None,
+) -> tuple[list[str], dict[str, Tensor]]:
+    """Names in class order, and the state of mobilenet_v2 after its last blocks have learnt some pictures.
+
+    What the first blocks give is computed once of each picture.
+
+    Args:
+        paths: the pictures.
+        names: individual of each.
+        weights: ImageNet's.
+        seed: of the new head, and of the order of pictures.
+        settings: of the training.
+        boxes: part of each picture that is learnt, as shares of it; None for whole pictures.
+    """
+    labels = sorted(set(names))
+    targets = torch.tensor([labels.index(name) for name in names])
     torch.manual_seed(seed)
     network = mobilenet_v2()
     network.load_state_dict(torch.load(weights, weights_only=True))
     network.classifier[1] = nn.Linear(network.last_channel, len(labels))
     first, last = network.features[: -settings.blocks].eval(), network.features[-settings.blocks :]
-    features = _features(first, [found.folder / "set" / "train" / row["file"] for row in rows])
+    features = _features(first, paths, boxes)
     parameters = [*last.parameters(), *network.classifier.parameters()]
     optimizer = torch.optim.SGD(parameters, settings.learning_rate, momentum=0.9, weight_decay=5e-4)
-    n_steps = settings.epochs * -(-len(rows) // settings.batch_size)
+    n_steps = settings.epochs * -(-len(paths) // settings.batch_size)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_steps)
     network.train()
     first.eval()
     for _ in range(settings.epochs):
-        for some in torch.randperm(len(rows)).split(settings.batch_size):
+        for some in torch.randperm(len(paths)).split(settings.batch_size):
             logits = network.classifier(last(features[some]).mean((2, 3)))
             optimizer.zero_grad()
             nn.functional.cross_entropy(logits, targets[some]).backward()
@@ -165,15 +188,15 @@ def _fine_tuned(
 
 
 @torch.no_grad()
-def _features(first: nn.Module, paths: list[Path]) -> Tensor:
+def _features(first: nn.Module, paths: list[Path], boxes: list[Box] | None) -> Tensor:
     """(N, C, h, w): what the first blocks give of each picture."""
     spec = InputSpec(**default_input(ARCHITECTURE))
     parts = []
     for start in range(0, len(paths), 16):
         pictures = []
-        for path in paths[start : start + 16]:
+        for number, path in enumerate(paths[start : start + 16], start):
             with Image.open(path) as opened:
-                pictures.append(preprocess(opened, spec))
+                pictures.append(preprocess(crop_to_box(opened, boxes[number] if boxes else None), spec))
         parts.append(first(torch.stack(pictures)))
     return torch.cat(parts)
 

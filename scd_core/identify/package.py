@@ -95,8 +95,8 @@ def _digest(spec: PackageSpec, gallery: bytes | None, relations: Any) -> str:
     without |= {name: True for name in _LATER if getattr(spec, name) is None}
     if not spec.gallery:
         without |= dict.fromkeys(("embedding", "embedding_size", "similarity_scale"), True)
-    if spec.input.decode == "full":
-        without["input"] = {"decode": True}
+    unused = {"decode": spec.input.decode == "full", "box_use": spec.input.box_use is None}
+    without["input"] = {name: True for name, is_unused in unused.items() if is_unused}
     described = spec.model_dump(mode="json", exclude=without) | {"relations": relations}
     content = json.dumps(described, sort_keys=True).encode()
     return hashlib.sha256(content + hashlib.sha256(gallery or b"").digest()).hexdigest()

@@ -39,6 +39,11 @@ class InputSpec(BaseModel):
         description="full: every pixel of a JPEG, the input that training had; reduced: `stretch` and `pad` decode a large "
         "JPEG at 1/2, 1/4 or 1/8 scale, several times faster, and logits differ by some hundredths",
     )
+    box_use: Literal["classify", "locate"] | None = Field(
+        None,
+        description="what the network was trained on; classify: crops of animals' boxes; locate: whole frames. A run follows it "
+        "where its settings do not give `classify.box_use`",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:

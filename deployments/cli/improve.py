@@ -1,0 +1,177 @@
+"""`trapaudit improve`: what a better model could be worth, tried on the labels of an audit, and written as a package."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from scd_core.errors import InputError
+
+if TYPE_CHECKING:
+    from scd_core.improve.rate import Rate
+    from scd_core.improve.trial import Trial
+    from scd_core.improve.ways import Outcome
+
+__all__ = ["improve"]
+
+console = Console(stderr=True)
+_WIDTH = 140
+"""Columns of the table where the output is no terminal."""
+
+
+def improve(
+    out: Annotated[str, typer.Argument(metavar="OUT", help="URL or path of the audit tables", show_default=False)],
+    model: Annotated[str, typer.Option("--model", help="package of the model to improve", show_default=False)],
+    write: Annotated[
+        str | None, typer.Option("--write", metavar="NEW", help="folder of the new package; must not hold one")
+    ] = None,
+    way: Annotated[
+        str | None, typer.Option("--way", help="write this way of the table, also where it is not recommended")
+    ] = None,
+    fewer_names: Annotated[
+        bool, typer.Option("--fewer-names", help="accept a new head without the names of MODEL that no label has")
+    ] = False,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N")] = "auto",
+) -> None:
+    """Try what a better model could be, on the labels of OUT, and write it (docs/improve.md)."""
+    from scd_core.identify.classifier import Classifier, resolve_device
+    from scd_core.identify.package import read_package
+    from scd_core.improve.trial import run_improve
+    from scd_core.improve.write import check_target, write_improved
+
+    if way is not None and write is None:
+        raise InputError(f"--way {way}: names what --write writes; give --write NEW as well")
+    if write is not None:
+        check_target(write)
+    parent = read_package(model)
+    classifier = Classifier(parent, resolve_device(device))
+    with console.status("pictures") as status:
+        trial = run_improve(out, classifier, lambda done, n: status.update(f"pictures: {done} of {n}"))
+    _print_table(trial)
+    best = trial.best
+    for line in _lines(trial):
+        _say(line)
+    if write is None:
+        if best is not None:
+            _say(f"next: trapaudit improve {out} --model {model} --write NEW")
+        return
+    chosen = trial.outcome(way) if way is not None else best
+    if chosen is None:
+        raise InputError(
+            f"--write {write}: nothing is written, no way is better than MODEL beyond chance; label more, or name one by --way"
+        )
+    if chosen.way.head is not None and trial.lost and not fewer_names:
+        raise InputError(
+            f"--write {write}: nothing is written: {len(trial.lost)} names of MODEL have no label and would be lost "
+            f"({', '.join(trial.lost[:3])}{' ...' if len(trial.lost) > 3 else ''}); label them, or give --fewer-names"
+        )
+    package = write_improved(write, parent, trial, chosen)
+    if chosen is not best:
+        _say(f"{chosen.way.key} is NOT recommended: {_against(chosen)}")
+    _say(
+        f"written: {write}, {chosen.way.key}, model_digest {package.digest[:16]}; expected in new places "
+        f"{_words(chosen.new)}, at home {_words(chosen.home)}"
+    )
+    if package.spec.input.box_use == "classify":
+        _say("it names boxes: give `trapaudit run` the same --detections as before")
+    if package.spec.unknown_threshold is not None:
+        _say("MODEL's threshold of `unknown` is kept; fit it again: trapaudit model calibrate (docs/models.md)")
+
+
+def _print_table(trial: Trial) -> None:
+    table = Table(box=None, pad_edge=False)
+    for name in (
+        "way",
+        "in new places",
+        "at home",
+        "gain, new",
+        "gain, home",
+        "worst camera",
+        "worst individual",
+        "s",
+        "needs",
+    ):
+        table.add_column(name, overflow="fold")
+    for one in trial.outcomes:
+        is_model = one is trial.as_run
+        interval = f"({100 * one.gain.low:+.0f} to {100 * one.gain.high:+.0f})"
+        table.add_row(
+            f"{one.way.key}{' (MODEL)' if is_model else ''}{' *' if one is trial.best else ''}",
+            _words(one.new),
+            _words(one.home),
+            "" if is_model else f"{100 * one.gain.value:+.0f} {interval}",
+            "" if is_model else f"{100 * one.home_gain.value:+.0f}",
+            _worst(one.worst_camera, trial.labelled.cameras),
+            _worst(one.worst_individual, trial.labelled.names),
+            f"{one.seconds:.1f}" if one.way.head else "",
+            one.needs,
+        )
+    shown = Console(highlight=False)
+    shown.width = max(_WIDTH, shown.width)
+    shown.print(table, markup=False)
+
+
+def _lines(trial: Trial) -> list[str]:
+    """What is to be known of the table, a line each."""
+    labelled = trial.labelled
+    n_new = trial.as_run.new.n
+    lines = [
+        f"{len(labelled.rows)} labelled pictures of {len(labelled.names)} individuals at {len(labelled.cameras)} cameras; right, "
+        f"in per cent of visits left out with their whole camera ({n_new}), or alone ({trial.as_run.home.n}); "
+        f"read in {trial.seconds:.0f} s"
+    ]
+    if trial.n_alone:
+        lines.append(
+            f"{trial.n_alone} pictures say nothing of new places: at other cameras too little is known of their individual"
+        )
+    if trial.n_joined:
+        lines.append(f"{trial.n_joined} groups of visits hold nearly the same picture; each was left out as a whole")
+    lines += [f"{view}: left out, {reason}" for view, reason in trial.shown.missing.items()]
+    if trial.shown.no_head:
+        lines.append(f"no new head: {trial.shown.no_head}")
+    if trial.as_run.home.n and trial.as_run.home.value > 0.995 and trial.as_run.new.value > 0.995:
+        lines.append(
+            "MODEL names every labelled picture right: was it trained on them? Then they cannot show what is better"
+        )
+    best = trial.best
+    if best is None:
+        lines.append(f"nothing is recommended: {_why_none(trial)}")
+    else:
+        lines.append(
+            f"recommended: {best.way.key}, expected {_words(best.new)} in new places instead of {_words(trial.as_run.new)}"
+        )
+    return lines
+
+
+def _why_none(trial: Trial) -> str:
+    runnable = [one for one in trial.outcomes[1:] if one.way.can_run]
+    if not runnable:
+        return "no other way can be run"
+    nearest = max(runnable, key=lambda one: one.new.value)
+    return f"{nearest.way.key} comes nearest, but {_against(nearest)}"
+
+
+def _against(one: Outcome) -> str:
+    """Why a way is not recommended."""
+    if one.home_gain.value < -0.03:
+        return f"at home it names {-100 * one.home_gain.value:.0f} points fewer right"
+    return (
+        f"its gain in new places is not beyond chance ({100 * one.gain.low:+.0f} to {100 * one.gain.high:+.0f} points)"
+    )
+
+
+def _worst(found: tuple[int, Rate] | None, names: tuple[str, ...]) -> str:
+    return f"{names[found[0]]} {_words(found[1])}" if found else "-"
+
+
+def _words(rate: Rate) -> str:
+    return f"{100 * rate.value:.0f} % ({100 * rate.low:.0f}-{100 * rate.high:.0f})" if rate.n else "-"
+
+
+def _say(line: str) -> None:
+    from deployments.cli.printable import printable
+
+    console.print(printable(line), markup=False, highlight=False, soft_wrap=True)

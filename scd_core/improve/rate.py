@@ -1,0 +1,106 @@
+"""Shares of visits with intervals that know how alike pictures of one visit, and of one animal at one camera, are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from scd_core.audit.slices.statistics import wilson_interval
+
+__all__ = ["Gain", "Rate", "gain_of", "rate_of"]
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A share of visits, 0-1, with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+    """Visits that it stands on."""
+
+
+@dataclass(frozen=True)
+class Gain:
+    """How much larger one share is than another on the same visits, -1 to 1, with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+    n_won: int
+    """Visits that are more often right."""
+    n_lost: int
+    """Visits that are less often right."""
+
+
+def rate_of(is_right: NDArray[np.bool_], visit: NDArray[np.int64], cell: NDArray[np.int64]) -> Rate:
+    """Mean over visits of the share of pictures that are right.
+
+    Wilson's interval at an effective number of visits: by the variance between visits, and between cells, whichever is larger
+    (Korn and Graubard, Survey Methodology 1998), never more than there are visits.
+
+    Args:
+        is_right: (N,) of each picture.
+        visit: (N,) visit, or group of like pictures, of each.
+        cell: (N,) individual and camera of each: what its visits share.
+
+    >>> rate = rate_of(np.array([True, True, False, True]), np.array([0, 0, 1, 2]), np.array([0, 0, 1, 2]))
+    >>> round(rate.value, 3), rate.n
+    (0.667, 3)
+    """
+    shares, visits, cells = _by_visit(is_right.astype(float), visit, cell)
+    n = len(shares)
+    if not n:
+        return Rate(float("nan"), 0.0, 1.0, 0)
+    value = float(shares.mean())
+    variance = max(_variance(shares, visits), _variance(shares, cells))
+    effective = min(float(n), value * (1 - value) / variance) if variance > 0 else float(n)
+    low, high = wilson_interval(value, effective)
+    return Rate(value, float(low), float(high), n)
+
+
+def gain_of(
+    before: NDArray[np.bool_], after: NDArray[np.bool_], visit: NDArray[np.int64], cell: NDArray[np.int64]
+) -> Gain:
+    """Difference of the mean shares of `after` and `before`, paired by visit.
+
+    The interval is Student's over visits, or over cells where that is wider. Where no visit differs it is as wide as one
+    visit, either way, would make it.
+
+    Args:
+        before: (N,) whether each picture is right.
+        after: (N,) the same, otherwise named.
+        visit: (N,) visit, or group of like pictures, of each.
+        cell: (N,) individual and camera of each.
+    """
+    differences, visits, cells = _by_visit(after.astype(float) - before.astype(float), visit, cell)
+    n = len(differences)
+    if not n:
+        return Gain(float("nan"), -1.0, 1.0, 0, 0)
+    value = float(differences.mean())
+    deviation = max(_variance(differences, visits), _variance(differences, cells), (1 / n) ** 2) ** 0.5
+    half = float(stats.t.ppf(0.975, max(1, len(np.unique(cells)) - 1))) * deviation
+    won, lost = int((differences > 0).sum()), int((differences < 0).sum())
+    return Gain(value, max(-1.0, value - half), min(1.0, value + half), won, lost)
+
+
+def _by_visit(
+    values: NDArray[np.floating], visit: NDArray[np.int64], cell: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+    """Mean of each visit in each cell, and both numbers; a group of like pictures at several cameras counts at each."""
+    pairs, place = np.unique(np.stack((visit, cell)), axis=1, return_inverse=True)
+    place = place.ravel()
+    return np.bincount(place, values) / np.bincount(place), pairs[0], pairs[1]
+
+
+def _variance(values: NDArray[np.float64], cluster: NDArray[np.int64]) -> float:
+    """Variance of the mean of values whose clusters are drawn, with the correction for few clusters."""
+    clusters, place = np.unique(cluster, return_inverse=True)
+    if len(clusters) < 2:
+        return 0.0
+    sums = np.bincount(place, values - values.mean())
+    return float((sums**2).sum() / len(values) ** 2 * len(clusters) / (len(clusters) - 1))

@@ -1,0 +1,141 @@
+"""The ways to a better model that are tried, and what each was found to be worth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from scd_core.improve.rate import Gain, Rate, gain_of, rate_of
+from scd_core.names import HeadKind, View
+
+__all__ = ["MAX_HOME_LOSS", "Evidence", "Outcome", "Way", "find_best", "judge"]
+
+MAX_HOME_LOSS = 0.03
+"""Share of the visits in known places that a way may name rightly less, and still be recommended."""
+
+_LEVEL = 0.025
+_MIN_PLACE_VISITS = 5
+"""Fewest visits of a camera, or of an individual, that may be called the worst."""
+
+RUNNABLE = (View.WHOLE, View.BOX_CROP)
+"""Views that `trapaudit run` names by."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """A view, named by the model itself or by a new head that learnt from the same view."""
+
+    view: View
+    head: HeadKind | None = None
+
+    @property
+    def key(self) -> str:
+        """Its name, such as ``box_crop`` or ``class_means:box_crop``."""
+        return f"{self.head}:{self.view}" if self.head else str(self.view)
+
+    @property
+    def can_run(self) -> bool:
+        """`trapaudit run` can name pictures in this way, so a package can be written of it."""
+        return self.view in RUNNABLE
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Which targets judge a way, and how they hang together."""
+
+    in_new: NDArray[np.bool_]
+    """(N,) targets that judge names in places that were not learnt from."""
+    at_home: NDArray[np.bool_]
+    """(N,) targets that judge names in places that were."""
+    group: NDArray[np.int64]
+    """(N,) group of like pictures."""
+    cell: NDArray[np.int64]
+    """(N,) individual and camera."""
+    truth: NDArray[np.int64]
+    camera: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a way is worth on targets that it did not learn from."""
+
+    way: Way
+    new: Rate
+    """Right in places that were not learnt from."""
+    home: Rate
+    """Right in places that were, other visits."""
+    gain: Gain
+    """In such new places, against the model as it is run."""
+    home_gain: Gain
+    worst_camera: tuple[int, Rate] | None
+    """Camera with the lowest share among those of 5 visits or more, in new places; None where no camera has so many."""
+    worst_individual: tuple[int, Rate] | None
+    seconds: float
+    """To fit and to judge it, without reading the pictures."""
+    needs: str
+
+    @property
+    def is_better(self) -> bool:
+        """Better than the model as it is run, beyond chance, and not worse at home by more than 3 points.
+
+        The interval of the gain lies above 0, and of the visits that differ more are won than chance explains (exact sign
+        test, one-sided, .025).
+        """
+        won, lost = self.gain.n_won, self.gain.n_lost
+        p_value = float(stats.binom.sf(won - 1, won + lost, 0.5)) if won + lost else 1.0
+        return self.gain.low > 0 and p_value < _LEVEL and self.home_gain.value >= -MAX_HOME_LOSS
+
+
+def judge(
+    way: Way,
+    right: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    before: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    evidence: Evidence,
+    seconds: float,
+    needs: str,
+) -> Outcome:
+    """What a way is worth.
+
+    Args:
+        way: the way.
+        right: (N,) whether each target is named rightly where its camera was left out, and where its group was.
+        before: the same of the model as it is run.
+        evidence: which targets count.
+        seconds: that it took.
+        needs: what must be there to use it, in words.
+    """
+    new, home = evidence.in_new, evidence.at_home
+    group, cell = evidence.group, evidence.cell
+
+    def worst(key: NDArray[np.int64]) -> tuple[int, Rate] | None:
+        rates = [
+            (int(one), rate_of(right[0][chosen], group[chosen], cell[chosen]))
+            for one in np.unique(key[new])
+            for chosen in [np.flatnonzero(new & (key == one))]
+        ]
+        counted = [one for one in rates if one[1].n >= _MIN_PLACE_VISITS]
+        return min(counted, key=lambda one: (one[1].value, one[0]), default=None)
+
+    return Outcome(
+        way,
+        rate_of(right[0][new], group[new], cell[new]),
+        rate_of(right[1][home], group[home], cell[home]),
+        gain_of(before[0][new], right[0][new], group[new], cell[new]),
+        gain_of(before[1][home], right[1][home], group[home], cell[home]),
+        worst(evidence.camera),
+        worst(evidence.truth),
+        seconds,
+        needs,
+    )
+
+
+def find_best(outcomes: list[Outcome]) -> Outcome | None:
+    """The way to recommend: of those that `trapaudit run` can take and that are better, the one right most often in new places.
+
+    Ways that are equal: the one that is right most often at home, then the first.
+    """
+    better = [one for one in outcomes if one.way.can_run and one.is_better]
+    return max(better, key=lambda one: (one.new.value, one.home.value), default=None)

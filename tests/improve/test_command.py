@@ -1,0 +1,102 @@
+"""The command: its table, its one-line refusals, and a run that follows what a package names."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from scd_core.config import AuditConfig
+from scd_core.identify import read_package
+from scd_core.job import AuditRequest, settings_with_model
+from tests.improve import world
+
+
+@pytest.fixture(scope="module")
+def audit(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    folder = tmp_path_factory.mktemp("improve")
+    return world.build(folder, world.plain(60)), world.pack(folder)
+
+
+def test_the_best_way_is_written_and_said(trapaudit, audit, tmp_path):
+    done = trapaudit("improve", audit[0], "--model", audit[1], "--write", tmp_path / "new")
+    assert done.code == 0, done.err
+    assert "class_means:box_crop" in done.out and "whole (MODEL)" in done.out
+    assert "recommended: " in done.err and f"written: {tmp_path / 'new'}" in done.err
+    assert read_package(str(tmp_path / "new")).spec.provenance
+
+
+def test_without_write_nothing_is_written(trapaudit, audit, tmp_path):
+    before = sorted(Path(audit[0]).rglob("*"))
+    done = trapaudit("improve", audit[0], "--model", audit[1])
+    assert done.code == 0 and "next: trapaudit improve" in done.err
+    assert sorted(Path(audit[0]).rglob("*")) == before
+
+
+def test_a_way_that_is_not_recommended_is_written_on_demand_and_not_silently(trapaudit, audit, tmp_path):
+    done = trapaudit("improve", audit[0], "--model", audit[1], "--write", tmp_path / "new", "--way", "box_crop")
+    assert done.code == 0 and "box_crop is NOT recommended" in done.err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--way", "box_crop"], "give --write NEW as well"),
+        (["--write", "{new}", "--way", "magic"], "--way magic: not tried"),
+        (["--write", "{model}"], "nothing is written over"),
+        (["--write", "s3://bucket/new"], "only a package on a local disk"),
+        (["--write", "{new}", "--way", "pooled_in_box"], "does not name by pooled_in_box"),
+    ],
+)
+def test_a_request_that_cannot_be_met_is_one_line(trapaudit, audit, tmp_path, options, words):
+    filled = [one.format(new=tmp_path / "new", model=audit[1]) for one in options]
+    done = trapaudit("improve", audit[0], "--model", audit[1], *filled)
+    assert done.code == 2 and words in done.err.splitlines()[-1] and not (tmp_path / "new").exists()
+
+
+def test_names_are_not_lost_silently(trapaudit, audit, tmp_path):
+    model = world.pack(tmp_path, labels=("Ada", "Bo", "Cy", "Di"))
+    done = trapaudit("improve", audit[0], "--model", model, "--write", tmp_path / "new")
+    assert done.code == 2 and "1 names of MODEL have no label and would be lost (Di)" in done.err
+    done = trapaudit("improve", audit[0], "--model", model, "--write", tmp_path / "new", "--fewer-names")
+    assert done.code == 0, done.err
+
+
+@pytest.mark.parametrize(
+    ("package", "file", "form", "expected"),
+    [
+        ("locate", None, None, "locate"),
+        ("classify", None, None, "classify"),
+        (None, None, None, "classify"),
+        ("locate", "classify", None, "classify"),
+        ("classify", "locate", None, "locate"),
+        ("classify", None, "locate", "locate"),
+        ("locate", "", None, "locate"),
+    ],
+)
+def test_a_run_follows_the_package_where_no_setting_gives_the_use_of_boxes(tmp_path, package, file, form, expected):
+    config = None
+    if file is not None:
+        config = tmp_path / "audit.yaml"
+        config.write_text(f"classify:\n  box_use: {file}\n" if file else "classify:\n  topk: 3\n")
+    settings = AuditConfig.model_validate({"classify": {"box_use": form}} if form else {})
+    request = AuditRequest(source="s", model="m", out="o", config=str(config) if config else None, settings=settings)
+    spec = SimpleNamespace(input=SimpleNamespace(box_use=package))
+    assert settings_with_model(request, spec).classify.box_use == expected  # type: ignore[arg-type]
+
+
+def test_a_package_that_does_not_name_the_use_of_boxes_keeps_its_digest(tmp_path):
+    """By hand: the digest over what ``model.json`` holds, which has no such field."""
+    model = Path(world.pack(tmp_path))
+    content = json.loads((model / "model.json").read_text())
+    assert "box_use" not in content["input"]
+    for name in ("embedding", "embedding_size", "similarity_scale"):
+        content.pop(name)
+    content["input"].pop("decode")
+    whole = content | {"relations": None, "gallery": None, "unknown_threshold": None}
+    whole["input"].setdefault("resize_size", None)
+    expected = hashlib.sha256(json.dumps(whole, sort_keys=True).encode() + hashlib.sha256(b"").digest()).hexdigest()
+    assert read_package(str(model)).digest == expected
