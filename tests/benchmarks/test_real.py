@@ -23,7 +23,11 @@ def row(predicted: str, final: str, **more: Any) -> dict[str, Any]:
     ("one", "counted"),
     [
         (row(TRUE, TRUE), {"right", "by_animal"}),
-        (row(TRUE, TRUE, is_shifted="false", home_of=TRUE), {"right"}),
+        (row(TRUE, TRUE, is_shifted="false", home_of=TRUE), {"right", "home_right"}),
+        (
+            row(TRUE, TRUE, is_shifted="false", home_of=TRUE, suggested_id=THIRD),
+            {"right", "home_right", "home_right_suggested", "suggested", "right_suggested"},
+        ),
         (row(TRUE, HOME), {"right", "by_animal", "broken"}),
         (row(HOME, TRUE, is_flagged=True), {"home_errors", "home_corrected", "home_flagged", "flagged"}),
         (row(HOME, HOME, cause="confusable_pair"), {"home_errors", "home_look_alike"}),

@@ -48,6 +48,8 @@ class Frame:
     is_labelled: bool
     reliance: float = 0.15
     drop: float = 0.1
+    contrast: tuple[float, float] | None = None
+    """Masks of the name against the true one: the probability of the name without its region, that of the true one by its own."""
 
 
 @dataclass
@@ -217,6 +219,8 @@ def add_prediction(tables: dict[str, list[dict[str, Any]]], base: dict[str, Any]
             "background_log_odds_drop": frame.drop, "iterations": 20, "evaluations": 160, "is_converged": False, "seed": 1,
         }
     )  # fmt: skip
+    if frame.contrast is not None:
+        add_contrast(tables, base, frame, *frame.contrast)
     crop = {"crop_x_min": 0.1, "crop_y_min": 0.3, "crop_width": 0.5, "crop_height": 0.6}
     for strategy, more in (("early_blur", {}), ("mask_crop", crop), ("fused", {})):
         tables["reclassifications"].append(
@@ -228,6 +232,25 @@ def add_prediction(tables: dict[str, list[dict[str, Any]]], base: dict[str, Any]
             }
             | more
         )  # fmt: skip
+
+
+def add_contrast(
+    tables: dict[str, list[dict[str, Any]]], base: dict[str, Any], frame: Frame, without: float, alone: float
+) -> None:
+    """Masks of the name given against the true one, and of the true one against the name given."""
+    for name, rival, shares in (
+        (frame.called, frame.true, {"ssr_probability": 0.9, "sdr_probability": without}),
+        (frame.true, frame.called, {"ssr_probability": alone, "sdr_probability": 0.1}),
+    ):
+        made = {
+            "method": "scd",
+            "mask_status": "ok",
+            "predicted_id": name,
+            "contrast_id": rival,
+            "area": 0.05,
+            "seed": 1,
+        }
+        tables["masks"].append(base | made | shares | {"mask_png": evidence(frame)})
 
 
 def label_world(world: World) -> None:

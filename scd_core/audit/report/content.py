@@ -12,6 +12,7 @@ from markupsafe import Markup
 from scd_core.audit.query.batches import batches_shown
 from scd_core.audit.queue.draw import draw_queue
 from scd_core.audit.report.charts import interval_chart
+from scd_core.audit.report.contrasts import Contrast, load_contrasts
 from scd_core.audit.report.examples import Example, load_examples, shared_out
 from scd_core.audit.report.label_file import label_file
 from scd_core.audit.report.label_next import LabelItem, label_next
@@ -47,6 +48,7 @@ class Limits:
     pairs: int = 30
     suspected: int = 40
     suspected_pictures: int = 6
+    contrasts: int = 2
     single_errors: int = 6
     label_next: int = 30
     label_file: int = 200
@@ -55,6 +57,7 @@ class Limits:
     inputs: int = 40
     history: int = 12
     picture_bytes: int = 3_500_000
+    contrast_bytes: int = 500_000
     label_picture_bytes: int = 500_000
 
 
@@ -80,6 +83,8 @@ class SliceCard:
     """Error rates in the reports so far, oldest first; this one's last."""
     explained: Sequence[RatedSlice] = ()
     examples: Sequence[Example] = ()
+    contrasts: Sequence[Contrast] = ()
+    """Pictures with what is evidence for the one name of its pair and not the other."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +192,7 @@ def gather(
         changes=_changes(slices, scale),
         n_unannounced=sum(row["e_value"] is not None and row["announced_at"] is None for row in slices.systematic),
         scale=scale,
-        systematic=_cards(connection, config, limits, slices, scale, by_media),
+        systematic=_cards(connection, config, limits, slices, scale, by_media, failures),
         singles=single_rows[0] if single_rows else {},
         single_errors=[by_media[media] for media in singles if media in by_media],
         unproved=[_card(row, scale) for row in unproved],
@@ -286,9 +291,10 @@ def _card(
     history: Sequence[float] = (),
     explained: Sequence[RatedSlice] = (),
     examples: Sequence[Example] = (),
+    contrasts: Sequence[Contrast] = (),
 ) -> SliceCard:
     chart = interval_chart(row["error_rate"], row["ci_low"], row["ci_high"], row["baseline_rate"], scale)
-    return SliceCard(row, slice_title(dict(row["slice"])), chart, history, explained, examples)
+    return SliceCard(row, slice_title(dict(row["slice"])), chart, history, explained, examples, contrasts)
 
 
 def _cards(
@@ -298,9 +304,13 @@ def _cards(
     slices: SliceGroups,
     scale: float,
     by_media: Mapping[str, Example],
+    failures: dict[str, str],
 ) -> list[SliceCard]:
-    """The systematic errors that are shown, with their history, what they explain, and their examples."""
+    """The systematic errors that are shown, with their history, what they explain, their examples and their pair's pictures."""
     shown = slices.systematic[: limits.slices]
+    of_cards = {row["slice_id"]: [row, *slices.explained.get(row["slice_id"], ())] for row in shown}
+    n_contrasts = min(config.slices.examples, limits.contrasts)
+    contrasts = load_contrasts(connection, of_cards, config.media, n_contrasts, limits.contrast_bytes, failures)
     histories: dict[str, list[float]] = {}
     for row in query(connection, "slice_history", slices=[row["slice_id"] for row in shown]):
         histories.setdefault(row["slice_id"], []).append(row["error_rate"])
@@ -311,6 +321,7 @@ def _cards(
             histories.get(row["slice_id"], [])[-limits.history :],
             slices.explained.get(row["slice_id"], ()),
             [by_media[media] for media in _wanted(row, config) if media in by_media],
+            contrasts.get(row["slice_id"], ()),
         )
         for row in shown
     ]

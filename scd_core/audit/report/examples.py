@@ -24,6 +24,8 @@ from scd_core.media import MediaError, iter_images
 from scd_core.names import FailureStage, MediaStatus, Strategy
 
 __all__ = [
+    "HEIGHT",
+    "WIDTH",
     "Example",
     "Picture",
     "chosen_view",
