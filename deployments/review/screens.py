@@ -196,7 +196,9 @@ def _layers(session: ReviewSession, row: Row) -> list[Json]:
         if (rival := mask["contrast_id"]) is not None:
             words = f"what stands for {mask['predicted_id']} and against {rival}"
             shown = {"outline": at(kind="outline", against=rival), "fill": at(kind="heat", against=rival)}
-            layers.append({"kind": "contrast", "title": f"{mask['predicted_id']}, not {rival}", "words": words, **shown})
+            layers.append(
+                {"kind": "contrast", "title": f"{mask['predicted_id']}, not {rival}", "words": words, **shown}
+            )
     view = chosen_view(row, [one for one in evidence if one["strategy"] is not None])
     if view is not None:
         how = wording.STRATEGY_WORDS.get(view["strategy"], view["strategy"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PIL import Image
 
 from benchmarks.real.noise import count_changes
-from benchmarks.reclassify.decide import Case
+from benchmarks.reclassify.cases import Case
 
 BLANK = Image.new("RGB", (8, 8))
 

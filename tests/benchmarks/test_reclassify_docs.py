@@ -30,7 +30,8 @@ def test_a_changed_result_changes_the_pages(tmp_path: Path) -> None:
     row = {"pool": "gap", "trained": "early", "shown": "early", "n": 99, "accuracy_known": 0.9, "accuracy_new": 0.85}
     (results / "reclassify_vit.json").write_text(json.dumps({"about": ABOUT, "summary": {}, "rows": [row]}))
     place = {"kind": "place", "home_suggested_right": 3, "home_errors": 10, "suggested_right": 4, "suggested": 5}
-    real = [place | {"right_suggested": 1, "right": 100}, place | {"right_suggested": 0, "right": 100}]
+    place |= {"right": 100, "home_right": 80, "home_right_suggested": 0}
+    real = [place | {"right_suggested": 1}, place | {"right_suggested": 0}]
     (results / "real.json").write_text(json.dumps({"about": ABOUT, "summary": {}, "rows": real}))
     arguments = ["--docs", str(tmp_path), "--results", str(results)]
     assert reclassify_docs.main([*arguments, "--check"]) == 1
@@ -41,6 +42,7 @@ def test_a_changed_result_changes_the_pages(tmp_path: Path) -> None:
         "| each has a place of its own | 6 of 20 (0.15 to 0.52) | 8 of 10 (0.49 to 0.94) | 1 of 200"
         in pages[0].read_text()
     )
+    assert "| 0 of 160 (0.00 to 0.02) |" in pages[0].read_text()
     text = pages[1].read_text()
     assert "| **decision** | 4 of 7 | 1 of 3 |" in text
     assert "| recovered_rate | 0.812 |" in text and "broken_rate" not in text

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.reclassify.decide import joint_maps, scene_cases
+from benchmarks.reclassify.cases import scene_cases
+from benchmarks.reclassify.decide import joint_maps
 from scd_core.config import AuditConfig
 from scd_core.identify import Classifier, load_model
 from scd_core.masks.rows import encode_mask, mask_seed

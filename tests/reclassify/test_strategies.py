@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.reclassify.decide import Case, box_pictures, joint_maps, outcomes_of, scene_cases
+from benchmarks.reclassify.cases import Case, box_pictures, scene_cases
+from benchmarks.reclassify.decide import joint_maps, outcomes_of
 from scd_core.boxes import Box
 from scd_core.config import AuditConfig, ReclassifyConfig
 from scd_core.errors import InputError
