@@ -72,7 +72,7 @@ def held_out_quality(
     scaled = logits.double().clone()
     for fold in range(_FOLDS):
         held, others = order[fold::_FOLDS], np.delete(order, slice(fold, None, _FOLDS))
-        fitted = fit_temperature(classifier, logits[others], [names[place] for place in others])
+        fitted = fit_temperature(classifier, logits[others], [names[int(place)] for place in others])
         scaled[held] *= own / fitted
     return quality(classifier, logits, names, own), quality(classifier, scaled, names, own)
 
