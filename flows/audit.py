@@ -15,8 +15,7 @@ from scd_core.inputs.counts import LABELS
 from scd_core.job import Job, Listed, list_job, plan_job
 from scd_core.tables.batches import Batch
 from scd_core.tables.forgetting import drop_made
-from scd_core.tables.generations import read_steadily
-from scd_core.tables.store import AuditStore
+from scd_core.tables.store import AuditStore, read_steadily
 
 __all__ = ["AuditResult", "run_audit", "run_report"]
 

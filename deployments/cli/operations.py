@@ -1,4 +1,4 @@
-"""`trapaudit deploy`, `doctor` and `forget`: the commands of whoever keeps it running."""
+"""`trapaudit deploy`, `doctor`, `forget`, `prune` and `repair`: the commands of whoever keeps it running."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from deployments.cli.forget import forget
+from deployments.cli.keep import prune, repair
 from scd_core.errors import InputError
 
 __all__ = ["register_commands"]
@@ -39,7 +40,7 @@ PrefectFile = typer.Option("--prefect-file", exists=True, dir_okay=False, help="
 
 def register_commands(app: typer.Typer) -> None:
     """Add these commands to the command line."""
-    for command in (deploy, doctor, forget):
+    for command in (deploy, doctor, forget, prune, repair):
         app.command()(command)
 
 

@@ -29,9 +29,10 @@ def show(
     from deployments.cli.printable import printable
     from deployments.cli.story import story_view
     from scd_core.audit.query.picture import SeveralPictures, read_story
+    from scd_core.tables.store import AuditStore, read_steadily
 
     try:
-        story = read_story(out, file)
+        story = read_steadily(AuditStore(out), lambda: read_story(out, file))
     except SeveralPictures as error:
         typer.echo(f"trapaudit: {printable(str(error))}", err=True)
         for picture in error.pictures:

@@ -71,5 +71,7 @@ def export(
 ) -> None:
     """Hand the audit to other software."""
     from scd_core.audit.export import export_audit
+    from scd_core.tables.store import AuditStore, read_steadily
 
-    console.print(f"written: {export_audit(out, directory, form, limit=limit)}")
+    address = read_steadily(AuditStore(out), lambda: export_audit(out, directory, form, limit=limit))
+    console.print(f"written: {address}")

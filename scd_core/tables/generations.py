@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from scd_core.errors import RunError
 from scd_core.tables.folder import OutFolder, generation_of
 
-__all__ = ["FOLDER", "Generation", "begin_generation", "newest_generation", "read_steadily"]
+__all__ = ["FOLDER", "Generation", "begin_generation", "newest_generation"]
 
 FOLDER = "generations"
-_TRIES = 10
-T = TypeVar("T")
 _READ: dict[tuple[str, str, str], Generation] = {}
 """OUT, path and state of a generation -> its content; it is looked at with every reading of the commits."""
 
@@ -77,23 +75,6 @@ def newest_generation(out: OutFolder) -> Generation:
             _READ[key] = Generation(number, applied, content["batches"], content["files"])
         return _READ[key]
     raise RunError(f"{out.url}/{FOLDER}: changes all the time; try again")
-
-
-def read_steadily(out: OutFolder, read: Callable[[], T]) -> T:
-    """What a reading gives, which begins anew where a new generation removed a file between its listing and its reading.
-
-    Args:
-        out: OUT.
-        read: lists what counts and reads it; what it raises is raised where nothing was replaced meanwhile.
-    """
-    for _ in range(_TRIES):
-        before = newest_generation(out).number
-        try:
-            return read()
-        except Exception:  # of whatever library reads the files
-            if newest_generation(out).number == before:
-                raise
-    return read()
 
 
 def begin_generation(out: OutFolder, generation: Generation, token: str) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 import json
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,16 +16,19 @@ from scd_core.errors import InputError, RunError, TrapauditError
 from scd_core.names import MediaStatus
 from scd_core.storage.threads import ordered_map
 from scd_core.tables.folder import READERS, OutFolder, file_key, plain_name
-from scd_core.tables.generations import Generation, newest_generation, read_steadily
+from scd_core.tables.generations import Generation, newest_generation
 from scd_core.tables.schema import DERIVED, PARTITION, TABLES, conform, table_schema
 from scd_core.tables.shards import sweep_work
 
-__all__ = ["AuditStore"]
+__all__ = ["AuditStore", "read_steadily"]
 
 _MARKER = "trapaudit.json"
 _READ_COMMITS: dict[tuple[str, str, str], dict[str, Any]] = {}
 """OUT, path and state of a commit -> its content; a run reads all commits several times, and there may be thousands."""
 
+_TRIES = 10
+"""Readings of what is replaced again and again."""
+T = TypeVar("T")
 _COMMIT_FIELDS = ("model_digest", "config_digest", "batch_date", "files")
 
 
@@ -250,13 +253,36 @@ class AuditStore(OutFolder):
             try:
                 found = pq.read_table(io.BytesIO(self.storage.read(self._path(relative))), partitioning=None)
             except (OSError, pa.ArrowInvalid) as error:
-                raise RunError(f"{self.url}/{relative}: cannot be read ({self.storage.explain(error)})") from error
+                why = self.storage.explain(error)
+                raise RunError(f"{self.url}/{relative}: cannot be read ({why}){self._way_out(error)}") from error
             return conform(found, schema)
 
         parts = list(ordered_map(files, read, READERS, ahead=2 * READERS))
         return pa.concat_tables(parts) if parts else schema.empty_table()
 
+    def lost_files(self, damaged: Callable[[str], bool] = lambda file: False) -> list[str]:
+        """Files that count, of all tables, and that are not there, since something else than this program removed them.
+
+        Args:
+            damaged: whether a file that is there is to be given as well.
+
+        Raises:
+            RunError: the storage did not answer.
+        """
+        commits, lost = self.committed(), []
+        for table in TABLES:
+            here = set(self.files(table))
+            lost += [file for file in self.committed_files(table, commits) if file not in here or damaged(file)]
+        return lost
+
     # inside
+
+    def _way_out(self, error: Exception | None = None) -> str:
+        """What to do about a file that is gone or damaged; nothing where an error is another one, such as a missing right."""
+        if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
+            return ""
+        out = self.url.removeprefix("file://")
+        return f"; restore it from a backup, or have its batch audited again: trapaudit repair {out}"
 
     def _read_commit(self, found: tuple[str, str]) -> dict[str, Any]:
         """The content of a commit of this path and state, read once in a process."""
@@ -273,6 +299,30 @@ class AuditStore(OutFolder):
             return json.loads(self.storage.read(self.storage.path(relative)))
         except (OSError, ValueError) as error:
             raise RunError(f"{self.url}/{relative}: cannot be read ({self.storage.explain(error)})") from error
+
+
+def read_steadily(store: AuditStore, read: Callable[[], T]) -> T:
+    """What a reading gives, which begins anew where a new generation removed a file between its listing and its reading.
+
+    Args:
+        store: OUT.
+        read: lists what counts and reads it; what it raises is raised where nothing was replaced meanwhile.
+
+    Raises:
+        RunError: a file that counts is gone or damaged.
+    """
+    for _ in range(_TRIES):
+        before = store.generation().number
+        try:
+            return read()
+        except Exception as error:  # of whatever library reads the files
+            if store.generation().number != before:
+                continue
+            if lost := store.lost_files(str(error).__contains__):
+                more = f", and {len(lost) - 1} more" if lost[1:] else ""
+                raise RunError(f"{store.url}/{lost[0]}: is gone or damaged{more}{store._way_out()}") from error
+            raise
+    return read()
 
 
 def _key(file: str) -> str:

@@ -17,9 +17,8 @@ from scd_core.audit.query.tables import TableFiles, newest_report, table_files, 
 from scd_core.audit.query.views import READY_VIEWS
 from scd_core.audit.queue.draw import create_queue
 from scd_core.errors import InputError
-from scd_core.tables.generations import read_steadily
 from scd_core.tables.schema import DERIVED, PARTITION, TABLES
-from scd_core.tables.store import AuditStore
+from scd_core.tables.store import AuditStore, read_steadily
 
 if TYPE_CHECKING:
     import pandas as pd
