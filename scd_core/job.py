@@ -75,6 +75,7 @@ class AuditRequest(Settings):
     allow_new_names: bool = Field(
         False, description="accept labels of individuals that neither the model nor earlier labels know"
     )
+    follow_links: bool = Field(False, description="follow links on a disk that lead out of SOURCE")
     only_complete: bool = Field(False, description="leave uploads that are still under way to a later run")
     report: bool = Field(True, description="refresh the error tables and the HTML report at the end")
     runner: RunnerName = Field(
@@ -291,7 +292,7 @@ def list_job(job: Job) -> Listed:
             f"OUT {clean_url(request.out)}: is SOURCE itself; choose a folder of its own, "
             "or the audit's files would be audited"
         )
-    listing = list_source(request.source, settings, request.out)
+    listing = list_source(request.source, settings, request.out, follow_links=request.follow_links)
     objects = listing.objects
     if job.labels is not None:
         _check_labels(job, job.labels, MediaIndex((item.uri, item.file) for item in objects))

@@ -60,6 +60,7 @@ class LeftOutKind(StrEnum):
     SYSTEM = "system"
     HIDDEN = "hidden"
     SIDECAR = "sidecar"
+    LINK = "link"
 
 
 class FailureStage(StrEnum):

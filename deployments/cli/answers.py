@@ -6,6 +6,7 @@ import base64
 import csv
 import json
 import math
+import re
 import sys
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -20,6 +21,9 @@ from deployments.cli.printable import printable
 
 __all__ = ["Output", "plain_value", "print_rows"]
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""How a cell begins that spreadsheets take for a formula, wide forms included."""
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 Output = Literal["table", "csv", "json"]
 
 
@@ -30,14 +34,14 @@ def print_rows(answer: pa.Table, output: Output) -> None:
         answer: the rows. Two columns may share a name; in JSON the last of them is kept.
         output: ``table``: numbers with four figures, nulls empty, bytes as their length. ``csv``, ``json``: all figures,
             integers as such beside nulls too, nulls empty or ``null``, also for NaN and infinity; times in ISO 8601,
-            bytes in base64.
+            bytes in base64. In ``csv`` a text that a spreadsheet would take for a formula has an apostrophe before it.
     """
     # By columns, because names may repeat; not through pandas, where an integer beside a null becomes a float.
     rows = zip(*(column.to_pylist() for column in answer.columns), strict=True)
     if output == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(answer.column_names)
-        writer.writerows([plain_value(value) for value in row] for row in rows)
+        writer.writerow([_no_formula(name) for name in answer.column_names])
+        writer.writerows([_no_formula(plain_value(value)) for value in row] for row in rows)
     elif output == "json":
         named = [dict(zip(answer.column_names, map(plain_value, row), strict=True)) for row in rows]
         sys.stdout.write(json.dumps(named, ensure_ascii=False) + "\n")
@@ -48,6 +52,17 @@ def print_rows(answer: pa.Table, output: Output) -> None:
         for row in rows:
             table.add_row(*[Text(printable(_cell(value), keep="\n")) for value in row])
         Console().print(table)
+
+
+def _no_formula(value: object) -> object:
+    """A cell of a CSV file that no spreadsheet runs: a text may come from a file's name, and a file from anybody.
+
+    >>> print(_no_formula("=1+1"), _no_formula("-1.5"), _no_formula("a=b"))
+    '=1+1 -1.5 a=b
+    """
+    if isinstance(value, str) and value.startswith(_FORMULA) and not _NUMBER.fullmatch(value):
+        return f"'{value}"
+    return value
 
 
 def _cell(value: object) -> str:

@@ -115,6 +115,7 @@ def run(
         bool, typer.Option("--allow-waiting", help="accept labels none of whose files is in SOURCE yet")
     ] = False,
     allow_new_names: options.AllowNewNames = False,
+    follow_links: options.FollowLinks = False,
 ) -> None:
     """Audit what is new in SOURCE and refresh the report."""
     from deployments.cli.run import run_request
@@ -130,6 +131,7 @@ def run(
         "allow_unknown_labels": allow_unknown_labels,
         "allow_waiting": allow_waiting,
         "allow_new_names": allow_new_names,
+        "follow_links": follow_links,
     }
     run_request(console, _request(source, model, out, config, runner, ray_address, **given))
 
@@ -145,12 +147,13 @@ def nightly(
     config: Config = None,
     runner: RunnerName = None,
     ray_address: RayAddress = None,
+    follow_links: options.FollowLinks = False,
 ) -> None:
     """Run what a night runs, now: as run, but uploads that are still under way are left to a later run."""
     from deployments.cli.run import run_request
 
     given = {"predictions": predictions, "predictions_column": predictions_column, "detections": detections}
-    request = _request(source, model, out, config, runner, ray_address, **given)
+    request = _request(source, model, out, config, runner, ray_address, follow_links=follow_links, **given)
     run_request(console, request, is_nightly=True)
 
 

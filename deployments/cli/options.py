@@ -17,6 +17,7 @@ __all__ = [
     "Column",
     "Decode",
     "Folder",
+    "FollowLinks",
     "Resize",
     "Size",
     "Triple",
@@ -36,6 +37,7 @@ Resize = Annotated[Literal["stretch", "pad", "crop"] | None, typer.Option(help="
 Decode = Annotated[
     Literal["full", "reduced"], typer.Option(help="reduced: large JPEGs several times faster, and less exact")
 ]
+FollowLinks = Annotated[bool, typer.Option("--follow-links", help="follow links on a disk that lead out of SOURCE")]
 
 Column = Annotated[
     str | None, typer.Option("--column", help="column that holds the names, of a table; control, of Label Studio")

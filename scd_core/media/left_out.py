@@ -106,6 +106,7 @@ _WORDS = {
     LeftOutKind.SYSTEM: ("file of an operating system", "files of operating systems"),
     LeftOutKind.HIDDEN: ("hidden file", "hidden files"),
     LeftOutKind.SIDECAR: ("side file", "side files"),
+    LeftOutKind.LINK: ("link that leads out of SOURCE", "links that lead out of SOURCE"),
 }
 
 

@@ -10,6 +10,7 @@ from scd_core.config import MediaConfig
 from scd_core.errors import InputError, TrapauditError
 from scd_core.media.left_out import count_left_out, left_out_kind, left_out_line
 from scd_core.media.manifest import is_manifest, manifest_objects
+from scd_core.names import LeftOutKind
 from scd_core.storage import Storage, open_source, storage_of
 from scd_core.storage.entry import Entry
 from scd_core.storage.objects import LeftOut, Listing, ObjectRef
@@ -58,20 +59,24 @@ def list_objects(source: str, config: MediaConfig, without: str | None = None) -
     return list_source(source, config, without).objects
 
 
-def list_source(source: str, config: MediaConfig, without: str | None = None) -> Listing:
+def list_source(source: str, config: MediaConfig, without: str | None = None, *, follow_links: bool = True) -> Listing:
     """List the media below SOURCE and the marker files by which uploaders mark a folder as complete.
 
     Args and errors as for :func:`list_objects`. SOURCE may also be a manifest (``datapackage.json``, or a CSV file with
     a column ``file`` or ``filePath``): then the media it names are listed, wherever they are, and one that is not there
     is in the listing with an empty ETag, so that it gets its row too.
+
+    With `follow_links` false, links on a disk that lead out of SOURCE are left out, and counted.
     """
     storage = open_source(source)
+    if not follow_links:
+        storage.stay_inside()
     if is_manifest(source):
         media, left_out = _apart(manifest_objects(source))
         return Listing(_check(storage, media, left_out), {}, left_out)
     try:
         entries = list(storage.entries(versions=True))
-        if not entries:
+        if not entries and not storage.links_out:
             storage, entries = _single(storage)
     except FileNotFoundError as error:
         raise InputError(f"SOURCE {storage.url}: does not exist ({error_code(error) or 'not found'})") from error
@@ -81,21 +86,22 @@ def list_source(source: str, config: MediaConfig, without: str | None = None) ->
         raise
     except Exception as error:  # each file system has errors of its own
         raise InputError(f"SOURCE {storage.url}: cannot be listed ({scrub(error)})") from error
-    if not entries:
+    if not entries and not storage.links_out:
         raise InputError(f"SOURCE {storage.url}: {storage.explain_empty()}")
     of_out = _begin_of_out(without)
     refs = [ref for entry in entries if not (ref := _ref(storage, entry)).uri.startswith(of_out)]
-    if not refs:
+    if not refs and not storage.links_out:
         raise InputError(f"SOURCE {storage.url}: holds no images besides the files of OUT")
-    media, left_out = _apart(refs)
+    media, left_out = _apart(refs, [_below(storage, path) for path in storage.links_out or ()])
     markers = {ref.file: ref.last_modified_at for ref in refs if ref.file.rsplit("/", 1)[-1] in _MARKERS}
     return Listing(_check(storage, media, left_out), markers, left_out)
 
 
-def _apart(refs: Sequence[ObjectRef]) -> tuple[list[ObjectRef], tuple[LeftOut, ...]]:
+def _apart(refs: Sequence[ObjectRef], links: Sequence[str] = ()) -> tuple[list[ObjectRef], tuple[LeftOut, ...]]:
     """Media, and how many of some objects are none; of one elsewhere in the manifest's bucket, the bucket's name is no folder."""
     kinds = [left_out_kind(re.sub(r"^[a-z0-9+.-]+://[^/]*/", "", ref.file)) for ref in refs]
-    left_out = count_left_out((ref.file, kind) for ref, kind in zip(refs, kinds, strict=True))
+    others = ((ref.file, kind) for ref, kind in zip(refs, kinds, strict=True))
+    left_out = count_left_out((*others, *((link, LeftOutKind.LINK) for link in links)))
     return [ref for ref, kind in zip(refs, kinds, strict=True) if kind is None], left_out
 
 
@@ -144,8 +150,12 @@ def _ref(storage: Storage, entry: Entry) -> ObjectRef:
 
 
 def _file(storage: Storage, entry: Entry) -> str:
+    return _below(storage, entry.path)
+
+
+def _below(storage: Storage, path: str) -> str:
     # One slash only: `card/a.jpg` and `card//a.jpg` are two objects of a bucket, with a name each.
-    return entry.path[len(storage.root) if storage.root != "/" else 0 :].removeprefix("/")
+    return path[len(storage.root) if storage.root != "/" else 0 :].removeprefix("/")
 
 
 def _begin_of_out(folder: str | None) -> str | tuple[str, ...]:

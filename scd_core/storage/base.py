@@ -32,6 +32,9 @@ class Storage(ABC):
     def __init__(self, fs: Any, root: str) -> None:
         self.fs = fs
         self.root = root
+        self.links_out: list[str] | None = None
+        """Links that the last listing met and did not follow, since they lead out of the root; None follows all of them. Only a
+        disk has any."""
 
     # addresses
 
@@ -90,6 +93,10 @@ class Storage(ABC):
             RunError: the storage did not answer.
             OSError: the storage refused.
         """
+
+    def stay_inside(self) -> None:
+        """Follow no link that leads out of the root any more; those that were met are in ``links_out``."""
+        self.links_out = []
 
     def has_versions(self) -> bool:
         """Whether this is a bucket that keeps versions, as far as these credentials may see.

@@ -49,7 +49,9 @@ class DiskStorage(Storage):
         return uri.removeprefix("file://")
 
     def entries(self, relative: str = "", *, versions: bool = False) -> Iterator[Entry]:
-        return _entries_below(self.path(relative) if relative else self.root)
+        if self.links_out is not None:
+            self.links_out.clear()
+        return _entries_below(self.path(relative) if relative else self.root, self.root, self.links_out)
 
     def _read(self, path: str, etag: str | None, size: int | None, version_id: str | None) -> bytes:
         data, found = _read_file(path)
@@ -89,17 +91,20 @@ class DiskStorage(Storage):
                     leftover.unlink()
 
 
-def _entries_below(folder: str) -> Iterator[Entry]:
+def _entries_below(folder: str, root: str, links_out: list[str] | None) -> Iterator[Entry]:
     """All files below a folder, those behind links included; a link that leads nowhere is an entry without an ETag.
 
     A link to a folder that it lies in is not followed.
 
     Args:
         folder: absolute path; one that is not there holds nothing.
+        root: folder that links may lead to.
+        links_out: gets the links that lead elsewhere, which are not followed; None follows them all.
 
     Raises:
         OSError: a folder may not be read.
     """
+    home = os.path.realpath(root)
     pending: list[tuple[str, frozenset[tuple[int, int]]]] = [(folder, frozenset())]
     while pending:
         path, above = pending.pop()
@@ -112,13 +117,21 @@ def _entries_below(folder: str) -> Iterator[Entry]:
             continue
         inside = above | {(place.st_dev, place.st_ino)}
         for item in found:
-            if _is_folder(item):
+            if links_out is not None and item.is_symlink() and _leads_out(item.path, home):
+                links_out.append(item.path)
+            elif _is_folder(item):
                 pending.append((item.path, inside))
             elif (entry := _entry_at(item.path)) is not None:
                 yield entry
             elif item.is_symlink() and not Path(item.path).exists():
                 written = item.stat(follow_symlinks=False).st_mtime
                 yield Entry(item.path, 0, "", None, datetime.fromtimestamp(written, UTC))
+
+
+def _leads_out(link: str, home: str) -> bool:
+    """Whether a link leads to something that is there and not below a folder."""
+    target = os.path.realpath(link)
+    return target != home and not target.startswith(f"{home.rstrip('/')}/") and os.path.exists(target)  # noqa: PTH110
 
 
 def _is_folder(item: os.DirEntry[str]) -> bool:

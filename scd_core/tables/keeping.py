@@ -66,7 +66,7 @@ def prune_out(
     dry_run: bool = False,
     now: datetime | None = None,
 ) -> Pruned:
-    """Remove what nobody needs: tables of old reports, unfinished work that nobody goes on with, plans of done batches, kept pictures.
+    """Remove what nobody needs: tables of old reports, work that nobody goes on with, plans of done batches, kept pictures.
 
     Rows of batches and labels stay. Work that is removed is done again, should its model ever be run again.
 

@@ -62,3 +62,18 @@ def test_brackets_of_a_value_are_no_markup(capsys: pytest.CaptureFixture[str]) -
     shown = capsys.readouterr().out
     assert "[red]" in shown
     assert "[bold]7[/bold]" in shown
+
+
+@pytest.mark.parametrize("text", ['=HYPERLINK("http://a")', "+1+1", "-1+cmd", "@SUM(A1)", "\t=1", "\r=1", "\uff1d1"])
+def test_no_cell_of_a_csv_is_a_formula(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Names of files and of individuals come from strangers, and a spreadsheet runs what begins so."""
+    print_rows(pa.table({text: [text]}), "csv")
+    cells = [line.strip('"') for line in capsys.readouterr().out.split("\n") if line]
+    assert cells == [f"'{text}".replace('"', '""')] * 2
+    print_rows(pa.table({"a": [text]}), "json")
+    assert json.loads(capsys.readouterr().out) == [{"a": text}], "JSON is read by programs, as it is"
+
+
+def test_numbers_stay_numbers_in_a_csv(capsys: pytest.CaptureFixture[str]) -> None:
+    print_rows(pa.table({"n": [-1], "x": [-0.5], "t": ["-1.5"], "e": ["+2e-3"]}), "csv")
+    assert capsys.readouterr().out == "n,x,t,e\n-1,-0.5,-1.5,+2e-3\n"

@@ -224,6 +224,39 @@ def test_links_are_followed_but_not_in_circles_and_one_that_leads_nowhere_is_a_r
     assert rows["lost.jpg"] == rows["self.jpg"] == "missing"
 
 
+def test_links_out_of_source_are_left_out_and_counted_unless_they_are_to_be_followed(tmp_path):
+    """Whoever may write to a card could else have any file of the machine drawn into the report."""
+    card, disk, home = tmp_path / "card", tmp_path / "disk", tmp_path / "card-other"
+    for folder in (card / "x", disk, home):
+        folder.mkdir(parents=True)
+    for path in (card / "x" / "a.jpg", disk / "secret.jpg", home / "b.jpg"):
+        path.write_bytes(b"1")
+    (card / "inside.jpg").symlink_to(card / "x" / "a.jpg")
+    (card / "up").symlink_to(card)
+    (card / "out.jpg").symlink_to(disk / "secret.jpg")
+    (card / "hop.jpg").symlink_to(card / "out.jpg")
+    (card / "folder").symlink_to(disk)
+    (card / "beside").symlink_to(home)
+    (card / "lost.jpg").symlink_to(card / "nowhere.jpg")
+    (tmp_path / "by-link").symlink_to(card)
+    inside = ["inside.jpg", "lost.jpg", "x/a.jpg"]
+    for source in (card, tmp_path / "by-link"):
+        listed = list_source(str(source), CONFIG, follow_links=False)
+        assert [ref.file for ref in listed.objects] == inside
+        (left,) = listed.left_out
+        assert (left.kind, left.n, left.examples) == ("link", 4, ("beside", "folder", "hop.jpg", "out.jpg"))
+    package = Path(__file__).resolve().parents[2] / "scd_core" / "scenes" / "models" / "clean"
+    request = request_of(card, package, tmp_path / "out")
+    assert [ref.file for ref in list_job(prepare_job(request)).objects] == inside
+    followed = request.model_copy(update={"follow_links": True})
+    assert len(list_job(prepare_job(followed)).objects) == len(inside) + 4
+    only = tmp_path / "only"
+    only.mkdir()
+    (only / "a.jpg").symlink_to(disk / "secret.jpg")
+    with pytest.raises(InputError, match=r"holds no images .*1 link that leads out of SOURCE \('a.jpg'\)"):
+        list_source(str(only), CONFIG, follow_links=False)
+
+
 def test_a_name_that_is_no_text_has_its_row_too(tmp_path):
     name = os.fsencode(tmp_path) + b"/caf\xe9.jpg"
     Path(os.fsdecode(name)).write_bytes(b"1")
