@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from rich.console import Console
+
 from scd_core.audit.review.session import ReviewSession
 from scd_core.config import AuditConfig
 
@@ -41,14 +43,16 @@ class Finish:
         Raises:
             RunError: OUT cannot be read or written.
         """
-        from tasks.report import derive_errors, draw_report  # imports SciPy, which the first screen does not wait for
+        from flows.audit import run_report  # imports SciPy, which the first screen does not wait for
+        from flows.progress import Bars
+        from flows.threads_runner import ThreadsRunner
 
         with self._lock:
             changes = self._session.changes()
             files = self._session.answer_files()
             is_new = files != self._files
             if is_new:
-                self._report_id = derive_errors(self._session.out, self._config)
-                draw_report(self._session.out, self._config)
+                runner = ThreadsRunner(Bars(Console(stderr=True)))
+                self._report_id = run_report(self._session.out, self._config, runner)["report_id"]
                 self._files = files
             return {"report_id": self._report_id, "is_new": is_new, "changes": changes}

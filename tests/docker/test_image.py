@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 import uuid
 from pathlib import Path
 
@@ -84,6 +86,34 @@ def test_an_audit_and_doctor_by_any_user(site: Path) -> None:
     assert "create" in done.stdout + done.stderr
     report = start("worker", "trapaudit", "report", "/data/out", options=given)
     assert report.returncode == 0, report.stderr
+
+
+def test_a_night_by_a_server_and_a_worker(site: Path) -> None:
+    """As compose starts them, on SQLite: registered, begun by hand, committed, reported."""
+    for path in (site / "in").rglob("*"):
+        os.utime(path, (time.time() - 86_400,) * 2)  # what was written just now waits until its upload is complete
+    port = free_port()
+    server, writable = f"http://127.0.0.1:{port}/api", (*OTHER, "--tmpfs", "/tmp")
+    client = (*writable, "--env", f"PREFECT_API_URL={server}")
+    audit = [
+        f"TRAPAUDIT_{key}={value}" for key, value in (("SOURCE", "/data/in"), ("MODEL", MODEL), ("OUT", "/data/out"))
+    ]
+    command = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
+    with running(name("prefect"), "server", *command, options=writable) as prefect:
+        said = lambda: engine("logs", prefect).stderr[-2000:]  # noqa: E731
+        until(lambda: engine("exec", prefect, *HEALTH, f"{server}/ready").returncode == 0, 300, said, pause=1)
+        done = start("worker", "trapaudit", "deploy", options=(*client, *(f"--env={one}" for one in audit)))
+        assert done.returncode == 0, done.stderr
+        with running(name("worker"), "worker", options=(*client, *mounts(site))) as worker:
+            begun = engine("exec", worker, "prefect", "deployment", "run", "nightly-audit/nightly-audit")
+            assert begun.returncode == 0, begun.stderr
+            said = lambda: engine("logs", worker).stderr[-2000:]  # noqa: E731
+            until(lambda: list((site / "out/commits").glob("*.json")), 1200, said, pause=5)
+            until(lambda: (site / "out/report/index.html").exists(), 600, said, pause=5)
+    rows = start(
+        "server", "trapaudit", "sql", "/data/out", "select count(*) n from media", options=(*OTHER, *mounts(site))
+    )
+    assert "12" in rows.stdout, rows.stdout + rows.stderr
 
 
 def test_the_relay_runs_and_its_health_check_passes() -> None:

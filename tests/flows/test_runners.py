@@ -159,3 +159,11 @@ def test_nothing_to_do_loads_no_network(card: Path, tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "nothing to do" in done.stderr, done.stderr
     assert done.stdout.strip().endswith("[]"), done.stdout
+
+
+def test_a_report_of_nothing_yet_is_no_failure(prefect_server: None, tmp_path: Path) -> None:
+    """A first night on which no upload was complete starts a report, and that is no alarm."""
+    from flows.refresh_error_report import refresh_error_report
+
+    assert refresh_error_report(str(tmp_path / "out")) == {}
+    assert not (tmp_path / "out/report").exists()
