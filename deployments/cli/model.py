@@ -6,7 +6,7 @@ What needs torch is imported inside the commands, so that help appears at once.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -33,11 +33,28 @@ def pack(
     mean: options.Triple = None,
     std: options.Triple = None,
     resize: options.Resize = None,
+    resize_size: options.ResizeSize = None,
+    interpolation: options.Interpolation = None,
     decode: options.Decode = "full",
+    architecture_args: options.ArchitectureArgs = None,
+    key: Annotated[
+        str | None, typer.Option(help="path of the state dict in the file; found where one can be meant")
+    ] = None,
+    prefix: Annotated[str | None, typer.Option(help="of the weights' names; found where the rest fits")] = None,
+    head: Annotated[
+        Literal["relu", "gelu", "silu", "tanh"] | None, typer.Option(help="activation in a head of two linear layers")
+    ] = None,
+    allow: Annotated[
+        str | None, typer.Option(help="weights that may be left out, by commas; one that ends in a dot is a beginning")
+    ] = None,
+    expect: Annotated[
+        Path | None, typer.Option(help="CSV or JSON of pictures with `top1` or `logits` of the model's own code")
+    ] = None,
 ) -> None:
     """Make a model package; size, mean and std default to the architecture's own transforms, resize to stretch."""
     from scd_core.identify import pack_model
 
+    steps: list[str] = []
     package = pack_model(
         folder,
         architecture=architecture,
@@ -48,7 +65,18 @@ def pack(
         std=options.triple_of(std, "--std"),
         resize=resize,
         decode=decode,
+        architecture_args=options.arguments_of(architecture_args),
+        interpolation=interpolation,
+        resize_size=resize_size,
+        key=key,
+        prefix=prefix,
+        head=head,
+        allow=[name.strip() for name in (allow or "").split(",") if name.strip()],
+        expect=expect,
+        steps=steps,
     )
+    for step in steps:
+        console.print(step, markup=False, highlight=False, soft_wrap=True)
     console.print(f"{folder}: {len(package.spec.labels)} classes, model_digest {package.digest[:16]}")
 
 

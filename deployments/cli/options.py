@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-from scd_core.errors import InputError
+from scd_core.errors import InputError, first_line
 from scd_core.inputs.text import read_text
 
 __all__ = [
     "AllowNewNames",
     "Architecture",
+    "ArchitectureArgs",
     "ByPerson",
     "Column",
     "Decode",
     "Folder",
     "FollowLinks",
+    "Interpolation",
     "Resize",
+    "ResizeSize",
     "Size",
     "Triple",
     "Weights",
+    "arguments_of",
     "lines_of",
     "size_of",
     "triple_of",
@@ -39,6 +44,15 @@ Decode = Annotated[
 ]
 FollowLinks = Annotated[bool, typer.Option("--follow-links", help="follow links on a disk that lead out of SOURCE")]
 
+ArchitectureArgs = Annotated[
+    str | None, typer.Option("--architecture-args", help='arguments of the architecture, such as {"img_size": 182}')
+]
+Interpolation = Annotated[Literal["nearest", "bilinear", "bicubic"] | None, typer.Option(help="of the resize")]
+ResizeSize = Annotated[
+    int | None,
+    typer.Option("--resize-size", min=1, help="shorter side before the centre crop of --resize crop (pixels)"),
+]
+
 Column = Annotated[
     str | None, typer.Option("--column", help="column that holds the names, of a table; control, of Label Studio")
 ]
@@ -50,6 +64,23 @@ AllowNewNames = Annotated[
 ]
 
 Triple = Annotated[str | None, typer.Option(help="three comma-separated numbers, of values in 0-1")]
+
+
+def arguments_of(text: str | None) -> dict[str, Any] | None:
+    """Arguments of an architecture from JSON.
+
+    Raises:
+        InputError: it is no JSON object.
+    """
+    if text is None:
+        return None
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"--architecture-args {text[:60]}: no JSON ({first_line(error)})") from error
+    if not isinstance(found, dict):
+        raise InputError(f'--architecture-args {text[:60]}: expected an object such as {{"img_size": 182}}')
+    return found
 
 
 def lines_of(path: Path) -> list[str]:

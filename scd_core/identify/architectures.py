@@ -2,28 +2,47 @@
 
 from __future__ import annotations
 
-import io
-import pickle
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as load_safetensors
 from torch import nn
 
-from scd_core.errors import InputError
+from scd_core.errors import InputError, first_line
+from scd_core.identify.checkpoint import load_content, plain_state
+from scd_core.identify.fitting import with_hidden_layer
 from scd_core.identify.small_cnn import SmallCNN
-from scd_core.identify.spec import PackageSpec
+from scd_core.identify.spec import HeadName, PackageSpec
 
 __all__ = ["build_network", "default_input", "fit_state", "last_linear", "load_state", "without_head"]
 
 
-def build_network(architecture: str, n_classes: int, args: dict[str, Any] | None = None) -> nn.Module:
+def build_network(
+    architecture: str,
+    n_classes: int,
+    args: dict[str, Any] | None = None,
+    head: tuple[HeadName, int] | None = None,
+) -> nn.Module:
     """A network with random weights that maps (B, 3, H, W) to (B, n_classes).
+
+    Args:
+        architecture: its name.
+        n_classes: outputs.
+        args: further arguments of the architecture.
+        head: activation and size of a layer before the last one; None leaves the head as the architecture has it.
 
     Raises:
         InputError: the architecture is not known, or does not take these arguments.
     """
+    network = _built(architecture, n_classes, args)
+    if head is None:
+        return network
+    last = last_linear(network)
+    if last is None:
+        raise InputError(f"architecture {architecture}: has no linear head that could have two layers")
+    return with_hidden_layer(network, last, head[1], head[0])
+
+
+def _built(architecture: str, n_classes: int, args: dict[str, Any] | None) -> nn.Module:
     family, name = _split(architecture)
     try:
         if family == "torchvision":
@@ -31,8 +50,10 @@ def build_network(architecture: str, n_classes: int, args: dict[str, Any] | None
         if family == "timm":
             return _timm().create_model(name, pretrained=False, num_classes=n_classes, **(args or {}))
         return SmallCNN(n_classes, **(args or {}))
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"architecture {architecture}: cannot be built with {n_classes} classes ({error})") from error
+    except (TypeError, ValueError, RuntimeError, AssertionError, AttributeError, KeyError, MemoryError) as error:
+        raise InputError(
+            f"architecture {architecture}: cannot be built with {n_classes} classes ({first_line(error)})"
+        ) from error
 
 
 def default_input(architecture: str) -> dict[str, Any]:
@@ -83,25 +104,10 @@ def load_state(data: bytes, name: str) -> dict[str, torch.Tensor]:
     Raises:
         InputError: not a state dict, or a file that holds code.
     """
-    try:
-        if name.endswith(".safetensors"):
-            return load_safetensors(data)
-        content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise InputError(
-            f"weights {name}: holds more than tensors, and nothing else is ever unpickled; save a plain state_dict"
-        ) from error
-    except (SafetensorError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        hint = "give a file of torch.save(model.state_dict()), or a .safetensors"
-        raise InputError(f"weights {name}: cannot be read as a state dict; {hint}") from error
+    content = load_content(data, name)
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
-    if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
-        raise InputError(f"weights {name}: expected a state dict (name -> tensor); save model.state_dict()")
-    empty = next((key for key, value in content.items() if value.is_meta), None)
-    if empty is not None:
-        raise InputError(f"weights {name}: {empty} is on the device `meta` and holds no values; save the loaded model")
-    return {key: value.contiguous() for key, value in content.items()}
+    return plain_state(content, name)
 
 
 def fit_state(network: nn.Module, state: dict[str, torch.Tensor], spec: PackageSpec, name: str) -> None:

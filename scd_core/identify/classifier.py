@@ -46,7 +46,7 @@ class Classifier:
         self.device = device
         self.has_gallery = package.gallery is not None
         n_outputs = self.spec.embedding_size if self.has_gallery else len(self.spec.labels)
-        network = build_network(self.spec.architecture, n_outputs, self.spec.architecture_args)
+        network = build_network(self.spec.architecture, n_outputs, self.spec.architecture_args, self.spec.hidden_layer)
         if self.has_gallery and self.spec.embedding == "features":
             network, _ = without_head(network)
         fit_state(network, load_state(package.weights, self.spec.weights), self.spec, self.spec.weights)

@@ -85,7 +85,7 @@ def local_folder(url: str) -> Path:
     return Path(path)
 
 
-_LATER = ("features_of",)
+_LATER = ("features_of", "head", "head_size")
 """Fields that came after the first release; null where a package does not use them."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,15 @@ from torch.nn import functional as F
 
 from scd_core.config import MediaConfig
 from scd_core.errors import InputError
-from scd_core.identify.architectures import build_network, default_input, fit_state, load_state, without_head
+from scd_core.identify.architectures import build_network, default_input, fit_state, last_linear, without_head
+from scd_core.identify.checkpoint import Checkpoint, read_checkpoint
 from scd_core.identify.classifier import Classifier, load_model
+from scd_core.identify.expected import check_expected, run_once
+from scd_core.identify.fitting import fit_names
 from scd_core.identify.gallery import EQUAL, GalleryNetwork
 from scd_core.identify.package import Package, local_folder, read_package
 from scd_core.identify.preprocess import decode_size, preprocess
-from scd_core.identify.spec import MODEL_FILE, PackageSpec, validated, write_spec
+from scd_core.identify.spec import MODEL_FILE, HeadName, PackageSpec, validated, write_spec
 from scd_core.media import MediaError
 from scd_core.media.decode import decode_image
 
@@ -40,8 +43,19 @@ def pack_model(
     resize: str | None = None,
     decode: str | None = None,
     architecture_args: dict[str, Any] | None = None,
+    interpolation: str | None = None,
+    resize_size: int | None = None,
+    key: str | None = None,
+    prefix: str | None = None,
+    head: HeadName | None = None,
+    allow: Collection[str] = (),
+    expect: str | Path | None = None,
+    steps: list[str] | None = None,
 ) -> Package:
     """Write a model package from a state dict and check that it loads.
+
+    What weights are wrapped in is taken off (:mod:`scd_core.identify.checkpoint`), their names are brought to those of the
+    architecture (:func:`scd_core.identify.fitting.fit_names`), and the network is run once at its input's size.
 
     Sizes and normalisation default to the architecture's own transforms; the resize rule defaults to ``stretch``, because
     in a camera-trap frame the animal is where it is and a centre crop may lose it.
@@ -49,25 +63,54 @@ def pack_model(
     Args:
         folder: where the package is written; must not hold a package yet.
         architecture: ``torchvision/NAME``, ``timm/NAME`` or ``scd_core/small_cnn``.
-        weights: state dict, ``.safetensors`` or ``.pth`` (loaded with ``weights_only=True``).
+        weights: state dict, ``.safetensors`` or ``.pth`` (loaded with ``weights_only=True``), also wrapped as training code saves
+            it, Lightning's ``.ckpt`` among it.
         labels: one label per class, in class order.
+        size: height and width of the input; this and the following default to the architecture's own.
+        interpolation: ``nearest``, ``bilinear``, ``bicubic``.
+        resize_size: shorter side before the centre crop of ``crop`` (pixels).
+        key: path of the state dict in the file; None finds it.
+        prefix: of the names of the weights; None finds it.
+        head: activation between the two layers of a head of two.
+        allow: names of weights that may be left out.
+        expect: file of pictures with their logits or best class by the model's own code, which the package must give too
+            (:func:`scd_core.identify.expected.check_expected`).
+        steps: gets what was done, one sentence a step.
 
     Raises:
-        InputError: the folder holds a package, a file cannot be read, or the weights do not fit the architecture.
+        InputError: the folder holds a package, a file cannot be read, the weights do not fit the architecture, or the network
+            does not give what is expected. No package is left then.
     """
     folder, weights = Path(folder), Path(weights)
-    state = _new_state(folder, weights)
-    stored = save(state)
-    content = {
+    content: dict[str, Any] = {
         "architecture": architecture,
         "architecture_args": architecture_args or {},
         "labels": list(labels),
-        "input": _input_of(architecture, size=size, mean=mean, std=std, resize=resize, decode=decode),
-        "weights_sha256": hashlib.sha256(stored).hexdigest(),
+        "input": {},
+        "weights_sha256": "0" * 64,
     }
+    done = steps if steps is not None else []
+    found = _new_checkpoint(folder, weights, key)
+    content["input"] = _input_of(
+        architecture, size=size, mean=mean, std=std, resize=resize, decode=decode, interpolation=interpolation,
+        resize_size=resize_size,
+    )  # fmt: skip
     spec = validated(content, "model pack")
     network = build_network(spec.architecture, len(spec.labels), spec.architecture_args)
-    fit_state(network, state, spec, weights.name)
+    fitted = fit_names(
+        found.state, network, last_linear(network), prefix=prefix, activation=head, allow=allow,
+        where=f"weights {weights.name}",
+    )  # fmt: skip
+    done += [*found.steps, *fitted.steps]
+    if head is not None and fitted.head_size is not None:
+        content |= {"head": head, "head_size": fitted.head_size}
+        network = build_network(spec.architecture, len(spec.labels), spec.architecture_args, (head, fitted.head_size))
+    fit_state(network, fitted.state, spec, weights.name)
+    stored = save(fitted.state)
+    spec = validated(content | {"weights_sha256": hashlib.sha256(stored).hexdigest()}, "model pack")
+    done.append(run_once(network.eval(), spec, weights.name))
+    if expect is not None:
+        done.append(check_expected(network.eval(), spec, expect))
     folder.mkdir(parents=True, exist_ok=True)
     (folder / spec.weights).write_bytes(stored)
     # model.json last: a folder without it is no package, so an interrupted pack leaves none.
@@ -200,7 +243,12 @@ def check_package(url: str) -> dict[str, Any]:
 
 
 def _new_state(folder: Path, weights: Path) -> dict[str, Any]:
-    """State dict of the weights that a new package is made of.
+    """State dict of the weights that a new package is made of."""
+    return _new_checkpoint(folder, weights).state
+
+
+def _new_checkpoint(folder: Path, weights: Path, key: str | None = None) -> Checkpoint:
+    """The weights that a new package is made of, out of what they are wrapped in.
 
     Raises:
         InputError: the folder holds a package already, or the weights cannot be read.
@@ -211,7 +259,7 @@ def _new_state(folder: Path, weights: Path) -> dict[str, Any]:
         data = weights.read_bytes()
     except OSError as error:
         raise InputError(f"weights {weights}: cannot be read ({error})") from error
-    return load_state(data, weights.name)
+    return read_checkpoint(data, weights.name, key)
 
 
 def _input_of(architecture: str, **given: Any) -> dict[str, Any]:
@@ -220,7 +268,10 @@ def _input_of(architecture: str, **given: Any) -> dict[str, Any]:
     Raises:
         InputError: there is no such architecture.
     """
-    return default_input(architecture) | {key: value for key, value in given.items() if value is not None}
+    own = default_input(architecture)
+    if given.get("size") is not None and given.get("resize_size") is None and given.get("resize") == "crop":
+        own["resize_size"] = None  # that of another size: it must be stated
+    return own | {key: value for key, value in given.items() if value is not None}
 
 
 def _write_gallery(folder: Path, spec: PackageSpec, embeddings: Tensor, classes: Tensor) -> Package:

@@ -8,16 +8,41 @@ import os
 import tempfile
 import unicodedata
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from scd_core.errors import InputError
 from scd_core.names import UNKNOWN
 
-__all__ = ["MODEL_FILE", "InputSpec", "PackageSpec", "validated", "write_spec"]
+__all__ = ["ACTIVATIONS", "MODEL_FILE", "HeadName", "InputSpec", "PackageSpec", "validated", "write_spec"]
 
 MODEL_FILE = "model.json"
+HeadName = Literal["relu", "gelu", "silu", "tanh"]
+ACTIVATIONS: tuple[HeadName, ...] = get_args(HeadName)
+"""Between the two layers of a head."""
+_ARGUMENTS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(
+        ("width", "patch_size", "embed_dim", "depth", "num_heads", "reg_tokens", "groups", "width_per_group", "growth_rate",
+         "stem_width"),
+        (int,),
+    ),
+    **dict.fromkeys(
+        ("dynamic_img_size", "dynamic_img_pad", "strict_img_size", "class_token", "qkv_bias", "fc_norm", "no_embed_class",
+         "transform_input", "aux_logits", "init_weights", "zero_init_residual"),
+        (bool,),
+    ),
+    **dict.fromkeys(
+        ("width_mult", "dropout", "drop_rate", "drop_path_rate", "attn_drop_rate", "proj_drop_rate", "pos_drop_rate",
+         "stochastic_depth_prob", "init_values", "layer_scale"),
+        (float, int),
+    ),
+    **dict.fromkeys(("img_size", "window_size"), (int, list)),
+    "global_pool": (str,),
+}  # fmt: skip
+"""Arguments of an architecture that are passed on, and their types: none names a file, a class or an address."""
+_LARGEST = {"depth": 128, "width": 1024, "groups": 1024, "growth_rate": 1024}
+"""Largest number of some arguments, 8192 of the others: no package asks for a network that no memory holds."""
 _WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt")
 
 
@@ -64,6 +89,12 @@ class PackageSpec(BaseModel):
     format: Literal[1] = 1
     architecture: str = Field(description="torchvision/NAME, timm/NAME or scd_core/small_cnn")
     architecture_args: dict[str, Any] = Field(default_factory=dict, description="keyword arguments of the architecture")
+    head: HeadName | None = Field(
+        None, description="activation between the two layers of a head of two; null for a head of one linear layer"
+    )
+    head_size: int | None = Field(
+        None, ge=1, le=65536, description="outputs of the first of the two layers of such a head"
+    )
     labels: tuple[str, ...] = Field(
         description="name of each class, in class order; classes that share a name (the flanks of one individual) are one"
     )
@@ -82,6 +113,11 @@ class PackageSpec(BaseModel):
         None, description="embedding space of the package whose network this one has, where only the head is another"
     )
     provenance: dict[str, Any] | None = Field(None, description="where the weights come from; not interpreted")
+
+    @property
+    def hidden_layer(self) -> tuple[HeadName, int] | None:
+        """Activation and size of the layer before the last one, of a head of two."""
+        return None if self.head is None or self.head_size is None else (self.head, self.head_size)
 
     @property
     def embedding_space(self) -> str:
@@ -104,8 +140,33 @@ class PackageSpec(BaseModel):
         # A folder's name on a Mac is decomposed; what people type is composed.
         return tuple(unicodedata.normalize("NFC", name) for name in labels)
 
+    @field_validator("architecture_args")
+    @classmethod
+    def _known_arguments(cls, given: dict[str, Any]) -> dict[str, Any]:
+        for name, value in given.items():
+            if name not in _ARGUMENTS:
+                raise ValueError(
+                    f"{name!r} is not passed on to an architecture; allowed are {', '.join(sorted(_ARGUMENTS))}"
+                )
+            kinds = _ARGUMENTS[name]
+            is_number = not isinstance(value, bool) or bool in kinds
+            is_large = isinstance(value, int | float) and abs(value) > _LARGEST.get(name, 8192)
+            if not isinstance(value, kinds) or not is_number or is_large:
+                raise ValueError(
+                    f"{name!r}: {str(value)[:40]!r} is no {' or '.join(kind.__name__ for kind in kinds)} in range"
+                )
+            if isinstance(value, list) and not (
+                len(value) == 2 and all(type(one) is int and 0 < one <= 4096 for one in value)
+            ):
+                raise ValueError(f"{name!r}: expected two whole numbers, got {str(value)[:40]!r}")
+            if isinstance(value, str) and value not in ("", "avg", "token", "map", "max", "avgmax", "catavgmax"):
+                raise ValueError(f"{name!r}: {value[:40]!r} is no pooling of timm")
+        return given
+
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if (self.head is None) != (self.head_size is None):
+            raise ValueError("head and head_size belong together")
         if len(self.labels) < 2:
             raise ValueError(f"labels must name at least 2 classes, got {len(self.labels)}")
         if UNKNOWN in self.labels:
