@@ -241,6 +241,7 @@ def prepare_job(request: AuditRequest) -> Job:
         flags=read_flags(request.flags) if request.flags else None,
     )
     store = AuditStore(request.out)
+    store.committed()  # one of a newer version ends here
     store.check_writable()
     settle_forgotten(store)
     return job

@@ -78,8 +78,10 @@ def prune_out(
         now: the time; None is now.
 
     Raises:
+        InputError: a newer version wrote to OUT.
         RunError: OUT could not be read or written.
     """
+    store.committed()  # one of a newer version ends here
     pruned, now = Pruned(), now or datetime.now(UTC)
     for old in [*_old_reports(store, now - keep_reports), *_old_work(store, now - keep_work)]:
         pruned.files[old.kind] += 1

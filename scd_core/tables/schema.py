@@ -8,15 +8,34 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scd_core.errors import InputError
 from scd_core.tables.fields import FIELDS
 
 __all__ = [
-    "DERIVED", "PARTITION", "SCHEMA_VERSION", "TABLES", "check_values", "conform", "description", "empty_table",
+    "DERIVED", "PARTITION", "SCHEMA_VERSION", "TABLES", "check_schema_version", "check_values", "conform", "description", "empty_table",
     "is_required", "table_from_rows", "table_schema",
 ]  # fmt: skip
 
 SCHEMA_VERSION = 3
 """Written into each file's Parquet metadata (key ``trapaudit.schema_version``)."""
+
+
+def check_schema_version(version: int, out: str) -> None:
+    """Refuse what a newer version of this software wrote, whose rows may mean something else.
+
+    Args:
+        version: of a commit.
+        out: address of OUT, for the message.
+
+    Raises:
+        InputError: it is newer.
+    """
+    if version > SCHEMA_VERSION:
+        raise InputError(
+            f"OUT {out}: written with schema version {version}, this trapaudit reads up to {SCHEMA_VERSION}; "
+            "upgrade it (pip install --upgrade trapaudit)"
+        )
+
 
 _STAMP = ["run_id", "batch_key", "model_digest"]
 _TARGET = ["target_id", "media_id", "detection_id"]

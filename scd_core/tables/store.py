@@ -17,7 +17,7 @@ from scd_core.names import MediaStatus
 from scd_core.storage.threads import ordered_map
 from scd_core.tables.folder import READERS, OutFolder, file_key, plain_name
 from scd_core.tables.generations import Generation, newest_generation
-from scd_core.tables.schema import DERIVED, PARTITION, TABLES, conform, table_schema
+from scd_core.tables.schema import DERIVED, PARTITION, TABLES, check_schema_version, conform, table_schema
 from scd_core.tables.shards import sweep_work
 
 __all__ = ["AuditStore", "read_steadily"]
@@ -70,11 +70,7 @@ class AuditStore(OutFolder):
             sweep_work(self, self.committed_keys())
 
     def is_begun(self) -> bool:
-        """Whether some machine made OUT with :meth:`check_writable`.
-
-        Raises:
-            RunError: the storage did not answer.
-        """
+        """Whether some machine made OUT with :meth:`check_writable`; RunError where the storage did not answer."""
         return self.has_file(_MARKER)
 
     # batches
@@ -113,7 +109,7 @@ class AuditStore(OutFolder):
         return {_key(file) for file in self._commit_files()}
 
     def committed(self) -> dict[str, dict[str, Any]]:
-        """The content of every commit, by batch_key, in the order of the keys."""
+        """The content of every commit, by batch_key, in the order of the keys; InputError where a newer version wrote one."""
         files = self._commit_files()
         generation = self.generation()
         contents = ordered_map(files.items(), self._read_commit, READERS, ahead=4 * READERS)
@@ -288,7 +284,9 @@ class AuditStore(OutFolder):
         """The content of a commit of this path and state, read once in a process."""
         key = (self.url, *found)
         if key not in _READ_COMMITS:
-            _READ_COMMITS[key] = self._read_json(found[0])
+            content = self._read_json(found[0])
+            check_schema_version(int(content.get("schema_version", 1)), self.url)
+            _READ_COMMITS[key] = content
         return _READ_COMMITS[key]
 
     def _commit_files(self) -> dict[str, str]:

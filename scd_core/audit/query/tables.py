@@ -39,11 +39,6 @@ def table_files(store: AuditStore, may_be_empty: bool = False) -> TableFiles:
     """
     commits = store.committed()
     versions = {int(content.get("schema_version", 1)) for content in commits.values()}
-    if newer := [version for version in versions if version > SCHEMA_VERSION]:
-        raise InputError(
-            f"OUT {store.url}: written with schema version {max(newer)}, this trapaudit reads up to {SCHEMA_VERSION}; "
-            "upgrade it (pip install --upgrade trapaudit)"
-        )
     files = {table: store.committed_files(table, commits) for table in TABLES}
     if not may_be_empty and not any(files.values()):
         raise InputError(f"OUT {store.url}: holds no audit; write one with `trapaudit run`")
