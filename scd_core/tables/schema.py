@@ -12,9 +12,19 @@ from scd_core.errors import InputError
 from scd_core.tables.fields import FIELDS
 
 __all__ = [
-    "DERIVED", "PARTITION", "SCHEMA_VERSION", "TABLES", "check_schema_version", "check_values", "conform", "description", "empty_table",
-    "is_required", "table_from_rows", "table_schema",
-]  # fmt: skip
+    "DERIVED",
+    "PARTITION",
+    "SCHEMA_VERSION",
+    "TABLES",
+    "check_schema_version",
+    "check_values",
+    "conform",
+    "description",
+    "empty_table",
+    "is_required",
+    "table_from_rows",
+    "table_schema",
+]
 
 SCHEMA_VERSION = 3
 """Written into each file's Parquet metadata (key ``trapaudit.schema_version``)."""
