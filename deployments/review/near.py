@@ -1,4 +1,4 @@
-"""Individuals that a new one may be: known names that are spelled nearly so, and those that the picture is near to."""
+"""Individuals that a new one may be: by how the name is spelled, by how near labelled pictures are, and by the model."""
 
 from __future__ import annotations
 
@@ -38,6 +38,11 @@ def near_ones(session: ReviewSession, row: Row, name: str) -> list[Json]:
             words.setdefault(
                 one["individual_id"],
                 f"The model gives this picture that name with {wording.percent(one['probability'])}.",
+            )
+    for known in session.likeness.near(row):
+        if known != name:
+            words.setdefault(
+                known, "A labelled picture of it is as near to this one as pictures of one individual usually are."
             )
     pictures = {
         known: references(session, {**row, "predicted_id": known, "topk": []}, None) for known in list(words)[:_MOST]

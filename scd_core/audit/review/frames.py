@@ -141,6 +141,19 @@ class Frames:
             found = cursor.sql(f"SELECT {columns} FROM errors WHERE is_labelled").to_arrow_table()
             return found.cast(table_schema("errors"))
 
+    def features(self, batch_keys: Collection[str], target_ids: Collection[str]) -> pa.Table:
+        """``target_id``, ``embedding_space`` and ``features`` of targets of some batches, as far as OUT has them."""
+        wanted = set(batch_keys)
+        files = [file for file in self._found.files["embeddings"] if file_key(file) in wanted]
+        with self._connection.cursor() as cursor:
+            cursor.execute(
+                f"CREATE OR REPLACE TEMP VIEW embeddings AS {table_sql('embeddings', files, root=self._root)}"
+            )
+            return cursor.execute(
+                "SELECT target_id, embedding_space, features FROM embeddings WHERE target_id IN (SELECT unnest($targets))",
+                {"targets": list(target_ids)},
+            ).to_arrow_table()
+
     def readings(self, label_files: Sequence[str]) -> list[Row]:
         """Second readings with both names, as ``sql/readings.sql`` lists them, among the labels of some files."""
         with self._connection.cursor() as cursor:

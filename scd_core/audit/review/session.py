@@ -24,6 +24,7 @@ from scd_core.tables.store import AuditStore
 
 if TYPE_CHECKING:
     from scd_core.audit.review.changes import Changes
+    from scd_core.audit.review.likeness import Likeness
 
 __all__ = ["ReviewSession"]
 
@@ -228,6 +229,13 @@ class ReviewSession:
         with self._lock:
             files, media = self._given.files(), self._given.media()
         return [one.as_json() for one in self._changes.now(files, lambda: self._batches_of(media))]
+
+    @cached_property
+    def likeness(self) -> Likeness:
+        """Which labelled individuals a picture is near to."""
+        from scd_core.audit.review.likeness import Likeness  # read when somebody names a new individual
+
+        return Likeness(self.frames)
 
     @cached_property
     def _changes(self) -> Changes:
