@@ -14,6 +14,7 @@ from rich.table import Table
 
 from deployments.cli import options
 from deployments.cli.gallery import add_individual, pack_gallery
+from scd_core.errors import InputError
 
 __all__ = ["model_app"]
 
@@ -81,16 +82,51 @@ def pack(
 
 
 @model_app.command()
-def check(model: Annotated[str, typer.Argument(help="URL or path of a package", show_default=False)]) -> None:
-    """Load a package whole and run it once."""
+def check(
+    model: Annotated[str, typer.Argument(help="URL or path of a package", show_default=False)],
+    pictures: Annotated[
+        str | None, typer.Option(help="URL or path of labelled pictures: also try other preprocessing on them")
+    ] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="names of these pictures by people, in any format of `labels import`")
+    ] = None,
+    column: options.Column = None,
+    by_person: options.ByPerson = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto",
+) -> None:
+    """Load a package whole and run it once; with pictures, see if another preprocessing names them clearly better."""
     from scd_core.identify import check_package
 
+    if (pictures is None) != (labels is None):
+        raise InputError("model check: --pictures and --labels belong together")
     table = Table(show_header=False, box=None)
     table.add_column()
     table.add_column(overflow="fold")
     for name, value in check_package(model).items():
         table.add_row(name, str(value))
     console.print(table)
+    if pictures is not None and labels is not None:
+        _check_preprocessing(model, pictures, labels, column, by_person, device)
+
+
+def _check_preprocessing(
+    model: str, pictures: str, labels: str, column: str | None, by_person: bool, device: str
+) -> None:
+    from scd_core.audit.compare.preprocessing import check_preprocessing
+    from scd_core.inputs.labels import read_labels
+
+    found = read_labels(labels, column=column, by_person=by_person).labels
+    names = {label.file: name for label in found if (name := label.individual_id) is not None}
+    done = check_preprocessing(model, pictures, names, device=device)
+    table = Table("preprocessing", "right", "mended", "spoilt", "p", box=None)
+    for one in done.variants:
+        p = "" if one.is_own else f"{one.p_value:.2g}"
+        table.add_row(
+            "the package's own" if one.is_own else one.name, str(one.n_right), str(one.mended), str(one.spoilt), p
+        )
+    console.print(table)
+    left_out = f"; {done.n_left_out} labels left out" if done.n_left_out else ""
+    console.print(f"{done.words}{left_out}", markup=False, highlight=False, soft_wrap=True)
 
 
 @model_app.command()
