@@ -56,6 +56,8 @@ def run_audit(job: Job, runner: Runner, listed: Listed | None = None) -> AuditRe
     batches = plan_job(job, objects)
     here = {item.media_id for item in objects}
     n_new = sum(item.media_id in here for batch in batches for item in batch.objects)
+    if job.spec is not None and (warning := job.spec.strangers_warning) is not None:
+        note(f"model {job.request.model}: {warning}")
     note(f"{n_new} of {len(objects)} objects are new, in {len(batches)} {'batch' if len(batches) == 1 else 'batches'}")
     if n_waiting:
         note(f"{n_waiting} objects wait until their upload is complete")

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows.batch_state import BatchState
+from scd_core.identify.candidates import with_candidates
 from scd_core.identify.embeddings import split_embeddings
 from scd_core.identify.given import NO_NETWORK, no_decisions, no_masks
 from scd_core.job import boxes_of, names_of
@@ -15,6 +16,7 @@ from scd_core.media.time_notes import time_notes
 from scd_core.names import MediaStatus, Stage
 from scd_core.tables.schema import empty_table, table_from_rows
 from tasks.given import TAKE_NAMES
+from tasks.group import GROUP
 from tasks.ingest import DESCRIBE, FINISH_MEDIA
 from tasks.shards import cut
 from tasks.triage import TRIAGE, confusions_of, limits_of, unchanged_of
@@ -60,7 +62,7 @@ def _classify(state: BatchState) -> None:
 
 
 def _triage(state: BatchState) -> None:
-    """`predictions` with reasons, controls and the selection to mask."""
+    """`predictions` with reasons, controls and the selection to mask; `candidates` of its unknowns."""
     names, job = state.tables["predictions"], state.job
     with state.runner.progress.stage(Stage.TRIAGE, len(names)):
         state.tables["predictions"] = state.runner.call(
@@ -68,6 +70,10 @@ def _triage(state: BatchState) -> None:
             confusions_of(state.shard), job.unknown_threshold, limits_of(state.shard),
             unchanged_of(state.shard),
         )  # fmt: skip
+        embeddings = state.tables.get("embeddings", empty_table("embeddings"))
+        found = state.runner.call(GROUP, state.tables["predictions"], embeddings, state.shard)
+        state.tables["predictions"] = with_candidates(state.tables["predictions"], found)
+        state.tables["candidates"] = found
 
 
 def _mask(state: BatchState) -> None:

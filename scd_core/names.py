@@ -90,6 +90,17 @@ class Category(StrEnum):
     VEHICLE = "vehicle"
 
 
+class CandidateChange(StrEnum):
+    """What a row of `candidates` does to its candidate."""
+
+    NEW = "new"
+    """The picture begins it."""
+    GROWN = "grown"
+    """The picture is added to it."""
+    MERGED = "merged"
+    """All its pictures go to another candidate; the row is of no picture."""
+
+
 class PredictionStatus(StrEnum):
     """Whether a picture or box was given a name."""
 

@@ -9,7 +9,6 @@ import pyarrow as pa
 
 from scd_core.audit.errors.outside import outside_limits
 from scd_core.audit.slices.confusions import known_confusions, unchanged_confusions
-from scd_core.identify.unknowns import group_unknowns
 from scd_core.job import Shard
 from scd_core.tables.schema import table_from_rows
 from scd_core.triage import triage
@@ -48,7 +47,7 @@ def triage_batch(
             limits,
             unchanged,
         )
-        return table_from_rows("predictions", group_unknowns(rows))
+        return table_from_rows("predictions", rows)
 
     return kept(shard, "triage", shard_key(predictions, "target_id"), compute)
 

@@ -35,11 +35,15 @@ def pack_gallery(
     std: options.Triple = None,
     resize: options.Resize = None,
     decode: options.Decode = "full",
+    unknown_rate: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="share of strangers' pictures that may get a name; fits the limit of a name"),
+    ] = None,
 ) -> None:
     """Make a package of an embedding network and pictures of known individuals."""
     from scd_core.identify.packing import pack_gallery as make
 
-    package = make(
+    package, limit = make(
         folder,
         architecture=architecture,
         weights=weights,
@@ -51,8 +55,18 @@ def pack_gallery(
         std=options.triple_of(std, "--std"),
         resize=resize,
         decode=decode,
+        unknown_rate=unknown_rate,
     )
     console.print(f"{folder}: {len(package.spec.labels)} individuals, model_digest {package.digest[:16]}")
+    compared = "whitened" if package.spec.whitening else "as they are"
+    console.print(f"embeddings are compared {compared}; temperature {package.spec.temperature:.3f}")
+    if limit is None:
+        console.print(package.spec.strangers_warning)
+        return
+    console.print(
+        f"a name needs a similarity of {limit.similarity:.3f}: {limit.false_known_rate:.1%} of {limit.n_strangers} pictures of "
+        f"individuals left out of the gallery still get one, and {limit.reach:.1%} of {limit.n_known} known ones keep theirs"
+    )
 
 
 def add_individual(

@@ -36,6 +36,7 @@ class Classifier:
         model: normalised float (B, 3, H, W) -> logits (B, K), in eval mode, on ``device``.
         device: where the model is.
         names: the individuals, in the order of their first class; fewer than classes where classes share a name.
+        whitening: how embeddings are compared; None compares them as they are.
         has_gallery: the model is an embedding network with a gallery.
         lock: hold it while gradients are taken through the model, which is shared by threads.
     """
@@ -45,6 +46,7 @@ class Classifier:
         self.digest = package.digest
         self.device = device
         self.has_gallery = package.gallery is not None
+        self.whitening = package.read_whitening()
         n_outputs = self.spec.embedding_size if self.has_gallery else len(self.spec.labels)
         network = build_network(self.spec.architecture, n_outputs, self.spec.architecture_args, self.spec.hidden_layer)
         if self.has_gallery and self.spec.embedding == "features":
@@ -52,7 +54,10 @@ class Classifier:
         fit_state(network, load_state(package.weights, self.spec.weights), self.spec, self.spec.weights)
         if package.gallery is not None:
             embeddings, classes = read_gallery(package.gallery, self.spec)
-            network = GalleryNetwork(network, embeddings, classes, self.spec.similarity_scale)
+            if self.whitening is not None and len(self.whitening.mean) != embeddings.shape[1]:
+                sizes = f"{len(self.whitening.mean)}, the gallery's have {embeddings.shape[1]}"
+                raise InputError(f"whitening {self.spec.whitening}: is of embeddings of {sizes} values; pack it again")
+            network = GalleryNetwork(network, embeddings, classes, self.spec.similarity_scale, self.whitening)
         self.model: nn.Module = network.eval().requires_grad_(False).to(device)
         self.lock = threading.Lock()
         self.names: tuple[str, ...] = tuple(dict.fromkeys(self.spec.labels))
@@ -91,7 +96,9 @@ class Classifier:
         with torch.inference_mode(False):  # whoever names first: gradients are taken through it as well
             if not self.has_gallery:
                 return fused_copy(known)
-            return GalleryNetwork(fused_copy(known.network), known.embeddings, known.classes, known.scale)
+            faster = GalleryNetwork(fused_copy(known.network), known.embeddings, known.classes, known.scale)
+            faster.share_whitening(known)
+            return faster
 
     @contextmanager
     def reading_features(self) -> Iterator[list[Tensor]]:
@@ -135,7 +142,10 @@ class Classifier:
         return torch.cat(parts)
 
     def embed(self, batch: Tensor) -> Tensor:
-        """(B, 3, H, W) normalised -> (B, D) of unit length, on the CPU: what pictures are compared by."""
+        """(B, 3, H, W) normalised -> (B, D) of unit length, on the CPU: what pictures are compared by.
+
+        It is not whitened: see :attr:`whitening`.
+        """
         return F.normalize(self.features(batch), dim=1)
 
     def probabilities(self, logits: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from scd_core.identify.classifier import Classifier
 from scd_core.identify.pictures import crop_to_box
 from scd_core.identify.preprocess import decode_size
 from scd_core.identify.redaction import blank
-from scd_core.identify.spec import InputSpec
+from scd_core.identify.spec import InputSpec, PackageSpec
 from scd_core.identify.targets import Boxes, Targets, targets_of
 from scd_core.media import MediaError
 from scd_core.media.fetch import iter_prepared
@@ -157,14 +157,22 @@ def name_from_logits(logits: torch.Tensor, classifier: Classifier, topk: int) ->
         for index, value in zip(best.indices.tolist(), best.values.tolist())
     ]
     top = candidates[0]["probability"]
-    threshold = classifier.spec.unknown_threshold
+    is_unknown = _is_unknown(classifier.spec, top, float(logits.max()))
     entropy = -(probabilities * probabilities.clamp_min(1e-30).log()).sum().item() / math.log(len(probabilities))
     return {
         "prediction_status": PredictionStatus.OK,
         "failure_reason": None,
-        "predicted_id": UNKNOWN if threshold is not None and top < threshold else candidates[0]["individual_id"],
+        "predicted_id": UNKNOWN if is_unknown else candidates[0]["individual_id"],
         "probability": top,
         "margin": top - torch.topk(probabilities, 2).values[1].item(),
         "entropy": min(1.0, max(0.0, entropy)),
         "topk": candidates,
     }
+
+
+def _is_unknown(spec: PackageSpec, probability: float, logit: float) -> bool:
+    """Whether the best name is not given: too improbable, or with a gallery too little like any picture of it."""
+    if spec.unknown_threshold is not None and probability < spec.unknown_threshold:
+        return True
+    has_limit = spec.gallery is not None and spec.unknown_similarity is not None
+    return has_limit and logit < spec.similarity_scale * (spec.unknown_similarity or 0.0)

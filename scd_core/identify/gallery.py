@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from scd_core.errors import InputError
 from scd_core.identify.architectures import load_state
 from scd_core.identify.spec import PackageSpec
+from scd_core.identify.whitening import CENTRE, Whitening
 
 __all__ = ["EQUAL", "GalleryNetwork", "read_gallery"]
 
@@ -17,7 +18,7 @@ EQUAL = 0.9999
 
 
 class GalleryNetwork(nn.Module):
-    """Logits ``scale * max_i cos(network(x), embedding_i)`` per individual, i over the individual's gallery pictures.
+    """Logits ``scale * max_i cos(W network(x), W embedding_i)`` per individual, i over the individual's gallery pictures.
 
     The nearest picture decides, so an individual with many pictures has no advantage over one with few, and an individual
     that is added leaves the logits of all others as they were.
@@ -27,21 +28,42 @@ class GalleryNetwork(nn.Module):
         embeddings: (M, D) of unit length.
         classes: (M,) int64, the individual of each.
         scale: similarities in [-1, 1] are multiplied by it.
+        whitening: W; None compares embeddings as they are.
     """
 
     embeddings: Tensor
     classes: Tensor
 
-    def __init__(self, network: nn.Module, embeddings: Tensor, classes: Tensor, scale: float) -> None:
+    def __init__(
+        self, network: nn.Module, embeddings: Tensor, classes: Tensor, scale: float, whitening: Whitening | None = None
+    ) -> None:
         super().__init__()
-        self.network, self.scale = network, scale
+        self.network, self.scale, self.whitening = network, scale, whitening
         self.n_classes = int(classes.max()) + 1
-        self.register_buffer("embeddings", embeddings)
+        for name, values in (whitening.arrays() if whitening else {}).items():
+            self.register_buffer(f"white_{name}", torch.from_numpy(values))
+        self.register_buffer("embeddings", self._whitened(embeddings))
         self.register_buffer("classes", classes)
 
     def embed(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) normalised -> (B, D) of unit length."""
-        return F.normalize(self.network(images).flatten(1), dim=1)
+        """(B, 3, H, W) normalised -> (B, D) of unit length, whitened where the package has a whitening."""
+        return self._whitened(F.normalize(self.network(images).flatten(1), dim=1))
+
+    def share_whitening(self, other: GalleryNetwork) -> None:
+        """Whiten as another gallery does, whose embeddings this one has, whitened already."""
+        self.whitening = other.whitening
+        for name in other.whitening.arrays() if other.whitening else ():
+            self.register_buffer(f"white_{name}", getattr(other, f"white_{name}"))
+
+    def _whitened(self, embedded: Tensor) -> Tensor:
+        """What :meth:`Whitening.__call__` gives, for tensors that may need a gradient."""
+        if self.whitening is None:
+            return embedded
+        mean, directions, gains = (
+            getattr(self, f"white_{name}").to(embedded.dtype) for name in ("mean", "directions", "gains")
+        )
+        moved = embedded - CENTRE * mean
+        return F.normalize(moved - ((moved @ directions.T) * gains) @ directions, dim=1)
 
     def similarity_logits(self, embedded: Tensor, *, leave_out_equal: bool = False) -> Tensor:
         """(B, D) of unit length -> (B, K) logits.

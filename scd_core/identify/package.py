@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from scd_core.errors import InputError
 from scd_core.identify.spec import MODEL_FILE, PackageSpec, validated
+from scd_core.identify.whitening import Whitening, read_whitening
 from scd_core.storage import open_source
 
 __all__ = ["Package", "local_folder", "read_package"]
@@ -24,6 +26,15 @@ class Package:
     weights: bytes
     gallery: bytes | None
     digest: str
+    whitening: bytes | None = None
+
+    def read_whitening(self) -> Whitening | None:
+        """How embeddings of the package are compared; None where they are as they are.
+
+        Raises:
+            InputError: the file is not a whitening.
+        """
+        return None if self.whitening is None else read_whitening(self.whitening, str(self.spec.whitening))
 
 
 def read_package(url: str) -> Package:
@@ -56,7 +67,7 @@ def read_package(url: str) -> Package:
     relations = content.pop("relations", None) if isinstance(content, dict) else None
     spec = validated(content, f"model {storage.url}: {MODEL_FILE}")
     files: dict[str, bytes] = {}
-    for name in filter(None, (spec.weights, spec.gallery)):
+    for name in filter(None, (spec.weights, spec.gallery, spec.whitening)):
         try:
             files[name] = storage.read(storage.path(name))
         except OSError as error:
@@ -68,7 +79,8 @@ def read_package(url: str) -> Package:
             "the file was changed or cut short: pack the model again"
         )
     gallery = files[spec.gallery] if spec.gallery else None
-    return Package(url, spec, files[spec.weights], gallery, _digest(spec, gallery, relations))
+    whitening = files[spec.whitening] if spec.whitening else None
+    return Package(url, spec, files[spec.weights], gallery, _digest(spec, (gallery, whitening), relations), whitening)
 
 
 def local_folder(url: str) -> Path:
@@ -85,11 +97,11 @@ def local_folder(url: str) -> Path:
     return Path(path)
 
 
-_LATER = ("features_of", "head", "head_size")
+_LATER = ("features_of", "head", "head_size", "whitening", "unknown_similarity", "candidate_similarity")
 """Fields that came after the first release; null where a package does not use them."""
 
 
-def _digest(spec: PackageSpec, gallery: bytes | None, relations: Any) -> str:
+def _digest(spec: PackageSpec, parts: Sequence[bytes | None], relations: Any) -> str:
     # A package keeps its digest when the format changes: fields that came later count only where a package uses them.
     without: dict[str, Any] = {"provenance": True}
     without |= {name: True for name in _LATER if getattr(spec, name) is None}
@@ -99,4 +111,9 @@ def _digest(spec: PackageSpec, gallery: bytes | None, relations: Any) -> str:
     without["input"] = {name: True for name, is_unused in unused.items() if is_unused}
     described = spec.model_dump(mode="json", exclude=without) | {"relations": relations}
     content = json.dumps(described, sort_keys=True).encode()
-    return hashlib.sha256(content + hashlib.sha256(gallery or b"").digest()).hexdigest()
+    gallery, *others = parts
+    sums = [
+        hashlib.sha256(gallery or b"").digest(),
+        *(hashlib.sha256(one).digest() for one in others if one is not None),
+    ]
+    return hashlib.sha256(content + b"".join(sums)).hexdigest()

@@ -19,12 +19,14 @@ from scd_core.errors import InputError
 from scd_core.identify.architectures import build_network, default_input, fit_state, last_linear, without_head
 from scd_core.identify.checkpoint import Checkpoint, read_checkpoint
 from scd_core.identify.classifier import Classifier, load_model
+from scd_core.identify.comparison import fit_comparison
 from scd_core.identify.expected import check_expected, run_once
 from scd_core.identify.fitting import fit_names
-from scd_core.identify.gallery import EQUAL, GalleryNetwork
+from scd_core.identify.gallery import EQUAL, GalleryNetwork, read_gallery
 from scd_core.identify.package import Package, local_folder, read_package
 from scd_core.identify.preprocess import decode_size, preprocess
 from scd_core.identify.spec import MODEL_FILE, HeadName, PackageSpec, validated, write_spec
+from scd_core.identify.strangers import StrangerLimit
 from scd_core.media import MediaError
 from scd_core.media.decode import decode_image
 
@@ -133,8 +135,11 @@ def pack_gallery(
     resize: str | None = None,
     decode: str | None = None,
     architecture_args: dict[str, Any] | None = None,
-) -> Package:
+    unknown_rate: float | None = None,
+) -> tuple[Package, StrangerLimit | None]:
     """Write a package of an embedding network and pictures of known individuals.
+
+    Embeddings are compared whitened where that is no worse than plain cosine on individuals that are held out.
 
     Args:
         folder: where the package is written; must not hold a package yet.
@@ -144,9 +149,14 @@ def pack_gallery(
         embedding: ``features``: what the network's last layer would read; ``head``: what its last layer gives.
         embedding_size: D of ``head``.
         scale: similarities are multiplied by it to make logits; `calibrate` fits the temperature over it.
+        unknown_rate: also find the least similarity of a name, so that at most this share of pictures of individuals that are
+            left out of the gallery gets one, 0-1.
+
+    Returns:
+        The package; and what its least similarity of a name costs, where `unknown_rate` is given.
 
     Raises:
-        InputError: a file cannot be read, fewer than 2 individuals, or two that are equal to the network.
+        InputError: a file cannot be read, too few pictures for `unknown_rate`, or fewer than 2 individuals, or two equal ones.
     """
     folder, weights = Path(folder), Path(weights)
     state = _new_state(folder, weights)
@@ -173,9 +183,13 @@ def pack_gallery(
     spec = validated(content, "model pack-gallery")
     fit_state(network, state, spec, weights.name)
     embeddings, classes = _embed_individuals(network.eval().requires_grad_(False), spec, pictures)
+    names = [spec.labels[place] for place in classes.tolist()]
+    fitted, whitening, limit = fit_comparison(spec, embeddings.numpy(), names, unknown_rate)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / spec.weights).write_bytes(stored)
-    return _write_gallery(folder, spec, embeddings, classes)
+    if whitening is not None:
+        (folder / str(fitted.whitening)).write_bytes(whitening)
+    return _write_gallery(folder, fitted, embeddings, classes), limit
 
 
 def add_individual(url: str, name: str, files: Sequence[str | Path]) -> Package:
@@ -202,16 +216,17 @@ def add_individual(url: str, name: str, files: Sequence[str | Path]) -> Package:
         raise InputError(f"gallery: no pictures of {name}; give at least one file")
     model = Classifier(package, torch.device("cpu")).model
     assert isinstance(model, GalleryNetwork)
+    embeddings, held = read_gallery(package.gallery, spec)
     found = _embed_files(model.network, spec, files, name)
-    _check_new(found, model.embeddings, model.classes, spec.labels, name)
-    is_held = ((found @ model.embeddings.T) > EQUAL).any(1)
+    _check_new(found, embeddings, held, spec.labels, name)
+    is_held = ((found @ embeddings.T) > EQUAL).any(1)
     found = found[~is_held]
     if not len(found):
         raise InputError(f"gallery: all pictures given of {name} are in the gallery already")
     labels = spec.labels if name in spec.labels else (*spec.labels, name)
-    classes = torch.cat((model.classes, torch.full((len(found),), labels.index(name))))
+    classes = torch.cat((held, torch.full((len(found),), labels.index(name))))
     changed = validated(spec.model_dump(mode="json") | {"labels": list(labels)}, "model add-individual")
-    written = _write_gallery(folder, changed, torch.cat((model.embeddings, found)), classes)
+    written = _write_gallery(folder, changed, torch.cat((embeddings, found)), classes)
     if spec.gallery is not None and spec.gallery != written.spec.gallery:
         # Last, when nothing names the old file any more. One that cannot be removed does no harm.
         with contextlib.suppress(OSError):

@@ -109,6 +109,15 @@ class PackageSpec(BaseModel):
     )
     embedding_size: int = Field(128, ge=2, description="with a gallery and embedding `head`: outputs of the network")
     similarity_scale: float = Field(16.0, gt=0, description="with a gallery: logits are cosine similarities times this")
+    unknown_similarity: float | None = Field(
+        None, ge=-1, le=1, description="with a gallery: a best cosine similarity below is called `unknown`"
+    )
+    whitening: str | None = Field(
+        None, description="safetensors file beside model.json: how embeddings are compared (docs/individuals.md)"
+    )
+    candidate_similarity: float | None = Field(
+        None, ge=-1, le=1, description="mean whitened similarity from which two groups of unknowns are one individual"
+    )
     features_of: str | None = Field(
         None, description="embedding space of the package whose network this one has, where only the head is another"
     )
@@ -163,6 +172,16 @@ class PackageSpec(BaseModel):
                 raise ValueError(f"{name!r}: {value[:40]!r} is no pooling of timm")
         return given
 
+    @property
+    def strangers_warning(self) -> str | None:
+        """A line where a gallery has no limit below which it gives no name, so that each stranger gets one; else None."""
+        if self.gallery is None or self.unknown_threshold is not None or self.unknown_similarity is not None:
+            return None
+        return (
+            "the gallery has no limit below which a picture is called unknown: each stranger gets a known name; "
+            "pack it with --unknown-rate 0.1, or calibrate it"
+        )
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if (self.head is None) != (self.head_size is None):
@@ -171,7 +190,7 @@ class PackageSpec(BaseModel):
             raise ValueError(f"labels must name at least 2 classes, got {len(self.labels)}")
         if UNKNOWN in self.labels:
             raise ValueError(f"{UNKNOWN!r} is what an unnamed individual is called; no class may have that label")
-        for name in (self.weights, self.gallery):
+        for name in (self.weights, self.gallery, self.whitening):
             if name is not None and (Path(name).name != name or name in {"", ".", ".."}):
                 raise ValueError(f"{name!r} must be a file beside {MODEL_FILE}, not a path")
         if not self.weights.endswith(_WEIGHT_SUFFIXES):

@@ -34,7 +34,7 @@ from scd_core.tables.store import AuditStore
 
 __all__ = ["adopt_commit", "commit_batch", "write_batch"]
 
-_TABLES = ("media", "predictions", "masks", "reclassifications", "embeddings")
+_TABLES = ("media", "predictions", "masks", "reclassifications", "embeddings", "candidates")
 _STAMP = ("run_id", "batch_key", "model_digest")
 
 
@@ -48,9 +48,9 @@ def write_batch(
 
     Args:
         out: OUT, an fsspec URL or path.
-        tables: ``media``, ``predictions``, ``masks``, ``reclassifications``, ``embeddings`` of the whole batch, with columns of
-            the schema; a table that is left out has no rows, a column that is left out is null. The columns ``run_id``,
-            ``batch_key`` and ``model_digest`` are set here.
+        tables: ``media``, ``predictions``, ``masks``, ``reclassifications``, ``embeddings`` and ``candidates`` of the whole
+            batch, with columns of the schema; a table that is left out has no rows, a column that is left out is null. The
+            columns ``run_id``, ``batch_key`` and ``model_digest`` are set here.
         batch_date: date of the newest object (UTC).
         batch_key: name of the batch: letters, digits and ``_ . = -``.
         run: columns of its row in ``runs`` that are known before the commit; at least ``run_id``, ``model_digest`` and
@@ -139,10 +139,11 @@ def _check_sums(batch_key: str, tables: Mapping[str, pa.Table]) -> None:
             f"batch {batch_key}: predictions of {len(foreign)} media that are not in it, first {min(foreign)}"
         )
     targets = set(predictions.column("target_id").to_pylist())
-    if strange := set(tables["embeddings"].column("target_id").to_pylist()) - targets:
-        raise RunError(
-            f"batch {batch_key}: embeddings of {len(strange)} targets without a prediction, first {min(strange)}"
-        )
+    for table in ("embeddings", "candidates"):
+        if strange := set(tables[table].column("target_id").to_pylist()) - targets - {None}:
+            raise RunError(
+                f"batch {batch_key}: {table} of {len(strange)} targets without a prediction, first {min(strange)}"
+            )
     selected = predictions.filter(predictions.column("is_selected")).column("target_id").to_pylist()
     masked = plain_masks(tables["masks"]).column("target_id").to_pylist()
     if sorted(selected) != sorted(masked):

@@ -154,6 +154,18 @@ FIELDS: dict[str, Field] = {
         "length: pictures are compared by the angle between them",
         is_required=True,
     ),
+    "version": Field(
+        pa.int32(), "of the candidate: 1 where it begins, one more with each batch that adds to it", is_required=True
+    ),
+    "change": Field(pa.string(), "what the row does to the candidate", values=names.CandidateChange, is_required=True),
+    "change_reason": Field(pa.string(), "why, in words"),
+    "merged_into": Field(
+        pa.string(), "candidate that all pictures of this one belong to from here on; null where it is not merged"
+    ),
+    "resembles": Field(
+        _CANDIDATES,
+        "known individuals by their mean probability over the batch's pictures of the candidate, the three most like first",
+    ),
     "review_rank": Field(
         pa.int32(),
         "place of the candidate in the order in which a label is worth most, 1 is first; null for known ones",

@@ -10,6 +10,7 @@ from typing import TypedDict
 
 __all__ = [
     "Candidate",
+    "CandidateRow",
     "EmbeddingRow",
     "ErrorRow",
     "HiddenBox",
@@ -335,3 +336,22 @@ class EmbeddingRow(TypedDict, total=False):
     detection_id: str | None
     embedding_space: str
     features: list[float]
+
+
+class CandidateRow(TypedDict, total=False):
+    """A row of the table ``candidates``."""
+
+    run_id: str
+    batch_key: str
+    model_digest: str
+    candidate_id: str | None
+    version: int
+    change: str
+    change_reason: str | None
+    merged_into: str | None
+    target_id: str | None
+    media_id: str | None
+    detection_id: str | None
+    embedding_space: str
+    embedding: list[float] | None
+    resembles: list[Candidate] | None

@@ -19,6 +19,7 @@ _NAMES = {
     "error_slices": "SliceRow",
     "runs": "RunRow",
     "embeddings": "EmbeddingRow",
+    "candidates": "CandidateRow",
 }
 
 _HEAD = '''"""A row of each table as a typed dictionary, for mypy; `make docs` writes it from ``fields.py`` and ``schema.py``.

@@ -101,9 +101,17 @@ TABLES: dict[str, list[str]] = {
         "n_flips", "n_telling_masks", "seconds", "model_name", "n_not_available", "n_second_masks",
     ],
     "embeddings": [*_STAMP, *_TARGET, "embedding_space", "features"],
+    "candidates": [
+        *_STAMP, "candidate_id", "version", "change", "change_reason", "merged_into", *_TARGET, "embedding_space",
+        "embedding", "resembles",
+    ],
 }  # fmt: skip
 
-_NULLABLE = {("labels", "media_id"): "null while the label waits for its picture"}
+_NULLABLE = {
+    ("labels", "media_id"): "null while the label waits for its picture",
+    ("candidates", "media_id"): "null where `change` is `merged`",
+    ("candidates", "target_id"): "null where `change` is `merged`",
+}
 """Table and column that may be null there, though never in another table -> when it is."""
 
 DERIVED = ("errors", "error_slices")

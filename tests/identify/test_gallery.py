@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -17,7 +16,6 @@ from scd_core.errors import InputError
 from scd_core.identify import load_model, read_package
 from scd_core.identify.classify import name_from_logits
 from scd_core.identify.packing import add_individual, pack_gallery
-from scd_core.identify.unknowns import group_unknowns
 from scd_core.masks import fit_masks
 from scd_core.masks.settings import SCDConfig
 from scd_core.reclassify import MaskedPicture, reclassify
@@ -200,44 +198,6 @@ def test_the_same_picture_does_not_prove_itself(package: Path, pictures: dict[st
     assert float(with_itself[0, 0]) == pytest.approx(16, abs=1e-3)
     assert float(without[0, 0]) < 16 - 1e-3
     assert torch.equal(with_itself[:, 1:], without[:, 1:])
-
-
-def test_unknowns_are_grouped_the_same_in_any_order_and_ranked_by_what_a_label_settles() -> None:
-    generator = np.random.default_rng(5)
-    centres = np.eye(16)[:3]
-    rows = []
-    for animal, n_events in enumerate((6, 3, 12)):
-        for event in range(n_events):
-            embedded = centres[animal] + 0.02 * generator.standard_normal(16)
-            embedded /= np.linalg.norm(embedded)
-            row = {"target_id": f"t{animal}{event:02d}", "predicted_id": "unknown", "event_id": f"e{animal}{event}"}
-            rows.append(row | {"entropy": 0.5, "embedding": embedded.tolist()})
-    rows.append({"target_id": "known", "predicted_id": "ada", "event_id": "x", "entropy": 0.1, "embedding": None})
-    found = {row["target_id"]: row for row in group_unknowns(rows)}
-    by_animal = [
-        {found[f"t{animal}{event:02d}"]["candidate_id"] for event in range(n)} for animal, n in enumerate((6, 3, 12))
-    ]
-    assert [len(ids) for ids in by_animal] == [1, 1, 1]
-    assert len(set.union(*by_animal)) == 3
-    assert [found[f"t{animal}00"]["review_rank"] for animal in range(3)] == [2, 3, 1]
-    assert found["known"]["candidate_id"] is None and found["known"]["review_rank"] is None
-    shuffled = group_unknowns(list(reversed(rows)))
-    assert {row["target_id"]: row for row in shuffled} == found
-
-
-@pytest.mark.parametrize("count", [0, 1, 2, 3])
-def test_few_unknowns_all_have_a_candidate(count: int) -> None:
-    rows = [
-        {
-            "target_id": f"t{n}",
-            "predicted_id": "unknown",
-            "event_id": None,
-            "entropy": 1.0,
-            "embedding": [float(n), 1.0],
-        }
-        for n in range(count)
-    ]
-    assert all(row["candidate_id"] for row in group_unknowns(rows))
 
 
 def test_a_threshold_above_all_makes_every_frame_unknown(package: Path, pictures: dict[str, list[Path]]) -> None:

@@ -1,0 +1,1 @@
+"""Individuals of an audit over the seasons: known ones, and candidates for new ones."""

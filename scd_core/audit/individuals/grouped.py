@@ -1,0 +1,90 @@
+"""The unknowns of a batch beside the candidates that OUT holds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from scd_core.identify.candidates import group_unknowns, replay
+from scd_core.identify.embeddings import feature_matrix
+from scd_core.identify.grouping import fit_grouping
+from scd_core.identify.package import read_package
+from scd_core.names import UNKNOWN
+from scd_core.tables.rows import CandidateRow
+from scd_core.tables.schema import empty_table, table_from_rows
+from scd_core.tables.store import AuditStore
+
+__all__ = ["group_batch", "read_candidates"]
+
+_SURE = 0.9
+"""Probability from which a name counts as known when the grouping is fitted to the batch itself."""
+
+_COLUMNS = ("target_id", "predicted_id", "content_number", "media_id", "detection_id", "embedding", "topk")
+
+
+def group_batch(out: str, model: str | None, predictions: pa.Table, embeddings: pa.Table) -> pa.Table:
+    """Put the unknowns of a batch to candidates, those of earlier batches first.
+
+    How alike pictures of one individual are is of the package, where it holds that, and else of the names of this batch that
+    are sure.
+
+    Args:
+        out: OUT.
+        model: URL or path of the package; None where another tool gave the names, so that each unknown is a candidate of its own.
+        predictions: of the whole batch; unknowns have their `embedding`.
+        embeddings: of the whole batch.
+
+    Returns:
+        Rows of `candidates`, without the batch's stamp.
+
+    Raises:
+        InputError: the package cannot be read.
+        RunError: OUT could not be read.
+    """
+    unknown = predictions.filter(pc.fill_null(pc.equal(predictions["predicted_id"], UNKNOWN), False))
+    if not len(unknown):
+        return empty_table("candidates")
+    if model is None or not pc.any(pc.is_valid(unknown["embedding"])).as_py():
+        taken = {str(row["candidate_id"]) for row in read_candidates(out)}
+        alone = group_unknowns(unknown.select(_COLUMNS).to_pylist(), {}, {}, 1.0, taken)
+        return table_from_rows("candidates", [{**row, "embedding_space": "none"} for row in alone])
+    package = read_package(model)
+    space = package.spec.embedding_space
+    earlier_rows = read_candidates(out, space)
+    seen = unknown.filter(pc.is_valid(unknown["embedding"]))
+    new = feature_matrix(seen["embedding"])
+    held = [row for row in earlier_rows if row.get("embedding") is not None]
+    old = np.array([row["embedding"] for row in held], dtype=np.float32).reshape(len(held), new.shape[1])
+    features, names = _sure(predictions, embeddings)
+    both = np.concatenate([part for part in (old, new) if len(part)] or [new])
+    grouping = fit_grouping(features, names, both, package.read_whitening(), package.spec.candidate_similarity)
+    whitened = dict(zip([str(row["target_id"]) for row in held], grouping.space(old), strict=True)) if held else {}
+    earlier, stands = replay(earlier_rows, whitened)
+    embedded = dict(zip(seen["target_id"].to_pylist(), grouping.space(new), strict=True)) if len(seen) else {}
+    rows = group_unknowns(unknown.select(_COLUMNS).to_pylist(), embedded, earlier, grouping.similarity, stands.keys())
+    return table_from_rows("candidates", [{**row, "embedding_space": space} for row in rows])
+
+
+def read_candidates(out: str, space: str | None = None) -> list[CandidateRow]:
+    """Rows of `candidates` of all committed batches, in the order of their files; those of one embedding space where given.
+
+    Raises:
+        RunError: OUT could not be read.
+    """
+    rows = AuditStore(out).read("candidates")
+    if space is not None:
+        rows = rows.filter(pc.equal(rows["embedding_space"], space))
+    return rows.to_pylist()
+
+
+def _sure(predictions: pa.Table, embeddings: pa.Table) -> tuple[NDArray[np.float32], list[str]]:
+    """Features and names of the predictions that are sure."""
+    is_sure = pc.and_(
+        pc.greater_equal(predictions["probability"], _SURE), pc.not_equal(predictions["predicted_id"], UNKNOWN)
+    )
+    sure = predictions.filter(pc.fill_null(is_sure, False))
+    of = dict(zip(sure["target_id"].to_pylist(), sure["predicted_id"].to_pylist(), strict=True))
+    found = embeddings.filter(pc.is_in(embeddings["target_id"], pa.array(list(of), pa.string())))
+    return feature_matrix(found["features"]), [of[target] for target in found["target_id"].to_pylist()]

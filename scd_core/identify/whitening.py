@@ -1,0 +1,184 @@
+"""Whitening: directions in which pictures of one individual differ count less when pictures are compared."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from scd_core.errors import InputError
+from scd_core.identify.embeddings import unit_rows
+
+__all__ = ["CENTRE", "Whitening", "fit_whitening", "hidden_groups", "is_better_than_plain", "read_whitening"]
+
+CENTRE = 0.8
+"""Share of the mean that is taken off before two pictures are compared for a name; candidates take off all of it.
+
+What all pictures have in common says nothing of who it is, but how strong it is says how much of an animal is seen at all. On
+cats 0.8 parts strangers from known ones better than 0 or 1 do (docs/research/individuals.md)."""
+
+_FEWEST_INDIVIDUALS = 4
+_FEWEST_PICTURES = 12
+"""Of individuals with two pictures or more: with fewer the scatter within individuals is a guess."""
+
+_MOST_PICTURES = 2000
+"""That the scatter is taken from, of whole individuals drawn at random: a package may hold thousands of them."""
+
+_HIDDEN = 2
+_TRIALS = 12
+
+Space = Callable[[NDArray[np.floating]], NDArray[np.float32]]
+"""(N, D) embeddings -> (N, D) of unit length, to be compared by their cosine."""
+
+
+@dataclass(frozen=True)
+class Whitening:
+    """What is taken off embeddings before they are compared.
+
+    The scatter within individuals, shrunk to a multiple of the identity, has few directions of its own: the inverse of its root
+    scales an embedding by ``1 - gain`` along each of them and leaves the rest, but for a factor that no cosine sees.
+    """
+
+    mean: NDArray[np.float32]
+    """(D,): mean of the embeddings that it was fitted to."""
+    directions: NDArray[np.float32]
+    """(R, D), orthonormal."""
+    gains: NDArray[np.float32]
+    """(R,), 0 to 1: what is taken off along each direction."""
+
+    def __call__(self, features: NDArray[np.floating], centre: float = 1.0) -> NDArray[np.float32]:
+        """(N, D) features of any length -> (N, D) whitened, of unit length; `centre` is the share of the mean taken off."""
+        moved = unit_rows(features) - np.float32(centre) * self.mean
+        return unit_rows(moved - ((moved @ self.directions.T) * self.gains) @ self.directions)
+
+    def arrays(self) -> dict[str, NDArray[np.float32]]:
+        """By the names of the fields."""
+        return {name: np.ascontiguousarray(getattr(self, name)) for name in ("mean", "directions", "gains")}
+
+    def to_bytes(self) -> bytes:
+        """As the safetensors file of a package."""
+        return save(self.arrays())
+
+
+def read_whitening(data: bytes, name: str) -> Whitening:
+    """Whitening from the file of a package.
+
+    Raises:
+        InputError: not such a file.
+    """
+    try:
+        state = load(data)
+    except SafetensorError as error:
+        raise InputError(f"whitening {name}: cannot be read ({error}); pack the model again") from error
+    found = {key: state[key].astype(np.float32) for key in ("mean", "directions", "gains") if key in state}
+    if len(found) != 3 or found["directions"].shape != (len(found["gains"]), len(found["mean"])):
+        raise InputError(f"whitening {name}: expected tensors mean (D,), directions (R, D) and gains (R,)")
+    if not all(np.isfinite(values).all() for values in found.values()):
+        raise InputError(f"whitening {name}: holds values that are not finite; fit it again")
+    return Whitening(**found)
+
+
+def fit_whitening(features: NDArray[np.floating], names: Sequence[str]) -> Whitening | None:
+    """Whitening by the scatter within individuals, shrunk by Ledoit and Wolf (2004, from scikit-learn).
+
+    Args:
+        features: (N, D), of any length.
+        names: N individuals.
+
+    Returns:
+        None where fewer than 4 individuals have two pictures, or they have fewer than 12 together.
+    """
+    unit, own = unit_rows(features).astype(np.float64), np.array(names)
+    parts: list[NDArray[np.float64]] = []
+    for name in np.random.default_rng(0).permutation(sorted(set(names))):
+        if sum(map(len, parts)) >= _MOST_PICTURES:
+            break
+        pictures = unit[own == name]
+        if len(pictures) > 1:
+            parts.append((pictures - pictures.mean(0)) * np.sqrt(len(pictures) / (len(pictures) - 1)))
+    if len(parts) < _FEWEST_INDIVIDUALS or sum(map(len, parts)) < _FEWEST_PICTURES:
+        return None
+    scatter = np.concatenate(parts)
+    least = np.finfo(np.float64).eps * len(scatter)
+    _, lengths, directions = np.linalg.svd(scatter / np.sqrt(len(scatter)), full_matrices=False)
+    is_real = lengths**2 > least
+    lengths, directions = lengths[is_real], directions[is_real]
+    if not len(lengths):  # all pictures of an individual are equal
+        return None
+    rotated = scatter @ directions.T  # of the same lengths and angles, in as few numbers as there are directions
+    level = float((lengths**2).sum()) / unit.shape[1]
+    shrunk = _shrinkage(rotated, unit.shape[1])
+    variances = (1 - shrunk) * lengths**2 + shrunk * level
+    gains = np.clip(1 - np.sqrt(shrunk * level / variances), 0, 1)
+    return Whitening(*(part.astype(np.float32) for part in (unit.mean(0), directions, gains)))
+
+
+def _shrinkage(scatter: NDArray[np.float64], size: int) -> float:
+    """Ledoit and Wolf's share of the identity, for (N, R) centred rows that lie in a space of `size` dimensions.
+
+    scikit-learn's `ledoit_wolf_shrinkage` gives the same of the rows in all their dimensions, from as many numbers.
+    """
+    products = scatter @ scatter.T / len(scatter)
+    level = float(np.trace(products)) / size
+    squared = float((products**2).sum())
+    spread = squared - size * level**2
+    noise = (float((np.diag(products) ** 2).sum()) * len(scatter) - squared) / len(scatter)
+    return float(np.clip(min(noise, spread) / spread, 1e-6, 1.0)) if spread > 0 else 1.0
+
+
+def is_better_than_plain(features: NDArray[np.floating], names: Sequence[str]) -> bool:
+    """Whether whitening names no fewer pictures of individuals that it was not fitted to than the plain cosine does.
+
+    Half of the individuals are held out, several times; each of their pictures gets the name of the nearest other one.
+    """
+    own, kinds = np.array(names), sorted(set(names))
+    plain = whitened = 0
+    for trial in range(10):
+        chosen = np.random.default_rng(trial).permutation(kinds)[: len(kinds) // 2]
+        held = np.isin(own, chosen)
+        fitted = fit_whitening(features[~held], own[~held].tolist())
+        if fitted is None:
+            return False
+        plain += _n_nearest(unit_rows(features[held]), own[held])
+        whitened += _n_nearest(fitted(features[held], CENTRE), own[held])
+    return whitened >= plain
+
+
+def _n_nearest(unit: NDArray[np.float32], names: NDArray[np.str_]) -> int:
+    """Pictures whose nearest other one has their name."""
+    cosines = unit @ unit.T
+    np.fill_diagonal(cosines, -2.0)
+    return int((names[cosines.argmax(1)] == names).sum()) if len(unit) > 1 else 0
+
+
+def hidden_groups(
+    features: NDArray[np.floating], names: Sequence[str]
+) -> list[tuple[NDArray[np.float32], NDArray[np.str_]]]:
+    """Known individuals as strangers: two at a time, embedded by a whitening that was fitted without them.
+
+    Returns:
+        At most 12 pairs of individuals: their pictures, (n, D) of unit length, and their names.
+    """
+    own = np.array(names)
+    several = [name for name in sorted(set(names)) if int((own == name).sum()) > 1]
+    pairs = list(itertools.combinations(several, _HIDDEN))
+    order = np.random.default_rng(0).permutation(len(pairs))[:_TRIALS]
+    groups = []
+    for place in order:
+        held = np.isin(own, pairs[place])
+        space = group_space(fit_whitening(features[~held], own[~held].tolist()), features[~held])
+        groups.append((space(features[held]), own[held]))
+    return groups
+
+
+def group_space(whitening: Whitening | None, features: NDArray[np.floating]) -> Space:
+    """How embeddings are compared to group them: whitened, or less the mean of what is at hand."""
+    if whitening is not None:
+        return whitening
+    mean = unit_rows(features).mean(0) if len(features) else np.zeros(1, np.float32)
+    return lambda found: unit_rows(unit_rows(found) - mean)
