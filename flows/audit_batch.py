@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prefect import flow
@@ -14,9 +15,10 @@ from flows.prefect_runner import PrefectRunner
 from flows.progress import current_bars
 from flows.threads_runner import THREADS
 from scd_core.job import AuditRequest, prepare_job
+from scd_core.names import Stage
 from scd_core.storage import clean_url
 
-__all__ = ["audit_batch"]
+__all__ = ["audit_batch", "throughput_rows"]
 
 threads: Any = ThreadPoolTaskRunner(max_workers=THREADS)
 
@@ -42,6 +44,23 @@ def audit_batch(request: AuditRequest) -> AuditResult:
     return result
 
 
+def throughput_rows(commits: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """How fast each stage of some batches was: pictures that it took, seconds, and pictures a second.
+
+    Args:
+        commits: contents of commits; one of an earlier version has no times, and no rows here.
+    """
+    counted = {Stage.INGEST: "n_media", Stage.CLASSIFY: "n_ok", Stage.TRIAGE: "n_predictions"}
+    rows = []
+    for commit in commits:
+        for stage, seconds in commit.get("seconds", {}).items():
+            n = commit["counts"][counted.get(stage, "n_masks")]
+            speed = round(n / seconds, 2) if seconds else None
+            batch = {"batch": commit["batch_key"], "stage": stage}
+            rows.append(batch | {"pictures": n, "seconds": round(seconds, 1), "pictures_per_second": speed})
+    return rows
+
+
 def _publish(result: AuditResult, source: str) -> None:
     """Prefect artifacts: a summary in words and a table of the batches."""
     rows = [
@@ -49,6 +68,10 @@ def _publish(result: AuditResult, source: str) -> None:
     ]
     if rows:
         create_table_artifact(key="audit-batches", table=rows, description=f"Batches audited of {source}")
+    if speeds := throughput_rows(result.batches):
+        create_table_artifact(
+            key="audit-throughput", table=speeds, description=f"Pictures a second, stage by stage, of {source}"
+        )
     lines = [f"# Audit of {source}", "", f"{result.n_objects} objects, {result.n_done} done before."]
     lines += [f"- batch `{row['batch']}`: {row['n_media']} media, {row['n_flagged']} flagged, {row['n_masks']} masks, "
               f"{row['n_flips']} names suggested, {row.get('n_failed', 0)} failed, {row['n_quarantined']} quarantined"

@@ -126,7 +126,11 @@ class Relay:
     def health(self) -> dict[str, Any]:
         """Counts, what waits, and for how long events could not be emitted (s); no names of buckets or objects."""
         failing = None if self.failing_since is None else round(self.clock() - self.failing_since, 1)
-        return {"waiting": len(self._debouncer), "prefect_failing_seconds": failing, "counts": dict(self.counts)}
+        return {
+            "waiting": len(self._debouncer),
+            "prefect_failing_seconds": failing,
+            "counts": {name: self.counts[name] for name in Count},
+        }
 
     async def _emit_one(self, burst: Burst) -> None:
         clock, now = self.clock(), self._now()

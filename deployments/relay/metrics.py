@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from deployments.relay.core import Count
+
 __all__ = ["prometheus_text"]
 
 
@@ -14,8 +16,9 @@ def prometheus_text(health: Mapping[str, Any]) -> str:
     Args:
         health: what :meth:`deployments.relay.core.Relay.health` gives.
 
-    >>> print(prometheus_text({"waiting": 2, "prefect_failing_seconds": None, "counts": {"events": 5}}).splitlines()[-1])
-    trapaudit_relay_events_total 5
+    >>> text = prometheus_text({"waiting": 2, "prefect_failing_seconds": None, "counts": {"events": 5}})
+    >>> [line for line in text.splitlines() if line.endswith((" 2", " 5"))]
+    ['trapaudit_relay_waiting 2', 'trapaudit_relay_events_total 5']
     """
     failing = health["prefect_failing_seconds"]
     lines = [
@@ -26,7 +29,7 @@ def prometheus_text(health: Mapping[str, Any]) -> str:
         "# TYPE trapaudit_relay_prefect_failing_seconds gauge",
         f"trapaudit_relay_prefect_failing_seconds {0 if failing is None else failing}",
     ]
-    for name, count in sorted(health["counts"].items()):
+    for name in Count:  # one that is still 0 too, so that its rate is known from the first on
         metric = f"trapaudit_relay_{name}_total"
-        lines += [f"# TYPE {metric} counter", f"{metric} {count}"]
+        lines += [f"# TYPE {metric} counter", f"{metric} {health['counts'].get(name, 0)}"]
     return "\n".join(lines) + "\n"

@@ -84,6 +84,7 @@ def write_batch(
         "committed_at": datetime.now(UTC).isoformat(),
         "files": files,
         "counts": counts,
+        "seconds": {stage: round(seconds, 3) for stage, seconds in dict(run.get("seconds") or {}).items()},
     }
     is_ours = store.commit(batch_key, content)
     drop_work(store, batch_key)

@@ -16,7 +16,8 @@ from scd_core.audit.report import write_report
 from scd_core.audit.report.refresh import refresh_report_tables
 from scd_core.config import AuditConfig
 from scd_core.errors import InputError
-from scd_core.tables.schema import TABLES
+from scd_core.tables.schema import TABLES, table_from_rows
+from scd_core.tables.store import AuditStore
 from tests.audit.audit_builder import AuditBuilder, label, minutes
 
 
@@ -275,3 +276,19 @@ def test_every_reader_takes_an_older_schema_and_refuses_a_newer_one(tmp_path, re
     commit.write_text(json.dumps(content | {"schema_version": 99}))
     with pytest.raises(InputError, match=r"schema version 99, this trapaudit reads up to .*upgrade"):
         reader(out, tmp_path)
+
+
+def test_throughput_is_pictures_by_seconds_of_each_stage(tmp_path):
+    builder = AuditBuilder(tmp_path / "out")
+    for number in range(6):
+        builder.predict(f"{number}.jpg", "Ama")
+    store, run = AuditStore(builder.write(commit=False)), {**builder.stamp, "config_digest": "c1"}
+    timed = {"n_media": 6, "n_ok": 6, "n_predictions": 5, "n_masks": 2, "seconds": [("ingest", 3.0), ("mask", 1.0)]}
+    path = next((tmp_path / "out" / "runs").rglob("*.parquet"))
+    path.unlink()
+    store.write_table("runs", table_from_rows("runs", [run | timed]), builder.batch_date, builder.batch_key)
+    builder.write()
+    found = run_sql(
+        builder.out, "SELECT stage, pictures, pictures_per_second, share_of_time FROM throughput"
+    ).fetchall()
+    assert found == [("ingest", 6, 2.0, 0.75), ("mask", 2, 2.0, 0.25)]

@@ -72,3 +72,18 @@ def test_a_stage_that_fails_keeps_its_error(updates: list[tuple[float, str]]) ->
     with pytest.raises(ValueError, match="broken"), FlowProgress().stage(Stage.MASK, 5):
         raise ValueError("broken")
     assert updates == [(60.0, "mask")]
+
+
+def test_throughput_of_each_stage_is_pictures_by_seconds() -> None:
+    from flows.audit_batch import throughput_rows
+
+    counts = {"n_media": 100, "n_ok": 90, "n_predictions": 90, "n_masks": 8}
+    commit = {
+        "batch_key": "b1",
+        "counts": counts,
+        "seconds": {"ingest": 4.0, "classify": 9.0, "mask": 16.0, "triage": 0.0},
+    }
+    rows = throughput_rows([commit, {"batch_key": "of an earlier version", "counts": counts}])
+    assert [(row["stage"], row["pictures"], row["pictures_per_second"]) for row in rows] == [
+        ("ingest", 100, 25.0), ("classify", 90, 10.0), ("mask", 8, 0.5), ("triage", 90, None),
+    ]  # fmt: skip

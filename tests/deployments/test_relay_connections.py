@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -140,6 +142,13 @@ def test_several_requests_of_one_connection_are_answered(relay: int) -> None:
         time.sleep(1.5)
     assert connection.sock is kept and not is_closed(kept)
     connection.close()
+
+
+def test_the_sample_board_asks_for_what_the_relay_has(relay: int) -> None:
+    board = json.loads((ROOT / "deployments" / "grafana.json").read_text())
+    asked = set(re.findall(r"trapaudit_\w+", json.dumps([panel["targets"] for panel in board["panels"]])))
+    given = {line.split()[0] for line in get(relay, "/metrics")[1].splitlines() if not line.startswith("#")}
+    assert asked and asked <= given, "a count that is zero is there as well"
 
 
 def test_prometheus_reads_the_counts_and_no_names(relay: int) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import threading
+from contextlib import closing
 from datetime import date, datetime
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -18,8 +21,11 @@ from scd_core.audit.forget.forget import choose_forgotten, forget_chosen
 from scd_core.audit.labels.importing import import_labels
 from scd_core.audit.query.connection import run_sql
 from scd_core.audit.report.refresh import refresh_report_tables
+from scd_core.audit.review.answers import Answer
+from scd_core.audit.review.session import ReviewSession
+from scd_core.errors import InputError
 from scd_core.inputs.counts import FileCounts, counts_as_json
-from scd_core.names import ForgetBy
+from scd_core.names import ForgetBy, LabelState
 from scd_core.tables.commit import write_batch
 from scd_core.tables.forgetting import Forgotten
 from scd_core.tables.schema import table_from_rows
@@ -254,3 +260,33 @@ def test_a_batch_that_is_committed_after_a_picture_of_it_was_forgotten_has_no_ro
     write_batch(out, tables, date(2026, 3, 5), "b3", run)
     assert "C05/other.jpg" in set(read_table(out, "media")["file"])
     assert traces(Path(out), "C05/new.jpg") == []
+
+
+def test_an_out_on_s3_forgets_as_one_on_a_disk_does(bucket):
+    """The same steps through the object store: create-only puts, listings and deletions."""
+    out = f"s3://{bucket}/audit"
+    for batch, file in (("b1", "C01/a.jpg"), ("b2", "C02/b.jpg")):
+        builder = AuditBuilder(out, batch)
+        builder.media(file, camera=file[:3], size_bytes=7)
+        builder.mask(builder.predict(file, "Ama", new_media=False))
+        builder.write()
+    refresh_report_tables(out)
+    done = forget(out, "--camera", "C01")
+    assert done.rows["media"] == 1 and len(read_table(out, "media")) == 1
+    store = AuditStore(out)
+    for file in store.files():
+        data = store.get_file(file) or b""
+        assert b"C01/a.jpg" not in data and "b1.parquet" not in file, file
+        if file.endswith(".parquet"):
+            assert "C01/a.jpg" not in repr(pq.read_table(io.BytesIO(data)).to_pylist()), file
+    assert not forget(out, "--camera", "C01").rows
+
+
+def test_an_answer_about_a_picture_that_was_forgotten_meanwhile_is_refused(out):
+    """A review that was open before holds its rows in memory."""
+    with closing(ReviewSession(out)) as session:
+        target = session.next_items("next", 50, "Ann")[0]["target_id"]
+        forget(out, "--media", target)
+        with pytest.raises(InputError, match="was forgotten"):
+            session.write([Answer(target, "Bo", LabelState.NAMED)], "Ann")
+    assert traces(Path(out), target) == []

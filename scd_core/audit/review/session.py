@@ -21,6 +21,7 @@ from scd_core.names import ReviewQueue
 from scd_core.tables.rows import LabelRow
 from scd_core.tables.schema import table_from_rows
 from scd_core.tables.store import AuditStore
+from scd_core.tables.tombstones import read_tombstones
 
 if TYPE_CHECKING:
     from scd_core.audit.review.changes import Changes
@@ -306,6 +307,9 @@ class ReviewSession:
         for one, target in zip(answers, targets, strict=True):
             if target is None:
                 raise InputError(f"target {one.target_id!r}: OUT holds none of this name")
+        stones = read_tombstones(self.store)
+        if gone := [row["target_id"] for row in targets if row is not None and stones.has_medium(row["media_id"])]:
+            raise InputError(f"target {gone[0]!r}: was forgotten since this review was opened")
         with self._lock:
             self._given.poll()
             now, import_id = self._now(), new_import_id()
