@@ -89,6 +89,7 @@ def _print_table(trial: Trial) -> None:
         "at home",
         "gain, new",
         "gain, home",
+        "kept",
         "worst camera",
         "worst individual",
         "s",
@@ -104,6 +105,7 @@ def _print_table(trial: Trial) -> None:
             _words(one.home),
             "" if is_model else f"{100 * one.gain.value:+.0f} {interval}",
             "" if is_model else f"{100 * one.home_gain.value:+.0f}",
+            "" if is_model or not one.kept.n else f"{100 * one.kept.value:.0f} %",
             _worst(one.worst_camera, trial.labelled.cameras),
             _worst(one.worst_individual, trial.labelled.names),
             f"{one.seconds:.1f}" if one.way.head else "",
@@ -143,6 +145,10 @@ def _lines(trial: Trial) -> list[str]:
         lines.append(
             f"recommended: {best.way.key}, expected {_words(best.new)} in new places instead of {_words(trial.as_run.new)}"
         )
+        if best.kept.n and best.kept.value < 1:
+            lines.append(
+                f"of {best.kept.n} visits there that MODEL names rightly it keeps {100 * best.kept.value:.0f} %"
+            )
     return lines
 
 

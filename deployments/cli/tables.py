@@ -12,6 +12,7 @@ from deployments.cli.improve import improve
 from deployments.cli.labels import labels_app
 from deployments.cli.review import review
 from deployments.cli.show import show
+from scd_core.errors import InputError
 
 __all__ = ["Audit", "register_tables"]
 
@@ -61,7 +62,7 @@ def export(
     out: Audit,
     directory: Annotated[str, typer.Argument(metavar="DIR", help="URL or path for the package", show_default=False)],
     form: Annotated[
-        Literal["camtrap-dp", "megadetector", "label-studio", "timelapse"],
+        Literal["camtrap-dp", "megadetector", "label-studio", "timelapse", "training-set"],
         typer.Option("--format", help="what to write"),
     ] = "camtrap-dp",
     limit: Annotated[
@@ -73,5 +74,14 @@ def export(
     from scd_core.audit.export import export_audit
     from scd_core.tables.store import AuditStore, read_steadily
 
+    if form == "training-set":
+        from scd_core.improve.training_set import write_training_set
+
+        if limit is not None:
+            raise InputError(
+                "export format training-set: holds all labelled pictures; --limit is for label-studio, timelapse"
+            )
+        console.print(f"written: {write_training_set(out, directory)}")
+        return
     address = read_steadily(AuditStore(out), lambda: export_audit(out, directory, form, limit=limit))
     console.print(f"written: {address}")

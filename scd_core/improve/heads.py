@@ -77,14 +77,25 @@ def _logistic(
 def _class_means(
     features: NDArray[np.float64], truth: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    from sklearn.covariance import ledoit_wolf  # as above
+    from sklearn.covariance import ledoit_wolf_shrinkage  # as above
 
     present, place = np.unique(truth, return_inverse=True)
     means = np.stack([features[truth == one].mean(0) for one in present])
     centre = means.mean(0)
-    covariance, _ = ledoit_wolf(features - means[place], assume_centered=True)
-    n_free = max(1, len(features) - len(present)) / len(features)
-    covariance = covariance / n_free + 1e-9 * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
-    weight = np.linalg.solve(covariance, (means - centre).T).T
+    spread = features - means[place]
+    share = float(ledoit_wolf_shrinkage(spread, assume_centered=True))
+    n_free = max(1, len(features) - len(present))
+    level = float((spread**2).sum()) / n_free / features.shape[1]
+    weight = _whitened(spread * np.sqrt((1 - share) / n_free), (share + 1e-9) * level + 1e-30, means - centre)
     bias = -0.5 * np.einsum("kd,kd->k", weight, means - centre) - weight @ centre
     return weight, bias
+
+
+def _whitened(spread: NDArray[np.float64], ridge: float, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rows of (K, D) vectors times the inverse of ``spread' spread + ridge I``, by the smaller side of (N, D) `spread`."""
+    if len(spread) >= spread.shape[1]:
+        square = spread.T @ spread + ridge * np.eye(spread.shape[1])
+        return np.asarray(np.linalg.solve(square, vectors.T).T, dtype=np.float64)
+    # The identity of Woodbury.
+    inner = np.linalg.solve(spread @ spread.T + ridge * np.eye(len(spread)), spread @ vectors.T)
+    return np.asarray((vectors - (spread.T @ inner).T) / ridge, dtype=np.float64)

@@ -54,6 +54,10 @@ class Labelled:
         """(N,) number of each target's visit."""
         return codes([row["visit"] for row in self.rows])
 
+    def take(self, places: NDArray[np.int64]) -> Labelled:
+        """Some of the targets, by their places."""
+        return Labelled([self.rows[place] for place in places.tolist()], self.sources)
+
 
 def codes(values: list[Any]) -> NDArray[np.int64]:
     """(N,) number of each value, equal values alike; 0, 1, ... in the order of the values' text."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -14,20 +14,17 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from scd_core.audit.report.examples import storage_root
 from scd_core.boxes import Box, box_from_row
-from scd_core.config import MediaConfig
 from scd_core.errors import InputError
 from scd_core.identify.architectures import last_linear
 from scd_core.identify.classifier import Classifier
 from scd_core.identify.pictures import crop_to_box
-from scd_core.identify.redaction import blank, boxes_from_columns
 from scd_core.improve.alike import thumbnail
 from scd_core.improve.labelled import Labelled
+from scd_core.improve.pictures import iter_labelled
 from scd_core.masks.infill import blend, make_infill
 from scd_core.masks.reliance import animal_mask
 from scd_core.media import MediaError
-from scd_core.media.fetch import iter_prepared
 from scd_core.names import View
 from scd_core.reclassify.late import late_logits, pooled_layer
 from scd_core.reclassify.strategies import BLUR_SIGMA
@@ -59,6 +56,18 @@ class Shown:
     """View -> why there is none of it."""
     no_head: str | None = None
     """Why the network's last layer cannot be replaced; None where it can."""
+
+    def take(self, places: NDArray[np.int64]) -> Shown:
+        """Some of the targets, by their places."""
+        return Shown(
+            {view: one[places] for view, one in self.logits.items()},
+            {view: one[places] for view, one in self.features.items()},
+            {view: one[places] for view, one in self.has_view.items()},
+            self.is_read[places],
+            self.thumbnails[places],
+            self.missing,
+            self.no_head,
+        )
 
 
 @dataclass(frozen=True)
@@ -122,33 +131,19 @@ def show_views(labelled: Labelled, classifier: Classifier, progress: Callable[[i
 
 
 def _batches(labelled: Labelled, classifier: Classifier) -> Iterator[tuple[list[int], list[_Prepared | MediaError]]]:
-    """Places of targets and what was made of their pictures, a batch at a time; those of one SOURCE together."""
-
-    def source_of(place: int) -> str:
-        row = labelled.rows[place]
-        return labelled.sources.get(row["batch_key"]) or storage_root(row["uri"])
+    """Places of targets and what was made of their pictures, a batch at a time."""
 
     def prepare(row: Mapping[str, Any], image: Image.Image) -> _Prepared:
-        shown = blank(image, boxes_from_columns(row["hidden_boxes"]))
         box = box_from_row(row)
-        whole = classifier.preprocess(shown)
+        whole = classifier.preprocess(image)
         if box is None:
             return _Prepared(whole, None, None, None)
-        crop = crop_to_box(shown, box)
+        crop = crop_to_box(image, box)
         return _Prepared(whole, classifier.preprocess(crop), box, thumbnail(crop))
 
-    for source, neighbours in groupby(sorted(range(len(labelled.rows)), key=source_of), source_of):
-        places = list(neighbours)
-        rows: Sequence[Mapping[str, Any]] = [labelled.rows[place] for place in places]
-        done: list[_Prepared | MediaError] = []
-        start = 0
-        for number, (_, made) in enumerate(
-            iter_prepared(rows, source, MediaConfig(), prepare, target_for=None, ahead=_BATCH), 1
-        ):
-            done.append(made)
-            if len(done) == _BATCH or number == len(places):
-                yield places[start:number], done
-                start, done = number, []
+    found = iter_labelled(labelled, prepare)
+    while batch := list(islice(found, _BATCH)):
+        yield [place for place, _ in batch], [made for _, made in batch]
 
 
 class _Runner:

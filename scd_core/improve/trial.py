@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from scd_core.improve.split import Split, split_by_camera, split_by_visit
 from scd_core.improve.ways import Evidence, Outcome, Way, find_best, judge
 from scd_core.names import HeadKind, View
 
-__all__ = ["Trial", "run_improve"]
+__all__ = ["Trial", "run_improve", "try_all"]
 
 Floats = NDArray[np.float32]
 Scores = tuple[Floats, Floats]
@@ -29,6 +29,8 @@ Scores = tuple[Floats, Floats]
 
 _HEAD_VIEWS = (View.BOX_CROP, View.WHOLE, View.BLURRED)
 _CHANCE_LEVEL = 0.01
+_MIN_NEW = 10
+"""Fewest different visits that judge names in new places."""
 _NEEDS = {
     View.WHOLE: "nothing",
     View.BOX_CROP: "boxes",
@@ -111,14 +113,25 @@ def run_improve(out: str, classifier: Classifier, progress: Callable[[int, int],
         progress(done, len(labelled.rows))
 
     shown = show_views(labelled, classifier, shown_so_far)
-    labelled, shown = _readable(labelled, shown)
+    return replace(try_all(*_readable(labelled, shown), classifier), seconds=time.perf_counter() - began)
+
+
+def try_all(labelled: Labelled, shown: Shown, classifier: Classifier) -> Trial:
+    """Judge every way on pictures that the network has been run on; errors as for :func:`run_improve`.
+
+    Args:
+        labelled: targets whose pictures could be read.
+        shown: what the network makes of them.
+        classifier: the model to improve.
+    """
+    began = time.perf_counter()
     truth, camera = labelled.truth, labelled.camera
     content = codes([row["content_sha256"] or row["target_id"] for row in labelled.rows])
     group = join_alike(labelled.visit, content, shown.thumbnails)
     in_new, at_home = split_by_camera(truth, camera, group), split_by_visit(truth, camera, group)
     evidence = Evidence(in_new.counts, at_home.counts, group, truth * len(labelled.cameras) + camera, truth, camera)
     _check_places(labelled, evidence)
-    outcomes, scores = _try_all(labelled, shown, classifier, in_new, at_home, evidence)
+    outcomes, scores = _judge_all(labelled, shown, classifier, in_new, at_home, evidence)
     _check_labels(labelled, outcomes, evidence)
     return Trial(
         labelled,
@@ -134,7 +147,7 @@ def run_improve(out: str, classifier: Classifier, progress: Callable[[int, int],
     )
 
 
-def _try_all(
+def _judge_all(
     labelled: Labelled, shown: Shown, classifier: Classifier, in_new: Split, at_home: Split, evidence: Evidence
 ) -> tuple[list[Outcome], dict[str, Scores]]:
     """Outcomes of all ways, the model as it is run first, and their scores."""
@@ -204,16 +217,7 @@ def _readable(labelled: Labelled, shown: Shown) -> tuple[Labelled, Shown]:
     keep = shown.is_read
     if keep.all():
         return labelled, shown
-    rows = [row for row, is_kept in zip(labelled.rows, keep, strict=True) if is_kept]
-    return Labelled(rows, labelled.sources), Shown(
-        {view: one[keep] for view, one in shown.logits.items()},
-        {view: one[keep] for view, one in shown.features.items()},
-        {view: one[keep] for view, one in shown.has_view.items()},
-        keep[keep],
-        shown.thumbnails[keep],
-        shown.missing,
-        shown.no_head,
-    )
+    return labelled.take(np.flatnonzero(keep)), shown.take(np.flatnonzero(keep))
 
 
 def _n_joined(labelled: Labelled, group: NDArray[np.int64]) -> int:
@@ -234,10 +238,6 @@ def _check_places(labelled: Labelled, evidence: Evidence) -> None:
             f"where half of its other visits are, {_MIN_NEW} are needed: label individuals at more than one camera, "
             "and pictures that are not nearly the same"
         )
-
-
-_MIN_NEW = 10
-"""Fewest different visits that judge names in new places."""
 
 
 def _check_labels(labelled: Labelled, outcomes: list[Outcome], evidence: Evidence) -> None:

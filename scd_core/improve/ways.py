@@ -70,6 +70,8 @@ class Outcome:
     gain: Gain
     """In such new places, against the model as it is run."""
     home_gain: Gain
+    kept: Rate
+    """Right, of what the model as it is run names rightly in such new places."""
     worst_camera: tuple[int, Rate] | None
     """Camera with the lowest share among those of 5 visits or more, in new places; None where no camera has so many."""
     worst_individual: tuple[int, Rate] | None
@@ -125,6 +127,7 @@ def judge(
         rate_of(right[1][home], group[home], cell[home]),
         gain_of(before[0][new], right[0][new], group[new], cell[new]),
         gain_of(before[1][home], right[1][home], group[home], cell[home]),
+        rate_of(right[0][new & before[0]], group[new & before[0]], cell[new & before[0]]),
         worst(evidence.camera),
         worst(evidence.truth),
         seconds,

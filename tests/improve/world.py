@@ -54,10 +54,10 @@ def build(folder: Path, seen: Sequence[Seen], *, boxes: bool = True) -> str:
     """Write pictures, an audit of them by no model in particular, labels and a report; gives OUT."""
     source, out = folder / "cards", str(folder / "out")
     for number, one in enumerate(seen):
-        path = source / one.camera / "d0" / f"{number:04d}.png"
+        path = source / one.camera / "d0" / f"{_moment(one):%Y%m%d_%H%M}_{number:04d}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         draw(one, number).save(path)
-    listed = sorted(list_objects(str(source), MediaConfig()), key=lambda ref: ref.file.rsplit("/", 1)[1])
+    listed = sorted(list_objects(str(source), MediaConfig()), key=lambda ref: ref.file.rsplit("_", 1)[1])
     media: list[dict[str, Any]] = []
     predictions: list[dict[str, Any]] = []
     for one, ref in zip(seen, listed, strict=True):
@@ -66,7 +66,7 @@ def build(folder: Path, seen: Sequence[Seen], *, boxes: bool = True) -> str:
                 "media_id": ref.media_id, "uri": ref.uri, "file": ref.file, "etag": ref.etag, "size_bytes": ref.size_bytes,
                 "last_modified_at": ref.last_modified_at, "status": "ok", "camera_id": one.camera,
                 "deployment_id": f"{one.camera}/d0", "event_id": f"e{one.camera}{one.visit}",
-                "captured_at": datetime(2026, 1, 1) + timedelta(days=one.visit),
+                "captured_at": _moment(one),
                 "content_sha256": hashlib.sha256(Path(source / ref.file).read_bytes()).hexdigest(),
             }
         )  # fmt: skip
@@ -90,6 +90,10 @@ def build(folder: Path, seen: Sequence[Seen], *, boxes: bool = True) -> str:
     import_labels(out, str(labels))
     refresh_report_tables(out)
     return out
+
+
+def _moment(one: Seen) -> datetime:
+    return datetime(2026, 1, 1) + timedelta(days=one.visit)
 
 
 def draw(one: Seen, number: int) -> Image.Image:
