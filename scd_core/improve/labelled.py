@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scd_core.audit.query.connection import open_tables
 from scd_core.audit.sql import load_sql
 from scd_core.errors import InputError
+from scd_core.tables.store import AuditStore, read_steadily
 
 __all__ = ["Labelled", "codes", "read_labelled"]
 
@@ -73,13 +74,8 @@ def read_labelled(out: str) -> Labelled:
     Raises:
         InputError: OUT holds no audit or no labels, or too few of them: fewer than 20 visits, 2 individuals or 2 cameras.
     """
-    with open_tables(out) as connection:
-        found = connection.execute(load_sql("scd_core.improve", "labelled"))
-        columns = [column[0] for column in found.description or ()]
-        rows = [dict(zip(columns, values, strict=True)) for values in found.fetchall()]
-        sources = dict(connection.execute(load_sql("scd_core.improve", "sources")).fetchall())
-    labelled = Labelled(rows, sources)
-    if not rows:
+    labelled = read_steadily(AuditStore(out), lambda: _read(out))
+    if not labelled.rows:
         raise InputError(
             f"improve: OUT {out} has no labelled individuals in its newest report; give labels "
             "(`trapaudit labels import OUT FILE`, or `trapaudit review OUT`), then `trapaudit report OUT`"
@@ -91,3 +87,11 @@ def read_labelled(out: str) -> Labelled:
             f"{len(labelled.cameras)} cameras; at least {MIN_VISITS} visits, 2 individuals and 2 cameras are needed: label more"
         )
     return labelled
+
+
+def _read(out: str) -> Labelled:
+    with open_tables(out) as connection:
+        found = connection.execute(load_sql("scd_core.improve", "labelled"))
+        columns = [column[0] for column in found.description or ()]
+        rows = [dict(zip(columns, values, strict=True)) for values in found.fetchall()]
+        return Labelled(rows, dict(connection.execute(load_sql("scd_core.improve", "sources")).fetchall()))
