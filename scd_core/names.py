@@ -90,6 +90,15 @@ class Category(StrEnum):
     VEHICLE = "vehicle"
 
 
+class IndividualKind(StrEnum):
+    """What an individual of the list `trapaudit individuals` is."""
+
+    KNOWN = "known"
+    """A person or the model gave its name."""
+    CANDIDATE = "candidate"
+    """Unknowns that look alike."""
+
+
 class CandidateChange(StrEnum):
     """What a row of `candidates` does to its candidate."""
 

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from deployments.cli.compare import compare
 from deployments.cli.improve import improve
+from deployments.cli.individuals import individuals_app
 from deployments.cli.labels import labels_app
 from deployments.cli.review import review
 from deployments.cli.show import show
@@ -24,6 +25,7 @@ Audit = Annotated[str, typer.Argument(metavar="OUT", help="URL or path of the au
 def register_tables(app: typer.Typer) -> None:
     """Add these commands to the command line."""
     app.add_typer(labels_app, name="labels")
+    app.add_typer(individuals_app, name="individuals")
     for command in (sql, show, compare, review, improve, export, scenes):
         app.command()(command)
 

@@ -11,10 +11,8 @@ from typing import Any
 import torch
 from PIL import Image
 from safetensors.torch import save
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
-from scd_core.config import MediaConfig
 from scd_core.errors import InputError
 from scd_core.identify.architectures import build_network, default_input, fit_state, last_linear, without_head
 from scd_core.identify.checkpoint import Checkpoint, read_checkpoint
@@ -23,14 +21,12 @@ from scd_core.identify.comparison import fit_comparison
 from scd_core.identify.expected import check_expected, run_once
 from scd_core.identify.fitting import fit_names
 from scd_core.identify.gallery import EQUAL, GalleryNetwork, read_gallery
+from scd_core.identify.gallery_pictures import check_new, embed_files, embed_individuals
 from scd_core.identify.package import Package, local_folder, read_package
-from scd_core.identify.preprocess import decode_size, preprocess
 from scd_core.identify.spec import MODEL_FILE, HeadName, PackageSpec, validated, write_spec
 from scd_core.identify.strangers import StrangerLimit
-from scd_core.media import MediaError
-from scd_core.media.decode import decode_image
 
-__all__ = ["add_individual", "check_package", "pack_gallery", "pack_model"]
+__all__ = ["add_embeddings", "add_individual", "check_package", "pack_gallery", "pack_model"]
 
 
 def pack_model(
@@ -182,7 +178,7 @@ def pack_gallery(
     }
     spec = validated(content, "model pack-gallery")
     fit_state(network, state, spec, weights.name)
-    embeddings, classes = _embed_individuals(network.eval().requires_grad_(False), spec, pictures)
+    embeddings, classes = embed_individuals(network.eval().requires_grad_(False), spec, pictures)
     names = [spec.labels[place] for place in classes.tolist()]
     fitted, whitening, limit = fit_comparison(spec, embeddings.numpy(), names, unknown_rate)
     folder.mkdir(parents=True, exist_ok=True)
@@ -205,7 +201,7 @@ def add_individual(url: str, name: str, files: Sequence[str | Path]) -> Package:
     Raises:
         InputError: the package has no gallery, a picture cannot be read, or is equal to one of another individual.
     """
-    folder = local_folder(url)
+    local_folder(url)
     package = read_package(url)
     spec = package.spec
     if package.gallery is None:
@@ -216,9 +212,28 @@ def add_individual(url: str, name: str, files: Sequence[str | Path]) -> Package:
         raise InputError(f"gallery: no pictures of {name}; give at least one file")
     model = Classifier(package, torch.device("cpu")).model
     assert isinstance(model, GalleryNetwork)
+    return add_embeddings(url, name, embed_files(model.network, spec, files, name))
+
+
+def add_embeddings(url: str, name: str, found: Tensor) -> Package:
+    """Add an individual to a package's gallery as :func:`add_individual` does, by embeddings of its pictures.
+
+    Args:
+        url: package on a local disk.
+        name: the individual.
+        found: (N, D) of unit length, of the package's `embedding_space`.
+
+    Raises:
+        InputError: the package has no gallery, or an embedding does not fit it or is equal to one of another individual.
+    """
+    folder, package = local_folder(url), read_package(url)
+    spec = package.spec
+    if package.gallery is None:
+        raise InputError(f"model {url}: has no gallery; see pack-gallery")
     embeddings, held = read_gallery(package.gallery, spec)
-    found = _embed_files(model.network, spec, files, name)
-    _check_new(found, embeddings, held, spec.labels, name)
+    if found.shape[1:] != embeddings.shape[1:]:
+        raise InputError(f"model {url}: its embeddings have {embeddings.shape[1]} values, these {found.shape[-1]}")
+    check_new(found, embeddings, held, spec.labels, name)
     is_held = ((found @ embeddings.T) > EQUAL).any(1)
     found = found[~is_held]
     if not len(found):
@@ -301,50 +316,3 @@ def _write_gallery(folder: Path, spec: PackageSpec, embeddings: Tensor, classes:
     changed = validated(spec.model_dump(mode="json") | {"gallery": gallery}, "gallery")
     write_spec(folder, changed)
     return read_package(str(folder))
-
-
-def _embed_individuals(
-    network: nn.Module, spec: PackageSpec, pictures: Mapping[str, Sequence[str | Path]]
-) -> tuple[Tensor, Tensor]:
-    """Embeddings (M, D) of unit length of all pictures, and the class (M,) of each."""
-    rows: list[Tensor] = []
-    classes: list[Tensor] = []
-    for place, (name, files) in enumerate(pictures.items()):
-        found = _embed_files(network, spec, files, name)
-        if rows:
-            _check_new(found, torch.cat(rows), torch.cat(classes), spec.labels, name)
-        rows.append(found)
-        classes.append(torch.full((len(found),), place))
-    return torch.cat(rows), torch.cat(classes)
-
-
-@torch.inference_mode()
-def _embed_files(network: nn.Module, spec: PackageSpec, files: Sequence[str | Path], name: str) -> Tensor:
-    if not files:
-        raise InputError(f"gallery: no pictures of {name}; each individual needs at least one")
-    rows = []
-    for file in files:
-        try:
-            picture: Image.Image = decode_image(
-                Path(file).read_bytes(), target=decode_size(spec.input), max_pixels=MediaConfig().max_pixels
-            )
-        except (OSError, MediaError) as error:
-            raise InputError(f"gallery: picture {file} of {name} cannot be read ({error})") from error
-        rows.append(network(preprocess(picture, spec.input)[None]).flatten(1))
-    embedded = torch.cat(rows).float()
-    if not bool(torch.isfinite(embedded).all()) or bool((embedded.norm(dim=1) == 0).any()):
-        raise InputError(f"gallery: the network's embedding of a picture of {name} is zero or not finite")
-    return F.normalize(embedded, dim=1).clone()
-
-
-def _check_new(found: Tensor, held: Tensor, classes: Tensor, labels: Sequence[str], name: str) -> None:
-    """Refuse a picture that the network takes for one of another individual."""
-    cosines = found @ held.T
-    others = torch.tensor([labels[place] != name for place in classes.tolist()])
-    equal = (cosines > EQUAL) & others[None]
-    if bool(equal.any()):
-        other = labels[int(classes[int(equal.any(0).nonzero()[0])])]
-        raise InputError(
-            f"gallery: a picture of {name} is equal to one of {other}; if they are one animal give both the same name, "
-            "else take the picture out"
-        )

@@ -115,6 +115,9 @@ def _folds(
 def find_stranger_limit(held_out: HeldOut, rate: float) -> StrangerLimit:
     """The least similarity with which at most a stated share of pictures of strangers gets a name.
 
+    It lies half-way between the first stranger that must not pass and the next known picture: other strangers may be somewhat
+    more like known ones than those few that could be held out.
+
     The names that known pictures keep are counted with a part of each individual's pictures left out, but not the other
     pictures of the same moment, which may be alike: the true reach is smaller where pictures are bursts.
 
@@ -134,8 +137,12 @@ def find_stranger_limit(held_out: HeldOut, rate: float) -> StrangerLimit:
         )
     ordered = np.sort(held_out.strangers)[::-1]
     allowed = int(np.floor(rate * n))
-    limit = -1.0 if allowed == n else float(np.nextafter(np.float32(ordered[allowed]), np.float32(2)))
     best = held_out.known.max(1) if len(held_out.known) else np.zeros(0)
+    limit = -1.0
+    if allowed < n:
+        above = best[best > ordered[allowed]]
+        upper = float(above.min()) if len(above) else 1.0
+        limit = max(float(ordered[allowed] + upper) / 2, float(np.nextafter(ordered[allowed], 2.0)))
     reach = float((best >= limit).mean()) if len(best) else float("nan")
     return StrangerLimit(limit, float((held_out.strangers >= limit).mean()), n, reach, len(best))
 

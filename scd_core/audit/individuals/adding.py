@@ -1,0 +1,138 @@
+"""A candidate gets a name: its pictures go into a package's gallery."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from scd_core.audit.errors.certificates import read_certificates
+from scd_core.audit.export.newest import create_newest
+from scd_core.audit.individuals.grouped import read_candidates
+from scd_core.audit.query.connection import open_tables
+from scd_core.audit.sql import load_sql
+from scd_core.errors import InputError
+from scd_core.identify.candidates import replay
+from scd_core.identify.embeddings import unit_rows
+from scd_core.identify.gallery import read_gallery
+from scd_core.identify.grouping import PLAIN_SIMILARITY
+from scd_core.identify.package import Package, read_package
+from scd_core.identify.packing import add_embeddings
+from scd_core.identify.spec import PackageSpec
+from scd_core.identify.whitening import group_space
+from scd_core.names import UNKNOWN
+from scd_core.tables.store import AuditStore
+
+__all__ = ["Added", "add_candidate"]
+
+
+@dataclass(frozen=True)
+class Added:
+    """What was done with a candidate."""
+
+    package: Package
+    """With the name in its gallery."""
+    n_pictures: int
+    """Of the candidate that went into the gallery."""
+    n_left_out: int
+    """Of the candidate that people gave another name."""
+    near: list[tuple[str, float]]
+    """Known individuals whose pictures are as like the candidate's as those of one animal are, with their mean similarity."""
+
+
+def add_candidate(out: str, candidate: str, name: str, model: str) -> Added:
+    """Add a candidate of an audit to a package's gallery under a name, new or known.
+
+    Pictures that people named otherwise are left out. The audit's tables stay as they are: runs with the changed package know the
+    name.
+
+    Args:
+        out: OUT.
+        candidate: its id, or the first characters of one.
+        name: the individual.
+        model: package with a gallery, on a local disk; it is changed.
+
+    Raises:
+        InputError: no such candidate, or several; the name is one that the gallery has in another spelling, or no name; the
+            package has no gallery, or another network than the one that saw the candidate.
+        RunError: OUT could not be read.
+    """
+    package = read_package(model)
+    name = _checked_name(name, package.spec)
+    if package.gallery is None:
+        raise InputError(
+            f"model {model}: has no gallery, so a candidate cannot be added without training; see `improve`"
+        )
+    rows = read_candidates(out, package.spec.embedding_space)
+    _, stands = replay(rows, {})
+    own = _find(candidate, stands, out, has_others=bool(read_candidates(out)))
+    members = {
+        str(row["target_id"]): np.asarray(row["embedding"], dtype=np.float32)
+        for row in rows
+        if row.get("embedding") is not None and stands[str(row["candidate_id"])] == own
+    }
+    others = {target for target, given in _labels(out, list(members)).items() if given not in (name, UNKNOWN)}
+    kept = [embedded for target, embedded in sorted(members.items()) if target not in others]
+    if not kept:
+        raise InputError(f"{own}: people gave another name to all of its {len(members)} pictures; see `labels list`")
+    found = unit_rows(np.stack(kept))
+    near = _near(found, package, name)
+    changed = add_embeddings(model, name, torch.from_numpy(found))
+    return Added(changed, len(kept), len(others), near)
+
+
+def _checked_name(name: str, spec: PackageSpec) -> str:
+    """The name in composed Unicode, without spaces around it."""
+    name = unicodedata.normalize("NFC", name).strip()
+    if not name or name.casefold() == UNKNOWN or not name.isprintable():
+        raise InputError(f"name {name!r}: is no name of an individual")
+    same = [label for label in spec.labels if label != name and _folded(label) == _folded(name)]
+    if same:
+        raise InputError(f"name {name!r}: the gallery has {same[0]!r}; write it the same way, or choose another name")
+    return name
+
+
+def _folded(name: str) -> str:
+    return "".join(char for char in name.casefold() if char.isalnum())
+
+
+def _find(candidate: str, stands: dict[str, str], out: str, *, has_others: bool) -> str:
+    """The candidate that an id, or its beginning, means; the one that it was merged into."""
+    wanted = candidate if candidate.startswith("candidate-") else f"candidate-{candidate}"
+    fitting = {stands[one] for one in stands if one.startswith(wanted)}
+    if len(fitting) == 1:
+        return fitting.pop()
+    if fitting:
+        raise InputError(f"candidate {candidate}: fits {len(fitting)} candidates of {out}; give more of its id")
+    if has_others and not stands:
+        raise InputError(
+            f"candidate {candidate}: the candidates of {out} were seen by another network than the package's"
+        )
+    raise InputError(f"candidate {candidate}: {out} has none of this id; see `trapaudit individuals {out}`")
+
+
+def _labels(out: str, targets: list[str]) -> dict[str, str]:
+    """Names that people gave to some targets."""
+    with open_tables(out) as connection:
+        create_newest(connection, read_certificates(AuditStore(out)))
+        found = connection.execute(load_sql(__package__, "target_labels"), {"targets": targets}).fetchall()
+    return dict(found)
+
+
+def _near(found: NDArray[np.float32], package: Package, name: str) -> list[tuple[str, float]]:
+    """Individuals of the gallery whose mean similarity with the pictures is that of one individual; the nearest first."""
+    assert package.gallery is not None
+    embeddings, classes = read_gallery(package.gallery, package.spec)
+    held = embeddings.numpy()
+    space = group_space(package.read_whitening(), held)
+    white, mean = space(held), space(found).mean(0)
+    least = package.spec.candidate_similarity
+    of: dict[str, list[float]] = {}
+    for place, alike in zip(classes.tolist(), (white @ mean).tolist(), strict=True):
+        of.setdefault(package.spec.labels[place], []).append(alike)
+    means = {label: float(np.mean(values)) for label, values in of.items() if label != name}
+    limit = PLAIN_SIMILARITY if least is None else least
+    return sorted(((label, alike) for label, alike in means.items() if alike >= limit), key=lambda one: -one[1])

@@ -1,0 +1,69 @@
+"""Who is in an audit: known individuals and candidates for new ones, with where and when they were seen."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from scd_core.audit.errors.certificates import read_certificates
+from scd_core.audit.export.newest import create_newest
+from scd_core.audit.individuals.grouped import read_candidates
+from scd_core.audit.query.connection import open_tables
+from scd_core.audit.sql import load_sql
+from scd_core.identify.candidates import replay
+from scd_core.tables.rows import CandidateRow
+from scd_core.tables.store import AuditStore
+
+__all__ = ["list_individuals"]
+
+
+def list_individuals(out: str) -> pa.Table:
+    """One row per individual of an audit, known ones first, those with most pictures first.
+
+    Args:
+        out: OUT.
+
+    Returns:
+        `individual_id`; `kind`: ``known`` or ``candidate``; `n_pictures` (targets, of the newest run over each); `n_labelled`, of
+        these named by a person; `n_cameras`; `first_seen`, `last_seen` on the cameras' clocks; `confused_with`: names that
+        the model gave to its labelled pictures, with how often; `resembles`: known individuals that a candidate is most like;
+        `labelled_as`: names that people gave to pictures of a candidate.
+
+    Raises:
+        InputError: OUT holds no audit.
+        RunError: OUT could not be read.
+    """
+    rows = read_candidates(out)
+    _, stands = replay(rows, {})
+    with open_tables(out) as connection:
+        create_newest(connection, read_certificates(AuditStore(out)))
+        connection.register("standing", _standing(rows, stands))
+        connection.register("resembling", _resembling(rows, stands))
+        return connection.execute(load_sql(__package__, "individuals")).to_arrow_table()
+
+
+def _standing(rows: list[CandidateRow], stands: dict[str, str]) -> pa.Table:
+    """Target and the candidate that its picture belongs to, of the newest of several runs over it."""
+    of = {str(row["target_id"]): stands[str(row["candidate_id"])] for row in rows if row.get("target_id") is not None}
+    return pa.table({"target_id": pa.array(of, pa.string()), "candidate": pa.array(of.values(), pa.string())})
+
+
+def _resembling(rows: list[CandidateRow], stands: dict[str, str]) -> pa.Table:
+    """Candidate and the known individuals that its pictures are most like, in words."""
+    sums: dict[str, dict[str, float]] = {}
+    counts: dict[str, int] = {}
+    for row in rows:
+        if row.get("target_id") is None:
+            continue
+        own = stands[str(row["candidate_id"])]
+        counts[own] = counts.get(own, 0) + 1
+        of = sums.setdefault(own, {})
+        for one in row.get("resembles") or ():
+            of[one["individual_id"]] = of.get(one["individual_id"], 0.0) + one["probability"]
+    words = {
+        own: ", ".join(
+            f"{name} {total / counts[own]:.2f}"
+            for name, total in sorted(of.items(), key=lambda one: (-one[1], one[0]))[:3]
+        )
+        for own, of in sums.items()
+    }
+    return pa.table({"individual_id": pa.array(words, pa.string()), "resembles": pa.array(words.values(), pa.string())})

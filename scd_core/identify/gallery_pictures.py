@@ -1,0 +1,81 @@
+"""Pictures on their way into a gallery: embedded, and refused where they cannot be told from those of another individual."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from scd_core.config import MediaConfig
+from scd_core.errors import InputError
+from scd_core.identify.gallery import EQUAL
+from scd_core.identify.preprocess import decode_size, preprocess
+from scd_core.identify.spec import PackageSpec
+from scd_core.media import MediaError
+from scd_core.media.decode import decode_image
+
+__all__ = ["check_new", "embed_files", "embed_individuals"]
+
+
+def embed_individuals(
+    network: nn.Module, spec: PackageSpec, pictures: Mapping[str, Sequence[str | Path]]
+) -> tuple[Tensor, Tensor]:
+    """Embeddings (M, D) of unit length of all pictures, and the class (M,) of each.
+
+    Raises:
+        InputError: a picture cannot be read, or is equal to one of another individual.
+    """
+    rows: list[Tensor] = []
+    classes: list[Tensor] = []
+    for place, (name, files) in enumerate(pictures.items()):
+        found = embed_files(network, spec, files, name)
+        if rows:
+            check_new(found, torch.cat(rows), torch.cat(classes), spec.labels, name)
+        rows.append(found)
+        classes.append(torch.full((len(found),), place))
+    return torch.cat(rows), torch.cat(classes)
+
+
+@torch.inference_mode()
+def embed_files(network: nn.Module, spec: PackageSpec, files: Sequence[str | Path], name: str) -> Tensor:
+    """Embeddings (N, D) of unit length of pictures of one individual.
+
+    Raises:
+        InputError: there are none, or one cannot be read or has no embedding.
+    """
+    if not files:
+        raise InputError(f"gallery: no pictures of {name}; each individual needs at least one")
+    rows = []
+    for file in files:
+        try:
+            picture: Image.Image = decode_image(
+                Path(file).read_bytes(), target=decode_size(spec.input), max_pixels=MediaConfig().max_pixels
+            )
+        except (OSError, MediaError) as error:
+            raise InputError(f"gallery: picture {file} of {name} cannot be read ({error})") from error
+        rows.append(network(preprocess(picture, spec.input)[None]).flatten(1))
+    embedded = torch.cat(rows).float()
+    if not bool(torch.isfinite(embedded).all()) or bool((embedded.norm(dim=1) == 0).any()):
+        raise InputError(f"gallery: the network's embedding of a picture of {name} is zero or not finite")
+    return F.normalize(embedded, dim=1).clone()
+
+
+def check_new(found: Tensor, held: Tensor, classes: Tensor, labels: Sequence[str], name: str) -> None:
+    """Refuse a picture that the network takes for one of another individual.
+
+    Raises:
+        InputError: there is one.
+    """
+    cosines = found @ held.T
+    others = torch.tensor([labels[place] != name for place in classes.tolist()])
+    equal = (cosines > EQUAL) & others[None]
+    if bool(equal.any()):
+        other = labels[int(classes[int(equal.any(0).nonzero()[0])])]
+        raise InputError(
+            f"gallery: a picture of {name} is equal to one of {other}; if they are one animal give both the same name, "
+            "else take the picture out"
+        )

@@ -1,0 +1,121 @@
+"""Strangers over two nights: one candidate each, listed, named, and known to the next run."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from scd_core.audit import read_table
+from scd_core.identify import load_model, read_package
+from scd_core.identify.packing import pack_gallery
+from scd_core.scenes import packaged_model, preset_world, render, sample_specs
+
+SETTINGS = "triage: {budget: 0, control_rate: 0.0}\nclassify: {measure_gradient: false}\n"
+
+
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
+    """Frames of scenes, 8 each of at least 6 individuals, each picture of another event."""
+    folder, world = tmp_path_factory.mktemp("frames"), preset_world("clean")
+    found: dict[str, list[Path]] = {}
+    for number, spec in enumerate(sample_specs(world, "train", 300, 3)):
+        name = spec.individual_id
+        if name is None or len(found.setdefault(name, [])) >= 8 or number % 2:
+            continue
+        found[name].append(folder / f"{name}-{number}.jpg")
+        Image.fromarray(render(world, spec).image).save(found[name][-1], quality=92)
+    enough = {name: files for name, files in sorted(found.items()) if len(files) == 8}
+    assert len(enough) >= 6
+    return enough
+
+
+def _listed(trapaudit: Callable[..., Any], out: Path) -> dict[str, dict[str, str]]:
+    done = trapaudit("individuals", out, "--format", "csv")
+    assert done.code == 0, done.err
+    return {row["individual_id"]: row for row in csv.DictReader(io.StringIO(done.out))}
+
+
+def test_a_stranger_is_one_candidate_over_two_nights_and_known_once_it_is_added(
+    trapaudit: Callable[..., Any], tmp_path: Path, frames: dict[str, list[Path]]
+) -> None:
+    known, strangers = dict(list(frames.items())[:4]), dict(list(frames.items())[4:6])
+    spec, model = read_package(str(packaged_model("clean"))).spec, tmp_path / "model"
+    pack_gallery(
+        model, architecture=spec.architecture, weights=packaged_model("clean") / "weights.safetensors",
+        pictures={name: files[:5] for name, files in known.items()}, architecture_args=spec.architecture_args,
+        size=spec.input.size, mean=spec.input.mean, std=spec.input.std, unknown_rate=0.1,
+    )  # fmt: skip
+    (tmp_path / "config.yaml").write_text(SETTINGS)
+    source, out = tmp_path / "images", tmp_path / "audit"
+
+    def night(number: int) -> None:
+        for name, files in strangers.items():
+            for file in files[4 * number : 4 * number + 4]:
+                place = source / f"C0{number}" / f"N{number}" / f"{file.stem}.jpg"
+                place.parent.mkdir(parents=True, exist_ok=True)
+                os.link(file, place)
+            assert name
+        done = trapaudit("run", source, "--model", model, "--out", out, "--config", tmp_path / "config.yaml")
+        assert done.code == 0, done.err
+        assert "each stranger gets a known name" not in done.err
+
+    def groups() -> dict[str, set[str]]:
+        predictions = read_table(str(out), "predictions").merge(read_table(str(out), "media")[["media_id", "file"]])
+        predictions = predictions[predictions["predicted_id"] == "unknown"]
+        return {
+            name: set(predictions[predictions["file"].str.contains(f"{name}-")]["candidate_id"]) for name in strangers
+        }
+
+    night(0)
+    first = groups()
+    rows = read_table(str(out), "candidates")
+    assert set(rows["change"]) == {"new"} and set(rows["version"]) == {1}
+    assert len(rows) == rows["target_id"].nunique() >= 4
+    night(1)
+    second = groups()
+    rows = read_table(str(out), "candidates")
+    assert "grown" in set(rows["change"])
+    for name in strangers:
+        assert first[name] & second[name], "its id stays"
+    listed = _listed(trapaudit, out)
+    candidates = {name: row for name, row in listed.items() if row["kind"] == "candidate"}
+    assert sum(int(row["n_pictures"]) for row in candidates.values()) == int((rows["change"] != "merged").sum())
+    best = max(candidates.values(), key=lambda row: int(row["n_pictures"]))
+    assert best["n_cameras"] == "2" and best["resembles"].split()[0] in known
+
+    name = next(name for name in strangers if best["individual_id"] in second[name])
+    for bad, words in (
+        (["candidate-none", "Zed"], "has none of this id"),
+        (["candidate-", "Zed"], "fits"),
+        ([best["individual_id"], next(iter(known)).upper()], "write it the same way"),
+        ([best["individual_id"], "unknown"], "is no name of an individual"),
+    ):
+        done = trapaudit("individuals", "add", out, *bad, "--model", model)
+        assert done.code == 2 and words in done.err, done.err
+    done = trapaudit("individuals", "add", out, best["individual_id"], name, "--model", packaged_model("clean"))
+    assert done.code == 2 and "has no gallery" in done.err
+
+    digest = read_package(str(model)).digest
+    done = trapaudit("individuals", "add", out, best["individual_id"][:18], name, "--model", model)
+    assert done.code == 0, done.err
+    assert f"{name} has" in done.err
+    package = read_package(str(model))
+    assert name in package.spec.labels and package.digest != digest
+    classifier = load_model(str(model))
+    picture = Image.open(strangers[name][0])
+    logits = classifier.logits(classifier.preprocess(picture)[None])
+    assert classifier.names[int(logits.argmax())] == name
+    done = trapaudit("individuals", "add", out, best["individual_id"], name, "--model", model)
+    assert done.code == 2 and "in the gallery already" in done.err
+
+
+def test_an_audit_that_is_not_there_is_one_line(trapaudit: Callable[..., Any], tmp_path: Path) -> None:
+    done = trapaudit("individuals", tmp_path / "none")
+    assert done.code == 2 and "holds no audit" in done.err
