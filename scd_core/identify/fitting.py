@@ -14,8 +14,9 @@ from scd_core.identify.spec import ACTIVATIONS, HeadName
 __all__ = ["Fitted", "fit_names", "with_hidden_layer"]
 
 _PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.", "base_model.", "net.", "network.", "encoder.")
+_ARCFACE = "ArcFace"
 _NECKS = (
-    (re.compile(r"arc_?face|arc_?margin|cos_?face|margin|final", re.I), "ArcFace"),
+    (re.compile(r"arc_?face|arc_?margin|cos_?face|margin|final", re.I), _ARCFACE),
     (re.compile(r"gem|pooling|pool|global_pool|p", re.I), "GeM pooling"),
     (re.compile(r"bn_?neck|neck|bottleneck|bn", re.I), "a neck"),
 )
@@ -66,16 +67,13 @@ def fit_names(
     own = {key: tuple(value.shape) for key, value in network.state_dict().items()}
     fitted = Fitted(dict(state))
     outside = _without_prefix(fitted, own, prefix, where)
+    # Before a head is looked for: the last layer of such a network looks like one.
+    _check_necks([key for key in fitted.state if key not in own and _neck(key) != _ARCFACE], where)
     if head is not None:
         _name_head(fitted, own, head, activation, where)
     expected = own if fitted.head_size is None else {key: None for key in own if not key.startswith(f"{head}.")}
     extra = [key for key in fitted.state if key not in expected and not _is_of_new_head(key, head, fitted)]
-    for key in (*extra, *outside):
-        if (kind := _neck(key)) is not None:
-            raise InputError(
-                f"{where}: holds `{key}`, of {kind}, which the architecture has no place for: without it the names would be "
-                "others, though all keys fit; such a head is not read"
-            )
+    _check_necks((*extra, *outside), where)
     unused = [key for key in (*extra, *outside) if not _is_allowed(key, allow)]
     if unused and not any(key not in fitted.state for key in expected):
         shown = ", ".join(f"`{key}`" for key in unused[:5]) + (
@@ -170,6 +168,7 @@ def _name_head(
     of_linear = {f"{one}.{part}" for one in linear for part in ("weight", "bias")}
     if len(linear) == 1 and activation is None and tuple(state[f"{linear[0]}.weight"].shape) == (n, width):
         if bias in own and f"{linear[0]}.bias" not in state:
+            _check_necks([f"{linear[0]}.weight"], where)
             raise InputError(f"{where}: the head `{linear[0]}` has no bias, and the architecture's has one")
         fitted.state = {(f"{head}.{key.rpartition('.')[2]}" if key in of_linear else key): state[key] for key in state}
         fitted.steps.append(f"the head `{linear[0]}` is taken for `{head}`")
@@ -200,6 +199,16 @@ def _name_head(
 
 def _is_of_new_head(key: str, head: str | None, fitted: Fitted) -> bool:
     return fitted.head_size is not None and key.startswith(f"{head}.")
+
+
+def _check_necks(keys: Collection[str], where: str) -> None:
+    """Refuse weights of layers between a backbone and its names."""
+    for key in keys:
+        if (kind := _neck(key)) is not None:
+            raise InputError(
+                f"{where}: holds `{key}`, of {kind}, which the architecture has no place for: without it the names would be "
+                "others, though all keys fit; such a head is not read"
+            )
 
 
 def _neck(key: str) -> str | None:

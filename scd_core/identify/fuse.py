@@ -25,4 +25,8 @@ def fused_copy(network: nn.Module) -> nn.Module:
         copy = fuse(network).eval()
     except Exception:  # noqa: BLE001 - tracing runs the network's own code, which may raise anything
         return network
-    return copy.requires_grad_(False).to(memory_format=torch.channels_last)
+    for tensor in (*copy.parameters(), *copy.buffers()):
+        # Module.to() takes tensors of five dimensions as well, such as a Swin's masks, and fails on them.
+        if tensor.dim() == 4:
+            tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
+    return copy.requires_grad_(False)

@@ -164,6 +164,7 @@ def pack_gallery(
     if embedding == "features":
         network, head = without_head(network)
         state = {key: value for key, value in state.items() if not key.startswith(f"{head}.")}
+    state = fit_names(state, network, None, where=f"weights {weights.name}").state
     stored = save(state)
     content = {
         "architecture": architecture,

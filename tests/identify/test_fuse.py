@@ -39,6 +39,16 @@ def test_a_fused_copy_gives_the_same_logits(name: str) -> None:
     assert nn.BatchNorm2d not in kinds or name == "densenet121"  # there, normalisation stands before the convolution
 
 
+def test_a_network_with_buffers_of_five_dimensions() -> None:
+    """The shifted windows of timm's Swin have masks of five dimensions, which have no channels to lay out last."""
+    pytest.importorskip("timm")
+    torch.manual_seed(0)
+    network = build_network("timm/swin_tiny_patch4_window7_224", 3).eval()
+    images = torch.randn(1, 3, 224, 224)
+    with torch.inference_mode():
+        torch.testing.assert_close(fused_copy(network)(images), network(images), atol=1e-4, rtol=1e-4)
+
+
 def test_a_network_that_cannot_be_traced_is_used_as_it_is() -> None:
     class Odd(nn.Module):
         def forward(self, images: torch.Tensor) -> torch.Tensor:

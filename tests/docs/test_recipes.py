@@ -1,0 +1,172 @@
+"""Each recipe's commands, run with files of the same form: random weights of the same family, synthetic pictures."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from scd_core.audit import read_table
+from scd_core.errors import InputError
+from scd_core.identify import load_model, pack_model
+from scd_core.identify.packing import pack_gallery
+from tests.docs.commands import ROOT, shown
+
+Call = Callable[..., Any]
+RECIPES = ROOT / "docs" / "recipes"
+FAST = "masks: {steps: 1}\ntriage: {budget: 1, control_rate: 0.02}\nreclassify: {strategies: [mask_crop]}\n"
+
+
+@pytest.fixture
+def place(card: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Pictures, labels and detections as a team has them."""
+    shutil.copytree(card / "images", tmp_path / "cards")
+    for name in ("labels.csv", "detections.json"):
+        shutil.copy(card / name, tmp_path / name)
+    (tmp_path / "config.yaml").write_text(FAST)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def fewer(folder: Path, n: int) -> None:
+    """Leave the first pictures of a card and make no masks, where the network is a large one."""
+    (folder / "config.yaml").write_text("classify: {measure_gradient: false}\ntriage: {budget: 0, control_rate: 0.0}\n")
+    for file in list(truth(folder))[n:]:
+        (folder / "cards" / file).unlink()
+
+
+def truth(folder: Path) -> dict[str, str]:
+    with (folder / "labels.csv").open() as file:
+        return {row["file"]: row["individual_id"] for row in csv.DictReader(file)}
+
+
+def follow(name: str, trapaudit: Call, replaced: dict[str, str] | None = None) -> list[str]:
+    """Run the commands of the blocks of a page; the subcommands that were run."""
+    done = []
+    for command in shown(name, (RECIPES / name).read_text()):
+        if not command.is_whole or command.words[0] != "trapaudit":
+            continue
+        words = [(replaced or {}).get(word, word) for word in command.words[1:]]
+        if words[0] == "run":
+            shutil.rmtree("audit", ignore_errors=True)
+            words += ["--config", "config.yaml"]
+        outcome = trapaudit(*words)
+        assert outcome.code == 0, f"{command}\n{outcome.err}"
+        done.append(" ".join(words[:2]) if words[0] == "model" else words[0])
+    return done
+
+
+def test_every_recipe_has_a_test_and_a_link() -> None:
+    text = Path(__file__).read_text()
+    pages = sorted(path.name for path in RECIPES.glob("*.md"))
+    assert len(pages) >= 5
+    models = (ROOT / "docs" / "models.md").read_text()
+    for name in pages:
+        assert f'"{name}"' in text, name
+        assert f"(recipes/{name})" in models, name
+
+
+def test_speciesnet(place: Path, trapaudit: Call) -> None:
+    entries = []
+    for number, (file, name) in enumerate(truth(place).items()):
+        label = f"0000-{number};mammalia;carnivora;felidae;panthera;onca;{name}"
+        box = {"category": "1", "label": "animal", "conf": 0.9, "bbox": [0.1, 0.1, 0.5, 0.5]}
+        lists = {"classes": [label, "1;;;;;;blank"], "scores": [0.8, 0.1]}
+        entries.append({
+            "filepath": f"/home/me/cards/{file}", "detections": [box], "classifications": lists, "prediction": label,
+            "prediction_score": 0.8, "prediction_source": "classifier", "model_version": "4.0.1a",
+        })  # fmt: skip
+    entries[0] |= {"prediction": "2;mammalia;primates;hominidae;homo;sapiens;human", "prediction_score": 0.99}
+    (place / "predictions.json").write_text(json.dumps({"predictions": entries}))
+    assert follow("speciesnet.md", trapaudit) == ["run"]
+    rows = read_table("audit", "predictions")
+    assert (rows["prediction_status"] == "no_animal").sum() == 1 and (rows["prediction_status"] == "ok").sum() == len(
+        rows
+    ) - 1
+    errors = read_table("audit", "errors")
+    assert sorted(errors["error_type"].value_counts().items()) == [("correct", len(rows) - 1), ("exclusion", 1)]
+    assert list(read_table("audit", "runs")["model_name"]) == ["SpeciesNet 4.0.1a (predictions.json)"]
+
+
+def test_addaxai(place: Path, trapaudit: Call) -> None:
+    content = json.loads((place / "detections.json").read_text())
+    names = truth(place)
+    classes = {name: str(number) for number, name in enumerate(sorted(set(names.values())))}
+    content["classification_categories"] = {key: name for name, key in classes.items()}
+    for image in content["images"]:
+        for box in image["detections"]:
+            box["classifications"] = [[classes[names[image["file"]]], 0.9]]
+    (place / "image_recognition_file.json").write_text(json.dumps(content))
+    assert follow("addaxai.md", trapaudit) == ["run"]
+    assert set(read_table("audit", "errors")["error_type"]) == {"correct"}
+
+
+def test_deepfaune(place: Path, trapaudit: Call) -> None:
+    timm = pytest.importorskip("timm")
+    names = sorted(set(truth(place).values()))
+    torch.manual_seed(0)
+    small = "vit_small_patch14_dinov2"
+    network = timm.create_model(small, num_classes=len(names), dynamic_img_size=True).eval()
+    state = {f"base_model.{key}": value for key, value in network.state_dict().items()}
+    torch.save(
+        {"args": {"backbone": small, "num_classes": len(names), "epochs": 3}, "state_dict": state}, "deepfaune.pt"
+    )
+    (place / "names.txt").write_text("\n".join(names) + "\n")
+    with (place / "deepfaune.csv").open("w", newline="") as file:
+        rows = [(one, name, "0.97") for one, name in truth(place).items()]
+        csv.writer(file).writerows([("file", "individual_id", "probability"), *rows])
+    fewer(place, 4)
+    done = follow("deepfaune.md", trapaudit, {"timm/vit_large_patch14_dinov2": f"timm/{small}"})
+    assert done == ["model pack", "run", "run"]
+    classifier = load_model("deepfaune")
+    batch = torch.rand(2, 3, 182, 182)
+    with torch.inference_mode():
+        torch.testing.assert_close(classifier.logits(batch), network(batch), atol=1e-4, rtol=0)
+    assert classifier.spec.input.size == (182, 182) and classifier.spec.input.interpolation == "bicubic"
+
+
+def test_megadescriptor(place: Path, trapaudit: Call) -> None:
+    timm = pytest.importorskip("timm")
+    torch.manual_seed(0)
+    network = timm.create_model("swin_tiny_patch4_window7_224", num_classes=0)
+    torch.save(network.state_dict(), "pytorch_model.bin")
+    for file, name in truth(place).items():
+        (place / "known" / name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(place / "cards" / file, place / "known" / name / file.replace("/", "_"))
+    fewer(place, 4)
+    assert follow("megadescriptor.md", trapaudit) == ["model pack-gallery", "run"]
+    rows = read_table("audit", "predictions")
+    assert (rows["prediction_status"] == "ok").all()
+
+
+def test_miewid(place: Path, trapaudit: Call) -> None:
+    timm = pytest.importorskip("timm")
+    network = timm.create_model("test_efficientnet", num_classes=0)
+    state = {f"backbone.{key}": value for key, value in network.state_dict().items()}
+    width = network.num_features
+    state |= {"pooling.p": torch.ones(1), "bn.weight": torch.ones(width), "bn.bias": torch.zeros(width)}
+    state |= {"final.weight": torch.rand(7, width)}
+    torch.save(state, "miewid.bin")
+    for allow in ((), ("pooling.p", "bn.", "final.")):
+        with pytest.raises(InputError, match=r"`pooling\.p`, of GeM pooling"):
+            pack_model(
+                "package",
+                architecture="timm/test_efficientnet",
+                weights="miewid.bin",
+                labels=list("abcdefg"),
+                allow=allow,
+            )
+    with pytest.raises(InputError, match=r"`pooling\.p`, of GeM pooling"):
+        pack_gallery(
+            "g", architecture="timm/test_efficientnet", weights="miewid.bin", pictures={"a": ["x"], "b": ["y"]}
+        )
+    with (place / "miewid.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("file", "individual_id"), *truth(place).items()])
+    assert follow("miewid.md", trapaudit) == ["run"]
+    assert set(read_table("audit", "errors")["error_type"]) == {"correct"}
