@@ -53,10 +53,15 @@ def read_object(storage: Storage, path: str, where: str) -> bytes:
         where: name of the object in messages.
 
     Raises:
-        InputError: it is not there, cannot be read, or is larger than :data:`MAX_BYTES`.
+        InputError: it is not there, cannot be read, is larger than :data:`MAX_BYTES`, or was found, not named, and is a link out of
+            its folder.
         RunError: the storage did not answer.
     """
     try:
+        if path != storage.root and storage.leads_out(path):  # nobody named it: it was found there
+            raise InputError(
+                f"{where}: is a link that leads out of its folder, and is not read; put the file itself there"
+            )
         found = storage.head_or_denied(path)
         if found is not None and found.size > MAX_BYTES:
             raise InputError(f"{where}: has {found.size} bytes, over the limit of {MAX_BYTES}; split it")

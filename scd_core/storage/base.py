@@ -98,6 +98,10 @@ class Storage(ABC):
         """Follow no link that leads out of the root any more; those that were met are in ``links_out``."""
         self.links_out = []
 
+    def leads_out(self, path: str) -> bool:
+        """Whether a file is a link to one outside of its folder; only a disk has any."""
+        return False
+
     def has_versions(self) -> bool:
         """Whether this is a bucket that keeps versions, as far as these credentials may see.
 

@@ -53,6 +53,9 @@ class DiskStorage(Storage):
             self.links_out.clear()
         return _entries_below(self.path(relative) if relative else self.root, self.root, self.links_out)
 
+    def leads_out(self, path: str) -> bool:
+        return _leads_out(path, os.path.realpath(Path(path).parent))
+
     def _read(self, path: str, etag: str | None, size: int | None, version_id: str | None) -> bytes:
         data, found = _read_file(path)
         check_unchanged(data, found, etag, size)

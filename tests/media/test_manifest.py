@@ -395,3 +395,27 @@ def test_a_medium_of_a_deployment_that_is_not_there_is_counted(tmp_path, jpeg):
     assert (media.rows, media.joined, media.not_understood) == (1, 0, 1)
     assert media.examples == ("media.csv: line 2: deploymentID 'd9' is not in deployments.csv",)
     assert minutes(source) == {"C01/a.jpg": 1}
+
+
+@pytest.mark.parametrize("name", ["deployments.csv", "media.csv"])
+def test_a_manifest_that_is_found_is_no_link_out_of_its_folder(tmp_path, name):
+    """Whoever may write to a card could else have lines of any file of the machine shown as what was not understood."""
+    card, elsewhere = tmp_path / "card", tmp_path / "elsewhere.csv"
+    card.mkdir()
+    elsewhere.write_text(
+        "deploymentID,cameraID,secret\nd1,C1,hunter2\n" if name == "deployments.csv" else "filePath,secret\n"
+    )
+    (card / "deployments.csv").write_text("deploymentID,cameraID\nd1,C1\n")
+    (card / name).unlink(missing_ok=True)
+    (card / name).symlink_to(elsewhere)
+    found = find_manifest(str(card))
+    assert found is not None and any("is a link that leads out of its folder" in line for line in found.warnings)
+    assert "hunter2" not in str(found)
+    inside = card / "tables"
+    inside.mkdir()
+    (inside / "real.csv").write_text("deploymentID,cameraID\nd1,C1\n")
+    if name == "deployments.csv":
+        (card / name).unlink()
+        (card / name).symlink_to(inside / "real.csv")
+        again = find_manifest(str(card))
+        assert again is not None and not again.warnings
