@@ -53,8 +53,8 @@ def read_object(storage: Storage, path: str, where: str) -> bytes:
         where: name of the object in messages.
 
     Raises:
-        InputError: it is not there, cannot be read, is larger than :data:`MAX_BYTES`, or was found, not named, and is a link out of
-            its folder.
+        InputError: it is not there, cannot be read, is larger than :data:`MAX_BYTES`, or was found, not named, and is a link
+            that leads out of its folder.
         RunError: the storage did not answer.
     """
     try:

@@ -192,7 +192,8 @@ def _batch(
     for table in _PICTURES:
         file = content["files"].get(table)
         rows = read_there(store, table, file)
-        left[table] = scrub_batch(rows, lost) if len(left.get("media", rows)) else rows.slice(0, 0)
+        is_left = len(left.get("media", rows)) > 0
+        left[table] = scrub_batch(rows, lost if is_left else rows.column("media_id").drop_null().to_pylist())
         done.rows[table] += len(rows) - len(left[table])
         if file is not None and len(left[table]):
             files[table] = store.rewrite_table(table, left[table], file, ending)

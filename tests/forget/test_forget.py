@@ -290,3 +290,23 @@ def test_an_answer_about_a_picture_that_was_forgotten_meanwhile_is_refused(out):
         with pytest.raises(InputError, match="was forgotten"):
             session.write([Answer(target, "Bo", LabelState.NAMED)], "Ann")
     assert traces(Path(out), target) == []
+
+
+def test_that_candidates_were_merged_stays_known_where_all_pictures_of_the_batch_go(out):
+    """Such a row is of no picture; without it the next night would take one unknown animal for two."""
+    builder = AuditBuilder(out, "b4")
+    builder.media("C07/z.jpg", camera="C07", size_bytes=3, etag="")
+    builder.predict("C07/z.jpg", "Ama", new_media=False, is_selected=False)
+    one = {**builder.stamp, "version": 2, "embedding_space": "s"}
+    of_picture = {"media_id": "id-C07/z.jpg", "target_id": "id-C07/z.jpg"}
+    candidates = [
+        one | {"candidate_id": "k1", "change": "merged", "merged_into": "k0"},
+        one | {"candidate_id": "k0", "change": "new"} | of_picture,
+    ]
+    given = {table: builder.tables[table] for table in ("media", "predictions")} | {"candidates": candidates}
+    rows = {table: table_from_rows(table, found) for table, found in given.items()}
+    tables = {table: found.drop_columns(list(builder.stamp)) for table, found in rows.items()}
+    write_batch(out, tables, date(2026, 3, 6), "b4", {"run_id": "r4", "model_digest": "m1", "config_digest": "c1"})
+    forget(out, "--batch", "b4")
+    left = read_table(out, "candidates")
+    assert left["candidate_id"].tolist() == ["k1"] and traces(Path(out), "C07/z.jpg") == []
