@@ -94,8 +94,9 @@ def _print_result(console: Console, result: AuditResult) -> None:
             highlight=False,
             soft_wrap=True,
         )
-        if counts.get("n_failed"):
-            console.print(f"  {counts['n_failed']} predictions or masks failed; `failure_reason` says why for each")
+        if n := counts.get("n_failed"):
+            failed = "prediction or mask" if n == 1 else "predictions or masks"
+            console.print(f"  {n} {failed} failed; `failure_reason` says why for each")
         if n := counts.get("n_not_available"):
             masks = "mask is" if n == 1 else "masks are"
             console.print(f"  {n} {masks} not available; `failure_reason` says why for each", highlight=False)

@@ -47,7 +47,9 @@ class Detection:
         """Why the box cannot be used, in words; None where it can."""
         if place := self.place_problem():
             return place
-        return None if math.isfinite(self.confidence) else "confidence is not a number"
+        if not math.isfinite(self.confidence):
+            return "confidence is not a number"
+        return None if 0 <= self.confidence <= 1 else f"confidence {self.confidence:g} is no number of 0-1"
 
     def place_problem(self) -> str | None:
         """Why the box is nowhere in the image, in words; None where it is somewhere."""

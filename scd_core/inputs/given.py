@@ -176,7 +176,10 @@ def probability_of(value: object) -> float | None:
     text = "" if value is None else str(value).strip()
     if not text:
         return None
-    number = float(text.rstrip("% ").replace(",", ".")) / (100 if text.endswith("%") else 1)
+    try:
+        number = float(text.rstrip("% ").replace(",", ".")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        number = math.nan
     if not math.isfinite(number) or not 0 <= number <= 1:
         raise ValueError(f"probability {text[:40]!r} is no number of 0-1")
     return number

@@ -65,7 +65,6 @@ def _megadetector(content: Any, text: str, where: str) -> JsonNames:
     found = read_results(text, where)
     classes = {key: species_name(name) for key, name in results.classification_categories.items()}
     entries: dict[str, GivenEntry] = {}
-    n_named = 0
     for image in results.images():
         if image.failure is not None or image.boxes is None:
             entries.setdefault(image.file, image.failure or "no detections and no reason")
@@ -76,9 +75,13 @@ def _megadetector(content: Any, text: str, where: str) -> JsonNames:
             for box, detection in zip(image.boxes, boxes, strict=True)
             if detection.is_animal
         ]
-        n_named += sum(bool(one.candidates) for one in named)
+        # As in `ResultBoxes.add`: compared as text, in which NaN equals NaN.
+        held = entries.get(image.file)
+        if isinstance(held, tuple) and str(held) != str(tuple(named)):
+            raise InputError(f"{where}: names {image.file!r} twice, with other names; leave one of the two out")
         entries[image.file] = tuple(named)
-    if entries and not n_named:
+    of_boxes = [one for entry in entries.values() if isinstance(entry, tuple) for one in entry]
+    if of_boxes and not any(one.candidates or one.problem for one in of_boxes):
         raise InputError(f"{where}: holds boxes and no name; give it with --detections, and names with --predictions")
     vocabulary = [name for name in classes.values() if name] or None
     return _tool_of(results.info), entries, vocabulary, found

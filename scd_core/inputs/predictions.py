@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from scd_core.errors import InputError
@@ -42,15 +43,19 @@ def read_predictions(url: str, column: str | None = None) -> Predictions:
             f"{where}: is an export of Label Studio, which people's labels come from; give it with --labels"
         )
     if name != DATAPACKAGE and text.lstrip().startswith("{"):
+        if column is not None:
+            raise InputError(f"{where}: is JSON, which has no column {column!r}; --predictions-column is of a table")
         tool, entries, vocabulary, boxes = json_names(text, where)
         detections = Detections(name, boxes.boxes, boxes.failures, notes=boxes.notes()) if boxes else None
-        _check_any(entries, where)
+        _check_any(entries, (), where)
         return Predictions(
             name, tool, digest.hexdigest(), entries, len(entries), vocabulary, detections,
             notes=boxes.notes() if boxes else (),
         )  # fmt: skip
     detections, found = None, TableNames(Tool(""), {})
     if name == DATAPACKAGE or has_column(text, "observationID", "classificationMethod"):
+        if column is not None:
+            raise InputError(f"{where}: is a Camtrap DP, whose names have columns of their own; leave out --predictions-column")
         tables = observation_tables(url, content, "predictions")
         for table in tables:
             digest.update(b"\0" + table.content)
@@ -61,14 +66,22 @@ def read_predictions(url: str, column: str | None = None) -> Predictions:
         found = table_names(text, where, column)
     if column is not None:
         digest.update(b"\0" + column.encode())
-    _check_any(found.entries, where)
+    _check_any(found.entries, found.unusable, where)
     return Predictions(
         name, found.tool, digest.hexdigest(), found.entries, found.n_rows, None, detections, found.unusable, found.notes
     )
 
 
-def _check_any(entries: dict[str, GivenEntry], where: str) -> None:
-    """Refuse a file without one name."""
-    if not any(one.candidates for entry in entries.values() if isinstance(entry, tuple) for one in entry):
-        why = next((entry for entry in entries.values() if isinstance(entry, str)), None)
-        raise InputError(f"{where}: holds no name{f' ({why})' if why else ''}; nothing can be audited")
+def _check_any(entries: dict[str, GivenEntry], unusable: Sequence[str], where: str) -> None:
+    """Refuse a file without one name, with the first reason that it gives."""
+    if any(one.candidates for entry in entries.values() if isinstance(entry, tuple) for one in entry):
+        return
+    reasons = [
+        f"{file!r}: {one.problem}"
+        for file, entry in entries.items()
+        for one in entry
+        if isinstance(one, Given) and one.problem
+    ]
+    reasons += [f"{file!r}: {entry}" for file, entry in entries.items() if isinstance(entry, str)]
+    why = next(iter([*reasons, *unusable]), None)
+    raise InputError(f"{where}: holds no name that can be used{f' ({why})' if why else ''}; nothing can be audited")

@@ -107,6 +107,8 @@ def test_categories_are_known_by_name_whatever_their_number(tmp_path: Path) -> N
     [
         (one(conf="NaN"), "confidence is not a number"),
         (one(conf=None), "confidence is not a number"),
+        (one(conf=90), "confidence 90 is no number of 0-1"),
+        (one(conf=-0.1), "confidence -0.1 is no number of 0-1"),
         (one(conf=math.nan), "confidence is not a number"),
         ({"category": "1", "bbox": BOX}, "confidence is not a number"),
         ({"category": "1", "conf": 0.9}, "not finite"),

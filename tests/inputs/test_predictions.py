@@ -67,6 +67,40 @@ def test_boxes_without_a_name_are_refused(tmp_path: Path) -> None:
         megadetector(tmp_path, box())
 
 
+def test_no_usable_name_is_refused_with_the_reason(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"can be used \('a.jpg': probability 91.0 of 'lynx' is no number of 0-1\)"):
+        megadetector(tmp_path, box(("0", 91)))
+    with pytest.raises(InputError, match=r"no name that can be used \('b.jpg': Failure image access\)"):
+        megadetector(tmp_path)
+    with pytest.raises(InputError, match=r"\('a.jpg': probability '91' is no number of 0-1\)"):
+        read(tmp_path, "file,individual_id,probability\na.jpg,Luna,91\n", "p.csv")
+    with pytest.raises(InputError, match=r"\('00.jpg': names 2 animals"):
+        read(tmp_path, "file,individual_id\n00.jpg,Luna\n00.jpg,Tara\n", "p.csv")
+    rows = "observationID,mediaID,observationType,classificationMethod,scientificName\no1,gone,animal,machine,Puma\n"
+    (tmp_path / "media.csv").write_text("mediaID,filePath\nm1,a.jpg\n")
+    with pytest.raises(InputError, match=r"\(line 2: mediaID gone is not in media.csv\)"):
+        read(tmp_path, rows, "observations.csv")
+
+
+def test_one_picture_twice_with_other_names_is_refused(tmp_path: Path) -> None:
+    images = [{"file": "a.jpg", "detections": [box((key, 0.7))]} for key in "01"]
+    content = {"detection_categories": {"1": "animal"}, "classification_categories": {"0": "lynx", "1": "fox"}}
+    with pytest.raises(InputError, match=r"names 'a.jpg' twice, with other names; leave one of the two out"):
+        read(tmp_path, {**content, "images": images})
+    assert one(read(tmp_path, {**content, "images": [images[0], images[0]]})).candidates == (("lynx", 0.7),)
+
+
+def test_a_column_of_names_is_of_a_table(tmp_path: Path) -> None:
+    images = [{"file": "a.jpg", "detections": [box(("0", 0.7))]}]
+    content = {"detection_categories": {"1": "animal"}, "classification_categories": {"0": "lynx"}, "images": images}
+    with pytest.raises(InputError, match="is JSON, which has no column 'Species'"):
+        read(tmp_path, content, column="Species")
+    (tmp_path / "media.csv").write_text("mediaID,filePath\nm1,a.jpg\n")
+    rows = "observationID,mediaID,observationType,classificationMethod,scientificName\no1,m1,animal,machine,Puma\n"
+    with pytest.raises(InputError, match="is a Camtrap DP, whose names have columns of their own"):
+        read(tmp_path, rows, "observations.csv", column="scientificName")
+
+
 def test_species_net_names_pictures(tmp_path: Path) -> None:
     lists = {"classes": [GENUS, FOX], "scores": [0.3, 0.6]}
     entries = [
@@ -106,7 +140,8 @@ def test_a_plain_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["1.2", "-0.1", "nan", "sure"])
 def test_a_probability_that_is_none(tmp_path: Path, text: str) -> None:
     found = read(tmp_path, f"file,individual_id,probability\na.jpg,Luna,{text}\nb.jpg,Tara,.5\n", "p.csv")
-    assert one(found).problem is not None and not one(found).candidates and one(found, "b.jpg").problem is None
+    assert one(found).problem == f"probability '{text}' is no number of 0-1"
+    assert not one(found).candidates and one(found, "b.jpg").problem is None
     note = "1 name is not usable"
     assert note in found.counts(found.join(["a.jpg", "b.jpg"]), 2).notes
 
