@@ -55,7 +55,9 @@ def read_predictions(url: str, column: str | None = None) -> Predictions:
     detections, found = None, TableNames(Tool(""), {})
     if name == DATAPACKAGE or has_column(text, "observationID", "classificationMethod"):
         if column is not None:
-            raise InputError(f"{where}: is a Camtrap DP, whose names have columns of their own; leave out --predictions-column")
+            raise InputError(
+                f"{where}: is a Camtrap DP, which has its own columns of names; leave out --predictions-column"
+            )
         tables = observation_tables(url, content, "predictions")
         for table in tables:
             digest.update(b"\0" + table.content)

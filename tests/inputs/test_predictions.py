@@ -97,7 +97,7 @@ def test_a_column_of_names_is_of_a_table(tmp_path: Path) -> None:
         read(tmp_path, content, column="Species")
     (tmp_path / "media.csv").write_text("mediaID,filePath\nm1,a.jpg\n")
     rows = "observationID,mediaID,observationType,classificationMethod,scientificName\no1,m1,animal,machine,Puma\n"
-    with pytest.raises(InputError, match="is a Camtrap DP, whose names have columns of their own"):
+    with pytest.raises(InputError, match="is a Camtrap DP, which has its own columns of names"):
         read(tmp_path, rows, "observations.csv", column="scientificName")
 
 
