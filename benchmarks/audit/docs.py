@@ -64,7 +64,7 @@ def _tables(results: Path) -> str:
         ]
         parts += ["**Nothing planted**: slices a world; those with a true lift below 1.2", _empty(empty)]
         parts += [
-            f"{source_line(found, 'benchmarks.audit')} {rows[0]['n_worlds']} worlds a cell, in brackets 95 % intervals."
+            f"{source_line(found, 'benchmarks.audit')} In brackets 95 % intervals."
             + "".join(
                 f" {_REGIMES[regime]}: {found['about']['notes'][regime]}."
                 for regime in _REGIMES
@@ -101,8 +101,8 @@ def _places(rows: Sequence[dict[str, Any]]) -> str:
 
 def _planted(rows: Sequence[dict[str, Any]], earlier: dict[str, dict[str, Any]]) -> str:
     titles = (
-        "labels", "found", "with the right cause", "of the findable (their share)", "false slices a world", "bias of the rate",
-        "coverage", "before",
+        "labels", "worlds", "found", "with the right cause", "of the findable (their share)", "false slices a world",
+        "bias of the rate", "coverage", "before",
     )  # fmt: skip
     lines = []
     for row in rows:
@@ -110,7 +110,7 @@ def _planted(rows: Sequence[dict[str, Any]], earlier: dict[str, dict[str, Any]])
             printed = _with_interval(row, "bias", ".3f") if row["printed"] else "no rate printed"
             before = earlier.get(row["regime"], {})
             lines.append((
-                _REGIMES[row["regime"]], _with_interval(row, "recall"), _with_interval(row, "recall_with_cause"),
+                _REGIMES[row["regime"]], row["n_worlds"], _with_interval(row, "recall"), _with_interval(row, "recall_with_cause"),
                 f"{_with_interval(row, 'recall_findable')} ({row['findable']:.2f})", _with_interval(row, "false"), printed,
                 _number(row["coverage"]), "; ".join(_number(before.get(key)) for key in _EARLIER),
             ))  # fmt: skip

@@ -44,8 +44,8 @@ def test_a_changed_result_changes_the_page(tmp_path: Path) -> None:
     assert docs.main(arguments) == 0
     text = page.read_text()
     assert (
-        "| all flagged, nothing else | 0.50 (0.40 to 0.60) | 0.25 | 0.75 (0.80) | 0.12 | no rate printed | 0.95 | 0.25; -; - |"
-        in text
+        "| all flagged, nothing else | 24 | 0.50 (0.40 to 0.60) | 0.25 | 0.75 (0.80) | 0.12 | no rate printed | 0.95 "
+        "| 0.25; -; - |" in text
     )
     assert "| all flagged, nothing else | 0.50; 0.12 of 7 | 0.62; 0.12 of 7 |" in text
     assert "| everything | 1.00; 0.00 |" in text

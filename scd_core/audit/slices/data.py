@@ -84,6 +84,12 @@ class SliceData:
         return code[self.codes["true_id"]]
 
     @cached_property
+    def individual_at_camera(self) -> Ints:
+        """(n,) number of the individual and camera of each row."""
+        place = self.codes["true_id"] * (len(self.values["camera_id"]) + 1) + self.codes["camera_id"]
+        return np.unique(place, return_inverse=True)[1].astype(np.int64)
+
+    @cached_property
     def _sorted(self) -> dict[str, tuple[Ints, Ints]]:
         return {}
 

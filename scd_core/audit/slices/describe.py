@@ -197,7 +197,7 @@ def _flanks(data: SliceData, values: dict[str, str]) -> tuple[str, int, int, int
     # Where it is about one individual, all that passed the same cameras show how often either flank is seen there.
     is_of_one = bool({"true_id", "pair"} & values.keys())
     like = np.flatnonzero(data.codes["flank"][: data.n_visits] >= 0) if is_of_one else rows
-    strata = data.codes["camera_id"] if is_of_one else _places_of(data)
+    strata = data.codes["camera_id"] if is_of_one else data.individual_at_camera
     n_strata = int(strata.max()) + 2
     counts = [
         np.bincount(strata[of] + 1, minlength=n_strata)
@@ -209,12 +209,6 @@ def _flanks(data: SliceData, values: dict[str, str]) -> tuple[str, int, int, int
     if stratified_p_value(*(one[counts[0] + counts[2] > 0] for one in counts)) > _FLANK_LEVEL:
         return None
     return data.values["flank"][worst], x, n, x_others, n_others
-
-
-def _places_of(data: SliceData) -> NDArray[np.int64]:
-    """(v,) number of the individual and camera of each labelled visit."""
-    place = data.codes["true_id"] * (len(data.values["camera_id"]) + 1) + data.codes["camera_id"]
-    return np.unique(place, return_inverse=True)[1].astype(np.int64)
 
 
 def _examples(slice_id: str, errors: pa.Table, visits: NDArray[np.int64], n: int) -> list[str]:
