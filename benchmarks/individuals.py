@@ -30,12 +30,13 @@ from benchmarks.real.sets import ARCHITECTURE, find_weights
 from scd_core.identify import InputSpec, load_model
 from scd_core.identify.architectures import default_input
 from scd_core.identify.candidates import group_unknowns, replay
+from scd_core.identify.comparison import choose_whitening
 from scd_core.identify.embeddings import unit_rows
 from scd_core.identify.grouping import find_similarity, fit_grouping
 from scd_core.identify.linkage import average_linkage
 from scd_core.identify.preprocess import preprocess
-from scd_core.identify.strangers import find_stranger_limit, hold_out
-from scd_core.identify.whitening import CENTRE, fit_whitening, group_space, hidden_groups, is_better_than_plain
+from scd_core.identify.strangers import find_stranger_limit
+from scd_core.identify.whitening import CENTRE, group_space, hidden_groups
 from scd_core.scenes import packaged_model, preset_world, render, sample_specs
 
 FIXED = 0.75
@@ -71,8 +72,7 @@ def groups_of(
 ) -> dict[str, NDArray]:
     """Groups that each method makes of unknowns, of which there are truly `n` individuals."""
     plain = unit_rows(features)
-    better = is_better_than_plain(known, names)
-    space = group_space(fit_whitening(known, names) if better else None, known)
+    space = group_space(choose_whitening(known, names)[0], known)
     limit = find_similarity(hidden_groups(known, names)) or 0.0
     ones = np.ones(len(plain))
     return {
@@ -89,11 +89,10 @@ def draw(features: NDArray[np.float32], ids: NDArray[np.str_], splits: NDArray[n
     is_stranger = np.isin(ids, hidden)
     train, test = ~is_stranger & (splits != "test"), ~is_stranger & (splits == "test")
     known, names = features[train], ids[train].tolist()
-    is_whitened = is_better_than_plain(known, names)
-    whitening = fit_whitening(known, names) if is_whitened else None
+    whitening, held_out = choose_whitening(known, names)
     plain = unit_rows(features)
     white = plain if whitening is None else whitening(features, CENTRE)
-    found: Found = {"whitened": float(is_whitened)}
+    found: Found = {"whitened": float(whitening is not None)}
     near = {}
     for kind, unit in (("plain", plain), ("ours", white)):
         cosines = unit @ unit[train].T
@@ -103,7 +102,7 @@ def draw(features: NDArray[np.float32], ids: NDArray[np.str_], splits: NDArray[n
         found[f"AUROC of strangers, {kind}"] = float(
             roc_auc_score(is_known, np.r_[near[kind][test], near[kind][is_stranger]])
         )
-    limit = find_stranger_limit(hold_out(known, names, is_whitened), 0.1)
+    limit = find_stranger_limit(held_out, 0.1)
     found["reach stated at 10 %"] = limit.reach
     found["strangers named at 10 %"] = float((near["ours"][is_stranger] >= limit.similarity).mean())
     found["reach measured at 10 %"] = float((near["ours"][test] >= limit.similarity).mean())

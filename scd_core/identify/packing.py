@@ -135,7 +135,7 @@ def pack_gallery(
 ) -> tuple[Package, StrangerLimit | None]:
     """Write a package of an embedding network and pictures of known individuals.
 
-    Embeddings are compared whitened where that is no worse than plain cosine on individuals that are held out.
+    Embeddings are compared whitened where that is no worse than plain cosine on pictures that are held out.
 
     Args:
         folder: where the package is written; must not hold a package yet.

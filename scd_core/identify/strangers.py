@@ -34,6 +34,11 @@ class HeldOut:
     truth: NDArray[np.int64]
     """(M,): place of the individual of each, among the names in order."""
 
+    @property
+    def n_right(self) -> int:
+        """Pictures of known individuals that get their name."""
+        return int((self.known.argmax(1) == self.truth).sum()) if len(self.known) else 0
+
 
 @dataclass(frozen=True)
 class StrangerLimit:

@@ -17,7 +17,7 @@ from deployments.cli.model import model_app
 from scd_core.errors import InputError
 from scd_core.identify import comparison, load_model, packing, read_package
 from scd_core.identify.packing import add_individual, pack_gallery
-from scd_core.identify.strangers import find_stranger_limit, gallery_temperature, hold_out
+from scd_core.identify.strangers import HeldOut, find_stranger_limit, gallery_temperature, hold_out
 from scd_core.identify.whitening import (
     CENTRE,
     Whitening,
@@ -169,6 +169,22 @@ def test_the_temperature_makes_probabilities_as_sure_as_they_are_right() -> None
     assert gallery_temperature(hold_out(features[:9], names[:9], is_whitened=False), 16.0) is None
 
 
+def test_a_gallery_is_whitened_where_held_out_pictures_are_named_no_worse() -> None:
+    features, names = animals(12, 5, nuisance=9.0)
+    fitted, held_out = comparison.choose_whitening(features, names)
+    plain = hold_out(features, names, is_whitened=False)
+    assert fitted is not None and held_out.n_right > plain.n_right
+    # What parts these individuals is what their pictures differ in: pictures that are far apart on the first axis are two.
+    draw = np.random.default_rng(0)
+    lines = np.concatenate([np.c_[np.linspace(1, 4, 6), np.full(6, 0.02 * n)] for n in range(8)]) + draw.normal(
+        0, 1e-4, (48, 2)
+    )
+    own = [f"a{n}" for n in range(8) for _ in range(6)]
+    chosen, held_out = comparison.choose_whitening(lines, own)
+    right = {kind: hold_out(lines, own, is_whitened=kind).n_right for kind in (False, True)}
+    assert (chosen is not None) == (right[True] >= right[False]) and held_out.n_right == max(right.values())
+
+
 @pytest.fixture(scope="module")
 def frames(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
     """Frames of scenes, 4 each of 5 individuals."""
@@ -187,7 +203,10 @@ def frames(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
 def test_a_gallery_whitens_names_and_keeps_its_pictures_as_they_are(
     tmp_path: Path, frames: dict[str, list[Path]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(comparison, "is_better_than_plain", lambda *_: True)
+    def whitened(embeddings: NDArray[np.float32], names: list[str]) -> tuple[Whitening | None, HeldOut]:
+        return fit_whitening(embeddings, names), hold_out(embeddings, names, is_whitened=True)
+
+    monkeypatch.setattr(comparison, "choose_whitening", whitened)
     plain = read_package(str(packaged_model("clean"))).spec
     known = dict(list(frames.items())[:-1])
     assert len(known) >= 4
