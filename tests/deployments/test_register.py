@@ -81,7 +81,8 @@ def test_doing_it_again_changes_nothing(server: str) -> None:
     assert all(not item[6] for item in first["deployments"])
     assert [limit for _, limit in first["queues"]] == [1, None]
     assert [name for name, *_ in first["automations"]] == [
-        "trapaudit audit completed", "trapaudit audit was lost", "trapaudit lost runs", "trapaudit upload arrived",
+        "trapaudit audit completed", "trapaudit audit was lost", "trapaudit lost runs", "trapaudit stuck runs",
+        "trapaudit upload arrived",
     ]  # fmt: skip
     nightly = next(item for item in first["deployments"] if item[1] == "nightly-audit")
     assert "Europe/Berlin" in nightly[10][0][1]
