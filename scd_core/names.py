@@ -16,6 +16,7 @@ __all__ = [
     "GradientRegion",
     "HeadKind",
     "LabelFormat",
+    "LabelList",
     "LabelState",
     "LabelStatus",
     "LeftOutKind",
@@ -228,6 +229,13 @@ class ReviewQueue(StrEnum):
     """Doubtful names beside a labelled picture of the same individual: same or different."""
     SECOND = "second"
     """Pictures that somebody else has answered, whose answers are not shown."""
+
+
+class LabelList(StrEnum):
+    """Lists of pictures to label that no review shows, in the column `review_queue`."""
+
+    COMPARE = "compare"
+    """Pictures that two models name differently, of `trapaudit compare`."""
 
 
 class LabelState(StrEnum):

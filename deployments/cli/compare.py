@@ -71,9 +71,9 @@ def _as_csv(found: Comparison) -> str:
     """The pictures to label, with an empty column for the name, as `labels import` reads it."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow(["file", "detection_id", "individual_id", "old_id", "new_id"])
+    writer.writerow(["file", "detection_id", "individual_id", "old_id", "new_id", "review_queue"])
     for row in found.to_label[: found.n_needed]:
-        writer.writerow([row["file"], row["detection_id"] or "", "", row["old_id"], row["new_id"]])
+        writer.writerow([row["file"], row["detection_id"] or "", "", row["old_id"], row["new_id"], "compare"])
     return text.getvalue()
 
 

@@ -65,6 +65,8 @@ class Label:
     """Stratum of the list of what to label next that the picture was drawn from; None where it was not on the list."""
     queue_probability: float | None = None
     """Chance that a visit of the stratum stands on the list down to this place, 0-1."""
+    review_queue: str | None = None
+    """The list that led to the picture, where it is not the one of what to label next."""
 
 
 @dataclass

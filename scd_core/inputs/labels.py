@@ -31,7 +31,7 @@ from scd_core.inputs.label_studio_answers import is_answer_table, is_task_list
 from scd_core.inputs.results_labels import results_labels
 from scd_core.inputs.text import decode_text, read_file
 from scd_core.inputs.timelapse_table import exported_labels
-from scd_core.names import FlagReason, Flank, LabelFormat, Stratum
+from scd_core.names import FlagReason, Flank, LabelFormat, LabelList, Stratum
 from scd_core.storage import clean_url
 
 __all__ = ["Label", "LabelFile", "read_labels", "unplaced_words"]
@@ -231,6 +231,7 @@ def _from_csv(text: str, where: str, account: Account, column: str | None) -> It
             state=state,
             queue=_stratum(line) if is_queue else None,
             queue_probability=_queue_probability(line) if is_queue else None,
+            review_queue=str(LabelList.COMPARE) if line["review_queue"] == LabelList.COMPARE else None,
         )
 
 

@@ -14,6 +14,7 @@ from scipy import stats
 
 from scd_core.audit.compare.models import Comparison, Verdict, compare_models
 from scd_core.audit.compare.paired import mcnemar, paired_counts, pairs_needed
+from scd_core.audit.errors.derive import derive_errors
 from scd_core.errors import InputError
 from tests.audit.audit_builder import AuditBuilder, label, minutes
 
@@ -128,6 +129,37 @@ def test_an_open_question_names_the_pictures_to_label(tmp_path: Path) -> None:
     assert nothing_left.verdict is Verdict.DO_NOT_PROMOTE and "no unlabelled picture" in nothing_left.reason
 
 
+def test_the_list_settles_the_comparison_and_leaves_the_rates(tmp_path: Path, trapaudit: Callable[..., Any]) -> None:
+    out = audit(tmp_path, [*of(40, "both"), *of(3, "new"), *of(1, "old")], n_unlabelled=30)
+    before = compare_models(out, OLD, NEW)
+    assert trapaudit("compare", out, OLD, NEW, "--out", tmp_path / "list.csv").code == 4
+    with (tmp_path / "list.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    with (tmp_path / "named.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(row | {"individual_id": "Tara"} for row in rows)
+    done = trapaudit("labels", "import", out, tmp_path / "named.csv", "--column", "individual_id")
+    assert done.code == 0, done.err
+    errors = derive_errors(out).to_pylist()
+    listed = [row for row in errors if row["media_id"].startswith("id-u")]
+    assert listed and all(row["event_weight"] is None for row in listed)
+    after = compare_models(out, OLD, NEW)
+    assert after.visits.only_new == 3 + len(rows) and after.verdict is Verdict.PROMOTE
+    # Where nothing was drawn too often, the difference is that of the share that is named differently: 34 of 74 events.
+    assert abs(after.visits.difference) <= 34 / 74 and after.visits.high < 0 < before.visits.high
+
+
+def test_how_many_differences_are_labelled_does_not_move_the_difference() -> None:
+    """100 visits, 20 of them named differently: labelled are all of these and a tenth of the others, or a tenth of all."""
+    old = np.array([True] * 12 + [False] * 8 + [False] * 8)
+    new = np.array([False] * 12 + [True] * 4 + [False] * 4 + [False] * 8)
+    differ = np.array([True] * 20 + [False] * 8)
+    found = paired_counts(old, new, np.ones(28), differ=differ, share=0.2)
+    assert found.difference == pytest.approx(0.2 * (4 - 12) / 20)
+    assert -0.2 <= found.low < found.difference < found.high <= 0.2
+
+
 def test_systematic_errors_that_go_and_come(tmp_path: Path) -> None:
     kinds = [
         *of(40, "both"),
@@ -207,7 +239,7 @@ def test_the_command_its_files_and_exit_codes(tmp_path: Path, trapaudit: Callabl
     with (tmp_path / "list.csv").open() as file:
         rows = list(csv.DictReader(file))
     n = int(done.out.splitlines()[-1].split()[1])
-    assert len(rows) == n and rows[0]["individual_id"] == ""
+    assert len(rows) == n and rows[0]["individual_id"] == "" and rows[0]["review_queue"] == "compare"
     assert trapaudit("compare", out, "aaaa", "bbbb", "--out", tmp_path / "all.json").code == 4
     content = json.loads((tmp_path / "all.json").read_text())
     assert content["verdict"] == "label more" and content["visits"]["only_new"] == 4 and len(content["to_label"]) == 30

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from scd_core.audit.compare.groups import Group, SliceChange, find_groups, slice_changes
 from scd_core.audit.compare.paired import Paired, paired_counts, pairs_needed
@@ -132,12 +133,35 @@ def compare_models(out: str, old: str, new: str, config: AuditConfig | None = No
             load_sql("scd_core.audit.compare", "disagreements"),
             params={"old": models[0].digest, "new": models[1].digest},
         ).to_arrow_table()
-    return _judged(models, pairs, unlike.to_pylist(), config)
+        ((share,),) = connection.execute(
+            load_sql("scd_core.audit.compare", "share_unlike"), {"old": models[0].digest, "new": models[1].digest}
+        ).fetchall()
+    return _judged(models, pairs, unlike.to_pylist(), share, config)
 
 
-def _judged(models: tuple[Model, Model], pairs: Pairs, unlike: list[dict[str, Any]], config: AuditConfig) -> Comparison:
+def _differ(pairs: Pairs) -> NDArray[np.bool_]:
+    """(n,) targets that the models name differently."""
+    names = (rows["predicted_id"].to_pylist() for rows in (pairs.old, pairs.new))
+    return np.array([one != other for one, other in zip(*names, strict=True)], dtype=bool)
+
+
+def _weights(weight: NDArray[np.float64], differ: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Weights of visits; one whose label was not drawn counts as the others do that are, or are not, named differently."""
+    found = weight.copy()
+    for part in (differ, ~differ):
+        known = part & (weight > 0)
+        found[part & (weight <= 0)] = weight[known].mean() if known.any() else 1.0
+    return found
+
+
+def _judged(
+    models: tuple[Model, Model], pairs: Pairs, unlike: list[dict[str, Any]], share: float | None, config: AuditConfig
+) -> Comparison:
     old_wrong, new_wrong = (pairs.by_visit(wrong(rows)) for rows in (pairs.old, pairs.new))
-    visits = paired_counts(old_wrong, new_wrong, pairs.visit_weight(), config.slices.confidence)
+    differ = pairs.by_visit(_differ(pairs)) | (old_wrong != new_wrong)
+    weight = _weights(pairs.visit_weight(), differ)
+    of_all = {} if share is None else {"differ": differ, "share": share}
+    visits = paired_counts(old_wrong, new_wrong, weight, config.slices.confidence, **of_all)
     changes, slices = slice_changes(pairs, config.slices)
     groups = find_groups(pairs, slices, config.slices)
     worse = [one for one in groups if one.q_worse < config.slices.max_q]
@@ -183,15 +207,7 @@ def _verdict(visits: Paired, worse: Sequence[Group], n_unlike: int, telling: flo
 
 def _share_telling(pairs: Pairs) -> float:
     """Of the labelled visits that the models name differently, the share on which one of them is right."""
-    differ = pairs.by_visit(
-        np.array(
-            [
-                one != other
-                for one, other in zip(*(rows["predicted_id"].to_pylist() for rows in (pairs.old, pairs.new)))
-            ],
-            dtype=bool,
-        )
-    )
+    differ = pairs.by_visit(_differ(pairs))
     old, new = (pairs.by_visit(wrong(rows)) for rows in (pairs.old, pairs.new))
     n, telling = int(differ.sum()), int((differ & (old != new)).sum())
     return (telling + 2 * _SHARE) / (n + 2)

@@ -38,23 +38,36 @@ class Paired:
     high: float
     """Interval of the difference."""
     n_effective: float
-    """Equally weighted visits that would give the difference as exactly."""
+    """Equally weighted visits, of those that they name differently where these are known, that would give it as exactly."""
     p_value: float
     """Of McNemar's exact test, two-sided, on the visits as they are."""
 
 
-def paired_counts(old_wrong: Bools, new_wrong: Bools, weight: Floats, confidence: float = 0.95) -> Paired:
+def paired_counts(
+    old_wrong: Bools,
+    new_wrong: Bools,
+    weight: Floats,
+    confidence: float = 0.95,
+    differ: Bools | None = None,
+    share: float = 1.0,
+) -> Paired:
     """Count pairs, and compare the two error rates.
 
     The interval is Agresti and Min's for matched pairs (Statistics in Medicine 2005): half a pair is added to each of the
     four cells, then Wald's. Weighted pairs enter as their effective number, the square of the sum of the weights over the sum
     of their squares (Kish), so a weighted sample has a wider interval.
 
+    Where the models give one name, neither is better. So with `differ` the difference is that of the visits which they name
+    differently, times their share of all visits, which is known without labels. Then it does not matter how many of these are
+    labelled against the others, as long as they are drawn at random among themselves.
+
     Args:
         old_wrong: (n,) visits that the old model errs on.
         new_wrong: (n,) the same of the new one.
         weight: (n,) events that each visit stands for, >= 0; where all are 0 the visits count equally.
         confidence: level of the interval, 0-1.
+        differ: (n,) visits that the models name differently; None takes all visits as one sample.
+        share: of all visits that both named, those that they name differently, 0-1.
 
     >>> found = paired_counts(np.array([True] * 8 + [False] * 12), np.array([False] * 19 + [True]), np.ones(20))
     >>> found.only_new, found.only_old, round(found.difference, 2), round(found.p_value, 4)
@@ -63,13 +76,19 @@ def paired_counts(old_wrong: Bools, new_wrong: Bools, weight: Floats, confidence
     n = old_wrong.size
     weight = weight if weight.sum() > 0 else np.ones(n)
     cells = (~old_wrong & ~new_wrong, ~old_wrong & new_wrong, old_wrong & ~new_wrong, old_wrong & new_wrong)
-    total = max(float(weight.sum()), 1e-300)
-    shares = tuple(float(weight[cell].sum()) / total for cell in cells)
-    effective = total**2 / max(float((weight**2).sum()), 1e-300) if n else 0.0
-    spoilt, mended = (share * effective + 0.5 for share in shares[1:3])
+    inside = np.ones(n, bool) if differ is None else differ
+    of_inside, of_outside = (_shares(cells, np.where(part, weight, 0.0)) for part in (inside, ~inside))
+    part = share if differ is not None else 1.0
+    # A part of which nothing is labelled is taken to be as the other one is.
+    shares = [
+        part * a + (1 - part) * b for a, b in zip(of_inside or of_outside or _NONE, of_outside or of_inside or _NONE)
+    ]
+    kept = weight[inside]
+    effective = float(kept.sum()) ** 2 / max(float((kept**2).sum()), 1e-300) if kept.size else 0.0
+    spoilt, mended = (one * effective + 0.5 for one in (of_inside or _NONE)[1:3])
     whole = effective + 2.0
-    centre = (spoilt - mended) / whole
-    spread = math.sqrt(max(spoilt + mended - (spoilt - mended) ** 2 / whole, 0.0)) / whole
+    centre = part * (spoilt - mended) / whole
+    spread = part * math.sqrt(max(spoilt + mended - (spoilt - mended) ** 2 / whole, 0.0)) / whole
     z = float(special.ndtri(0.5 + confidence / 2))
     b, c = int(cells[1].sum()), int(cells[2].sum())
     return Paired(
@@ -78,11 +97,20 @@ def paired_counts(old_wrong: Bools, new_wrong: Bools, weight: Floats, confidence
         old_rate=shares[2] + shares[3],
         new_rate=shares[1] + shares[3],
         difference=shares[1] - shares[2],
-        low=max(-1.0, centre - z * spread),
-        high=min(1.0, centre + z * spread),
+        low=max(-part, centre - z * spread),
+        high=min(part, centre + z * spread),
         n_effective=effective,
         p_value=min(1.0, 2 * float(min(mcnemar(b, c), mcnemar(c, b)))),
     )  # fmt: skip
+
+
+_NONE = (1.0, 0.0, 0.0, 0.0)
+
+
+def _shares(cells: tuple[Bools, ...], weight: Floats) -> tuple[float, ...] | None:
+    """Weighted shares of the four cells; None where nothing has a weight."""
+    total = float(weight.sum())
+    return tuple(float(weight[cell].sum()) / total for cell in cells) if total > 0 else None
 
 
 def mcnemar(more: ArrayLike, fewer: ArrayLike) -> Floats:

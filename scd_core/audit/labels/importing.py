@@ -247,6 +247,7 @@ def label_rows(source: LabelFile, imported_at: datetime) -> list[LabelRow]:
             "import_file": source.name,
             "queue": label.queue,
             "queue_probability": label.queue_probability,
+            "review_queue": label.review_queue,
         }
         for label in source.labels
     ]
@@ -257,7 +258,7 @@ def _label_id(label: Label, source_format: LabelFormat) -> str:
     if label.label_id is not None:
         return label.label_id
     content = asdict(label)
-    for column in ("label_id", "source", "queue", "queue_probability"):
+    for column in ("label_id", "source", "queue", "queue_probability", "review_queue"):
         del content[column]
     if source_format not in (LabelFormat.CSV, LabelFormat.LABEL_STUDIO):
         del content["flank"]
