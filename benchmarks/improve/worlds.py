@@ -2,8 +2,9 @@
 
 ``python -m benchmarks.improve.worlds --json FILE``. The audit's pictures and the kept-back ones of a set of
 :mod:`benchmarks.improve` are one pool, of which the network's features are computed once. A world is half of its photographs,
-drawn at random: they are the labels. The head that `improve` would recommend is fitted to them, and its names of the other half,
-in places where the labels do not show the individual, are the truth that the expected share is held against.
+drawn at random, one frame of each: they are the labels. The head that `improve` would recommend is fitted to them, and its
+names of the other half, in places where the labels do not show the individual, are the truth that the expected share is held
+against.
 """
 
 from __future__ import annotations
@@ -100,9 +101,11 @@ def _world(
     names = sorted(set(photographs))
     chosen = set(rng.permutation(names)[: len(names) // 2].tolist())
     is_label = np.array([photograph in chosen for photograph in photographs])
-    labelled = pool.take(np.flatnonzero(is_label))
+    order = rng.permutation(np.flatnonzero(is_label))
+    one_of_each = np.sort(order[np.unique([photographs[place] for place in order], return_index=True)[1]])
+    labelled = pool.take(one_of_each)
     try:
-        trial = try_all(labelled, shown.take(np.flatnonzero(is_label)), classifier)
+        trial = try_all(labelled, shown.take(one_of_each), classifier)
     except InputError as error:
         return {"way": "refused", "reason": str(error)}
     best = trial.best

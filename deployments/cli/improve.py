@@ -122,8 +122,8 @@ def _lines(trial: Trial) -> list[str]:
     n_new = trial.as_run.new.n
     lines = [
         f"{len(labelled.rows)} labelled pictures of {len(labelled.names)} individuals at {len(labelled.cameras)} cameras; right, "
-        f"in per cent of visits left out with their whole camera ({n_new}), or alone ({trial.as_run.home.n}); "
-        f"read in {trial.seconds:.0f} s"
+        f"in per cent of visits at cameras where their individual was left out ({n_new}), or left out alone "
+        f"({trial.as_run.home.n}); read in {trial.seconds:.0f} s"
     ]
     if trial.n_alone:
         lines.append(

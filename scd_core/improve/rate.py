@@ -15,7 +15,7 @@ __all__ = ["Gain", "Rate", "gain_of", "rate_of"]
 
 @dataclass(frozen=True)
 class Rate:
-    """A share of visits, 0-1, with its 95 % interval."""
+    """A share of visits, 0-1, with its interval."""
 
     value: float
     low: float
@@ -26,7 +26,7 @@ class Rate:
 
 @dataclass(frozen=True)
 class Gain:
-    """How much larger one share is than another on the same visits, -1 to 1, with its 95 % interval."""
+    """How much larger one share is than another on the same visits, -1 to 1, with its interval."""
 
     value: float
     low: float
@@ -37,7 +37,9 @@ class Gain:
     """Visits that are less often right."""
 
 
-def rate_of(is_right: NDArray[np.bool_], visit: NDArray[np.int64], cell: NDArray[np.int64]) -> Rate:
+def rate_of(
+    is_right: NDArray[np.bool_], visit: NDArray[np.int64], cell: NDArray[np.int64], confidence: float = 0.95
+) -> Rate:
     """Mean over visits of the share of pictures that are right.
 
     Wilson's interval at an effective number of visits: by the variance between visits, and between cells, whichever is larger
@@ -47,6 +49,7 @@ def rate_of(is_right: NDArray[np.bool_], visit: NDArray[np.int64], cell: NDArray
         is_right: (N,) of each picture.
         visit: (N,) visit, or group of like pictures, of each.
         cell: (N,) individual and camera of each: what its visits share.
+        confidence: level of the interval, 0-1.
 
     >>> rate = rate_of(np.array([True, True, False, True]), np.array([0, 0, 1, 2]), np.array([0, 0, 1, 2]))
     >>> round(rate.value, 3), rate.n
@@ -59,12 +62,16 @@ def rate_of(is_right: NDArray[np.bool_], visit: NDArray[np.int64], cell: NDArray
     value = float(shares.mean())
     variance = max(_variance(shares, visits), _variance(shares, cells))
     effective = min(float(n), value * (1 - value) / variance) if variance > 0 else float(n)
-    low, high = wilson_interval(value, effective)
+    low, high = wilson_interval(value, effective, confidence)
     return Rate(value, float(low), float(high), n)
 
 
 def gain_of(
-    before: NDArray[np.bool_], after: NDArray[np.bool_], visit: NDArray[np.int64], cell: NDArray[np.int64]
+    before: NDArray[np.bool_],
+    after: NDArray[np.bool_],
+    visit: NDArray[np.int64],
+    cell: NDArray[np.int64],
+    confidence: float = 0.95,
 ) -> Gain:
     """Difference of the mean shares of `after` and `before`, paired by visit.
 
@@ -76,6 +83,7 @@ def gain_of(
         after: (N,) the same, otherwise named.
         visit: (N,) visit, or group of like pictures, of each.
         cell: (N,) individual and camera of each.
+        confidence: level of the interval, 0-1.
     """
     differences, visits, cells = _by_visit(after.astype(float) - before.astype(float), visit, cell)
     n = len(differences)
@@ -83,7 +91,7 @@ def gain_of(
         return Gain(float("nan"), -1.0, 1.0, 0, 0)
     value = float(differences.mean())
     deviation = max(_variance(differences, visits), _variance(differences, cells), (1 / n) ** 2) ** 0.5
-    half = float(stats.t.ppf(0.975, max(1, len(np.unique(cells)) - 1))) * deviation
+    half = float(stats.t.ppf(0.5 + confidence / 2, max(1, len(np.unique(cells)) - 1))) * deviation
     won, lost = int((differences > 0).sum()), int((differences < 0).sum())
     return Gain(value, max(-1.0, value - half), min(1.0, value + half), won, lost)
 
@@ -91,10 +99,9 @@ def gain_of(
 def _by_visit(
     values: NDArray[np.floating], visit: NDArray[np.int64], cell: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
-    """Mean of each visit in each cell, and both numbers; a group of like pictures at several cameras counts at each."""
-    pairs, place = np.unique(np.stack((visit, cell)), axis=1, return_inverse=True)
-    place = place.ravel()
-    return np.bincount(place, values) / np.bincount(place), pairs[0], pairs[1]
+    """Mean of each visit, its number, and the cell of its first picture; like pictures at several cameras are one."""
+    visits, first, place = np.unique(visit, return_index=True, return_inverse=True)
+    return np.bincount(place, values) / np.bincount(place), visits, cell[first]
 
 
 def _variance(values: NDArray[np.float64], cluster: NDArray[np.int64]) -> float:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Split", "split_by_camera", "split_by_visit"]
+__all__ = ["Split", "split_by_camera", "split_by_place", "split_by_visit"]
 
 Places = NDArray[np.int64]
 
@@ -51,7 +51,25 @@ def split_by_camera(truth: Places, camera: Places, group: Places) -> Split:
         camera: (N,) camera of each target.
         group: (N,) group of each target.
     """
-    part = _parts(camera, MOST_FOLDS)
+    return _leave_out(_parts(camera, MOST_FOLDS), truth, group)
+
+
+def split_by_place(truth: Places, camera: Places, group: Places) -> Split:
+    """Leave each individual out at some cameras, whole, where others are learnt from: there a name must not come from the place.
+
+    This is harder than a camera that nobody was learnt at, and what a camera in use is like: it is known with the animals that
+    live there. In each part every individual loses about a tenth of its cameras, and every camera of its individuals.
+
+    Args:
+        truth: (N,) individual of each target.
+        camera: (N,) camera of each target.
+        group: (N,) group of each target.
+    """
+    n_parts = min(MOST_FOLDS, int(camera.max()) + 1)
+    return _leave_out((truth + camera) % n_parts, truth, group)
+
+
+def _leave_out(part: Places, truth: Places, group: Places) -> Split:
     folds = []
     counts = np.zeros(len(truth), bool)
     n_groups = _groups_of(truth, group, np.ones(len(truth), bool))

@@ -17,8 +17,8 @@ from scd_core.improve.alike import join_alike
 from scd_core.improve.heads import Head, fit_head
 from scd_core.improve.labelled import Labelled, codes, read_labelled
 from scd_core.improve.show import SHOWN, Shown, show_views
-from scd_core.improve.split import Split, split_by_camera, split_by_visit
-from scd_core.improve.ways import Evidence, Outcome, Way, find_best, judge
+from scd_core.improve.split import Split, split_by_place, split_by_visit
+from scd_core.improve.ways import RUNNABLE, Evidence, Outcome, Way, find_best, judge
 from scd_core.names import HeadKind, View
 
 __all__ = ["Trial", "run_improve", "try_all"]
@@ -128,7 +128,7 @@ def try_all(labelled: Labelled, shown: Shown, classifier: Classifier) -> Trial:
     truth, camera = labelled.truth, labelled.camera
     content = codes([row["content_sha256"] or row["target_id"] for row in labelled.rows])
     group = join_alike(labelled.visit, content, shown.thumbnails)
-    in_new, at_home = split_by_camera(truth, camera, group), split_by_visit(truth, camera, group)
+    in_new, at_home = split_by_place(truth, camera, group), split_by_visit(truth, camera, group)
     evidence = Evidence(in_new.counts, at_home.counts, group, truth * len(labelled.cameras) + camera, truth, camera)
     _check_places(labelled, evidence)
     outcomes, scores = _judge_all(labelled, shown, classifier, in_new, at_home, evidence)
@@ -160,10 +160,11 @@ def _judge_all(
         is_right = _right(labelled, classifier, both.mean(0))
         views[View.AVERAGE] = is_right & shown.has_view[View.BOX_CROP]
     before = views[as_run]
+    n_ways = sum((view in views) + len(HeadKind) * (view in shown.features) for view in RUNNABLE)
     outcomes, scores = [], {}
     for view in (as_run, *(view for view in (*SHOWN, View.AVERAGE) if view != as_run and view in views)):
         way = Way(view)
-        outcomes.append(judge(way, (views[view],) * 2, (before,) * 2, evidence, 0.0, _NEEDS[view]))
+        outcomes.append(judge(way, (views[view],) * 2, (before,) * 2, evidence, 0.0, _NEEDS[view], n_ways))
         if view in shown.logits:
             scores[way.key] = (shown.logits[view],) * 2
     for view in (view for view in _HEAD_VIEWS if view in shown.features and shown.no_head is None):
@@ -173,7 +174,7 @@ def _judge_all(
             found = tuple(_left_out(kind, shown, view, labelled, split) for split in (in_new, at_home))
             right = tuple((one.argmax(1) == labelled.truth) & shown.has_view[view] for one in found)
             took = time.perf_counter() - started
-            outcomes.append(judge(way, (right[0], right[1]), (before,) * 2, evidence, took, _NEEDS[view]))
+            outcomes.append(judge(way, (right[0], right[1]), (before,) * 2, evidence, took, _NEEDS[view], n_ways))
             scores[way.key] = (found[0], found[1])
     return outcomes, scores
 

@@ -11,7 +11,7 @@ from scipy import stats
 from scd_core.improve.rate import Gain, Rate, gain_of, rate_of
 from scd_core.names import HeadKind, View
 
-__all__ = ["MAX_HOME_LOSS", "Evidence", "Outcome", "Way", "find_best", "judge"]
+__all__ = ["MAX_HOME_LOSS", "RUNNABLE", "Evidence", "Outcome", "Way", "find_best", "judge"]
 
 MAX_HOME_LOSS = 0.03
 """Share of the visits in known places that a way may name rightly less, and still be recommended."""
@@ -98,6 +98,7 @@ def judge(
     evidence: Evidence,
     seconds: float,
     needs: str,
+    n_ways: int = 1,
 ) -> Outcome:
     """What a way is worth.
 
@@ -108,7 +109,9 @@ def judge(
         evidence: which targets count.
         seconds: that it took.
         needs: what must be there to use it, in words.
+        n_ways: ways among which one is chosen; 95 % intervals hold for all of them at once (Bonferroni), so for the best as well.
     """
+    level = 1 - 0.05 / n_ways
     new, home = evidence.in_new, evidence.at_home
     group, cell = evidence.group, evidence.cell
 
@@ -123,10 +126,10 @@ def judge(
 
     return Outcome(
         way,
-        rate_of(right[0][new], group[new], cell[new]),
-        rate_of(right[1][home], group[home], cell[home]),
-        gain_of(before[0][new], right[0][new], group[new], cell[new]),
-        gain_of(before[1][home], right[1][home], group[home], cell[home]),
+        rate_of(right[0][new], group[new], cell[new], level),
+        rate_of(right[1][home], group[home], cell[home], level),
+        gain_of(before[0][new], right[0][new], group[new], cell[new], level),
+        gain_of(before[1][home], right[1][home], group[home], cell[home], level),
         rate_of(right[0][new & before[0]], group[new & before[0]], cell[new & before[0]]),
         worst(evidence.camera),
         worst(evidence.truth),

@@ -124,7 +124,7 @@ def _provenance(parent: Package, trial: Trial, outcome: Outcome, now: datetime) 
             "n_cameras": len(trial.labelled.cameras),
             "digest": hashlib.sha256(json.dumps(labels).encode()).hexdigest(),
         },
-        "split": "judged on whole cameras left out, and on visits left out; pictures that are nearly one left out together",
+        "split": "individuals left out at whole cameras, and visits left out; pictures that are nearly one left out together",
         "expected": {
             "right_in_new_places": _interval(outcome.new),
             "right_at_home": _interval(outcome.home),

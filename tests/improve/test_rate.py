@@ -42,6 +42,19 @@ def test_the_interval_holds_the_truth_where_cells_differ():
     assert held >= 0.9 * 400
 
 
+def test_like_pictures_at_several_cameras_count_as_one():
+    right, group = np.array([True, True, True, False]), np.array([0, 0, 0, 1])
+    rate = rate_of(right, group, np.arange(4))
+    assert (rate.value, rate.n) == (0.5, 2)
+
+
+def test_intervals_are_wider_where_one_of_several_ways_is_chosen():
+    right, place = np.arange(60) % 4 > 0, np.arange(60)
+    one, of_six = rate_of(right, place, place), rate_of(right, place, place, 1 - 0.05 / 6)
+    low, _ = wilson_interval(0.75, 60, 1 - 0.05 / 6)
+    assert of_six.low == pytest.approx(float(low), abs=0.01) and of_six.high - of_six.low > 1.2 * (one.high - one.low)
+
+
 def test_nothing_to_judge_by():
     empty = np.zeros(0, int)
     assert rate_of(empty.astype(bool), empty, empty).n == 0

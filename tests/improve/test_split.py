@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scd_core.improve.split import Split, split_by_camera, split_by_visit
+from scd_core.improve.split import Split, split_by_camera, split_by_place, split_by_visit
 
 
 def worlds() -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -22,7 +22,7 @@ def worlds() -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
 
 
 @pytest.mark.parametrize("world", worlds())
-@pytest.mark.parametrize("make", [split_by_camera, split_by_visit])
+@pytest.mark.parametrize("make", [split_by_camera, split_by_place, split_by_visit])
 def test_no_group_is_learnt_from_and_left_out_at_once(world, make):
     truth, camera, group = world
     split: Split = make(truth, camera, group)
@@ -36,6 +36,16 @@ def test_a_camera_is_left_out_whole(world):
     truth, camera, group = world
     for learnt, out in split_by_camera(truth, camera, group):
         assert not set(camera[learnt]) & set(camera[out])
+
+
+@pytest.mark.parametrize("world", worlds())
+def test_an_individual_is_left_out_at_a_camera_whole_where_others_are_learnt(world):
+    truth, camera, group = world
+    n_others = 0
+    for learnt, out in split_by_place(truth, camera, group):
+        assert not set(zip(truth[learnt], camera[learnt], strict=True)) & set(zip(truth[out], camera[out], strict=True))
+        n_others += len(set(camera[learnt]) & set(camera[out]))
+    assert n_others
 
 
 def test_an_individual_that_is_known_from_one_camera_alone_judges_nothing_there():
