@@ -72,7 +72,8 @@ def _print_chosen(chosen: Chosen, out: str) -> None:
         return
     n = len(chosen.media)
     planned = f", {chosen.n_planned} of them of batches that are not finished" if chosen.n_planned else ""
-    _say(f"{n} {'picture' if n == 1 else 'pictures'} in {len(chosen.batches)} batches{planned}")
+    batches = "1 batch" if len(chosen.batches) == 1 else f"{len(chosen.batches)} batches"
+    _say(f"{n} {'picture' if n == 1 else 'pictures'} in {batches}{planned}")
     for one in chosen.media[:_SHOWN]:
         _say(f"  {one.media_id}  {one.file}")
     if n > _SHOWN:

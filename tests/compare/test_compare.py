@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pytest
 from scipy import stats
 
 from scd_core.audit.compare.models import Comparison, Verdict, compare_models
 from scd_core.audit.compare.paired import mcnemar, paired_counts, pairs_needed
+from scd_core.audit.compare.pairs import find_model
 from scd_core.audit.errors.derive import derive_errors
 from scd_core.errors import InputError
 from tests.audit.audit_builder import AuditBuilder, label, minutes
@@ -250,3 +252,22 @@ def test_the_command_its_files_and_exit_codes(tmp_path: Path, trapaudit: Callabl
     refused = trapaudit("compare", out, "aaaa", "bbbb", "--out", tmp_path / "x.txt")
     assert refused.code == 2 and refused.err.count("\n") == 1
     assert trapaudit("compare", tmp_path / "nowhere", "aaaa", "bbbb").code == 2
+
+
+@pytest.mark.parametrize("wanted", ["aaaa", "a" * 64, "table of names (ok.csv)", "ok.csv", "tab"])
+def test_a_model_by_digest_or_name(wanted: str) -> None:
+    assert find_model(two_named_models(), wanted).digest == "a" * 64
+
+
+@pytest.mark.parametrize("wanted", ["", "o", "ok", "aaa"])
+def test_too_little_of_a_name_means_no_model(wanted: str) -> None:
+    with pytest.raises(InputError, match="not in this audit; it has table of names"):
+        find_model(two_named_models(), wanted)
+
+
+def two_named_models() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect()
+    connection.execute("CREATE TABLE runs (model_digest VARCHAR, model_name VARCHAR, finished_at TIMESTAMP)")
+    runs = [("a" * 64, "table of names (ok.csv)", "2026-01-02"), ("b" * 64, "jaguars v2", "2026-01-01")]
+    connection.executemany("INSERT INTO runs VALUES (?, ?, ?)", runs)
+    return connection

@@ -127,7 +127,7 @@ def test_a_camera_that_is_gone_is_no_slice_of_any_report_and_no_picture_of_it_an
 def test_a_dry_run_changes_no_byte(out):
     before = {path: path.read_bytes() for path in Path(out).rglob("*") if path.is_file()}
     said = forget_by_command(out, "--file", "C01/*", "--dry-run")
-    assert "C01/a.jpg" in said and "2 pictures in 1 batches" in said
+    assert "C01/a.jpg" in said and "2 pictures in 1 batch\n" in said
     assert {path: path.read_bytes() for path in Path(out).rglob("*") if path.is_file()} == before
 
 

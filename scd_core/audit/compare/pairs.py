@@ -19,6 +19,9 @@ from scd_core.names import ErrorType
 
 __all__ = ["Model", "Pairs", "find_model", "find_pairs"]
 
+_LEAST_PART = 3
+"""Characters of a name that stand for all of it; a single one is in nearly every name."""
+
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
@@ -74,7 +77,8 @@ def find_model(connection: duckdb.DuckDBPyConnection, wanted: str) -> Model:
 
     Args:
         connection: database with the audit's tables.
-        wanted: at least 4 digits of a digest, or a name as the column `model_name` has it, or a part of it.
+        wanted: at least 4 digits of a digest, or a name as the column `model_name` has it, or at least 3
+            characters of one.
 
     Raises:
         InputError: none, or several.
@@ -85,7 +89,8 @@ def find_model(connection: duckdb.DuckDBPyConnection, wanted: str) -> Model:
     found = exact or [
         one
         for one in models
-        if (len(wanted) >= 4 and one.digest.startswith(wanted.lower())) or (wanted and wanted in (one.name or ""))
+        if (len(wanted) >= 4 and one.digest.startswith(wanted.lower()))
+        or (len(wanted) >= _LEAST_PART and wanted in (one.name or ""))
     ]
     known = "; ".join(map(str, models[:8])) or "none"
     if not found:
