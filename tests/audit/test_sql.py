@@ -36,7 +36,7 @@ WORDS = {
     "picture": {"ambiguous"},
     "labels": {"newest", "conflicting", "ambiguous", "superseded", "waiting"},
     "report": {"infrared", "day", "night", "no_name"},
-    "query": {"infrared", "day", "night"},
+    "query": {"infrared", "day", "night", "all", "key", "value"},
     "review": {"infrared", "day", "night", "somebody"},
 }
 """Folder -> words of other vocabularies: Camtrap DP's, those of `label_matches`, of the page, of DuckDB's dates."""

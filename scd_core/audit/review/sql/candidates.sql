@@ -1,7 +1,19 @@
 -- candidates: unknowns that look like one new individual, group by group, those first that a label helps most.
-WITH finished AS (SELECT batch_key, max(finished_at) AS finished_at FROM runs GROUP BY batch_key),
+-- A candidate that was merged is the one that it was merged into, at any remove.
+WITH RECURSIVE finished AS (SELECT batch_key, max(finished_at) AS finished_at FROM runs GROUP BY batch_key),
+merges AS (
+    SELECT candidate_id, arg_max(merged_into, version) AS merged_into FROM candidates
+    WHERE merged_into IS NOT NULL GROUP BY candidate_id
+),
+followed AS (
+    SELECT candidate_id, merged_into AS home FROM merges
+    UNION
+    SELECT followed.candidate_id, merges.merged_into FROM followed JOIN merges ON merges.candidate_id = followed.home
+),
+homes AS (SELECT candidate_id, home FROM followed WHERE home NOT IN (SELECT candidate_id FROM merges)),
 unknowns AS (
-    SELECT batch_key, target_id, media_id, detection_id, candidate_id, review_rank FROM predictions WHERE candidate_id IS NOT NULL
+    SELECT batch_key, target_id, media_id, detection_id, coalesce(home, predictions.candidate_id) AS candidate_id, review_rank
+    FROM predictions LEFT JOIN homes USING (candidate_id) WHERE predictions.candidate_id IS NOT NULL
 ),
 newest AS (
     SELECT media_id, arg_max(batch_key, (finished_at, batch_key)) AS batch_key

@@ -1,5 +1,5 @@
--- evidence: the mask of a target, those of a pair of names too, and each view in which it was named again; `predicted_id` is the
--- name that a mask is of, or that a view is given.
+-- evidence: the mask of a target, those of a pair of names too, and each view in which it was named again.
+-- `predicted_id` is the name that a mask is of, or that a view is given.
 SELECT target_id, mask_png, contrast_id, ssr_probability, sdr_probability, NULL::VARCHAR AS strategy, predicted_id,
     NULL::FLOAT AS probability, NULL::FLOAT AS crop_x_min, NULL::FLOAT AS crop_y_min, NULL::FLOAT AS crop_width,
     NULL::FLOAT AS crop_height
