@@ -136,6 +136,9 @@ def find_gone(store: AuditStore, stones: Tombstones, commits: Mapping[str, Mappi
         if lost:
             gone.batches[key] = frozenset(lost | copies)
             gone.copies |= copies
+            gone.copy_files |= {
+                row["file"]: row["media_id"] for row in rows if row["media_id"] in copies and row["file"]
+            }
         for row in rows:
             places = {(name, row[name]) for name in ("camera_id", "deployment_id") if row[name] is not None}
             if row["media_id"] in lost:

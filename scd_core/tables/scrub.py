@@ -27,6 +27,8 @@ class Gone:
     """Batch -> media_id of the pictures that leave it, with copies whose rows rest on them."""
     copies: set[str] = field(default_factory=set)
     """Of these the copies, which were not to be forgotten."""
+    copy_files: dict[str, str] = field(default_factory=dict)
+    """File of a copy -> its own media_id, which its labels get: they were joined to the picture that is gone."""
     names: set[str] = field(default_factory=set)
     """File names of the pictures, without folders."""
     places: set[tuple[str, str]] = field(default_factory=set)
@@ -70,6 +72,11 @@ def scrub_labels(rows: pa.Table, gone: Gone) -> pa.Table:
     ]
     told = next((text for text in rows.column("import_counts").to_pylist() if text is not None), None)
     left = rows.filter(pa.array(stays, pa.bool_()))
+    columns = (left.column(name).to_pylist() for name in ("file", "media_id"))
+    media = [gone.copy_files.get(file, media_id) for file, media_id in zip(*columns, strict=True)]
+    if media != left.column("media_id").to_pylist():
+        place = left.schema.get_field_index("media_id")
+        left = left.set_column(place, left.schema.field(place), pa.array(media, pa.string()))
     if told is not None and len(left):
         place = left.schema.get_field_index("import_counts")
         counts = [_scrub_inputs(told, gone), *[None] * len(left)][: len(left)]
@@ -103,7 +110,12 @@ def scrub_derived(rows: pa.Table, gone: Gone) -> pa.Table:
 
 
 def is_label_of(media_id: str | None, file: str, gone: Gone) -> bool:
-    """Whether a label is of a forgotten picture, by what it was joined to or by the file that it names."""
+    """Whether a label is of a forgotten picture, by what it was joined to or by the file that it names.
+
+    A label of a copy of the same bytes stays: the copy was not to be forgotten, and the next run audits it.
+    """
+    if file in gone.copy_files:
+        return False
     if media_id is not None and gone.is_medium(media_id):
         return True
     return gone.stones.has_name(file, in_doubt=media_id is None)

@@ -250,7 +250,9 @@ class AuditStore(OutFolder):
                 found = pq.read_table(io.BytesIO(self.storage.read(self._path(relative))), partitioning=None)
             except (OSError, pa.ArrowInvalid) as error:
                 why = self.storage.explain(error)
-                raise RunError(f"{self.url}/{relative}: cannot be read ({why}){self._way_out(error)}") from error
+                raise RunError(
+                    f"{self.url}/{relative}: cannot be read ({why}){self._way_out(relative, error)}"
+                ) from error
             return conform(found, schema)
 
         parts = list(ordered_map(files, read, READERS, ahead=2 * READERS))
@@ -273,10 +275,12 @@ class AuditStore(OutFolder):
 
     # inside
 
-    def _way_out(self, error: Exception | None = None) -> str:
+    def _way_out(self, file: str, error: Exception | None = None) -> str:
         """What to do about a file that is gone or damaged; nothing where an error is another one, such as a missing right."""
         if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
             return ""
+        if file.startswith("labels/"):
+            return "; restore it from a backup, or delete it and import its labels again"
         out = self.url.removeprefix("file://")
         return f"; restore it from a backup, or have its batch audited again: trapaudit repair {out}"
 
@@ -318,7 +322,7 @@ def read_steadily(store: AuditStore, read: Callable[[], T]) -> T:
                 continue
             if lost := store.lost_files(str(error).__contains__):
                 more = f", and {len(lost) - 1} more" if lost[1:] else ""
-                raise RunError(f"{store.url}/{lost[0]}: is gone or damaged{more}{store._way_out()}") from error
+                raise RunError(f"{store.url}/{lost[0]}: is gone or damaged{more}{store._way_out(lost[0])}") from error
             raise
     return read()
 

@@ -23,7 +23,7 @@ from scd_core.audit.query.connection import run_sql
 from scd_core.audit.report.refresh import refresh_report_tables
 from scd_core.audit.review.answers import Answer
 from scd_core.audit.review.session import ReviewSession
-from scd_core.errors import InputError
+from scd_core.errors import InputError, RunError
 from scd_core.inputs.counts import FileCounts, counts_as_json
 from scd_core.names import ForgetBy, LabelState
 from scd_core.tables.commit import write_batch
@@ -310,3 +310,28 @@ def test_that_candidates_were_merged_stays_known_where_all_pictures_of_the_batch
     forget(out, "--batch", "b4")
     left = read_table(out, "candidates")
     assert left["candidate_id"].tolist() == ["k1"] and traces(Path(out), "C07/z.jpg") == []
+
+
+def test_a_copy_of_the_same_bytes_keeps_its_label(tmp_path):
+    """The copy was not to be forgotten; its rows go, since they rest on the other one, and the next run audits it."""
+    out = tmp_path / "out"
+    builder = AuditBuilder(out, individuals=["Ama", "Bo"])
+    first = builder.predict("C01/a.jpg", "Ama")
+    builder.media("C02/copy.jpg", camera="C02", status="duplicate", duplicate_of=builder.tables["media"][0]["media_id"])
+    builder.predict("C03/b.jpg", "Bo")
+    builder.write()
+    label(out, tmp_path, {"C01/a.jpg": "Ama", "C02/copy.jpg": "Bo", "C03/b.jpg": "Bo"})
+    assert first
+    done = forget(str(out), "--file", "C01/a.jpg")
+    assert done.n_copies == 1 and done.rows["labels"] == 1
+    left = read_table(str(out), "labels")
+    copy = builder.tables["media"][1]["media_id"]
+    assert dict(zip(left["file"], left["media_id"], strict=True)) == {"C02/copy.jpg": copy, "C03/b.jpg": "id-C03/b.jpg"}
+
+
+def test_a_damaged_file_of_labels_has_its_own_way_out(out):
+    (file,) = AuditStore(out).committed_files("labels")
+    (Path(out) / file).write_bytes(b"no table")
+    with pytest.raises(RunError, match="import its labels again") as raised:
+        read_table(out, "labels")
+    assert "repair" not in str(raised.value)
