@@ -60,13 +60,16 @@ def test_taking_a_name_back_is_news(tmp_path):
 
 
 def test_columns_that_are_never_null_hold_of_waiting_labels_and_of_undone_ones(tmp_path):
-    """The medium of a label is null while it waits; of any other table it never is."""
+    """The medium of a label is null while it waits; that of a candidate where it is merged; of any other table it never is."""
     result = label(tmp_path / "out", tmp_path, {"a.jpg": "Luna", "b.jpg": "blank"})
     undo_import(str(tmp_path / "out"), result.import_id)
     table = read_table(str(tmp_path / "out"), "labels")
     assert (len(table), table["media_id"].isna().all()) == (3, True)
     assert table[[column for column in TABLES["labels"] if is_required("labels", column)]].notna().all(axis=None)
-    assert [name for name in TABLES if "media_id" in TABLES[name] and not is_required(name, "media_id")] == ["labels"]
+    assert [name for name in TABLES if "media_id" in TABLES[name] and not is_required(name, "media_id")] == [
+        "labels",
+        "candidates",
+    ]
     assert get_type_hints(LabelRow)["media_id"] == str | None and get_type_hints(MediaRow)["media_id"] is str
 
 

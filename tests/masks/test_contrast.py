@@ -16,7 +16,8 @@ from scd_core.masks.contrast import choose_contrasts, contrast_masks
 from scd_core.masks.rows import decode_mask, mask_predictions
 from scd_core.media import list_source
 from scd_core.scenes import packaged_model, preset_world, render, sample_specs
-from scd_core.tables.commit import _batch_counts, _check_sums
+from scd_core.tables.commit import _check_sums
+from scd_core.tables.counts import batch_counts
 from scd_core.tables.schema import empty_table, table_from_rows
 
 
@@ -93,12 +94,12 @@ def test_a_batch_counts_masks_of_names_only(named: Any) -> None:
     masks = mask_predictions(rows, media, classifier, str(folder), AuditConfig())
     masks += contrast_masks(rows, {rows[0]["target_id"]: rival}, media, classifier, str(folder), AuditConfig())
     stamp = {"run_id": "r", "batch_key": "b", "model_digest": "m"}
-    tables = {name: empty_table(name) for name in ("media", "reclassifications")}
+    tables = {name: empty_table(name) for name in ("media", "reclassifications", "embeddings")}
     flags = {"is_flagged": True, "is_control": False, "is_selected": True}
     tables["predictions"] = table_from_rows("predictions", [stamp | row | flags for row in rows])
     tables["masks"] = table_from_rows("masks", [stamp | row for row in masks])
     assert len(tables["masks"]) == 3
-    assert _batch_counts(tables)["n_masks"] == 1
+    assert batch_counts(tables)["n_masks"] == 1
     key = rows[0]["media_id"]
     described = {"media_id": key, "uri": "u", "file": "f", "etag": "e", "size_bytes": 1, "status": "corrupt"}
     tables["media"] = table_from_rows(

@@ -76,10 +76,11 @@ def test_the_after_picture_has_the_pixels_that_the_network_saw(
     assert {found["strategy"] for found in ok} == APPLIES[kind]
     # The unmasked picture goes first; those whose features are weighed go last.
     late = (Strategy.LATE, Strategy.LATE_BOX)
-    of_strategy = dict(
-        zip(sorted((found["strategy"] for found in ok), key=lambda name: name in late), seen[1:], strict=True)
-    )
-    keeps = dict(zip((name for name in of_strategy if name in late), weighed, strict=True))
+    # What a second mask shows, where the first one gives another name, comes behind them.
+    names = sorted((found["strategy"] for found in ok), key=lambda name: name in late)
+    of_strategy = dict(zip(names, seen[1 : 1 + len(names)], strict=True))
+    weighing = [name for name in names if name in late]
+    keeps = dict(zip(weighing, weighed[: len(weighing)], strict=True))
 
     run = {"source": str(tmp_path), "config": config.model_dump_json(), "model_input": spec.model_dump_json()}
     example = row | frame | {"batch_key": "b", "mask_png": png}

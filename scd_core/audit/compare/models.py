@@ -191,7 +191,7 @@ def _verdict(visits: Paired, worse: Sequence[Group], n_unlike: int, telling: flo
     if not n_unlike:
         return (
             Verdict.DO_NOT_PROMOTE,
-            f"no difference is proved ({interval}), and no unlabelled picture is left to tell",
+            f"no difference is proved ({interval}), and no unlabelled picture is left that could prove one",
             0,
         )
     needed = pairs_needed(visits.only_old, visits.only_new)
