@@ -94,7 +94,7 @@ def test_a_batch_counts_masks_of_names_only(named: Any) -> None:
     masks = mask_predictions(rows, media, classifier, str(folder), AuditConfig())
     masks += contrast_masks(rows, {rows[0]["target_id"]: rival}, media, classifier, str(folder), AuditConfig())
     stamp = {"run_id": "r", "batch_key": "b", "model_digest": "m"}
-    tables = {name: empty_table(name) for name in ("media", "reclassifications", "embeddings")}
+    tables = {name: empty_table(name) for name in ("media", "reclassifications", "embeddings", "candidates")}
     flags = {"is_flagged": True, "is_control": False, "is_selected": True}
     tables["predictions"] = table_from_rows("predictions", [stamp | row | flags for row in rows])
     tables["masks"] = table_from_rows("masks", [stamp | row for row in masks])
