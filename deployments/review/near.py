@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from difflib import SequenceMatcher
 
-from deployments.review.screens import Json, references
+from deployments.review.screens import Json, one_picture, references
 from scd_core.audit import wording
 from scd_core.audit.review.frames import Row
 from scd_core.audit.review.session import ReviewSession
@@ -20,7 +20,7 @@ _MOST = 3
 
 
 def near_ones(session: ReviewSession, row: Row, name: str) -> list[Json]:
-    """Known individuals that may be meant where somebody names a new one.
+    """Known and possible new individuals that may be meant where somebody names a new one.
 
     Args:
         session: the review.
@@ -28,7 +28,8 @@ def near_ones(session: ReviewSession, row: Row, name: str) -> list[Json]:
         name: what was typed so far; may be empty.
 
     Returns:
-        At most three: ``individual_id``, ``words`` that say why, and ``picture``, a labelled one, or None.
+        At most three: ``individual_id``, ``words`` that say why, and ``picture``, a labelled one, or None. Behind them a
+        possible new individual that the picture is near to, with ``candidate_id`` in place of ``individual_id``.
     """
     likeness = {known: _likeness(name, known) for known in session.names() if known != UNKNOWN}
     spelled = sorted((known for known in likeness if likeness[known] >= _SPELLED), key=lambda known: -likeness[known])
@@ -39,7 +40,8 @@ def near_ones(session: ReviewSession, row: Row, name: str) -> list[Json]:
                 one["individual_id"],
                 f"The model gives this picture that name with {wording.percent(one['probability'])}.",
             )
-    for known in session.likeness.near(row):
+    near = session.likeness.near(row)
+    for known in near.individuals:
         if known != name:
             words.setdefault(
                 known, "A labelled picture of it is as near to this one as pictures of one individual usually are."
@@ -47,7 +49,7 @@ def near_ones(session: ReviewSession, row: Row, name: str) -> list[Json]:
     pictures = {
         known: references(session, {**row, "predicted_id": known, "topk": []}, None) for known in list(words)[:_MOST]
     }
-    return [
+    known_ones: list[Json] = [
         {
             "individual_id": known,
             "words": words[known],
@@ -55,6 +57,19 @@ def near_ones(session: ReviewSession, row: Row, name: str) -> list[Json]:
         }
         for known, found in pictures.items()
     ]
+    return known_ones + ([_candidate(session, near.candidate)] if near.candidate is not None else [])
+
+
+def _candidate(session: ReviewSession, shown: Row) -> Json:
+    """A possible new individual, by the picture of it that is nearest."""
+    rows = session.frames.event(shown["batch_key"], shown["media_id"])
+    row = next((one for one in rows if one["media_id"] == shown["media_id"]), None)
+    return {
+        "candidate_id": shown["candidate_id"],
+        "words": "A picture of it is as near to this one as pictures of one individual usually are. Its pictures wait "
+        "together under New individuals.",
+        "picture": row and one_picture(row, shown["candidate_id"]),
+    }
 
 
 def _likeness(one: str, other: str) -> float:

@@ -23,7 +23,7 @@ from scd_core.config import SliceConfig
 from scd_core.names import ReviewQueue, Stratum
 from scd_core.tables.schema import table_schema
 
-__all__ = ["Json", "picture_address", "queues", "references", "rows_of_event", "screen"]
+__all__ = ["Json", "one_picture", "picture_address", "queues", "references", "rows_of_event", "screen"]
 
 _CANDIDATES = 5
 _REFERENCES = 3
@@ -139,7 +139,11 @@ def _reference(session: ReviewSession, shown: Mapping[str, Any], name: str) -> J
     row = session.picture(shown["media_id"])
     if row is None:
         return None
-    note = f"{shown['flank']} flank" if shown["flank"] else None
+    return one_picture(row, name, f"{shown['flank']} flank" if shown["flank"] else None)
+
+
+def one_picture(row: Row, name: str, note: str | None = None) -> Json:
+    """A picture of somebody that is shown beside another one: its addresses by size, ``alt`` and ``note``."""
     return {**_pictures(row), "alt": f"{name}, {_where(row)}" + (f", {note}" if note else ""), "note": note}
 
 

@@ -827,7 +827,8 @@ async function nearOnes() {
   if ($("typed").value.trim() !== typed || !$("chooser").open) return;
   chooser.near = found;
   $("warning").replaceChildren(...found.map((one) =>
-    el("p", { className: "near" }, one.picture ? thumb({ ...one.picture, note: null }, () => take(one.individual_id)) : "", el("span", {}, "Is it ", bdi(one.individual_id), `? ${one.words}`))));
+    el("p", { className: "near" }, one.picture ? thumb({ ...one.picture, note: null }, () => (one.candidate_id ? enlarge(one.picture) : take(one.individual_id))) : "",
+      el("span", {}, "Is it ", bdi(one.individual_id ?? one.candidate_id), "? ", one.words, one.candidate_id ? el("a", { href: address("/", { queue: "candidates" }) }, " Show them") : ""))));
 }
 
 function take(name) {

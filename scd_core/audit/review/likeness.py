@@ -12,10 +12,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from scd_core.audit.review.frames import Frames, Row
+from scd_core.audit.sql import load_sql
 from scd_core.identify.embeddings import feature_matrix, unit_rows
 from scd_core.names import UNKNOWN
 
-__all__ = ["Likeness", "usual_likeness"]
+__all__ = ["Likeness", "Near", "usual_likeness"]
 
 _BATCHES = 4
 """Batches whose labelled pictures are compared with, those with the most."""
@@ -36,8 +37,18 @@ class _Labelled:
     """What :func:`usual_likeness` gives."""
 
 
+@dataclass(frozen=True)
+class Near:
+    """What a picture is as near to as pictures of one individual usually are."""
+
+    individuals: tuple[str, ...] = ()
+    """Labelled individuals, the nearest first."""
+    candidate: Row | None = None
+    """``candidate_id``, ``batch_key`` and ``media_id`` of the nearest picture of a possible new individual."""
+
+
 class Likeness:
-    """Compares pictures with labelled ones; for several threads at once.
+    """Compares pictures with labelled ones and with those of candidates; for several threads at once.
 
     Args:
         frames: the audit.
@@ -47,34 +58,46 @@ class Likeness:
         self._frames = frames
         self._lock = threading.Lock()
         self._spaces: dict[str, _Labelled] | None = None
-        self._last: tuple[str, list[str]] = ("", [])  # of the target that was looked at last
+        self._last: tuple[str, Near] = ("", Near())  # of the target that was looked at last
 
-    def near(self, row: Row, most: int = 3) -> list[str]:
-        """Individuals, the nearest first; none where OUT has no embedding of the picture, or too few labelled pictures.
+    def near(self, row: Row) -> Near:
+        """What is near; nothing where OUT has no embedding of the picture, or too few labelled pictures.
 
         Args:
             row: the target, a row of ``sql/frames.sql``.
-            most: individuals at most.
         """
         target_id, found = self._last
         if target_id != row["target_id"]:
             found = self._near(row)
             self._last = row["target_id"], found
-        return found[:most]
+        return found
 
-    def _near(self, row: Row) -> list[str]:
+    def _near(self, row: Row) -> Near:
         own = self._frames.features([row["batch_key"]], [row["target_id"]])
         if not len(own):
-            return []
+            return Near()
         with self._lock:
             self._spaces = self._spaces if self._spaces is not None else self._read()
-        labelled = self._spaces.get(own["embedding_space"][0].as_py())
+        space = own["embedding_space"][0].as_py()
+        labelled = self._spaces.get(space)
         if labelled is None or labelled.limit is None:
-            return []
-        likeness = labelled.features @ unit_rows(feature_matrix(own["features"]))[0]
+            return Near()
+        unit = unit_rows(feature_matrix(own["features"]))[0]
+        likeness = labelled.features @ unit
         best = {name: float(likeness[labelled.names == name].max()) for name in np.unique(labelled.names)}
         near = [str(name) for name in best if best[name] >= labelled.limit]
-        return sorted(near, key=lambda name: -best[name])
+        near.sort(key=lambda name: -best[name])
+        return Near(tuple(near), self._candidate(row["target_id"], space, unit, labelled.limit))
+
+    def _candidate(self, target_id: str, space: str, unit: NDArray[np.float32], limit: float) -> Row | None:
+        values = {"space": space, "limit": _PICTURES}
+        found = self._frames.select(load_sql(__package__, "candidate_pictures"), values, ("candidates",))
+        others = [one for one in found if one["target_id"] != target_id and len(one["embedding"]) == len(unit)]
+        if not others:
+            return None
+        likeness = unit_rows(np.array([one["embedding"] for one in others])) @ unit
+        place = int(likeness.argmax())
+        return others[place] if likeness[place] >= limit else None
 
     def _read(self) -> dict[str, _Labelled]:
         rows = self._frames.reported_errors().select(["target_id", "batch_key", "event_id", "true_id"])
