@@ -73,29 +73,13 @@ def lost_runs_automation(after_seconds: int) -> AutomationCore:
         after_seconds: silence that means death (s); at least two heartbeats of the workers, which are
             PREFECT_FLOWS_HEARTBEAT_FREQUENCY apart (180 s by default, 30 s in our images).
     """
-    from prefect.client.schemas.objects import StateType
-    from prefect.events.actions import ChangeFlowRunState
-    from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
-    from prefect.events.schemas.events import ResourceSpecification
-
-    trigger = EventTrigger(
-        match=ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"}),
-        match_related=ResourceSpecification(
-            {"prefect.resource.role": "tag", "prefect.resource.id": "prefect.tag.trapaudit"}
-        ),
+    return _crash_unless(
+        LOST_RUNS,
+        "Marks a trapaudit run as crashed when its worker is gone.",
+        f"nothing was heard of this run for {after_seconds} s: its worker is gone",
         after={"prefect.flow-run.heartbeat"},
         expect={"prefect.flow-run.heartbeat"} | _ENDS,
-        for_each={"prefect.resource.id"},
-        posture=Posture.Proactive,
-        threshold=1,
-        within=timedelta(seconds=after_seconds),
-    )
-    message = f"nothing was heard of this run for {after_seconds} s: its worker is gone"
-    return AutomationCore(
-        name=LOST_RUNS,
-        description="Marks a trapaudit run as crashed when its worker is gone.",
-        trigger=trigger,
-        actions=[ChangeFlowRunState(state=StateType.CRASHED, message=message)],
+        within_seconds=after_seconds,
     )
 
 
@@ -108,28 +92,41 @@ def stuck_runs_automation(after_seconds: int) -> AutomationCore:
     Args:
         after_seconds: longest time between taking a run and beginning it (s); pulling an image is part of it.
     """
+    begins = {f"prefect.flow-run.{state}" for state in ("Running", "Scheduled", "Late", "AwaitingConcurrencySlot")}
+    return _crash_unless(
+        STUCK_RUNS,
+        "Marks a trapaudit run as crashed that a worker took and never began.",
+        f"a worker took this run and did not begin it for {after_seconds} s: the worker is gone",
+        after={"prefect.flow-run.Pending"},
+        expect=begins | _ENDS,
+        within_seconds=after_seconds,
+    )
+
+
+def _crash_unless(
+    name: str, description: str, message: str, *, after: set[str], expect: set[str], within_seconds: int
+) -> AutomationCore:
+    """An automation that marks a run of ours as crashed where an event of `after` is followed by none of `expect` in time (s)."""
     from prefect.client.schemas.objects import StateType
     from prefect.events.actions import ChangeFlowRunState
     from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
     from prefect.events.schemas.events import ResourceSpecification
 
-    begins = {f"prefect.flow-run.{state}" for state in ("Running", "Scheduled", "Late", "AwaitingConcurrencySlot")}
     trigger = EventTrigger(
         match=ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"}),
         match_related=ResourceSpecification(
             {"prefect.resource.role": "tag", "prefect.resource.id": "prefect.tag.trapaudit"}
         ),
-        after={"prefect.flow-run.Pending"},
-        expect=begins | _ENDS,
+        after=after,
+        expect=expect,
         for_each={"prefect.resource.id"},
         posture=Posture.Proactive,
         threshold=1,
-        within=timedelta(seconds=after_seconds),
+        within=timedelta(seconds=within_seconds),
     )
-    message = f"a worker took this run and did not begin it for {after_seconds} s: the worker is gone"
     return AutomationCore(
-        name=STUCK_RUNS,
-        description="Marks a trapaudit run as crashed that a worker took and never began.",
+        name=name,
+        description=description,
         trigger=trigger,
         actions=[ChangeFlowRunState(state=StateType.CRASHED, message=message)],
     )

@@ -55,8 +55,6 @@ _REAL = (
 )  # fmt: skip
 """Counts of ``real.json`` in the table for users, each with the one that it is a part of."""
 
-_SHORT_STRATEGIES = Strategy.FUSED, Strategy.MASK_CROP, Strategy.CENTER_CROP
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Rewrite the generated parts of the pages, or with ``--check`` say whether they are as the results files have them."""

@@ -1,4 +1,4 @@
-"""Pictures on their way into a gallery: embedded, and refused where they cannot be told from those of another individual."""
+"""Pictures for a gallery: embedded, and refused where the network sees the same in those of another individual."""
 
 from __future__ import annotations
 

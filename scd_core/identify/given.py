@@ -78,7 +78,7 @@ def _of_picture(
     if not animals:
         kinds = sorted({str(one.hidden) for one in kept if one.hidden})
         only = f", only {', '.join(kinds)}" if kinds else ""
-        reason = targets.reason or f"the predictions hold no animal in this picture{only}"
+        reason = targets.reason or f"the predictions have no animal for this picture{only}"
         return [targets.unnamed_row(media, PredictionStatus.NO_ANIMAL, reason)]
     if not targets.boxes and targets.status is PredictionStatus.NO_ANIMAL and all(one.bbox is None for one in animals):
         return [targets.unnamed_row(media, PredictionStatus.NO_ANIMAL, targets.reason)]

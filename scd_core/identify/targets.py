@@ -96,7 +96,7 @@ def targets_of(file: str, boxes: Boxes | None, config: ClassifyConfig) -> Target
     if not animals and (hidden or config.box_use == "classify"):
         kinds = sorted({box.category for box in found if box.is_redacted and not box.confidence < least})
         only = f", only {', '.join(kinds)}" if kinds else ""
-        return Targets([], hidden=hidden, reason=f"the detections hold no animal in this image{only}")
+        return Targets([], hidden=hidden, reason=f"the detections have no animal for this image{only}")
     if config.box_use == "classify":
         return Targets(animals, hidden=hidden)
     return Targets([None], located=_around([box.clipped() for box in animals if not box.problem()]), hidden=hidden)

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
+from scd_core.audit.export.send import send_file
 from scd_core.boxes import Box, box_from_row, covering_box, crop_box
-from scd_core.errors import InputError, RunError
+from scd_core.errors import InputError
 from scd_core.identify.pictures import crop_to_box
 from scd_core.improve.alike import join_alike, thumbnail
 from scd_core.improve.labelled import Labelled, codes, read_labelled
@@ -89,7 +90,7 @@ def write_training_set(out: str, directory: str) -> str:
             file = f"{kind}/{part}/{folders[row['true_id']]}/{name}.jpg"
             local = Path(scratch) / "picture.jpg"
             image.save(local, quality=_QUALITY)
-            _send(storage, local, file)
+            send_file(storage, local, file)
             index.append(
                 [file, kind, part, int(fold[place]), row["true_id"], row["camera"], int(group[place]), place_of,
                  f"{weights[labelled.truth[place]]:.4f}", row["file"]]
@@ -231,7 +232,7 @@ def _write_texts(
         "labels.txt",
         README,
     ):  # the one that names the others last
-        _send(storage, scratch / name, name)
+        send_file(storage, scratch / name, name)
 
 
 def _readme(labelled: Labelled, index: list[list[Any]]) -> str:
@@ -276,14 +277,3 @@ def _torchvision(labelled: Labelled, index: list[list[Any]]) -> str:
     return """from nothing, since it takes no published weights for other classes:
 
     python train.py --data-path crops --model mobilenet_v2 --lr 0.05 --epochs 90"""
-
-
-def _send(storage: Storage, local: Path, relative: str) -> None:
-    path = storage.path(relative)
-    try:
-        storage.upload(local, path)
-    except OSError as error:
-        where = storage.uri_of(path)
-        raise RunError(
-            f"{where}: cannot be written ({error.strerror or error}); export again to another folder"
-        ) from error

@@ -25,7 +25,7 @@ from scd_core.tables.shards import drop_work
 from scd_core.tables.store import AuditStore
 from scd_core.tables.tombstones import Medium, Tombstones, read_tombstones, tombstone_ids, write_tombstone
 
-__all__ = ["Forgotten", "drop_made", "find_gone", "forget_again", "is_unfinished", "read_there", "settle_forgotten"]
+__all__ = ["Forgotten", "drop_made", "find_gone", "forget_again", "read_there", "settle_forgotten"]
 
 _ROUNDS = 50
 _MADE = ("state", "review", "report")
@@ -45,14 +45,6 @@ class Forgotten:
     """Table -> rows removed."""
     n_copies: int = 0
     """Copies of the same bytes that rested on a removed picture; the next run audits them."""
-
-
-def is_unfinished(store: AuditStore) -> bool:
-    """Whether something was to be forgotten and is not yet, because who began it died."""
-    generation = store.generation()
-    if set(tombstone_ids(store)) - generation.applied:
-        return True
-    return generation.number > 0 and not store.has_file(_receipt(generation.number))
 
 
 def settle_forgotten(store: AuditStore) -> Forgotten:

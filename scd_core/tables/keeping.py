@@ -97,7 +97,7 @@ def prune_out(
 def find_lost(store: AuditStore) -> Lost:
     """Files of committed batches, of reports and of imports that are gone, or whose content is no Parquet file.
 
-    Every file's end is read, so it takes a request a file.
+    Every file is read whole, so it takes as long as reading all of OUT.
 
     Raises:
         RunError: the storage did not answer.

@@ -346,13 +346,17 @@ async function undo() {
     }
   }
   if (state.answered.delete(last.target_id) && !last.was) state.nDone--;
-  const again = state.items[last.place];
-  screens.delete(again.target_id);
-  await go(last.place);
+  await showUndone(last.place);
   if (state.screen && state.screen.kind === "event") lookAt(last.step);
+  progress();
+}
+
+/** Show a picture again whose answer was taken back. */
+async function showUndone(place) {
+  screens.delete(state.items[place].target_id);
+  await go(place);
   $("last").textContent = "Undone";
   say("Undone");
-  progress();
 }
 
 /** Take back the newest answer from before the page was opened. */
@@ -361,14 +365,11 @@ async function undoEarlier() {
     const last = await ask("/page/last");
     if (!last.import_id) return void say("Nothing to undo");
     await ask("/api/undo", {}, { import_id: last.import_id });
-    screens.delete(last.target_id);
     state.answered.delete(last.target_id);
     state.queue ??= "next";
     const place = Math.max(0, state.place);
     state.items.splice(place, 0, { target_id: last.target_id });
-    await go(place);
-    $("last").textContent = "Undone";
-    say("Undone");
+    await showUndone(place);
   } catch (error) {
     notice(`Not undone: ${error.message}`);
   }

@@ -14,10 +14,11 @@ from scd_core.audit.export.camtrap_dp import write_camtrap_dp
 from scd_core.audit.export.label_studio import write_label_studio
 from scd_core.audit.export.megadetector import write_megadetector
 from scd_core.audit.export.newest import create_newest
+from scd_core.audit.export.send import send_file
 from scd_core.audit.export.timelapse import write_timelapse
 from scd_core.audit.query.connection import open_tables
-from scd_core.errors import InputError, RunError
-from scd_core.storage import Storage, open_source
+from scd_core.errors import InputError
+from scd_core.storage import open_source
 from scd_core.tables.store import AuditStore
 
 __all__ = ["export_audit"]
@@ -81,18 +82,7 @@ def export_audit(
         files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
         # The file that names the others comes last, so that a package that can be opened is whole.
         for relative in [*(file for file in files if file != main), main]:
-            _send(storage, folder / relative, relative)
+            send_file(storage, folder / relative, relative)
     for note in notes:
         _LOG.warning("%s", note)
     return storage.uri_of(storage.path(main))
-
-
-def _send(storage: Storage, local: Path, relative: str) -> None:
-    path = storage.path(relative)
-    try:
-        storage.upload(local, path)
-    except OSError as error:
-        where = storage.uri_of(path)
-        raise RunError(
-            f"{where}: cannot be written ({error.strerror or error}); export again to another folder"
-        ) from error

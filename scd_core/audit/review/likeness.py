@@ -58,6 +58,7 @@ class Likeness:
         self._frames = frames
         self._lock = threading.Lock()
         self._spaces: dict[str, _Labelled] | None = None
+        self._candidates: dict[str, tuple[list[Row], NDArray[np.float32]]] = {}  # space -> pictures and their unit rows
         self._last: tuple[str, Near] = ("", Near())  # of the target that was looked at last
 
     def near(self, row: Row) -> Near:
@@ -90,14 +91,18 @@ class Likeness:
         return Near(tuple(near), self._candidate(row["target_id"], space, unit, labelled.limit))
 
     def _candidate(self, target_id: str, space: str, unit: NDArray[np.float32], limit: float) -> Row | None:
-        values = {"space": space, "limit": _PICTURES}
-        found = self._frames.select(load_sql(__package__, "candidate_pictures"), values, ("candidates",))
-        others = [one for one in found if one["target_id"] != target_id and len(one["embedding"]) == len(unit)]
-        if not others:
-            return None
-        likeness = unit_rows(np.array([one["embedding"] for one in others])) @ unit
-        place = int(likeness.argmax())
-        return others[place] if likeness[place] >= limit else None
+        with self._lock:
+            if space not in self._candidates:
+                values = {"space": space, "limit": _PICTURES}
+                rows = self._frames.select(load_sql(__package__, "candidate_pictures"), values, ("candidates",))
+                rows = [one for one in rows if len(one["embedding"]) == len(unit)]
+                features = np.array([one["embedding"] for one in rows]).reshape(len(rows), len(unit))
+                self._candidates[space] = rows, unit_rows(features)
+            found, others = self._candidates[space]
+        for place in np.argsort(-(others @ unit), kind="stable"):  # the nearest one may be the picture itself
+            if found[place]["target_id"] != target_id:
+                return found[place] if others[place] @ unit >= limit else None
+        return None
 
     def _read(self) -> dict[str, _Labelled]:
         rows = self._frames.reported_errors().select(["target_id", "batch_key", "event_id", "true_id"])
