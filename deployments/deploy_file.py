@@ -11,7 +11,7 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from scd_core.errors import InputError
-from scd_core.job import RunnerName
+from scd_core.request import RunnerName
 from scd_core.storage import clean_url
 
 __all__ = ["Deployment", "Pool", "packaged_file", "render"]

@@ -14,8 +14,9 @@ from flows.hand_over import handed_over
 from flows.prefect_runner import PrefectRunner
 from flows.progress import current_bars
 from flows.threads_runner import THREADS
-from scd_core.job import AuditRequest, prepare_job
+from scd_core.job import prepare_job
 from scd_core.names import Stage
+from scd_core.request import AuditRequest
 from scd_core.storage import clean_url
 
 __all__ = ["audit_batch", "throughput_rows"]

@@ -11,7 +11,7 @@ from flows.audit import AuditResult
 from flows.audit_batch import audit_batch
 from flows.deployed import alone_on, warn_of_other_version
 from flows.prefect_runner import task_runner_for
-from scd_core.job import AuditRequest
+from scd_core.request import AuditRequest
 
 __all__ = ["audit_uploads"]
 

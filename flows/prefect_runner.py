@@ -19,7 +19,8 @@ from flows.runner import Progress
 from flows.threads_runner import THREADS
 from scd_core.errors import InputError
 from scd_core.identify.classifier import resolve_device
-from scd_core.job import AuditRequest, Job
+from scd_core.job import Job
+from scd_core.request import AuditRequest
 from scd_core.storage.objects import ObjectRef
 from tasks.work import Work
 

@@ -12,7 +12,7 @@ from flows.audit import run_report
 from flows.prefect_runner import PrefectRunner
 from flows.progress import current_bars
 from scd_core.config import AuditConfig
-from scd_core.job import settings_of
+from scd_core.request import settings_of
 from scd_core.tables.store import AuditStore
 
 __all__ = ["refresh_error_report"]

@@ -26,6 +26,7 @@ ROOMS = (
     ("scd_core.audit",),
     ("scd_core.improve",),
     ("scd_core.scenes",),
+    ("scd_core.request",),
     ("scd_core.job", "scd_core.doctor"),
     ("tasks",),
     ("flows",),

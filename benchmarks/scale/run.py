@@ -50,7 +50,7 @@ def main() -> None:
     from flows.audit_batch import audit_batch
     from flows.prefect_runner import task_runner_for
     from scd_core.config import AuditConfig
-    from scd_core.job import AuditRequest
+    from scd_core.request import AuditRequest
 
     if order["runner"] == "ray":
         import ray

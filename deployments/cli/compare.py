@@ -41,7 +41,7 @@ def compare(
     from deployments.cli.printable import printable
     from scd_core.audit.compare.models import compare_models
     from scd_core.config import AuditConfig
-    from scd_core.job import settings_of
+    from scd_core.request import settings_of
 
     if file is not None and not file.lower().endswith((".json", ".csv")):
         raise InputError(f"--out {file}: expected a file that ends in .json or .csv")

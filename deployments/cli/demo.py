@@ -12,7 +12,7 @@ from deployments.cli.planted import print_planted
 from deployments.cli.run import run_request
 from scd_core.config import AuditConfig, ClassifyConfig, TriageConfig
 from scd_core.errors import InputError
-from scd_core.job import AuditRequest
+from scd_core.request import AuditRequest
 from scd_core.scenes import packaged_model, preset_world, write_scenes
 
 if TYPE_CHECKING:

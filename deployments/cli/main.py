@@ -20,7 +20,7 @@ from scd_core import __version__
 from scd_core.errors import InputError, TrapauditError
 
 if TYPE_CHECKING:
-    from scd_core.job import AuditRequest
+    from scd_core.request import AuditRequest
 
 __all__ = ["app", "main"]
 
@@ -161,7 +161,7 @@ def _request(
     source: str, model: str | None, out: str, config: str | None, runner: Any, ray_address: str | None, **given: Any
 ) -> AuditRequest:
     """The request of the options; where no runner is named, Prefect's server decides by being there."""
-    from scd_core.job import AuditRequest
+    from scd_core.request import AuditRequest
 
     chosen = runner or ("prefect" if os.environ.get("PREFECT_API_URL") else "threads")
     if ray_address and chosen != "ray":

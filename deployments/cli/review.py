@@ -53,7 +53,7 @@ def review(
     from deployments.review.auth import read_passwords
     from deployments.review.serve import is_local_address, serve
     from scd_core.config import AuditConfig
-    from scd_core.job import settings_of
+    from scd_core.request import settings_of
 
     passwords = None
     if password_file is not None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from scd_core.job import AuditRequest, Job, Listed, list_job, prepare_job, settings_of
+from scd_core.job import Job, Listed, list_job, prepare_job
+from scd_core.request import AuditRequest, settings_of
 from scd_core.storage import clean_url
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 
 import flows.audit_uploads as module
 from scd_core import __version__
-from scd_core.job import AuditRequest
+from scd_core.request import AuditRequest
 
 REQUEST = AuditRequest(source="s3://cards", model="s3://m", out="s3://audit", report=False)
 

@@ -16,7 +16,7 @@ from flows.threads_runner import ThreadsRunner
 from scd_core.audit import read_table
 from scd_core.config import AuditConfig
 from scd_core.errors import InputError
-from scd_core.job import settings_of
+from scd_core.request import settings_of
 from scd_core.scenes import packaged_model
 from tasks.work import Work
 from tests.services.audits import Silent, audit, request_of

@@ -11,7 +11,7 @@ import pytest
 
 from scd_core.config import AuditConfig
 from scd_core.identify import read_package
-from scd_core.job import AuditRequest, settings_with_model
+from scd_core.request import AuditRequest, settings_with_model
 from tests.improve import world
 
 

@@ -9,7 +9,8 @@ from typing import Any
 from flows.audit import AuditResult, run_audit
 from flows.threads_runner import ThreadsRunner
 from scd_core.config import AuditConfig
-from scd_core.job import AuditRequest, prepare_job
+from scd_core.job import prepare_job
+from scd_core.request import AuditRequest
 
 
 class Silent:

@@ -8,8 +8,9 @@ import fsspec
 import pytest
 
 from scd_core.errors import InputError, TrapauditError
-from scd_core.job import AuditRequest, prepare_job
+from scd_core.job import prepare_job
 from scd_core.media import list_objects
+from scd_core.request import AuditRequest
 from scd_core.tables.store import AuditStore
 from tests.services.pictures import encode, photo
 from tests.services.storage_run import CONFIG, audit
