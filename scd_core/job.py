@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -33,7 +33,7 @@ from scd_core.tables.plans import plan_batches
 from scd_core.tables.store import AuditStore
 from scd_core.tables.tombstones import read_tombstones
 
-__all__ = ["Job", "Joined", "Listed", "Shard", "boxes_of", "list_job", "names_of", "plan_job", "prepare_job"]
+__all__ = ["Job", "Joined", "Listed", "Shard", "list_job", "plan_job", "prepare_job"]
 
 
 @dataclass(frozen=True)
@@ -257,23 +257,6 @@ def plan_job(job: Job, objects: Sequence[ObjectRef]) -> list[Batch]:
         batch_size=settings.batch_size,
         batch_levels=batch_levels(settings),
     )
-
-
-def boxes_of(job: Job, files: Collection[str]) -> dict[str, Entry] | None:
-    """What the detections hold about some media that have an entry in them; None where no detections were given.
-
-    Args:
-        job: a job whose inputs are joined (:func:`list_job`).
-        files: media, as paths relative to SOURCE.
-    """
-    boxes = job.joined.boxes
-    return None if boxes is None else {file: boxes[file] for file in files if file in boxes}
-
-
-def names_of(job: Job, files: Collection[str]) -> dict[str, GivenEntry] | None:
-    """What the predictions hold about some media that have an entry in them; None where no predictions were given."""
-    names = job.joined.names
-    return None if names is None else {file: names[file] for file in files if file in names}
 
 
 def _check_labels(job: Job, labels: LabelFile, media: MediaIndex) -> None:

@@ -72,7 +72,11 @@ def _of_picture(
         reason = "the predictions have no entry for this picture"
         return [targets.unnamed_row(media, PredictionStatus.NOT_NAMED, reason)]
     if isinstance(entry, str):
-        return [targets.unnamed_row(media, PredictionStatus.FAILED, f"the predictions give nothing: {entry}")]
+        return [
+            targets.unnamed_row(
+                media, PredictionStatus.FAILED, f"the predictions give nothing that can be used: {entry}"
+            )
+        ]
     kept = [one for one in entry if one.confidence is None or not one.confidence < config.min_detection_confidence]
     animals = [one for one in kept if one.hidden is None]
     if not animals:
@@ -91,7 +95,8 @@ def _row(media: MediaRow, given: Given, targets: Targets, topk: int) -> Predicti
     if given.confidence is None:
         row["detection_confidence"] = None
     if not given.candidates and given.problem is None:
-        row["prediction_status"], row["failure_reason"] = PredictionStatus.NOT_NAMED, "the predictions give it no name"
+        row["prediction_status"] = PredictionStatus.NOT_NAMED
+        row["failure_reason"] = given.nameless or "the predictions give it no name"
         return row
     row["failure_reason"] = given.problem or targets.problem(box)
     return row if row["failure_reason"] else row | name_columns(given, topk)

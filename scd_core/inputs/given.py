@@ -35,6 +35,8 @@ class Given:
     """The detector's, 0-1."""
     problem: str | None = None
     """Why the name cannot be used, in words."""
+    nameless: str | None = None
+    """Why there is no name, in words, where the file has a reason."""
 
     @property
     def hidden(self) -> str | None:

@@ -187,7 +187,13 @@ def _of_observation(line: Line, bbox: tuple[float, float, float, float] | None, 
     except ValueError as error:
         certain, problem = None, str(error)
     candidates = () if problem or name is None else ((_name(name), certain),)
-    return Given(candidates, place, bbox, None, problem)
+    return Given(candidates, place, bbox, None, problem, _nameless(line, category) if name is None else None)
+
+
+def _nameless(line: Line, category: str) -> str:
+    if category == Category.ANIMAL:
+        return "the observation of an animal has neither individualID nor scientificName"
+    return f"the observation is of type {line['observationType']!r}, which names nothing"
 
 
 def _name(text: str) -> str:

@@ -19,10 +19,12 @@ from scd_core.inputs.joining import path_as_joined
 from scd_core.inputs.label import Account, parse_time
 from scd_core.inputs.megadetector import load_json
 
-__all__ = ["Answer", "Part", "is_answer_table", "is_task_list", "picture_path", "read_answers"]
+__all__ = ["Answer", "Part", "is_answer_table", "is_task", "is_task_list", "picture_path", "read_answers"]
 
 _OF_ROW = ("id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time")
 """Keys of JSON_MIN and columns of CSV that are of the answer, not of the task's data."""
+_ANSWER = frozenset({"annotation_id", "annotator"})
+"""Keys that mark an answer in the short form."""
 _WORDS = (
     "rectanglelabels", "polygonlabels", "ellipselabels", "brushlabels", "keypointlabels", "labels", "choices", "taxonomy",
     "text",
@@ -63,6 +65,11 @@ def is_task_list(text: str) -> bool:
     return text[:1_000].lstrip()[:1] == "["
 
 
+def is_task(entry: Any) -> bool:
+    """Whether an entry of a list in JSON is a task of Label Studio, or an answer in its short form."""
+    return isinstance(entry, Mapping) and (isinstance(entry.get("data"), Mapping) or not _ANSWER.isdisjoint(entry))
+
+
 def is_answer_table(text: str) -> bool:
     """Whether a text is a table of answers."""
     return has_column(text, "annotation_id") and has_column(text, "annotator")
@@ -90,7 +97,7 @@ def read_answers(text: str, where: str, account: Account, column: str | None) ->
                 raise TypeError("it is no task")
             if isinstance(entry.get("data"), Mapping):
                 yield from _task(entry, where, place, account)
-            elif "annotation_id" in entry or "annotator" in entry:
+            elif is_task(entry):
                 yield _row(entry, f"{where}: {place}", column)
             else:
                 raise KeyError("data")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import PurePosixPath
+from typing import Any, NoReturn
 
 from scd_core.errors import InputError
 from scd_core.inputs.camtrap_dp import DATAPACKAGE, observation_tables
@@ -13,7 +14,8 @@ from scd_core.inputs.detections import Detections, detections_from_camtrap
 from scd_core.inputs.given import Given, GivenEntry, Predictions, Tool
 from scd_core.inputs.given_json import json_names
 from scd_core.inputs.given_tables import TableNames, camtrap_names, table_names
-from scd_core.inputs.label_studio_answers import is_task_list
+from scd_core.inputs.label_studio_answers import is_task, is_task_list
+from scd_core.inputs.megadetector import load_json
 from scd_core.inputs.text import decode_text, read_file
 from scd_core.storage import clean_url
 
@@ -39,9 +41,7 @@ def read_predictions(url: str, column: str | None = None) -> Predictions:
     text = decode_text(content, where)
     digest = hashlib.sha256(content)
     if is_task_list(text):
-        raise InputError(
-            f"{where}: is an export of Label Studio, which people's labels come from; give it with --labels"
-        )
+        _refuse_list(load_json(text, where), where)
     if name != DATAPACKAGE and text.lstrip().startswith("{"):
         if column is not None:
             raise InputError(f"{where}: is JSON, which has no column {column!r}; --predictions-column is of a table")
@@ -74,15 +74,26 @@ def read_predictions(url: str, column: str | None = None) -> Predictions:
     )
 
 
+def _refuse_list(content: Any, where: str) -> NoReturn:
+    """Refuse a list in JSON: every format of predictions is an object; Label Studio's tasks hold what people said."""
+    if isinstance(content, list) and any(is_task(entry) for entry in content[:1]):
+        raise InputError(
+            f"{where}: is an export of Label Studio, which people's labels come from; give it with --labels"
+        )
+    raise InputError(
+        f"{where}: is a list; expected an object with `images` (MegaDetector) or with `predictions` (SpeciesNet)"
+    )
+
+
 def _check_any(entries: dict[str, GivenEntry], unusable: Sequence[str], where: str) -> None:
     """Refuse a file without one name, with the first reason that it gives."""
     if any(one.candidates for entry in entries.values() if isinstance(entry, tuple) for one in entry):
         return
     reasons = [
-        f"{file!r}: {one.problem}"
+        f"{file!r}: {one.problem or one.nameless}"
         for file, entry in entries.items()
         for one in entry
-        if isinstance(one, Given) and one.problem
+        if isinstance(one, Given) and (one.problem or one.nameless)
     ]
     reasons += [f"{file!r}: {entry}" for file, entry in entries.items() if isinstance(entry, str)]
     why = next(iter([*reasons, *unusable]), None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -91,6 +92,33 @@ def test_the_same_file_again_is_nothing_to_do(card: Path, names: Path, tmp_path:
     again = trapaudit(*given)
     assert again.code == 0 and "nothing to do" not in again.err
     assert read_table(str(tmp_path / "audit"), "runs")["model_digest"].nunique() == 2
+
+
+def test_a_name_given_to_a_copy_counts(card: Path, tmp_path: Path, trapaudit: Call) -> None:
+    """Copies that sort behind their originals: one alone is named, one is named otherwise, one as its original."""
+    truth = truth_of(card)
+    source = tmp_path / "images"
+    shutil.copytree(card / "images", source)
+    first, second, third, *others = truth
+    for place, file in enumerate((first, second, third)):
+        shutil.copy(source / file, source / f"zz{place}.jpg")
+    rows = [("zz0.jpg", "Luna", "0.3"), (second, "Luna", "0.9"), ("zz1.jpg", "Tara", "0.9")]
+    rows += [(file, "Luna", "0.9") for file in (third, "zz2.jpg", *others)]
+    flags = tmp_path / "flags.csv"
+    flags.write_text("file,reason\nzz2.jpg,odd\n")
+    names = table(tmp_path / "n.csv", rows)
+    done = trapaudit("run", source, "--predictions", names, "--flags", flags, "--out", tmp_path / "a")
+    assert done.code == 0, done.err
+    assert "predictions: 1 picture has copies with other names; `failure_reason` has them" in done.err
+    out = str(tmp_path / "a")
+    files = read_table(out, "media").set_index("media_id")["file"]
+    found = read_table(out, "predictions").assign(file=lambda table: table["media_id"].map(files)).set_index("file")
+    assert len(found) == len(truth)
+    assert (found.loc[first, "predicted_id"], found.loc[first, "prediction_status"]) == ("Luna", "ok")
+    assert found.loc[second, "prediction_status"] == "failed"
+    reason = f"copies of one picture are named differently: {second} 'Luna', zz1.jpg 'Tara'"
+    assert reason in found.loc[second, "failure_reason"]
+    assert found.loc[third, "predicted_id"] == "Luna" and "human_flag" in found.loc[third, "flag_reasons"]
 
 
 def test_names_without_probabilities_are_not_called_unsure(card: Path, tmp_path: Path, trapaudit: Call) -> None:

@@ -196,11 +196,25 @@ def test_machine_observations_of_a_camtrap_dp(tmp_path: Path) -> None:
         camtrap(tmp_path, "m1,d,,,o3,animal,Lynx lynx,Tara,human,Ann,")
 
 
+def test_machine_observations_without_a_name_have_the_reason(tmp_path: Path) -> None:
+    named = "m2,d,,,o2,animal,Lynx lynx,,machine,AI,0.9"
+    found = camtrap(tmp_path, "m1,d,,,o1,unknown,,,machine,AI,0.5", named)
+    assert one(found).nameless == "the observation is of type 'unknown', which names nothing"
+    found = camtrap(tmp_path, "m1,d,,,o1,animal,,,machine,AI,0.5", named)
+    assert one(found).nameless == "the observation of an animal has neither individualID nor scientificName"
+    assert one(found, "b.jpg").nameless is None
+    with pytest.raises(InputError, match=r"can be used \('a.jpg': the observation is of type 'unclassified', which"):
+        camtrap(tmp_path, "m1,d,,,o1,unclassified,,,machine,AI,0.5")
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
         ("p.json", "{not json", "not JSON"),
-        ("p.json", "[" * 100_000, "predictions"),
+        ("p.json", "[" * 100_000, "no JSON that can be read"),
+        ("p.json", '[{"file": "a.jpg"}]', "is a list; expected an object with `images`"),
+        ("p.json", '[{"id": 1, "data": {"image": "a.jpg"}, "annotations": []}]', "export of Label Studio"),
+        ("p.json", '[{"annotator": 1, "image": "a.jpg"}]', "export of Label Studio"),
         ("p.json", json.dumps({"images": 3}), "no list `images`"),
         ("p.json", json.dumps({"predictions": [{"filepath": "a.jpg"}]}), "no prediction has a name"),
         ("p.json", json.dumps({"predictions": [{"x": 1}]}), r"predictions\[0\]"),

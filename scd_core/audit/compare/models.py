@@ -129,13 +129,10 @@ def compare_models(out: str, old: str, new: str, config: AuditConfig | None = No
                 f"compare: no labelled picture was named by both models ({pairs.n_only_old} by {models[0]} alone, "
                 f"{pairs.n_only_new} by {models[1]} alone); run both over the same SOURCE into {out}, and label some"
             )
-        unlike = connection.sql(
-            load_sql("scd_core.audit.compare", "disagreements"),
-            params={"old": models[0].digest, "new": models[1].digest},
-        ).to_arrow_table()
-        ((share,),) = connection.execute(
-            load_sql("scd_core.audit.compare", "share_unlike"), {"old": models[0].digest, "new": models[1].digest}
-        ).fetchall()
+        digests = {"old": models[0].digest, "new": models[1].digest}
+        connection.execute(_sql("named_by_both"), digests)
+        unlike = connection.sql(_sql("disagreements"), params=digests).to_arrow_table()
+        ((share,),) = connection.execute(_sql("share_unlike"), digests).fetchall()
     return _judged(models, pairs, unlike.to_pylist(), share, config)
 
 
@@ -241,3 +238,7 @@ def _calibration_error(rows: pa.Table, weight: Any) -> float | None:
 def _signed(value: float) -> str:
     sign = "+" if value > 0 else "-" if value < 0 else ""
     return f"{sign}{percent(abs(value))}"
+
+
+def _sql(name: str) -> str:
+    return load_sql("scd_core.audit.compare", name)

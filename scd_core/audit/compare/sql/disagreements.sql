@@ -1,16 +1,8 @@
 -- disagreements: unlabelled targets that the two models name differently, one of each event, in a random order that never changes.
-WITH named AS (
-    SELECT model_digest, target_id, media_id, detection_id, event_id, predicted_id
-    FROM predictions LEFT JOIN (SELECT batch_key, max(finished_at) AS finished_at FROM runs GROUP BY batch_key) USING (batch_key)
-    WHERE prediction_status = 'ok' AND model_digest IN ($old, $new)
-    QUALIFY row_number() OVER (
-        PARTITION BY model_digest, target_id ORDER BY finished_at DESC NULLS LAST, batch_key
-    ) = 1
-),
-unlike AS (
+WITH unlike AS (
     SELECT new.target_id, new.media_id, new.detection_id, coalesce(new.event_id, new.target_id) AS event,
         old.predicted_id AS old_id, new.predicted_id AS new_id
-    FROM named new JOIN named old USING (target_id)
+    FROM named_by_both new JOIN named_by_both old USING (target_id)
     WHERE new.model_digest = $new AND old.model_digest = $old AND old.predicted_id <> new.predicted_id
         AND new.media_id NOT IN (SELECT media_id FROM labelled WHERE true_id IS NOT NULL)
 ),
