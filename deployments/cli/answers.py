@@ -34,14 +34,15 @@ def print_rows(answer: pa.Table, output: Output) -> None:
         answer: the rows. Two columns may share a name; in JSON the last of them is kept.
         output: ``table``: numbers with four figures, nulls empty, bytes as their length. ``csv``, ``json``: all figures,
             integers as such beside nulls too, nulls empty or ``null``, also for NaN and infinity; times in ISO 8601,
-            bytes in base64. In ``csv`` a text that a spreadsheet would take for a formula has an apostrophe before it.
+            bytes in base64; lists, structs and maps as JSON.
+            In ``csv`` a text that a spreadsheet would take for a formula has an apostrophe before it.
     """
     # By columns, because names may repeat; not through pandas, where an integer beside a null becomes a float.
-    rows = zip(*(column.to_pylist() for column in answer.columns), strict=True)
+    rows = zip(*(column.to_pylist(maps_as_pydicts="lossy") for column in answer.columns), strict=True)
     if output == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow([_no_formula(name) for name in answer.column_names])
-        writer.writerows([_no_formula(plain_value(value)) for value in row] for row in rows)
+        writer.writerows([_no_formula(_csv_cell(value)) for value in row] for row in rows)
     elif output == "json":
         named = [dict(zip(answer.column_names, map(plain_value, row), strict=True)) for row in rows]
         sys.stdout.write(json.dumps(named, ensure_ascii=False) + "\n")
@@ -65,6 +66,12 @@ def _no_formula(value: object) -> object:
     return value
 
 
+def _csv_cell(value: object) -> object:
+    """A value for a cell of a CSV file: what has parts is one line of JSON, which other programs read."""
+    plain = plain_value(value)
+    return json.dumps(plain, ensure_ascii=False) if isinstance(plain, list | dict) else plain
+
+
 def _cell(value: object) -> str:
     """What a cell of a table for people shows; nothing for a null."""
     if value is None:
@@ -86,8 +93,8 @@ def plain_value(value: object) -> object:
         return value.isoformat()
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [plain_value(item) for item in value]
     if isinstance(value, dict):
-        return {name: plain_value(item) for name, item in value.items()}
+        return {str(plain_value(name)): plain_value(item) for name, item in value.items()}
     return value if isinstance(value, str | int | float | None) else str(value)

@@ -29,7 +29,7 @@ def test_csv_is_what_was_asked_for(rows: pa.Table, capsys: pytest.CaptureFixture
     print_rows(rows, "csv")
     head, first, second = csv.reader(io.StringIO(capsys.readouterr().out))
     assert head == ["n", "station", "score", "taken", "png", "bbox", "total"]
-    assert first == ["1", "C01, north", "0.25", "2026-03-29T01:30:00+00:00", "eA==", "[1.5, None]", "10"]
+    assert first == ["1", "C01, north", "0.25", "2026-03-29T01:30:00+00:00", "eA==", "[1.5, null]", "10"]
     assert second == ["", "", "", "", "", "", "10"]
 
 
@@ -42,6 +42,25 @@ def test_json_is_what_was_asked_for(rows: pa.Table, capsys: pytest.CaptureFixtur
     }  # fmt: skip
     assert set(map(type, first.values())) == {int, str, float, list}
     assert second == dict.fromkeys(first) | {"total": 10}
+
+
+def test_what_has_parts_is_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """Lists, structs and maps, whatever their keys are, in JSON and in a cell of CSV."""
+    answer = duckdb.sql(
+        """
+        select map {'camera': 'C01', 'name': 'Émile'} as slice, map {date '2026-03-29': 2} as days,
+            {'id': 'Ada', 'p': 'nan'::double} as top, map {} as nothing, [map {'a': [1, 2]}] as deep
+        """
+    ).to_arrow_table()
+    expected = {
+        "slice": {"camera": "C01", "name": "Émile"}, "days": {"2026-03-29": 2}, "top": {"id": "Ada", "p": None},
+        "nothing": {}, "deep": [{"a": [1, 2]}],
+    }  # fmt: skip
+    print_rows(answer, "json")
+    assert json.loads(capsys.readouterr().out) == [expected]
+    print_rows(answer, "csv")
+    head, cells = csv.reader(io.StringIO(capsys.readouterr().out))
+    assert {name: json.loads(cell) for name, cell in zip(head, cells, strict=True)} == expected
 
 
 def test_a_table_shows_nothing_where_there_is_nothing(
