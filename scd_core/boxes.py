@@ -10,7 +10,17 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["WHOLE", "Box", "box_from_row", "covering_box", "crop_box", "pixel_box"]
+__all__ = [
+    "WHOLE",
+    "Box",
+    "box_from_row",
+    "classified_box",
+    "covering_box",
+    "crop_box",
+    "located_box",
+    "pixel_box",
+    "widened",
+]
 
 Box = tuple[float, float, float, float]
 """x_min, y_min, width, height as shares of the picture, origin at the top left."""
@@ -78,11 +88,44 @@ def covering_box(box: Box, width: int, height: int, margin: float, bleed: int) -
     return left, top, right, bottom
 
 
+def widened(box: Box, margin: float) -> Box:
+    """A box with some of its surroundings, inside the picture.
+
+    Args:
+        box: relative box inside the picture.
+        margin: share of each side by which it is widened on both ends; 0 gives the box as it is.
+
+    >>> widened((0.25, 0.5, 0.5, 0.25), 0.5)
+    (0.0, 0.375, 1.0, 0.5)
+    """
+    if not margin:
+        return box
+    x, y, wide, high = box
+    left, top = max(0.0, x - margin * wide), max(0.0, y - margin * high)
+    return left, top, min(1.0, x + wide * (1 + margin)) - left, min(1.0, y + high * (1 + margin)) - top
+
+
 def box_from_row(row: Mapping[str, Any]) -> Box | None:
     """The box in a row's columns ``bbox_*``; None where the row has none."""
     if row["bbox_x_min"] is None:
         return None
     return row["bbox_x_min"], row["bbox_y_min"], row["bbox_width"], row["bbox_height"]
+
+
+def classified_box(row: Mapping[str, Any]) -> Box | None:
+    """The part of the frame that was classified, the surroundings of the box included; None for the whole frame."""
+    box = None if row["detection_id"] is None else box_from_row(row)
+    return None if box is None else widened(box, row.get("box_margin") or 0.0)
+
+
+def located_box(row: Mapping[str, Any]) -> Box | None:
+    """Where the animal is in the classified picture; None where that is not known, or where the picture is the box."""
+    box, shown = box_from_row(row), classified_box(row)
+    if box is None or shown is None:
+        return box
+    if box == shown:
+        return None
+    return (box[0] - shown[0]) / shown[2], (box[1] - shown[1]) / shown[3], box[2] / shown[2], box[3] / shown[3]
 
 
 def _span(start: int, stop: int, count: int) -> tuple[int, int]:

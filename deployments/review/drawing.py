@@ -17,7 +17,7 @@ from PIL import Image
 from scd_core.audit.report.draw import heat_layer, mask_over_frame, outline_layer, shrink
 from scd_core.audit.report.examples import seen_again
 from scd_core.audit.report.queries import Row
-from scd_core.boxes import box_from_row
+from scd_core.boxes import classified_box
 from scd_core.config import MediaConfig
 from scd_core.errors import RunError
 from scd_core.identify.redaction import blank, boxes_from_columns
@@ -184,7 +184,7 @@ def layer(row: Row, mask_png: bytes, *, is_filled: bool) -> bytes:
     width, height = row["width"] or _LAYER_SIDE, row["height"] or _LAYER_SIDE
     scale = _LAYER_SIDE / max(width, height)
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    mask = mask_over_frame(mask_png, size, box_from_row(row) if row["detection_id"] is not None else None)
+    mask = mask_over_frame(mask_png, size, classified_box(row))
     drawn = outline_layer(mask, _LINE)
     if is_filled:
         drawn = Image.alpha_composite(heat_layer(mask), drawn)

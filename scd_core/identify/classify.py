@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 from PIL import Image
 
+from scd_core.boxes import widened
 from scd_core.config import AuditConfig, ClassifyConfig
 from scd_core.errors import RunError
 from scd_core.identify.classifier import Classifier
@@ -78,6 +79,8 @@ def classify_media(
             raise RunError(f"images came back out of order at {row['file']}")
         for place, box in enumerate(own.boxes):
             prediction = own.unnamed_row(row, PredictionStatus.FAILED, box=box)
+            if box is not None and (margin := classifier.spec.input.box_margin):
+                prediction["box_margin"] = margin
             predictions.append(prediction)
             if isinstance(prepared, MediaError):
                 prediction["failure_reason"] = str(prepared)
@@ -91,17 +94,20 @@ def classify_media(
 
 def _needed_size(targets: Targets, spec: InputSpec) -> int | None:
     """Shorter side (pixels) to decode an image at, for the smallest of its targets; None for full size."""
-    usable = [box.clipped()[2:] for box in targets.boxes if box is not None and not box.problem()]
+    usable = [
+        widened(box.clipped(), spec.box_margin)[2:] for box in targets.boxes if box is not None and not box.problem()
+    ]
     return decode_size(spec, min(usable, key=min) if usable else (1.0, 1.0))
 
 
 def _inputs(targets: Targets, image: Image.Image, classifier: Classifier) -> list[torch.Tensor | None]:
     """The network's input for each target of an image; None for one that cannot be used."""
     shown = blank(image, targets.hidden or ())
+    margin = classifier.spec.input.box_margin
     return [
         None
         if targets.problem(box)
-        else classifier.preprocess(crop_to_box(shown, None if box is None else box.clipped()))
+        else classifier.preprocess(crop_to_box(shown, None if box is None else widened(box.clipped(), margin)))
         for box in targets.boxes
     ]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image
 
-from scd_core.boxes import WHOLE, Box, box_from_row, crop_box
+from scd_core.boxes import WHOLE, Box, classified_box, crop_box
 from scd_core.config import AuditConfig
 from scd_core.identify.preprocess import decode_size
 from scd_core.identify.redaction import blank, boxes_from_columns
@@ -17,17 +17,7 @@ from scd_core.media.fetch import iter_prepared
 from scd_core.names import UNKNOWN
 from scd_core.tables.rows import MediaRow, PredictionRow
 
-__all__ = ["best_candidate", "classified_box", "crop_to_box", "iter_pictures", "located_box"]
-
-
-def classified_box(row: Mapping[str, Any]) -> Box | None:
-    """The part of the frame that was classified; None for the whole frame."""
-    return None if row["detection_id"] is None else box_from_row(row)
-
-
-def located_box(row: Mapping[str, Any]) -> Box | None:
-    """Where the animal is in the classified picture; None where that is not known, or where the picture is the box."""
-    return box_from_row(row) if row["detection_id"] is None else None
+__all__ = ["best_candidate", "crop_to_box", "iter_pictures"]
 
 
 def best_candidate(row: PredictionRow) -> str | None:

@@ -69,6 +69,13 @@ class InputSpec(BaseModel):
         description="what the network was trained on; classify: crops of animals' boxes; locate: whole frames. A run follows it "
         "where its settings do not give `classify.box_use`",
     )
+    box_margin: float = Field(
+        0.0,
+        ge=0,
+        le=4,
+        description="share of an animal's box, on each of its four sides, that is shown with it: .5 shows a crop twice as wide "
+        "and high as the box, as far as the frame reaches",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -139,7 +146,7 @@ class PackageSpec(BaseModel):
             self.architecture_args,
             self.weights_sha256,
             kind,
-            self.input.model_dump(mode="json"),
+            self.input.model_dump(mode="json", exclude=None if self.input.box_margin else {"box_margin"}),
         ]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -8,10 +8,11 @@ from collections.abc import Collection, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from scd_core.boxes import located_box
 from scd_core.config import AuditConfig
 from scd_core.identify.classifier import Classifier
 from scd_core.identify.content import draw_name
-from scd_core.identify.pictures import best_candidate, iter_pictures, located_box
+from scd_core.identify.pictures import best_candidate, iter_pictures
 from scd_core.masks.engine import fit_masks
 from scd_core.masks.rows import encode_mask, mask_seed, mass_columns
 from scd_core.masks.settings import mask_settings

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from scd_core.boxes import Box, pixel_box
+from scd_core.boxes import Box, located_box, pixel_box
 from scd_core.identify.classifier import Classifier
-from scd_core.identify.pictures import located_box
 from scd_core.masks.feature_layer import FeatureLayer, find_feature_layer
 from scd_core.masks.log_odds import log_odds
 from scd_core.masks.reliance import ANIMAL_MARGIN

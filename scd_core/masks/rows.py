@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from scd_core.boxes import Box, pixel_box
+from scd_core.boxes import Box, located_box, pixel_box
 from scd_core.config import AuditConfig
 from scd_core.identify.classifier import Classifier
 from scd_core.identify.content import draw_name
-from scd_core.identify.pictures import best_candidate, iter_pictures, located_box
+from scd_core.identify.pictures import best_candidate, iter_pictures
 from scd_core.masks.engine import fit_masks
 from scd_core.masks.reliance import COMPARED_SIZE, Band, animal_mask, find_strips, log_odds_drop, strip_mask
 from scd_core.masks.result import Masks

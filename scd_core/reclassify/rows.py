@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from scd_core.boxes import WHOLE, Box
+from scd_core.boxes import WHOLE, Box, classified_box, located_box
 from scd_core.config import AuditConfig, ReclassifyConfig
 from scd_core.identify.classifier import Classifier
-from scd_core.identify.pictures import best_candidate, classified_box, iter_pictures, located_box
+from scd_core.identify.pictures import best_candidate, iter_pictures
 from scd_core.identify.spec import InputSpec
 from scd_core.masks.rows import decode_mask, encode_mask, fit_named
 from scd_core.media import MediaError

@@ -99,6 +99,10 @@ FIELDS: dict[str, Field] = {
     "bbox_y_min": Field(pa.float32(), "top edge of the box as a share of the height, 0-1"),
     "bbox_width": Field(pa.float32(), "width of the box as a share of the image's, 0-1"),
     "bbox_height": Field(pa.float32(), "height of the box as a share of the image's, 0-1"),
+    "box_margin": Field(
+        pa.float32(),
+        "share of the box, on each of its sides, shown to the model with it (`input.box_margin` of its package); null: none",
+    ),
     "hidden_boxes": Field(
         pa.list_(pa.struct([(name, pa.float32()) for name in ("x_min", "y_min", "width", "height")])),
         "boxes of persons and vehicles, neither classified nor shown, as shares of the image; all of it where the detector "

@@ -112,6 +112,7 @@ class PredictionRow(TypedDict, total=False):
     is_control: bool
     is_selected: bool
     inclusion_probability: float | None
+    box_margin: float | None
 
 
 class MaskRow(TypedDict, total=False):

@@ -62,7 +62,7 @@ TABLES: dict[str, list[str]] = {
         *_STAMP, *_TARGET, "content_number", *_BOX, "hidden_boxes", "detection_confidence", "prediction_status",
         "failure_reason", "predicted_id", "probability", "margin", "entropy", "topk", "gradient_outside", "gradient_region",
         "embedding", "candidate_id", "review_rank", "event_id", "event_predicted_id", "is_flagged", "flag_reasons",
-        "is_control", "is_selected", "inclusion_probability",
+        "is_control", "is_selected", "inclusion_probability", "box_margin",
     ],
     "masks": [
         *_STAMP, *_TARGET, "method", "mask_status", "failure_reason", "predicted_id", "contrast_id", "mask_png",

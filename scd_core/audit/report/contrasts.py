@@ -14,7 +14,7 @@ from scd_core.audit.report.examples import HEIGHT, WIDTH, Picture, iter_frames
 from scd_core.audit.report.queries import Row, query
 from scd_core.audit.slices.data import PAIR
 from scd_core.audit.wording import moment, percent
-from scd_core.boxes import box_from_row
+from scd_core.boxes import box_from_row, classified_box
 from scd_core.config import MediaConfig
 from scd_core.media import MediaError
 
@@ -129,7 +129,7 @@ def _contrast(row: Row, image: Image.Image | MediaError) -> Contrast:
         pictures: tuple[Picture, ...] = (Picture("the picture", "", missing=f"no picture: {image}"),)
     else:
         frame, box = shrink(image, WIDTH, HEIGHT), box_from_row(row)
-        classified = box if row["detection_id"] is not None else None
+        classified = classified_box(row)
         drawn = [frame]
         for png in (row["given_png"], row["rival_png"]):
             lit = draw_evidence(frame, mask_over_frame(png, frame.size, classified))

@@ -17,7 +17,7 @@ from scd_core.audit.report.draw import (
 )
 from scd_core.audit.report.queries import Row
 from scd_core.audit.wording import STRATEGY_WORDS, moment
-from scd_core.boxes import box_from_row
+from scd_core.boxes import box_from_row, classified_box
 from scd_core.config import MediaConfig
 from scd_core.identify.redaction import blank, boxes_from_columns
 from scd_core.media import MediaError, iter_images
@@ -217,7 +217,7 @@ def _pictures(example: Example, image: Image.Image | MediaError, views: Sequence
     pictures = [_picture(before, f"Camera-trap picture {about}", frame)]
     if row["mask_png"] is None:
         return (*pictures, Picture(evidence, "", missing="no mask was made of this picture"))
-    classified = box if row["detection_id"] is not None else None
+    classified = classified_box(row)
     drawn = draw_evidence(frame, mask_over_frame(row["mask_png"], frame.size, classified))
     if box is not None:
         drawn = draw_box(drawn, box)

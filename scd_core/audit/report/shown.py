@@ -12,9 +12,9 @@ from PIL import Image
 from pydantic import ValidationError
 
 from scd_core.audit.report.draw import lit_view
-from scd_core.boxes import WHOLE, Box
+from scd_core.boxes import WHOLE, Box, classified_box
 from scd_core.config import ReclassifyConfig
-from scd_core.identify.pictures import classified_box, crop_to_box
+from scd_core.identify.pictures import crop_to_box
 from scd_core.identify.preprocess import decode_size, to_picture
 from scd_core.identify.spec import InputSpec
 from scd_core.masks.rows import decode_mask

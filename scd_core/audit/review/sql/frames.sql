@@ -21,7 +21,7 @@ decisions AS (
 )
 SELECT frames.batch_key, frames.media_id, frames.event_id, file, uri, etag, size_bytes, version_id, width, height, camera_id,
     deployment_id, captured_at, is_infrared, predictions.target_id, detection_id, bbox_x_min, bbox_y_min, bbox_width, bbox_height,
-    persons.hidden_boxes, prediction_status, predicted_id, probability, topk, event_predicted_id, candidate_id, flag_reasons,
+    box_margin, persons.hidden_boxes, prediction_status, predicted_id, probability, topk, event_predicted_id, candidate_id, flag_reasons,
     inclusion_probability, final_id,
     CASE WHEN final_id <> predicted_id THEN final_id END AS suggested_id, maps.target_id IS NOT NULL AS has_mask, background_reliance,
     overlay_reliance
