@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import duckdb
 
 from scd_core.audit.errors.superseded import create_superseded
@@ -31,7 +33,7 @@ def keep_facts(connection: duckdb.DuckDBPyConnection, kept: KeptRows, covers: st
         RunError: OUT cannot be written.
     """
     _create_label_files(connection)
-    kept.save_whole(connection, _STAGE, (*_FACTS, *_DRAW), covers)
+    kept.save_whole(connection, _STAGE, (*_FACTS, *_DRAW), _with_columns(covers))
 
 
 def load_facts(connection: duckdb.DuckDBPyConnection, kept: KeptRows, covers: str) -> None:
@@ -45,7 +47,7 @@ def load_facts(connection: duckdb.DuckDBPyConnection, kept: KeptRows, covers: st
     Raises:
         RunError: OUT cannot be listed.
     """
-    if not kept.load_whole(connection, _STAGE, (*_FACTS, *_DRAW), covers):
+    if not kept.load_whole(connection, _STAGE, (*_FACTS, *_DRAW), _with_columns(covers)):
         need_facts(connection)
 
 
@@ -68,6 +70,12 @@ def need_facts(connection: duckdb.DuckDBPyConnection) -> None:
     create_superseded(connection)
     for name in ("primary_reason", "batch_counts", "event_counts"):
         connection.execute(load_sql("scd_core.audit.errors", name))
+
+
+def _with_columns(covers: str) -> str:
+    """What is covered, and the query of `label_targets`: what an older version kept may lack a column."""
+    text = covers + load_sql("scd_core.audit.labels", "label_targets")
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _create_label_files(connection: duckdb.DuckDBPyConnection) -> None:

@@ -43,6 +43,8 @@ class Frames:
         self._found = table_files(store)
         self._root = store.storage.local_root
         self._connection = open_database(store)
+        for package, macro in (("scd_core.audit.errors", "drawn_by"), (__package__, "lot_of")):
+            self._connection.execute(load_sql(package, macro))
         self._files: dict[str, dict[str, str]] = {}
         for table in _OF_A_BATCH:
             for file in self._found.files[table]:

@@ -39,6 +39,7 @@ _SCHEMA = pa.schema(
         ("target_id", pa.string()),
         ("media_id", pa.string()),
         ("detection_id", pa.string()),
+        ("content_number", pa.int64()),
         ("group_id", pa.string()),
         ("reason", pa.string()),
         ("queue_probability", pa.float64()),
@@ -66,6 +67,8 @@ class Waiting:
     target_id: str
     media_id: str
     detection_id: str | None
+    content_number: int | None
+    """Of its picture's bytes and its detection, for draws; None where it is not known."""
     group_id: str | None
     """Of `candidates` the candidate; of `next` the stratum that it was drawn from; of `second` the name that it has."""
     reason: str
@@ -153,6 +156,8 @@ def draw_next(out: str) -> tuple[Waiting, ...]:
 
 def _rows(connection: duckdb.DuckDBPyConnection, queue: str) -> pa.Table:
     is_drawn = queue == ReviewQueue.NEXT
+    for package, macro in (("scd_core.audit.errors", "drawn_by"), (__package__, "lot_of")):
+        connection.execute(load_sql(package, macro))
     if is_drawn:
         create_listed(connection, _LIMIT, _LOOKED_AT)
     with listed_shown(connection) if is_drawn else nullcontext():

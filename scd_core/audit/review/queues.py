@@ -13,6 +13,7 @@ from scd_core.audit.review.kept import KeptQueues, Waiting
 from scd_core.audit.slices.data import PAIR
 from scd_core.audit.sql import load_sql
 from scd_core.errors import InputError
+from scd_core.identify.content import draw_name
 from scd_core.names import FlagReason, ReviewQueue
 
 __all__ = ["SLICE", "Queues", "SliceFinder", "lot"]
@@ -198,13 +199,14 @@ class SliceFinder:
             self.find(queue)
 
 
-def lot(target_id: str) -> float:
-    """A number between 0 and 1 that a target always draws.
+def lot(content_number: int | None, target_id: str) -> float:
+    """A number between 0 and 1 that a target always draws, wherever its picture lies; ``sql/lot_of.sql`` gives the same.
 
-    >>> round(lot("a"), 3)
-    0.791
+    >>> round(lot(None, "a"), 3), lot(7, "a") == lot(7, "b")
+    (0.791, True)
     """
-    return int.from_bytes(hashlib.sha256(target_id.encode()).digest()[:8]) / 2**64
+    name = draw_name({"content_number": content_number, "target_id": target_id})
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]) / 2**64
 
 
 def _paired(drawn: Iterable[Waiting]) -> list[Waiting]:
@@ -214,5 +216,6 @@ def _paired(drawn: Iterable[Waiting]) -> list[Waiting]:
 def _waiting(queue: str, place: int, row: Row, reason: str) -> Waiting:
     """A place of a queue that nothing was drawn for."""
     return Waiting(
-        queue, place, row["batch_key"], row["target_id"], row["media_id"], row["detection_id"], None, reason, None
-    )
+        queue, place, row["batch_key"], row["target_id"], row["media_id"], row["detection_id"], row["content_number"],
+        None, reason, None,
+    )  # fmt: skip

@@ -58,10 +58,14 @@ def _new_second(queues: Queues, given: GivenAnswers) -> list[Waiting]:
     """Of what one person alone has answered since the report, the share for a second reader."""
     found = []
     for place, answers in _answered(queues, given):
-        if len(answers) == 1 and answers[0].name != LabelState.BLANK and lot(place.target_id) < SECOND_SHARE:
+        if len(answers) == 1 and answers[0].name != LabelState.BLANK and _lot(place) < SECOND_SHARE:
             one = _without_draw(place, ReviewQueue.SECOND, "a second reading", answers[0].name)
             found.append(replace(one, labelled_by=answers[0].who))
-    return sorted(found, key=lambda one: lot(one.target_id))
+    return sorted(found, key=lambda one: (_lot(one), one.target_id))
+
+
+def _lot(place: Waiting) -> float:
+    return lot(place.content_number, place.target_id)
 
 
 def _new_disagreements(queues: Queues, given: GivenAnswers) -> list[Waiting]:

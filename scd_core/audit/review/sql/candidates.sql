@@ -12,7 +12,7 @@ followed AS (
 ),
 homes AS (SELECT candidate_id, home FROM followed WHERE home NOT IN (SELECT candidate_id FROM merges)),
 unknowns AS (
-    SELECT batch_key, target_id, media_id, detection_id, coalesce(home, predictions.candidate_id) AS candidate_id, review_rank
+    SELECT batch_key, target_id, media_id, detection_id, content_number, coalesce(home, predictions.candidate_id) AS candidate_id, review_rank
     FROM predictions LEFT JOIN homes USING (candidate_id) WHERE predictions.candidate_id IS NOT NULL
 ),
 newest AS (
@@ -24,6 +24,6 @@ grouped AS (
     FROM unknowns SEMI JOIN newest USING (batch_key, media_id)
 )
 SELECT 'candidates' AS queue, row_number() OVER (ORDER BY first_rank, candidate_id, target_id) AS place, batch_key, target_id,
-    media_id, detection_id, candidate_id AS group_id, n || ' pictures look like one new individual' AS reason,
+    media_id, detection_id, content_number, candidate_id AS group_id, n || ' pictures look like one new individual' AS reason,
     NULL::DOUBLE AS queue_probability, []::VARCHAR[] AS said, NULL::VARCHAR AS labelled_by
 FROM grouped WHERE n > 1 ORDER BY place LIMIT $limit

@@ -19,12 +19,12 @@ open_ones AS (
 ),
 finished AS (SELECT batch_key, max(finished_at) AS finished_at FROM runs GROUP BY batch_key),
 targets AS (
-    SELECT media_id, target_id, label_targets.detection_id, batch_key, said,
+    SELECT media_id, target_id, label_targets.detection_id, content_number, batch_key, said,
         row_number() OVER (PARTITION BY target_id ORDER BY finished_at DESC, batch_key DESC) AS age
     FROM label_targets JOIN open_ones USING (media_id) JOIN finished USING (batch_key)
     WHERE open_ones.detection_id IS NULL OR label_targets.detection_id IS NOT DISTINCT FROM open_ones.detection_id
 )
 SELECT 'disagreements' AS queue, row_number() OVER (ORDER BY target_id) AS place, batch_key, target_id, media_id,
-    detection_id, NULL::VARCHAR AS group_id, 'two people name it differently' AS reason, NULL::DOUBLE AS queue_probability, said,
+    detection_id, content_number, NULL::VARCHAR AS group_id, 'two people name it differently' AS reason, NULL::DOUBLE AS queue_probability, said,
     NULL::VARCHAR AS labelled_by
 FROM targets WHERE age = 1 ORDER BY place LIMIT $limit

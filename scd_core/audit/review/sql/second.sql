@@ -8,17 +8,16 @@ spoken AS (
     SELECT media_id, detection_id, any_value(labelled_by) AS labelled_by, arg_max(name, (labelled_at, imported_at)) AS name
     FROM counting GROUP BY media_id, detection_id
     HAVING count(DISTINCT labelled_by) = 1 AND count(labelled_by) = count(*)
-        AND hash(media_id || ':' || coalesce(detection_id, '')) / 18446744073709551616 < $share
 ),
 finished AS (SELECT batch_key, max(finished_at) AS finished_at FROM runs GROUP BY batch_key),
 targets AS (
-    SELECT spoken.*, target_id, batch_key,
+    SELECT spoken.*, target_id, batch_key, content_number, lot_of(content_number, target_id) AS lot,
         row_number() OVER (PARTITION BY target_id ORDER BY finished_at DESC, batch_key DESC) AS age
     FROM label_targets
     JOIN spoken ON spoken.media_id = label_targets.media_id
         AND spoken.detection_id IS NOT DISTINCT FROM label_targets.detection_id
     JOIN finished USING (batch_key) WHERE prediction_status = 'ok'
 )
-SELECT 'second' AS queue, row_number() OVER (ORDER BY md5(target_id)) AS place, batch_key, target_id, media_id, detection_id,
-    name AS group_id, 'a second reading' AS reason, NULL::DOUBLE AS queue_probability, []::VARCHAR[] AS said, labelled_by
-FROM targets WHERE age = 1 ORDER BY place LIMIT $limit
+SELECT 'second' AS queue, row_number() OVER (ORDER BY lot, target_id) AS place, batch_key, target_id, media_id, detection_id,
+    content_number, name AS group_id, 'a second reading' AS reason, NULL::DOUBLE AS queue_probability, []::VARCHAR[] AS said, labelled_by
+FROM targets WHERE age = 1 AND lot < $share ORDER BY place LIMIT $limit

@@ -6,14 +6,14 @@ places AS (
 ),
 -- A slice of a true individual may hold what is named so, what has that name among the next, and what it is mostly called.
 named AS (
-    SELECT batch_key, target_id, media_id, detection_id, model_digest, predicted_id, coalesce(event_id, target_id) AS event FROM predictions
+    SELECT batch_key, target_id, media_id, detection_id, content_number, model_digest, predicted_id, coalesce(event_id, target_id) AS event FROM predictions
     WHERE prediction_status = 'ok' AND ($name IS NULL OR predicted_id = $name)
         AND ($model IS NULL OR model_digest = $model)
         AND ($true IS NULL OR $name IS NOT NULL OR predicted_id IN ($true, $confused)
             OR list_contains(list_transform(topk, lambda one: one.individual_id), $true))
 ),
 found AS (
-    SELECT named.*, hash(named.target_id) AS lot FROM named JOIN places USING (batch_key, media_id)
+    SELECT named.*, lot_of(content_number, named.target_id) AS lot FROM named JOIN places USING (batch_key, media_id)
     ANTI JOIN (SELECT batch_key, target_id FROM errors WHERE is_labelled) labelled USING (batch_key, target_id)
     WHERE ($hour IS NULL OR strftime(captured_at, '%Hh') = $hour)
         AND ($week IS NULL OR strftime(captured_at, '%G-W%V') = $week)
@@ -24,7 +24,7 @@ newest AS (
     SELECT found.*, row_number() OVER (PARTITION BY media_id, target_id ORDER BY finished_at DESC, batch_key DESC) AS age
     FROM found JOIN finished USING (batch_key)
 ),
-drawn AS (SELECT *, row_number() OVER (PARTITION BY batch_key, event ORDER BY lot) AS turn FROM newest WHERE age = 1)
-SELECT row_number() OVER (ORDER BY lot) AS place, batch_key, target_id, media_id, detection_id
+drawn AS (SELECT *, row_number() OVER (PARTITION BY batch_key, event ORDER BY lot, target_id) AS turn FROM newest WHERE age = 1)
+SELECT row_number() OVER (ORDER BY lot, target_id) AS place, batch_key, target_id, media_id, detection_id, content_number
 FROM drawn WHERE turn = 1
 ORDER BY place LIMIT $limit
