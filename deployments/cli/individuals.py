@@ -1,10 +1,11 @@
-"""`trapaudit individuals OUT` and `individuals add`: who is in an audit, and a name for a candidate.
+"""`trapaudit individuals OUT`, `add` and `count`: who is in an audit, a name for a candidate, and how many there are.
 
 What needs torch is imported inside the commands, so that help appears at once.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
@@ -12,6 +13,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from deployments.cli.printable import printable
+from scd_core.errors import InputError
 
 __all__ = ["individuals_app"]
 
@@ -69,6 +71,44 @@ def add(
         _say(
             f"the candidate is as like {other} as pictures of one animal are (mean similarity {alike:.2f}): are they one?"
         )
+
+
+@individuals_app.command("count")
+def count(
+    out: _Out,
+    answers: Annotated[
+        list[str] | None, typer.Option("--answers", help="CSV of answered pairs; several times for several")
+    ] = None,
+    pairs: Annotated[
+        Path | None, typer.Option("--pairs", help="file to write the pairs to that are to be answered next")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="most pairs to write")] = 25,
+    output: Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="how rows are printed")] = "table",
+) -> None:
+    """Estimate how many individuals there are, from pairs of pictures that people tell apart."""
+    from deployments.cli.answers import print_rows
+    from scd_core.audit.individuals.counting import MAX_ANSWERS, count_individuals
+    from scd_core.inputs.pairs import read_pair_answers
+
+    if pairs is not None and pairs.exists():
+        raise InputError(f"pairs {pairs}: is there already, and may hold answers; give another name")
+    given = [answer for url in answers or () for answer in read_pair_answers(url)]
+    found = count_individuals(out, given, limit)
+    print_rows(found.table(), output)
+    for line in found.notes():
+        _say(line)
+    if pairs is None:
+        return
+    if not found.n_pairs:
+        done = found.n_answers >= MAX_ANSWERS
+        _say(f"no pairs are written: {f'{MAX_ANSWERS} answers are given' if done else 'all pictures are told apart'}")
+        return
+    try:
+        with pairs.open("x", encoding="utf-8") as file:
+            file.write(found.pairs)
+    except OSError as error:
+        raise InputError(f"pairs {pairs}: cannot be written ({error.strerror}); give another path") from error
+    _say(f"{pairs}: {found.n_pairs} pairs; fill in `same` with yes, no or unclear, and give it as --answers")
 
 
 def _say(line: str) -> None:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from scd_core.audit.errors.certificates import read_certificates
-from scd_core.audit.export.newest import create_newest
 from scd_core.audit.individuals.grouped import read_candidates
-from scd_core.audit.query.connection import open_tables
+from scd_core.audit.individuals.whose import open_individuals
 from scd_core.audit.sql import load_sql
 from scd_core.identify.candidates import replay
 from scd_core.tables.rows import CandidateRow
-from scd_core.tables.store import AuditStore
 
 __all__ = ["list_individuals"]
 
@@ -34,17 +31,9 @@ def list_individuals(out: str) -> pa.Table:
     """
     rows = read_candidates(out)
     _, stands = replay(rows, {})
-    with open_tables(out) as connection:
-        create_newest(connection, read_certificates(AuditStore(out)))
-        connection.register("standing", _standing(rows, stands))
+    with open_individuals(out, rows) as connection:
         connection.register("resembling", _resembling(rows, stands))
         return connection.execute(load_sql(__package__, "individuals")).to_arrow_table()
-
-
-def _standing(rows: list[CandidateRow], stands: dict[str, str]) -> pa.Table:
-    """Target and the candidate that its picture belongs to, of the newest of several runs over it."""
-    of = {str(row["target_id"]): stands[str(row["candidate_id"])] for row in rows if row.get("target_id") is not None}
-    return pa.table({"target_id": pa.array(of, pa.string()), "candidate": pa.array(of.values(), pa.string())})
 
 
 def _resembling(rows: list[CandidateRow], stands: dict[str, str]) -> pa.Table:

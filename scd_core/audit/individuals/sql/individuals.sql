@@ -1,22 +1,7 @@
 -- individuals: one row per individual, known by a name that a person gave, else by the model's, or a candidate for a new one.
--- standing: target_id and the candidate that its picture belongs to now. resembling: candidate and the known ones that it is like.
-WITH named AS (
-    SELECT predictions.target_id, predictions.media_id, candidate, predictions.final_id,
-        CASE WHEN true_id NOT IN ('unknown', 'blank') THEN true_id END AS label_id,
-        coalesce(true_id = 'blank', false) AS is_blank
-    FROM newest_predictions AS predictions
-    LEFT JOIN truth ON truth.media_id = predictions.media_id
-        AND truth.detection_id IS NOT DISTINCT FROM predictions.detection_id
-    LEFT JOIN standing ON standing.target_id = predictions.target_id
-    WHERE prediction_status = 'ok'
-),
-whose AS (
-    SELECT *, coalesce(label_id, CASE WHEN final_id = 'unknown' THEN candidate ELSE final_id END) AS individual_id,
-        label_id IS NULL AND final_id = 'unknown' AS is_candidate
-    FROM named WHERE NOT is_blank
-),
-pairs AS (
-    SELECT label_id, final_id, count(*) AS n FROM named
+-- whose: see whose.sql. resembling: candidate and the known ones that it is like.
+WITH pairs AS (
+    SELECT label_id, final_id, count(*) AS n FROM whose
     WHERE label_id IS NOT NULL AND final_id NOT IN (label_id, 'unknown') GROUP BY ALL
 ),
 confusions AS (
@@ -25,7 +10,7 @@ confusions AS (
 ),
 answers AS (
     SELECT candidate AS individual_id, string_agg(DISTINCT label_id, ', ' ORDER BY label_id) AS labelled_as
-    FROM named WHERE candidate IS NOT NULL AND label_id IS NOT NULL GROUP BY ALL
+    FROM whose WHERE candidate IS NOT NULL AND label_id IS NOT NULL GROUP BY ALL
 )
 SELECT whose.individual_id, CASE WHEN bool_or(is_candidate) THEN 'candidate' ELSE 'known' END AS kind,
     count(*) AS n_pictures, count(label_id) AS n_labelled, count(DISTINCT camera_id) AS n_cameras,
