@@ -20,7 +20,7 @@ from tasks.given import TAKE_NAMES
 from tasks.group import GROUP
 from tasks.ingest import DESCRIBE, FINISH_MEDIA
 from tasks.shards import cut
-from tasks.triage import TRIAGE, confusions_of, limits_of, unchanged_of
+from tasks.triage import TRIAGE, confusions_of, limits_of, unchanged_of, yields_of
 
 __all__ = ["STAGES"]
 
@@ -69,7 +69,7 @@ def _triage(state: BatchState) -> None:
         state.tables["predictions"] = state.runner.call(
             TRIAGE, names, state.tables["media"], len(job.names), state.shard, flagged,
             confusions_of(state.shard), job.unknown_threshold, limits_of(state.shard),
-            unchanged_of(state.shard),
+            unchanged_of(state.shard), yields_of(state.shard, len(names)),
         )  # fmt: skip
         embeddings = state.tables.get("embeddings", empty_table("embeddings"))
         found = state.runner.call(GROUP, state.tables["predictions"], embeddings, state.shard)

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from scd_core.audit.errors.outside import outside_limits
 from scd_core.audit.slices.confusions import known_confusions, unchanged_confusions
+from scd_core.audit.slices.mask_yields import mask_yields
 from scd_core.job import Shard
 from scd_core.tables.schema import table_from_rows
 from scd_core.triage import triage
@@ -16,9 +17,10 @@ from tasks.shards import kept, shard_key
 from tasks.work import Work
 
 _LIMITS = pa.schema([("region", pa.string()), ("limit", pa.float64())])
+_YIELDS = pa.schema([("reason", pa.string()), ("yield", pa.float64())])
 _PAIRS = pa.schema([("true_id", pa.string()), ("predicted_id", pa.string())])
 
-__all__ = ["TRIAGE", "confusions_of", "limits_of", "triage_batch", "unchanged_of"]
+__all__ = ["TRIAGE", "confusions_of", "limits_of", "triage_batch", "unchanged_of", "yields_of"]
 
 
 def triage_batch(
@@ -31,6 +33,7 @@ def triage_batch(
     unknown_threshold: float | None = None,
     limits: Mapping[str, float] = MappingProxyType({}),
     unchanged: Collection[tuple[str, str]] = (),
+    yields: Mapping[str, float] = MappingProxyType({}),
 ) -> pa.Table:
     """The predictions of a whole batch with events, flags, control sample and selection."""
 
@@ -46,6 +49,7 @@ def triage_batch(
             unknown_threshold,
             limits,
             unchanged,
+            yields,
         )
         return table_from_rows("predictions", rows)
 
@@ -79,13 +83,26 @@ def _kept_pairs(shard: Shard, key: str, find: Callable[[str], list[tuple[str, st
 
 def limits_of(shard: Shard) -> dict[str, float]:
     """Limits of `evidence_outside` from the labels of earlier reports, kept as :func:`confusions_of` keeps its pairs."""
+    return _kept_numbers(shard, "outside", "limits", _LIMITS, outside_limits)
 
+
+def yields_of(shard: Shard, n_targets: int) -> dict[str, float]:
+    """What masks have shown by reason in earlier batches, kept in the same way; none where the budget is enough for all."""
+    if n_targets <= shard.config.triage.budget:
+        return {}
+    return _kept_numbers(shard, "yields", "yields", _YIELDS, mask_yields)
+
+
+def _kept_numbers(
+    shard: Shard, stage: str, key: str, schema: pa.Schema, find: Callable[[str, str], dict[str, float]]
+) -> dict[str, float]:
     def compute() -> pa.Table:
-        found = outside_limits(shard.out, shard.model_digest)
-        return pa.table({"region": list(found), "limit": list(found.values())}, schema=_LIMITS)
+        found = find(shard.out, shard.model_digest)
+        return pa.table([list(found), list(found.values())], schema=schema)
 
-    found = kept(shard, "outside", "limits", compute)
-    return dict(zip(found.column("region").to_pylist(), found.column("limit").to_pylist(), strict=True))
+    found = kept(shard, stage, key, compute)
+    names, numbers = (found.column(name).to_pylist() for name in schema.names)
+    return dict(zip(names, numbers, strict=True))
 
 
 TRIAGE = Work(triage_batch, "triage")

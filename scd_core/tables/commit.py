@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from scd_core.errors import RunError
 from scd_core.names import MediaStatus
 from scd_core.tables.batches import Batch
-from scd_core.tables.counts import batch_counts, plain_masks
+from scd_core.tables.counts import batch_counts, mask_counts, plain_masks
 from scd_core.tables.forgetting import forget_again
 from scd_core.tables.rows import RunRow
 from scd_core.tables.schema import (
@@ -74,7 +74,8 @@ def write_batch(
     files = {
         table: store.write_table(table, _stamped(rows, stamp), batch_date, batch_key) for table, rows in whole.items()
     }
-    row = {**run, **stamp, **counts, "finished_at": datetime.now(UTC), "versions": json.dumps(_software_versions())}
+    row = {**run, **stamp, **counts, **mask_counts(whole)}
+    row |= {"finished_at": datetime.now(UTC), "versions": json.dumps(_software_versions())}
     files["runs"] = store.write_table("runs", table_from_rows("runs", [row]), batch_date, batch_key)
     content = {
         **stamp,

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scd_core.config import SliceConfig
-from scd_core.names import MaskStatus, MediaStatus, PredictionStatus, Strategy
+from scd_core.names import FlagReason, MaskStatus, MediaStatus, PredictionStatus, Strategy
 
-__all__ = ["batch_counts", "plain_masks"]
+__all__ = ["batch_counts", "mask_counts", "plain_masks"]
 
 _USABLE = (MediaStatus.OK, MediaStatus.DUPLICATE)
 
@@ -34,6 +34,28 @@ def batch_counts(tables: Mapping[str, pa.Table]) -> dict[str, int]:
         "n_second_masks": len(fused) - fused.column("second_evaluations").null_count,
         "n_flips": sum(fused.column("is_flip").to_pylist()),
         "n_telling_masks": len(_telling(masks) | set(_targets(fused.filter(fused.column("is_flip"))))),
+    }
+
+
+def mask_counts(tables: Mapping[str, pa.Table]) -> dict[str, dict[str, int]]:
+    """What masks were spent on: the columns `masks_by_reason` and `telling_by_reason` of a batch's row in `runs`.
+
+    A mask counts for the first reason for which its name was flagged.
+    """
+    masks, again = plain_masks(tables["masks"]), tables["reclassifications"]
+    made = set(_targets(masks.filter(pc.equal(masks.column("mask_status"), MaskStatus.OK))))
+    flips = again.filter(pc.and_(pc.equal(again.column("strategy"), Strategy.FUSED), again.column("is_flip")))
+    telling = _telling(masks) | set(_targets(flips))
+    rows = tables["predictions"].select(["target_id", "flag_reasons"])
+    rows = rows.filter(pc.is_in(rows.column("target_id"), pa.array(sorted(made), pa.string()))).to_pylist()
+    first = {
+        row["target_id"]: next((one for one in row["flag_reasons"] or () if one != FlagReason.CUT_BY_BUDGET), None)
+        for row in rows
+    }
+    reasons = {target: reason for target, reason in first.items() if reason is not None}
+    return {
+        "masks_by_reason": dict(sorted(Counter(reasons.values()).items())),
+        "telling_by_reason": dict(sorted(Counter(reasons[one] for one in reasons.keys() & telling).items())),
     }
 
 

@@ -444,6 +444,15 @@ FIELDS: dict[str, Field] = {
     "n_second_masks": Field(
         pa.int64(), "masks that were fitted once more, with other noise, because the first one gave another name"
     ),
+    "masks_by_reason": Field(
+        pa.map_(pa.string(), pa.int64()),
+        "masks made for each first reason of a flag, controls that nothing else flags under `control`; null in older audits",
+    ),
+    "telling_by_reason": Field(
+        pa.map_(pa.string(), pa.int64()),
+        "of `masks_by_reason`, those that show something, as `n_telling_masks` counts them; triage shares a budget that is too "
+        "small out by these; null in older audits",
+    ),
     "n_failed": Field(pa.int64(), "predictions and masks that could not be made; each row has its reason"),
     "model_name": Field(
         pa.string(),

@@ -15,7 +15,7 @@ import pyarrow as pa
 from scd_core.errors import RunError
 from scd_core.storage.threads import ordered_map
 from scd_core.tables import generations, tombstones
-from scd_core.tables.counts import batch_counts
+from scd_core.tables.counts import batch_counts, mask_counts
 from scd_core.tables.folder import READERS, generation_of
 from scd_core.tables.generations import Generation, begin_generation
 from scd_core.tables.plans import planned_objects
@@ -194,7 +194,9 @@ def _batch(
             files[table] = store.rewrite_table(table, left[table], file, ending)
     counts = batch_counts(left)
     if len(runs):
-        files["runs"] = store.rewrite_table("runs", scrub_runs(runs, gone, counts), content["files"]["runs"], ending)
+        files["runs"] = store.rewrite_table(
+            "runs", scrub_runs(runs, gone, counts | mask_counts(left)), content["files"]["runs"], ending
+        )
     return {"files": files, "counts": counts}
 
 

@@ -324,6 +324,8 @@ class RunRow(TypedDict, total=False):
     model_name: str | None
     n_not_available: int | None
     n_second_masks: int | None
+    masks_by_reason: list[tuple[str, int]] | None
+    telling_by_reason: list[tuple[str, int]] | None
 
 
 class EmbeddingRow(TypedDict, total=False):

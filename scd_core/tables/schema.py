@@ -99,6 +99,7 @@ TABLES: dict[str, list[str]] = {
         *_STAMP, "config_digest", "source", "started_at", "finished_at", "config", "model_input", "versions", "device",
         "individuals", "inputs", "n_media", "n_ok", "n_quarantined", "n_predictions", "n_flagged", "n_masks", "n_failed",
         "n_flips", "n_telling_masks", "seconds", "model_name", "n_not_available", "n_second_masks",
+        "masks_by_reason", "telling_by_reason",
     ],
     "embeddings": [*_STAMP, *_TARGET, "embedding_space", "features"],
     "candidates": [

@@ -54,12 +54,13 @@ def scrub_batch(rows: pa.Table, lost: Collection[str]) -> pa.Table:
     return rows.filter(pc.invert(pc.is_in(rows.column("media_id"), values)))
 
 
-def scrub_runs(rows: pa.Table, gone: Gone, counts: Mapping[str, int] | None = None) -> pa.Table:
+def scrub_runs(rows: pa.Table, gone: Gone, counts: Mapping[str, int | dict[str, int]] | None = None) -> pa.Table:
     """Rows of `runs` without examples that have a forgotten name in them; `counts` are those of the rows that are left."""
     rows = _replaced(rows, "inputs", lambda text: _scrub_inputs(text, gone))
     for name, count in (counts or {}).items():
         place = rows.schema.get_field_index(name)
-        rows = rows.set_column(place, rows.schema.field(place), pa.array([count] * len(rows), pa.int64()))
+        field = rows.schema.field(place)
+        rows = rows.set_column(place, field, pa.array([count] * len(rows), field.type))
     return rows
 
 

@@ -22,6 +22,8 @@ _REASONS = tuple(FlagReason)[: list(FlagReason).index(FlagReason.CONTROL)]
 """Reasons that need a look, most pressing first: the order in which the budget is spent."""
 _FEW = 5
 """Masks of a batch for one pair of individuals whose names masks have never changed."""
+_UNTRIED = 0.5
+"""Share of masks that is expected to show something for a reason that no mask was spent on."""
 _OF_A_NAME = 0.9
 """Probability that a name counts with in its event, where the tool gave none."""
 _UNSURE = {FlagReason.KNOWN_CONFUSION, FlagReason.LOW_PROBABILITY, FlagReason.SMALL_MARGIN, FlagReason.CONTROL}
@@ -38,12 +40,16 @@ def triage(
     unknown_threshold: float | None = None,
     outside_limits: Mapping[str, float] = MappingProxyType({}),
     unchanged_confusions: Collection[tuple[str, str]] = (),
+    yields: Mapping[str, float] = MappingProxyType({}),
 ) -> list[PredictionRow]:
     """Add event, flags, control and selection to the predictions of a whole batch.
 
     The budget holds for rows flagged for a reason; the control sample comes on top, because a control that a budget may cut
     has no known probability. So a row's `inclusion_probability` is exact: 1 for a reason within the budget, else
     `control_rate`, whether or not the draw took it.
+
+    What people flagged comes first. What is left of a budget that is too small is shared out among the reasons by what masks
+    have shown for each (`yields`), the most pressing of each reason first; without that, the reasons come one after another.
 
     Args:
         predictions: prediction rows of the batch, with names and top candidates.
@@ -57,6 +63,8 @@ def triage(
         outside_limits: `gradient_region` -> :func:`scd_core.triage.outside.outside_score` from which a name is flagged, as found
             from this OUT's labels; of a region without one, a default.
         unchanged_confusions: those of `known_confusions` of which no mask has changed a name; a few pictures of each are masked.
+        yields: first reason of a flag -> share of its masks that showed something in earlier batches, above 0; of a reason
+            that is not among them, a half.
 
     Returns:
         The rows, in order, with `event_id`, `event_predicted_id`, `is_flagged`, `flag_reasons`, `is_control`,
@@ -85,7 +93,7 @@ def triage(
         row["inclusion_probability"] = config.control_rate if is_named else 0.0
     with_reason = [row for row in rows if set(row["flag_reasons"] or ()) - {FlagReason.CONTROL}]
     left, of_pair = config.budget, Counter[tuple[str, str]]()
-    for row in sorted(with_reason, key=_pressing):
+    for row in _in_turn(with_reason, yields):
         pairs = _alike(row, unchanged_confusions)
         if left > 0 and all(of_pair[pair] < _FEW for pair in pairs):
             left -= 1
@@ -95,6 +103,22 @@ def triage(
         else:
             row["flag_reasons"] = [*(row["flag_reasons"] or ()), FlagReason.CUT_BY_BUDGET]
     return rows
+
+
+def _in_turn(rows: Sequence[PredictionRow], yields: Mapping[str, float]) -> list[PredictionRow]:
+    """Flagged rows in the order in which the budget is spent on them."""
+    order = sorted(rows, key=_pressing)
+    if not yields:
+        return order
+    turns: Counter[str] = Counter()
+    place: dict[str, float] = {}
+    for row in order:
+        reason = (row["flag_reasons"] or [])[0]
+        turns[reason] += 1
+        # So far down the list each reason has masks in proportion to what its masks show.
+        is_human = reason == FlagReason.HUMAN_FLAG
+        place[row["target_id"]] = -1.0 if is_human else (turns[reason] - 0.5) / yields.get(reason, _UNTRIED)
+    return sorted(order, key=lambda row: place[row["target_id"]])
 
 
 def least_probability(config: TriageConfig, unknown_threshold: float | None) -> float:

@@ -26,6 +26,7 @@ class AuditBuilder:
         self.finished = finished or datetime(2026, 3, 2, tzinfo=UTC)
         self.individuals = individuals
         self.inputs = inputs
+        self.run = {}
         self.tables = {"media": [], "predictions": [], "masks": [], "reclassifications": []}
 
     def media(self, file, *, camera="C01", event=None, at=None, status="ok", **more):
@@ -112,7 +113,7 @@ class AuditBuilder:
     def write(self, commit=True):
         store = AuditStore(self.out)
         run = {**self.stamp, "config_digest": "c1", "finished_at": self.finished, "individuals": self.individuals}
-        run["inputs"] = self.inputs
+        run |= {"inputs": self.inputs, **self.run}
         files = {
             table: store.write_table(table, table_from_rows(table, rows), self.batch_date, self.batch_key)
             for table, rows in [*self.tables.items(), ("runs", [run])]
