@@ -195,7 +195,7 @@ def _batch(
     counts = batch_counts(left)
     if len(runs):
         files["runs"] = store.rewrite_table(
-            "runs", scrub_runs(runs, gone, counts | mask_counts(left)), content["files"]["runs"], ending
+            "runs", scrub_runs(runs, gone, {**counts, **mask_counts(left)}), content["files"]["runs"], ending
         )
     return {"files": files, "counts": counts}
 
