@@ -59,5 +59,6 @@ def run_batch(job: Job, batch: Batch, runner: Runner, device: str) -> dict[str, 
         "model_name": job.model_name,
         "inputs": counts_as_json(job.joined.inputs),
         "seconds": list(state.seconds.items()),
+        "lineages": list(job.lineages.items()) or None,
     }
     return runner.call(COMMIT, state.tables, batch, shard, run)

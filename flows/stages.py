@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,7 +12,7 @@ from flows.batch_state import BatchState
 from scd_core.identify.candidates import with_candidates
 from scd_core.identify.embeddings import split_embeddings
 from scd_core.identify.given import NO_NETWORK, no_decisions, no_masks
-from scd_core.inputs.copies import DIFFER, Copies, boxes_of_copies, copies_of, flags_of_copies, names_of_copies
+from scd_core.inputs.copies import DIFFER, boxes_of_copies, copies_of, flags_of_copies, names_of_copies
 from scd_core.media.time_notes import time_notes
 from scd_core.names import MediaStatus, Stage
 from scd_core.tables.schema import empty_table, table_from_rows
@@ -49,7 +49,7 @@ def _classify(state: BatchState) -> None:
         cut(media.filter(pc.equal(media.column("status"), MediaStatus.OK)), state.job.config.media.shard_size)
     )
     files = [part.column("file").to_pylist() for part in usable]
-    given, copies = state.job.joined.boxes, _copies(media)
+    given, copies = state.job.joined.boxes, copies_of(media)
     boxes = [None if given is None else boxes_of_copies(given, some, copies) for some in files]
     if state.job.predictions is not None or state.job.spec is None:
         state.tables["predictions"] = _take_names(state, usable, boxes)
@@ -64,7 +64,7 @@ def _classify(state: BatchState) -> None:
 def _triage(state: BatchState) -> None:
     """`predictions` with reasons, controls and the selection to mask; `candidates` of its unknowns."""
     names, job = state.tables["predictions"], state.job
-    flagged = flags_of_copies(job.joined.flagged, _copies(state.tables["media"], "uri"))
+    flagged = flags_of_copies(job.joined.flagged, copies_of(state.tables["media"], "uri"))
     with state.runner.progress.stage(Stage.TRIAGE, len(names)):
         state.tables["predictions"] = state.runner.call(
             TRIAGE, names, state.tables["media"], len(job.names), state.shard, flagged,
@@ -128,16 +128,9 @@ STAGES: dict[Stage, Callable[[BatchState], None]] = {
 """Every stage, in order."""
 
 
-def _copies(media: pa.Table, column: Literal["file", "uri"] = "file") -> Copies:
-    """Files, or addresses, of the copies of each medium that has some."""
-    originals = media.column("duplicate_of").combine_chunks().drop_null()
-    some = pc.or_(pc.is_valid(media.column("duplicate_of")), pc.is_in(media.column("media_id"), originals))
-    return copies_of(media.select(["media_id", "file", "uri", "duplicate_of"]).filter(some).to_pylist(), column)
-
-
 def _take_names(state: BatchState, usable: list[pa.Table], boxes: list[Any]) -> pa.Table:
     """`predictions` of media from the names that another tool gave."""
-    given, copies = state.job.joined.names or {}, _copies(state.tables["media"])
+    given, copies = state.job.joined.names or {}, copies_of(state.tables["media"])
     names = [names_of_copies(given, part.column("file").to_pylist(), copies) for part in usable]
     entries = [entry for part in names for entry in part.values()]
     if n := sum(isinstance(entry, str) and entry.startswith(DIFFER) for entry in entries):

@@ -21,6 +21,7 @@ from scd_core.inputs.flags import Flags, read_flags
 from scd_core.inputs.joining import MediaIndex
 from scd_core.inputs.labels import LabelFile, read_labels
 from scd_core.inputs.predictions import GivenEntry, Predictions, read_predictions
+from scd_core.inputs.taxonomy import lineages_of, relations_of
 from scd_core.media import batch_levels, find_manifest, list_source
 from scd_core.media.left_out import left_out_words
 from scd_core.media.manifest_counts import manifest_counts
@@ -77,6 +78,13 @@ class Job:
         if self.predictions is not None:
             return self.predictions.names
         return tuple(dict.fromkeys(self.spec.labels)) if self.spec is not None else ()
+
+    @property
+    def lineages(self) -> dict[str, str]:
+        """Name -> lineage, of the names that the predictions or the model package place in a taxonomy."""
+        of_labels = lineages_of((name, name) for name in self.names) if self.predictions is None else {}
+        stated = relations_of(self.spec.relations or {}) if self.spec is not None else {}
+        return of_labels | stated | dict(self.predictions.lineages if self.predictions is not None else {})
 
     @property
     def unknown_threshold(self) -> float | None:

@@ -25,6 +25,7 @@ __all__ = [
     "MediaStatus",
     "PredictionStatus",
     "Quality",
+    "Relation",
     "ReviewQueue",
     "Stage",
     "Strategy",
@@ -374,3 +375,24 @@ class HeadKind(StrEnum):
     """Logistic regression."""
     CLASS_MEANS = "class_means"
     """The nearest class mean, in features whitened by the spread within classes."""
+
+
+class Relation(StrEnum):
+    """How a name that was given is related to the true one, where a taxonomy holds both."""
+
+    SAME = "same"
+    """The same species or group in other words."""
+    LESS_EXACT = "less_exact"
+    """A group that the true one is of."""
+    MORE_EXACT = "more_exact"
+    """The label is a group, and the name one of it."""
+    SPECIES = "species"
+    """Two of one species or group."""
+    GENUS = "genus"
+    """Two species of one genus."""
+    FAMILY = "family"
+    """Two of one family, and not of one genus."""
+    ORDER = "order"
+    CLASS = "class"
+    APART = "apart"
+    """They share no rank that both have."""

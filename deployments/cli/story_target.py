@@ -15,6 +15,7 @@ from scd_core.audit.wording import (
     CAUSE_WORDS,
     ERROR_WORDS,
     PREDICTION_WORDS,
+    RELATION_WORDS,
     STRATEGY_WORDS,
     number,
     percent,
@@ -163,8 +164,12 @@ def _error(target: TargetStory) -> Iterator[Line]:
     if row["error_type"]:
         name, meaning = ERROR_WORDS.get(row["error_type"], (spaced(row["error_type"]), ""))
         text = f"{name}: {meaning}"
+        related = RELATION_WORDS.get(row["relation"])
+        if related and row["error_type"] == ErrorType.CORRECT:
+            text = f"{name}: {row['predicted_id']} is {related}, {row['true_id']}"
         if row["error_type"] != ErrorType.CORRECT:
             text = f"{name} ({meaning}): {row['true_id']} is called {row['predicted_id'] or 'nothing'}"
+            text += f"; the two are {related}" if related else ""
         after = "; the decision corrects it" if row["is_recovered"] else _suggestion(row)
         yield "error", text + (f"; the decision makes it wrong: {row['final_id']}" if row["is_broken"] else after)
     if row["cause"]:

@@ -15,6 +15,7 @@ from scd_core.names import (
     LabelStatus,
     MediaStatus,
     PredictionStatus,
+    Relation,
     Strategy,
     Stratum,
     TimeSource,
@@ -27,6 +28,7 @@ __all__ = [
     "LABEL_WORDS",
     "PREDICTION_WORDS",
     "REASON_WORDS",
+    "RELATION_WORDS",
     "STATUS_WORDS",
     "STRATEGY_WORDS",
     "TIME_WORDS",
@@ -75,9 +77,22 @@ ERROR_WORDS: Mapping[str, tuple[str, str]] = {
     ErrorType.SPLIT: ("ghost", "a known individual, or no animal, called unknown"),
     ErrorType.COMBINATION: ("false match", "an unknown individual, or no animal, with a known name"),
     ErrorType.EXCLUSION: ("no name", "a usable picture that got no name"),
-    ErrorType.CORRECT: ("right", "the name is the label's"),
+    ErrorType.CORRECT: ("right", "the name agrees with the label"),
 }
 """Type of error -> short name, what it means."""
+
+RELATION_WORDS: Mapping[str, str] = {
+    Relation.SAME: "the same in other words",
+    Relation.LESS_EXACT: "less exact than the label",
+    Relation.MORE_EXACT: "more exact than the label",
+    Relation.SPECIES: "of one species or group",
+    Relation.GENUS: "of one genus",
+    Relation.FAMILY: "of one family",
+    Relation.ORDER: "of one order",
+    Relation.CLASS: "of one class",
+    Relation.APART: "of no common rank",
+}
+"""Relation of a name that was given to the true one -> words behind "is" or "are"."""
 
 REASON_WORDS: Mapping[str, str] = SUSPICION_REASONS | {
     FlagReason.KNOWN_CONFUSION: "the name is half of a known mix-up",

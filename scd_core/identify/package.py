@@ -63,8 +63,6 @@ def read_package(url: str) -> Package:
         raise InputError(
             f"model {storage.url}: {MODEL_FILE} has no `input`: preprocessing is part of a package; pack it again"
         )
-    # A field that older packages have: it is read for the digest and for nothing else.
-    relations = content.pop("relations", None) if isinstance(content, dict) else None
     spec = validated(content, f"model {storage.url}: {MODEL_FILE}")
     files: dict[str, bytes] = {}
     for name in filter(None, (spec.weights, spec.gallery, spec.whitening)):
@@ -80,7 +78,7 @@ def read_package(url: str) -> Package:
         )
     gallery = files[spec.gallery] if spec.gallery else None
     whitening = files[spec.whitening] if spec.whitening else None
-    return Package(url, spec, files[spec.weights], gallery, _digest(spec, (gallery, whitening), relations), whitening)
+    return Package(url, spec, files[spec.weights], gallery, _digest(spec, (gallery, whitening)), whitening)
 
 
 def local_folder(url: str) -> Path:
@@ -101,7 +99,7 @@ _LATER = ("features_of", "head", "head_size", "whitening", "unknown_similarity",
 """Fields that came after the first release; null where a package does not use them."""
 
 
-def _digest(spec: PackageSpec, parts: Sequence[bytes | None], relations: Any) -> str:
+def _digest(spec: PackageSpec, parts: Sequence[bytes | None]) -> str:
     # A package keeps its digest when the format changes: fields that came later count only where a package uses them.
     without: dict[str, Any] = {"provenance": True}
     without |= {name: True for name in _LATER if getattr(spec, name) is None}
@@ -110,7 +108,7 @@ def _digest(spec: PackageSpec, parts: Sequence[bytes | None], relations: Any) ->
     unused = {"decode": spec.input.decode == "full", "box_use": spec.input.box_use is None}
     unused["box_margin"] = spec.input.box_margin == 0
     without["input"] = {name: True for name, is_unused in unused.items() if is_unused}
-    described = spec.model_dump(mode="json", exclude=without) | {"relations": relations}
+    described = spec.model_dump(mode="json", exclude=without)
     content = json.dumps(described, sort_keys=True).encode()
     gallery, *others = parts
     sums = [

@@ -128,6 +128,9 @@ class PackageSpec(BaseModel):
     features_of: str | None = Field(
         None, description="embedding space of the package whose network this one has, where only the head is another"
     )
+    relations: dict[str, str] | None = Field(
+        None, description="name -> its species or group, or a label of SpeciesNet with its taxonomy (docs/models.md)"
+    )
     provenance: dict[str, Any] | None = Field(None, description="where the weights come from; not interpreted")
 
     @property

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from scd_core.inputs.detections import Entry
 from scd_core.inputs.given import Given, GivenEntry
-from scd_core.tables.rows import MediaRow
 
 __all__ = ["DIFFER", "Copies", "boxes_of_copies", "copies_of", "flags_of_copies", "names_of_copies"]
 
@@ -18,14 +20,16 @@ DIFFER = "copies of one picture are named differently"
 """How the reason begins why names that were given to copies do not count."""
 
 
-def copies_of(media: Iterable[MediaRow], column: Literal["file", "uri"] = "file") -> Copies:
+def copies_of(media: pa.Table, column: Literal["file", "uri"] = "file") -> Copies:
     """Copies of each medium that has some.
 
     Args:
-        media: rows of a whole batch, with `media_id`, `file`, `duplicate_of` and `column`.
+        media: the table `media` of a whole batch, in the order of files.
         column: of the copies that is wanted.
     """
-    rows = sorted(media, key=lambda row: row["file"])
+    originals = media.column("duplicate_of").combine_chunks().drop_null()
+    some = pc.or_(pc.is_valid(media.column("duplicate_of")), pc.is_in(media.column("media_id"), originals))
+    rows = media.select(["media_id", "file", "uri", "duplicate_of"]).filter(some).to_pylist()
     files = {row["media_id"]: row["file"] for row in rows}
     found: dict[str, list[str]] = defaultdict(list)
     for row in rows:

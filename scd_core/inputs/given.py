@@ -7,7 +7,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from scd_core.boxes import Box
@@ -81,6 +81,8 @@ class Predictions:
     """Rows that are not used, each with its place and the reason."""
     notes: Sequence[str] = ()
     """What else a user should know, a sentence each."""
+    lineages: Mapping[str, str] = field(default_factory=dict)
+    """Name -> lineage (:mod:`scd_core.inputs.taxonomy`), of names that the file places in a taxonomy."""
 
     @property
     def digest(self) -> str:

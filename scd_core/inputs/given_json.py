@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from scd_core.boxes import WHOLE
 from scd_core.errors import InputError
@@ -14,12 +14,25 @@ from scd_core.inputs.given import Given, GivenEntry, Tool, ordered
 from scd_core.inputs.joining import path_as_joined
 from scd_core.inputs.megadetector import ResultBox, box_of, load_json, megadetector_file, number_of
 from scd_core.inputs.results_boxes import ResultBoxes, read_results
+from scd_core.inputs.taxonomy import lineages_of
 from scd_core.names import UNKNOWN, Category
 
 __all__ = ["JsonNames", "json_names", "species_name"]
 
-JsonNames = tuple[Tool, dict[str, GivenEntry], Sequence[str] | None, ResultBoxes | None]
-"""The tool; file -> what it was given; every name that the tool can give, where the file lists them; its boxes, if any."""
+
+class JsonNames(NamedTuple):
+    """What a file of results in JSON holds."""
+
+    tool: Tool
+    entries: dict[str, GivenEntry]
+    """File -> what it was given."""
+    vocabulary: Sequence[str] | None
+    """Every name that the tool can give; None where the file does not list them."""
+    boxes: ResultBoxes | None
+    """Its boxes, if any."""
+    lineages: dict[str, str]
+    """Name -> lineage, where the file has a taxonomy."""
+
 
 _NO_RESULT = "no cv result"
 """SpeciesNet's name of a picture about which it came to no result."""
@@ -84,7 +97,10 @@ def _megadetector(content: Any, text: str, where: str) -> JsonNames:
     if of_boxes and not any(one.candidates or one.problem for one in of_boxes):
         raise InputError(f"{where}: holds boxes and no name; give it with --detections, and names with --predictions")
     vocabulary = [name for name in classes.values() if name] or None
-    return _tool_of(results.info), entries, vocabulary, found
+    described = content.get("classification_category_descriptions")
+    labels = {**results.classification_categories, **(described if isinstance(described, dict) else {})}
+    lineages = lineages_of((name, str(labels[key])) for key, name in classes.items())
+    return JsonNames(_tool_of(results.info), entries, vocabulary, found, lineages)
 
 
 def _of_box(box: ResultBox, detection: Detection, classes: Mapping[str, str], where: str) -> Given:
@@ -140,7 +156,10 @@ def _speciesnet(predictions: Sequence[Any], text: str, where: str) -> JsonNames:
             f"{where}: no prediction has a name; give the file of SpeciesNet's classifier or of a whole run"
         )
     has_boxes = any(entry.get("detections") is not None for entry in predictions)
-    return Tool("SpeciesNet", ", ".join(versions)), entries, None, read_results(text, where) if has_boxes else None
+    boxes = read_results(text, where) if has_boxes else None
+    labels = dict.fromkeys(label for entry in predictions for label in _labels(entry))
+    lineages = lineages_of((species_name(label), label) for label in labels)
+    return JsonNames(Tool("SpeciesNet", ", ".join(versions)), entries, None, boxes, lineages)
 
 
 def _of_picture(entry: Mapping[str, Any]) -> GivenEntry:
@@ -168,6 +187,15 @@ def _of_picture(entry: Mapping[str, Any]) -> GivenEntry:
     return f"no name ({f'SpeciesNet failed: {failed}' if failed else 'and no reason'})"
 
 
+def _labels(entry: Mapping[str, Any]) -> Iterable[str]:
+    """Every label of a prediction and of its boxes, as written."""
+    for one in (entry, *(entry.get("detections") or ())):
+        lists = one.get("classifications")
+        yield from (str(name) for group in _lists(lists) for name in group["classes"])
+        if one.get("prediction"):
+            yield str(one["prediction"])
+
+
 def _box_names(box: Mapping[str, Any]) -> tuple[tuple[str, float | None], ...]:
     names = ordered(_listed(box.get("classifications")))
     if not box.get("prediction"):
@@ -178,9 +206,13 @@ def _box_names(box: Mapping[str, Any]) -> tuple[tuple[str, float | None], ...]:
 
 
 def _listed(lists: Any) -> Iterable[tuple[str, float | None]]:
-    for one in [lists] if isinstance(lists, Mapping) else lists or ():
+    for one in _lists(lists):
         for name, score in zip(one["classes"], one["scores"], strict=True):
             yield species_name(str(name)), _probability(score)
+
+
+def _lists(lists: Any) -> Sequence[Mapping[str, Any]]:
+    return [lists] if isinstance(lists, Mapping) else lists or ()
 
 
 def _probability(value: Any) -> float:

@@ -45,12 +45,13 @@ def read_predictions(url: str, column: str | None = None) -> Predictions:
     if name != DATAPACKAGE and text.lstrip().startswith("{"):
         if column is not None:
             raise InputError(f"{where}: is JSON, which has no column {column!r}; --predictions-column is of a table")
-        tool, entries, vocabulary, boxes = json_names(text, where)
-        detections = Detections(name, boxes.boxes, boxes.failures, notes=boxes.notes()) if boxes else None
-        _check_any(entries, (), where)
+        given = json_names(text, where)
+        boxes, notes = given.boxes, given.boxes.notes() if given.boxes else ()
+        detections = Detections(name, boxes.boxes, boxes.failures, notes=notes) if boxes else None
+        _check_any(given.entries, (), where)
         return Predictions(
-            name, tool, digest.hexdigest(), entries, len(entries), vocabulary, detections,
-            notes=boxes.notes() if boxes else (),
+            name, given.tool, digest.hexdigest(), given.entries, len(given.entries), given.vocabulary, detections,
+            notes=notes, lineages=given.lineages,
         )  # fmt: skip
     detections, found = None, TableNames(Tool(""), {})
     if name == DATAPACKAGE or has_column(text, "observationID", "classificationMethod"):

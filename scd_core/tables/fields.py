@@ -376,6 +376,12 @@ FIELDS: dict[str, Field] = {
         "wrong pictures in the slice in which its cause could be seen: masked ones for `overlay`, these and those "
         "with a `gradient_outside` for `background`, those of known flank for `flank`, else all",
     ),
+    "relation": Field(
+        pa.string(),
+        "how the name that was given is related to the true one, where a taxonomy holds both (`lineages` of `runs`) and they are "
+        "two words; `same`, `less_exact` and `more_exact` are no errors",
+        values=names.Relation,
+    ),
     "n_of_type": Field(pa.int64(), "wrong pictures in the slice that are of its `error_type`"),
     "what_to_do": Field(pa.string(), "one line of advice, commands between backticks, OUT for the audit's address"),
     "first_seen": Field(
@@ -465,5 +471,10 @@ FIELDS: dict[str, Field] = {
         "reason; null in older audits",
     ),
     "n_flips": Field(pa.int64(), "other names than the model's that the decision suggests"),
+    "lineages": Field(
+        pa.map_(pa.string(), pa.string()),
+        "name -> its place in a taxonomy: class, order, family, genus and species with `;` between them, then the individual; "
+        "null without a taxonomy",
+    ),
     "seconds": Field(pa.map_(pa.string(), pa.float64()), "wall time per stage", "seconds"),
 }

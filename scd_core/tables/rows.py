@@ -241,6 +241,7 @@ class ErrorRow(TypedDict, total=False):
     visit_id: str | None
     known_at: datetime | None
     content_number: int | None
+    relation: str | None
 
 
 class SliceRow(TypedDict, total=False):
@@ -326,6 +327,7 @@ class RunRow(TypedDict, total=False):
     n_second_masks: int | None
     masks_by_reason: list[tuple[str, int]] | None
     telling_by_reason: list[tuple[str, int]] | None
+    lineages: list[tuple[str, str]] | None
 
 
 class EmbeddingRow(TypedDict, total=False):

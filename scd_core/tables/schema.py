@@ -86,6 +86,7 @@ TABLES: dict[str, list[str]] = {
         "is_certified", "is_recovered", "is_broken", "is_current", "flank", "labelled_by", "quality",
         "background_reliance", "gradient_outside", "gradient_region", "inclusion_probability", "label_probability",
         "event_weight", "has_flag", "stratum", "visit_id", "known_at", "content_number",
+        "relation",
     ],
     "error_slices": [
         "report_id", "slice_id", "slice", "family", "n_events", "n_images", "n_errors", "exposure", "n_effective",
@@ -100,6 +101,7 @@ TABLES: dict[str, list[str]] = {
         "individuals", "inputs", "n_media", "n_ok", "n_quarantined", "n_predictions", "n_flagged", "n_masks", "n_failed",
         "n_flips", "n_telling_masks", "seconds", "model_name", "n_not_available", "n_second_masks",
         "masks_by_reason", "telling_by_reason",
+        "lineages",
     ],
     "embeddings": [*_STAMP, *_TARGET, "embedding_space", "features"],
     "candidates": [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from scd_core.inputs.copies import DIFFER, boxes_of_copies, copies_of, flags_of_copies, names_of_copies
 from scd_core.inputs.detection import Detection
 from scd_core.inputs.given import Given, GivenEntry
-from scd_core.tables.rows import MediaRow
+from scd_core.tables.schema import table_from_rows
 
 COPIES = {"a.jpg": ["b.jpg", "c.jpg"]}
 LUNA, TARA, NAMELESS = Given((("Luna", 0.9),)), Given((("Tara", 0.8),)), Given(())
@@ -17,12 +17,14 @@ def entry(**names: GivenEntry) -> GivenEntry | None:
 
 
 def test_copies_are_those_of_the_batch_by_file_or_address() -> None:
-    rows: list[MediaRow] = [
+    rows = [
         {"media_id": f"id-{letter}", "file": f"{letter}.jpg", "uri": f"s3://x/{letter}.jpg", "duplicate_of": original}
-        for letter, original in (("c", "id-a"), ("a", None), ("b", "id-a"), ("d", "id-gone"), ("e", None))
+        for letter, original in (("a", None), ("b", "id-a"), ("c", "id-a"), ("d", "id-gone"), ("e", None))
     ]
-    assert copies_of(rows) == COPIES
-    assert copies_of(rows, "uri") == {"a.jpg": ["s3://x/b.jpg", "s3://x/c.jpg"]}
+    media = table_from_rows("media", rows)
+    assert copies_of(media) == COPIES
+    assert copies_of(media, "uri") == {"a.jpg": ["s3://x/b.jpg", "s3://x/c.jpg"]}
+    assert copies_of(media.slice(3)) == {}
 
 
 def test_a_name_of_any_copy_counts() -> None:

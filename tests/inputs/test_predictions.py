@@ -128,6 +128,20 @@ def test_species_net_names_pictures(tmp_path: Path) -> None:
     assert found.names == ("blank", "red fox", "vulpes")
 
 
+def test_a_taxonomy_of_species_net_or_of_described_categories(tmp_path: Path) -> None:
+    entries = [{"filepath": "a.jpg", "prediction": GENUS, "classifications": {"classes": [FOX], "scores": [0.6]}}]
+    fox, genus = "mammalia;carnivora;canidae;vulpes;vulpes", "mammalia;carnivora;canidae;vulpes;"
+    assert read(tmp_path, {"predictions": entries}).lineages == {"red fox": fox, "vulpes": genus}
+    content = {
+        "detection_categories": {"1": "animal"},
+        "classification_categories": {"0": "lynx", "1": "fox"},
+        "classification_category_descriptions": {"1": FOX},
+        "images": [{"file": "a.jpg", "detections": [box(("1", 0.7))]}],
+    }
+    assert read(tmp_path, content).lineages == {"fox": fox}
+    assert read(tmp_path, content | {"classification_category_descriptions": 3}).lineages == {}
+
+
 def test_a_plain_table(tmp_path: Path) -> None:
     text = "file;individual_id;probability;top2;p2\na.jpg;Luna;0,7;Tara;20 %\nb.jpg;None;;;\nc.jpg;unknown;0,3;;\n;Luna;1;;\n"
     found = read(tmp_path, text, "p.csv")

@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from scd_core.audit.errors.batches import ALONE, JUDGED, create_parts
 from scd_core.audit.errors.certificates import find_certificates
+from scd_core.audit.errors.relations import create_relations
 from scd_core.audit.errors.signs import create_signs
 from scd_core.audit.errors.superseded import create_superseded
 from scd_core.audit.errors.suspicion import create_travellers
@@ -48,7 +49,8 @@ def derive_errors(
     - ``split``: a known individual called unknown.
     - ``combination``: an unknown individual called a known one.
     - ``shift``: a known individual called another known one.
-    - ``correct``: the name is the truth.
+    - ``correct``: the name is the truth, or the same in other words, a group that the true one is of, or, where the label is a
+      group, one of it (``relation``, :class:`scd_core.names.Relation`).
 
     ``event_weight`` is what a row counts in rates: ``1 / (m * pi)`` with m the predictions of its event and pi
     (``label_probability``) the labelled share of the predictions of its batch with the same primary flag reason, controls and
@@ -89,6 +91,7 @@ def derive_errors(
         out.execute(_sql(name), values)
     limits = {"suspected": slices.model_dump(include={"min_background_reliance", "min_overlay_reliance"})}
     create_parts(out, JUDGED, limits | {"visits": {"visit_minutes": slices.visit_minutes}}, kept)
+    create_relations(out)
     for name in ("label_strata", "scored"):
         out.execute(_sql(name))
     find_certificates(out, config.reclassify)

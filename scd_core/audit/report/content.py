@@ -17,6 +17,7 @@ from scd_core.audit.report.examples import Example, load_examples, shared_out
 from scd_core.audit.report.label_file import label_file
 from scd_core.audit.report.label_next import LabelItem, label_next
 from scd_core.audit.report.queries import RatedSlice, Row, create_views, first_row, query
+from scd_core.audit.report.related import relation_sentences
 from scd_core.audit.report.sections import (
     Calibration,
     Cameras,
@@ -115,6 +116,8 @@ class ReportContent:
     added: Row
     """What the batches since the report before hold."""
     types: Sequence[Row]
+    relations: Sequence[str]
+    """How names that differ from the label are related to it, in sentences."""
     count_effect: Row
     changes: Mapping[Trend, Sequence[SliceCard]]
     n_unannounced: int
@@ -188,6 +191,7 @@ def gather(
         model_change=first_row(connection, "model_change"),
         added=first_row(connection, "new_batches", since=snapshots.previous_at),
         types=query(connection, "error_types"),
+        relations=relation_sentences(query(connection, "relations")),
         count_effect=first_row(connection, "count_effect"),
         changes=_changes(slices, scale),
         n_unannounced=sum(row["e_value"] is not None and row["announced_at"] is None for row in slices.systematic),

@@ -70,6 +70,7 @@ def _environment() -> Environment:
         "count_columns": COLUMNS,
         "trends": wording.TREND_WORDS,
         "error_words": wording.ERROR_WORDS,
+        "relation_words": wording.RELATION_WORDS,
         "strategies": wording.STRATEGY_WORDS,
         "status_words": wording.STATUS_WORDS,
         "is_weighted": is_weighted,

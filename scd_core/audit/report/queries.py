@@ -55,6 +55,7 @@ class PairRow(TypedDict):
     n_events: int
     n_recovered: int
     error_type: str
+    relation: str | None
     n_total: int
     n_pairs: int
 

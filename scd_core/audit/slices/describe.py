@@ -40,6 +40,7 @@ _COLUMNS = [
     "media_id",
     "target_id",
     "content_number",
+    "relation",
 ]
 """What is read of a slice's wrong pictures."""
 _FLANK_LEVEL = 0.05
@@ -105,6 +106,7 @@ def describe(data: SliceData, tested: TestedSlice, config: SliceConfig) -> Slice
         ),
         n_masked=len(recovered),
         first_error=pc.min(errors["captured_at"]).as_py(),
+        relation=_relation(errors["relation"]),
     )
     return {
         "error_type": error_type,
@@ -222,6 +224,12 @@ def _examples(slice_id: str, errors: pa.Table, visits: NDArray[np.int64], n: int
         if len(chosen) >= n:
             break
     return list(chosen.values())[:n]
+
+
+def _relation(relations: pa.ChunkedArray) -> str | None:
+    """The one relation of true and given name that all wrong pictures have; None where they differ or it is not known."""
+    found = relations.unique()
+    return found[0].as_py() if len(found) == 1 else None
 
 
 def _light(data: SliceData, errors: NDArray[np.int64], values: dict[str, Any]) -> str | None:

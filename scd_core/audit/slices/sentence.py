@@ -8,6 +8,7 @@ from datetime import datetime
 from scd_core.audit.slices.data import PAIR
 from scd_core.audit.slices.onset import onset_words, week_words
 from scd_core.audit.slices.tested import TestedSlice
+from scd_core.audit.wording import RELATION_WORDS
 from scd_core.names import Cause
 
 __all__ = ["Common", "is_weighted", "sentence"]
@@ -36,6 +37,8 @@ class Common:
     """Wrong pictures that were masked."""
     first_error: datetime | None = None
     """When the first of them was taken."""
+    relation: str | None = None
+    """How each wrong name is related to the true one, where that is the same in all wrong pictures."""
 
 
 _PLACES = {
@@ -73,7 +76,11 @@ others; the evidence lies on the background in 30 of 41 masked pictures; masks c
     where = _circumstances(values, common.light)
     start = f"{', '.join(where)}, " if where else ""
     text = f"{start}{tested.n_errors} of {tested.n_events} {subject} {verb}{_rate(tested)}{_against(tested, values)}"
-    text += "".join(f"; {part}" for part in (_reason(common, values), _masks(common), _since(tested, common)) if part)
+    text += "".join(
+        f"; {part}"
+        for part in (_related(common), _reason(common, values), _masks(common), _since(tested, common))
+        if part
+    )
     return text[0].upper() + text[1:] + "."
 
 
@@ -157,6 +164,10 @@ def _reason(common: Common, values: dict[str, str]) -> str | None:
         Cause.IMAGE_QUALITY: f"the picture is poor {of}",
         Cause.LABEL_SUSPECT: f"other people at the same place name the individual as the model does, {of}",
     }.get(Cause(common.cause))
+
+
+def _related(common: Common) -> str | None:
+    return f"the true and the given name are {RELATION_WORDS[common.relation]} each time" if common.relation else None
 
 
 def _masks(common: Common) -> str | None:

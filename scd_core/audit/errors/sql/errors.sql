@@ -89,5 +89,5 @@ SELECT $report_id AS report_id, batch_key, model_digest, target_id, media_id, de
         END AS cause_evidence,
     is_masked, suggested_id, is_certified, is_recovered, is_broken, is_current, flank, labelled_by, quality, background_reliance, gradient_outside, gradient_region,
     inclusion_probability, label_probability, event_weight, has_flag, stratum, visit_id, known_at,
-    content_number
+    content_number, relation
 FROM explained ORDER BY batch_key, target_id

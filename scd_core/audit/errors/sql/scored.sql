@@ -19,14 +19,19 @@ named AS (
     LEFT JOIN (SELECT batch_key, stratum, label_probability AS probability_of_label FROM label_strata)
         USING (batch_key, stratum)
 ),
--- The names that are compared: a picture without an animal is right where it has no name, or one that means so.
+-- The names that are compared: a picture without an animal is right where it has no name, or one that means so; a name is right
+-- that means the same as the true one, a group that it is of, or one of the group that it is.
 called AS (
-    SELECT *,
-        CASE WHEN right_id = 'blank' AND coalesce(lower(predicted_id), 'blank') IN ('blank', 'empty', 'nothing', 'none')
+    SELECT named.*, of_name.relation,
+        CASE WHEN of_name.relation IN ('same', 'less_exact', 'more_exact') THEN right_id
+            WHEN right_id = 'blank' AND coalesce(lower(predicted_id), 'blank') IN ('blank', 'empty', 'nothing', 'none')
             THEN 'blank' ELSE predicted_id END AS called_id,
-        CASE WHEN right_id = 'blank' AND coalesce(lower(final_id), 'blank') IN ('blank', 'empty', 'nothing', 'none')
+        CASE WHEN of_final.relation IN ('same', 'less_exact', 'more_exact') THEN right_id
+            WHEN right_id = 'blank' AND coalesce(lower(final_id), 'blank') IN ('blank', 'empty', 'nothing', 'none')
             THEN 'blank' ELSE final_id END AS final_called_id
     FROM named
+    LEFT JOIN relations of_name ON named.true_id = of_name.true_id AND named.predicted_id = of_name.name
+    LEFT JOIN relations of_final ON named.true_id = of_final.true_id AND named.final_id = of_final.name
 )
 SELECT * EXCLUDE (called_id, final_called_id), right_id IS NOT NULL AND called_id IS DISTINCT FROM right_id AS is_wrong,
     CASE WHEN right_id IS NULL THEN NULL

@@ -3,7 +3,7 @@ WITH pairs AS (
     SELECT true_id, coalesce(predicted_id, '') AS predicted_id,
         count(DISTINCT coalesce(event_id, target_id)) AS n_events,
         count(DISTINCT coalesce(event_id, target_id)) FILTER (is_recovered) AS n_recovered,
-        any_value(error_type) AS error_type
+        any_value(error_type) AS error_type, any_value(relation) AS relation
     FROM errors WHERE is_current AND is_labelled AND error_type <> 'correct' GROUP BY ALL
 ),
 individuals AS (
