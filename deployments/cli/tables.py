@@ -11,6 +11,7 @@ from deployments.cli.compare import compare
 from deployments.cli.improve import improve
 from deployments.cli.individuals import individuals_app
 from deployments.cli.labels import labels_app
+from deployments.cli.printable import printable
 from deployments.cli.review import review
 from deployments.cli.show import show
 from scd_core.errors import InputError
@@ -64,18 +65,35 @@ def export(
     out: Audit,
     directory: Annotated[str, typer.Argument(metavar="DIR", help="URL or path for the package", show_default=False)],
     form: Annotated[
-        Literal["camtrap-dp", "megadetector", "label-studio", "timelapse", "training-set"],
+        Literal["camtrap-dp", "megadetector", "label-studio", "timelapse", "training-set", "capture-history"],
         typer.Option("--format", help="what to write"),
     ] = "camtrap-dp",
     limit: Annotated[
         int | None,
         typer.Option("--limit", min=1, help="most pictures of label-studio or timelapse: first those to label next"),
     ] = None,
+    occasion_hours: Annotated[
+        float | None,
+        typer.Option("--occasion-hours", min=0.1, help="length of an occasion of capture-history (24 hours)"),
+    ] = None,
+    first_hour: Annotated[
+        int | None,
+        typer.Option("--first-hour", min=0, max=23, help="hour at which occasions of capture-history begin (0)"),
+    ] = None,
 ) -> None:
     """Hand the audit to other software."""
     from scd_core.audit.export import export_audit
     from scd_core.tables.store import AuditStore, read_steadily
 
+    if form == "capture-history":
+        if limit is not None:
+            raise InputError(
+                "export format capture-history: holds all captures; --limit is for label-studio, timelapse"
+            )
+        _export_captures(out, directory, occasion_hours, first_hour)
+        return
+    if occasion_hours is not None or first_hour is not None:
+        raise InputError(f"export format {form}: --occasion-hours and --first-hour are for capture-history")
     if form == "training-set":
         from scd_core.improve.training_set import write_training_set
 
@@ -87,3 +105,16 @@ def export(
         return
     address = read_steadily(AuditStore(out), lambda: export_audit(out, directory, form, limit=limit))
     console.print(f"written: {address}")
+
+
+def _export_captures(out: str, directory: str, occasion_hours: float | None, first_hour: int | None) -> None:
+    from scd_core.audit.individuals.capture_history import write_capture_history
+
+    hours, first = 24.0 if occasion_hours is None else occasion_hours, first_hour or 0
+    found = write_capture_history(out, directory, occasion_hours=hours, first_hour=first)
+    console.print(
+        f"written: {found.address}; {found.n_individuals} individuals, {found.n_occasions} occasions, "
+        f"{found.n_detectors} detectors"
+    )
+    for note in found.notes:
+        console.print(printable(note), markup=False, highlight=False, soft_wrap=True)
