@@ -160,6 +160,8 @@ class GradientRegion(StrEnum):
     """The names were given by another tool, and no network of theirs is here."""
     FLAT = "flat"
     """Nothing in the picture raises the name's score."""
+    NO_GRADIENT = "no_gradient"
+    """The network is run by onnxruntime, which gives no gradient."""
 
 
 class MaskMethod(StrEnum):
@@ -173,7 +175,8 @@ class MaskStatus(StrEnum):
 
     OK = "ok"
     NOT_AVAILABLE = "not_available"
-    """The names were given by another tool: no network is here, or it has no class of that name."""
+    """No network here gives the name as one that gradients pass through: another tool gave it, or an ONNX model that PyTorch
+    does not repeat."""
     FAILED = "failed"
 
 

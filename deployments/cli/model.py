@@ -51,6 +51,12 @@ def pack(
     expect: Annotated[
         Path | None, typer.Option(help="CSV or JSON of pictures with `top1` or `logits` of the model's own code")
     ] = None,
+    layout: Annotated[
+        Literal["nchw", "nhwc"] | None, typer.Option(help="of onnx, torch-export: channels first, or last as in Keras")
+    ] = None,
+    output: Annotated[
+        Literal["logits", "probabilities"] | None, typer.Option(help="of onnx, torch-export: what it gives")
+    ] = None,
 ) -> None:
     """Make a model package; size, mean and std default to the architecture's own transforms, resize to stretch."""
     from scd_core.identify import pack_model
@@ -75,6 +81,8 @@ def pack(
         allow=[name.strip() for name in (allow or "").split(",") if name.strip()],
         expect=expect,
         steps=steps,
+        layout=layout,
+        output=output,
     )
     for step in steps:
         console.print(step, markup=False, highlight=False, soft_wrap=True)

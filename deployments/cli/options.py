@@ -34,9 +34,10 @@ __all__ = [
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="folder to write the package to", show_default=False)]
 Architecture = Annotated[
-    str, typer.Option(help="torchvision/NAME, timm/NAME or scd_core/small_cnn", show_default=False)
+    str,
+    typer.Option(help="torchvision/NAME, timm/NAME or scd_core/small_cnn; onnx or torch-export", show_default=False),
 ]
-Weights = Annotated[Path, typer.Option(help="state dict, .pth or .safetensors", show_default=False)]
+Weights = Annotated[Path, typer.Option(help="state dict, .pth or .safetensors; .onnx; .pt2", show_default=False)]
 Size = Annotated[str | None, typer.Option(help="input size in pixels: SIDE or HEIGHTxWIDTH")]
 Resize = Annotated[Literal["stretch", "pad", "crop"] | None, typer.Option(help="how a picture becomes the input")]
 Decode = Annotated[

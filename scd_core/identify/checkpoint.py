@@ -1,4 +1,4 @@
-"""What a file of weights holds: its kind by its first bytes, its tensors, and how they were wrapped."""
+"""What a file of weights holds: its tensors, and how they were wrapped."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 
 from scd_core.errors import InputError
+from scd_core.identify.kinds import check_kind
 
-__all__ = ["Checkpoint", "check_kind", "load_content", "plain_state", "read_checkpoint"]
+__all__ = ["Checkpoint", "load_content", "plain_state", "read_checkpoint"]
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "model_state", "weights", "params")
 """Keys under which training code keeps the weights, beside what is none."""
@@ -100,39 +101,6 @@ def load_content(data: bytes, name: str) -> Any:
     ) as error:  # fmt: skip
         hint = "give a file of torch.save(model.state_dict()), or a .safetensors"
         raise InputError(f"weights {name}: cannot be read as a state dict; {hint}") from error
-
-
-def check_kind(data: bytes, name: str) -> None:
-    """Refuse what is no file of tensors, by its first bytes and by the names in its archive.
-
-    Raises:
-        InputError: it is something else; the message names it and what to do.
-    """
-    head = data[:512].lstrip()
-    kinds: list[tuple[bool, str]] = [
-        (not data, "is empty; download it again"),
-        (
-            head[:15].lower().startswith((b"<!doctype", b"<html", b"<?xml")),
-            "is a web page, not weights: the download needs a login or another address",
-        ),
-        (
-            head.startswith(b"version https://git-lfs"),
-            "is a git-LFS pointer, not the weights; run `git lfs pull`, or download the file itself",
-        ),
-        (data.startswith(b"\x89HDF\r\n\x1a\n"), "is an HDF5 file of Keras; export it to ONNX or convert it to PyTorch"),
-        (
-            data[4:8] == b"TFL3",
-            "is a TensorFlow Lite model, which has no weights to train or mask; take the PyTorch original",
-        ),
-        (name.endswith(".onnx") or _is_onnx(data), "is an ONNX model, which is not read; take the PyTorch original"),
-        (data.startswith(b"\x1f\x8b"), "is gzipped; unpack it first"),
-        (data.startswith(b"Rar!") or data.startswith(b"7z\xbc\xaf"), "is an archive; unpack it first"),
-    ]
-    for is_kind, words in kinds:
-        if is_kind:
-            raise InputError(f"weights {name}: {words}")
-    if data.startswith(b"PK\x03\x04") and not name.endswith(".safetensors"):
-        _check_zip(data, name)
 
 
 def plain_state(content: Any, name: str, steps: list[str] | None = None) -> State:
@@ -221,38 +189,6 @@ def _floats(state: State, steps: list[str]) -> State:
         key: value.float() if value.is_floating_point() and value.dtype != torch.float32 else value
         for key, value in state.items()
     }
-
-
-def _is_onnx(data: bytes) -> bool:
-    """A protobuf that begins as ONNX does: the version of the format, then who wrote it."""
-    return len(data) > 3 and data[0] == 0x08 and 1 <= data[1] <= 20 and data[2] in (0x12, 0x3A, 0x42)
-
-
-def _check_zip(data: bytes, name: str) -> None:
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            infos = archive.infolist()
-    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
-        raise InputError(f"weights {name}: is a damaged archive; download it again") from error
-    names = [info.filename for info in infos]
-    last = {one.rpartition("/")[2] for one in names}
-    inside = {one.partition("/")[2] or one for one in names}
-    if any("/code/" in f"/{one}" or one.endswith("constants.pkl") for one in names):
-        raise InputError(f"weights {name}: is a TorchScript program, which is not run; save model.state_dict()")
-    if {"archive_format", "models"} & {one.partition("/")[0] for one in inside} or any(
-        one.endswith(".pt2") for one in names
-    ):
-        raise InputError(f"weights {name}: is an archive of torch.export, which is not run; save model.state_dict()")
-    if (
-        "model.weights.h5" in names
-        or "keras_metadata.pb" in names
-        or "saved_model.pb" in {one.rpartition("/")[2] for one in names}
-    ):
-        raise InputError(f"weights {name}: is a Keras model; export it to ONNX or convert it to PyTorch")
-    if "data.pkl" not in last:
-        raise InputError(f"weights {name}: is a zip archive without weights of torch.save in it; unpack it first")
-    if any(info.compress_type != zipfile.ZIP_STORED for info in infos) or sum(i.file_size for i in infos) > len(data):
-        raise InputError(f"weights {name}: is compressed, which torch.save never does; it is not unpacked")
 
 
 def _some(names: Any) -> str:

@@ -17,8 +17,10 @@ from scd_core.errors import InputError, RunError, first_line
 from scd_core.identify.architectures import build_network, fit_state, last_linear, load_state, without_head
 from scd_core.identify.fuse import fused_copy
 from scd_core.identify.gallery import GalleryNetwork, read_gallery
+from scd_core.identify.load_program import load_program
 from scd_core.identify.package import Package, read_package
 from scd_core.identify.preprocess import preprocess
+from scd_core.identify.program import EXACT, Program
 from scd_core.identify.spec import PackageSpec
 
 __all__ = ["Classifier", "load_model", "resolve_device", "shared_model"]
@@ -38,6 +40,9 @@ class Classifier:
         names: the individuals, in the order of their first class; fewer than classes where classes share a name.
         whitening: how embeddings are compared; None compares them as they are.
         has_gallery: the model is an embedding network with a gallery.
+        no_masks: why no gradients pass through the model, so that there are no masks; None where they do.
+        gives_gradient: gradients pass through what names pictures as well.
+        has_features: what the head of the network reads of a picture is known.
         lock: hold it while gradients are taken through the model, which is shared by threads.
     """
 
@@ -47,6 +52,25 @@ class Classifier:
         self.device = device
         self.has_gallery = package.gallery is not None
         self.whitening = package.read_whitening()
+        self.no_masks: str | None = None
+        self.gives_gradient = self.has_features = True
+        self._program: Program | None = None
+        self.model: nn.Module = self._loaded_program(package) if self.spec.program else self._built(package)
+        self.lock = threading.Lock()
+        self.names: tuple[str, ...] = tuple(dict.fromkeys(self.spec.labels))
+        place = {name: number for number, name in enumerate(self.names)}
+        self._name_of_class = torch.tensor([place[label] for label in self.spec.labels])
+
+    def _loaded_program(self, package: Package) -> nn.Module:
+        found = self._program = load_program(package.weights, self.spec, self.device, self.spec.weights)
+        self.no_masks, self.gives_gradient, self.has_features = (
+            found.no_masks,
+            found.gives_gradient,
+            found.head is not None,
+        )
+        return found.model
+
+    def _built(self, package: Package) -> nn.Module:
         n_outputs = self.spec.embedding_size if self.has_gallery else len(self.spec.labels)
         network = build_network(self.spec.architecture, n_outputs, self.spec.architecture_args, self.spec.hidden_layer)
         if self.has_gallery and self.spec.embedding == "features":
@@ -58,11 +82,7 @@ class Classifier:
                 sizes = f"{len(self.whitening.mean)}, the gallery's have {embeddings.shape[1]}"
                 raise InputError(f"whitening {self.spec.whitening}: is of embeddings of {sizes} values; pack it again")
             network = GalleryNetwork(network, embeddings, classes, self.spec.similarity_scale, self.whitening)
-        self.model: nn.Module = network.eval().requires_grad_(False).to(device)
-        self.lock = threading.Lock()
-        self.names: tuple[str, ...] = tuple(dict.fromkeys(self.spec.labels))
-        place = {name: number for number, name in enumerate(self.names)}
-        self._name_of_class = torch.tensor([place[label] for label in self.spec.labels])
+        return network.eval().requires_grad_(False).to(self.device)
 
     def preprocess(self, image: Image.Image) -> Tensor:
         """Picture -> (3, H, W) normalised float32, on the CPU."""
@@ -89,7 +109,9 @@ class Classifier:
 
     @cached_property
     def naming_network(self) -> nn.Module:
-        """The model, or on a CPU its faster copy."""
+        """The model, or on a CPU its faster copy; of an ONNX model what onnxruntime runs."""
+        if self._program is not None:
+            return self._program.naming
         if self.device.type != "cpu":
             return self.model
         known: Any = self.model
@@ -118,7 +140,7 @@ class Classifier:
         if self.has_gallery:
             handle = network.network.register_forward_hook(lambda _module, _inputs, output: keep(output))
         else:
-            head = last_linear(network)
+            head = last_linear(network) if self._program is None else self._program.head
             if head is None:
                 yield read
                 return
@@ -127,6 +149,18 @@ class Classifier:
             yield read
         finally:
             handle.remove()
+
+    @torch.no_grad()
+    def unequal(self, batch: Tensor) -> dict[int, float]:
+        """Pictures (B, 3, H, W) of which :attr:`model` gives other logits than those that name: place -> largest difference.
+
+        None where one network names and gives the gradients.
+        """
+        if self._program is None or self._program.naming is self.model:
+            return {}
+        found = torch.cat([self.model(part).float().cpu() for part in self.passes(batch)])
+        off = (found - self.logits(batch)).abs().amax(dim=1).tolist()
+        return {place: one for place, one in enumerate(off) if not one <= EXACT}
 
     @torch.inference_mode()
     def features(self, batch: Tensor) -> Tensor:

@@ -139,13 +139,14 @@ class _Waiting:
             named, more = self.naming(stacked, rows)
         # The first passes may have been a probe of the network; the pictures' own come last.
         found = torch.cat(read)[-len(rows) :] if read else stacked[:0]
-        if len(found) != len(rows):
+        if len(found) != len(rows) and self.classifier.has_features:
             found = self.classifier.features(stacked)
-        for row, logits, columns, features in zip(rows, named, more, found, strict=True):
+        kept = found.tolist() if self.classifier.has_features else [None] * len(rows)
+        for row, logits, columns, features in zip(rows, named, more, kept, strict=True):
             row.update(name_from_logits(logits, self.classifier, self.config.topk))
             if row["prediction_status"] == PredictionStatus.OK:
                 row.update(columns)
-                row["embedding"] = features.tolist()
+                row["embedding"] = features
 
 
 def name_from_logits(logits: torch.Tensor, classifier: Classifier, topk: int) -> PredictionRow:

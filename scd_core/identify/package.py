@@ -95,7 +95,7 @@ def local_folder(url: str) -> Path:
     return Path(path)
 
 
-_LATER = ("features_of", "head", "head_size", "whitening", "unknown_similarity", "candidate_similarity")
+_LATER = ("features_of", "head", "head_size", "whitening", "unknown_similarity", "candidate_similarity", "program")
 """Fields that came after the first release; null where a package does not use them."""
 
 

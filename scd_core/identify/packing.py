@@ -14,7 +14,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from scd_core.errors import InputError
-from scd_core.identify.architectures import build_network, default_input, fit_state, last_linear, without_head
+from scd_core.identify.architectures import build_network, fit_state, last_linear, without_head
 from scd_core.identify.checkpoint import Checkpoint, read_checkpoint
 from scd_core.identify.classifier import Classifier, load_model
 from scd_core.identify.comparison import fit_comparison
@@ -22,8 +22,11 @@ from scd_core.identify.expected import check_expected, run_once
 from scd_core.identify.fitting import fit_names
 from scd_core.identify.gallery import EQUAL, GalleryNetwork, read_gallery
 from scd_core.identify.gallery_pictures import check_new, embed_files, embed_individuals
+from scd_core.identify.labels import check_labels
+from scd_core.identify.new_package import input_of, read_weights, write_package
+from scd_core.identify.pack_program import pack_program
 from scd_core.identify.package import Package, local_folder, read_package
-from scd_core.identify.spec import MODEL_FILE, HeadName, PackageSpec, validated, write_spec
+from scd_core.identify.spec import PROGRAMS, HeadName, PackageSpec, validated, write_spec
 from scd_core.identify.strangers import StrangerLimit
 
 __all__ = ["add_embeddings", "add_individual", "check_package", "pack_gallery", "pack_model"]
@@ -49,8 +52,10 @@ def pack_model(
     allow: Collection[str] = (),
     expect: str | Path | None = None,
     steps: list[str] | None = None,
+    layout: str | None = None,
+    output: str | None = None,
 ) -> Package:
-    """Write a model package from a state dict and check that it loads.
+    """Write a model package from a state dict, or from a network as a program, and check that it loads.
 
     What weights are wrapped in is taken off (:mod:`scd_core.identify.checkpoint`), their names are brought to those of the
     architecture (:func:`scd_core.identify.fitting.fit_names`), and the network is run once at its input's size.
@@ -60,9 +65,10 @@ def pack_model(
 
     Args:
         folder: where the package is written; must not hold a package yet.
-        architecture: ``torchvision/NAME``, ``timm/NAME`` or ``scd_core/small_cnn``.
+        architecture: ``torchvision/NAME``, ``timm/NAME`` or ``scd_core/small_cnn``; ``onnx`` or ``torch-export`` for a
+            program (:mod:`scd_core.identify.pack_program`), which needs `size`, `mean` and `std`.
         weights: state dict, ``.safetensors`` or ``.pth`` (loaded with ``weights_only=True``), also wrapped as training code saves
-            it, Lightning's ``.ckpt`` among it.
+            it, Lightning's ``.ckpt`` among it; or the program.
         labels: one label per class, in class order.
         size: height and width of the input; this and the following default to the architecture's own.
         interpolation: ``nearest``, ``bilinear``, ``bicubic``.
@@ -74,12 +80,35 @@ def pack_model(
         expect: file of pictures with their logits or best class by the model's own code, which the package must give too
             (:func:`scd_core.identify.expected.check_expected`).
         steps: gets what was done, one sentence a step.
+        layout: of a program's input: ``nchw`` (default), ``nhwc``.
+        output: what a program gives: ``logits`` (default), ``probabilities``.
 
     Raises:
         InputError: the folder holds a package, a file cannot be read, the weights do not fit the architecture, or the network
             does not give what is expected. No package is left then.
     """
     folder, weights = Path(folder), Path(weights)
+    done = steps if steps is not None else []
+    check_labels(labels, done)
+    if architecture in (*PROGRAMS, "torchscript"):
+        of_tensors = {
+            "--key": key, "--prefix": prefix, "--head": head, "--allow": allow, "--architecture-args": architecture_args,
+        }  # fmt: skip
+        given = {
+            "size": size,
+            "mean": mean,
+            "std": std,
+            "resize": resize,
+            "decode": decode,
+            "interpolation": interpolation,
+        }
+        spec, stored = pack_program(
+            read_weights(folder, weights), weights, architecture, labels, given | {"resize_size": resize_size},
+            {"layout": layout, "gives": output}, unused=of_tensors, expect=expect, steps=done,
+        )  # fmt: skip
+        return write_package(folder, spec, stored)
+    if layout or output:
+        raise InputError(f"--layout and --output are for {' and '.join(PROGRAMS)}; {architecture} is built here")
     content: dict[str, Any] = {
         "architecture": architecture,
         "architecture_args": architecture_args or {},
@@ -87,9 +116,8 @@ def pack_model(
         "input": {},
         "weights_sha256": "0" * 64,
     }
-    done = steps if steps is not None else []
     found = _new_checkpoint(folder, weights, key)
-    content["input"] = _input_of(
+    content["input"] = input_of(
         architecture, size=size, mean=mean, std=std, resize=resize, decode=decode, interpolation=interpolation,
         resize_size=resize_size,
     )  # fmt: skip
@@ -109,11 +137,7 @@ def pack_model(
     done.append(run_once(network.eval(), spec, weights.name))
     if expect is not None:
         done.append(check_expected(network.eval(), spec, expect))
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / spec.weights).write_bytes(stored)
-    # model.json last: a folder without it is no package, so an interrupted pack leaves none.
-    write_spec(folder, spec)
-    return read_package(str(folder))
+    return write_package(folder, spec, stored)
 
 
 def pack_gallery(
@@ -155,7 +179,11 @@ def pack_gallery(
         InputError: a file cannot be read, too few pictures for `unknown_rate`, or fewer than 2 individuals, or two equal ones.
     """
     folder, weights = Path(folder), Path(weights)
-    state = _new_state(folder, weights)
+    if architecture in PROGRAMS:
+        raise InputError(
+            f"pack-gallery: architecture {architecture} gives names; a gallery needs a network built here, such as timm/NAME"
+        )
+    state = _new_checkpoint(folder, weights).state
     if len(pictures) < 2:
         raise InputError(
             f"gallery: {len(pictures)} individual; at least 2 are needed, because a name is a choice between individuals"
@@ -170,7 +198,7 @@ def pack_gallery(
         "architecture": architecture,
         "architecture_args": architecture_args or {},
         "labels": list(pictures),
-        "input": _input_of(architecture, size=size, mean=mean, std=std, resize=resize, decode=decode),
+        "input": input_of(architecture, size=size, mean=mean, std=std, resize=resize, decode=decode),
         "weights_sha256": hashlib.sha256(stored).hexdigest(),
         "embedding": embedding,
         "similarity_scale": scale,
@@ -266,6 +294,7 @@ def check_package(url: str) -> dict[str, Any]:
         "classes": len(spec.labels),
         "input": f"{spec.input.size[0]}x{spec.input.size[1]} {spec.input.resize}",
         "parameters": sum(parameter.numel() for parameter in classifier.model.parameters()),
+        "masks": classifier.no_masks or "available",
         "temperature": spec.temperature,
         "unknown_threshold": spec.unknown_threshold,
         "logits_on_grey": f"{float(logits.min()):.2f}..{float(logits.max()):.2f}",
@@ -273,36 +302,13 @@ def check_package(url: str) -> dict[str, Any]:
     }
 
 
-def _new_state(folder: Path, weights: Path) -> dict[str, Any]:
-    """State dict of the weights that a new package is made of."""
-    return _new_checkpoint(folder, weights).state
-
-
 def _new_checkpoint(folder: Path, weights: Path, key: str | None = None) -> Checkpoint:
     """The weights that a new package is made of, out of what they are wrapped in.
 
     Raises:
-        InputError: the folder holds a package already, or the weights cannot be read.
+        InputError: as :func:`_new_weights`, or they are no tensors.
     """
-    if (folder / MODEL_FILE).exists():
-        raise InputError(f"{folder}: holds a model package already; choose another folder")
-    try:
-        data = weights.read_bytes()
-    except OSError as error:
-        raise InputError(f"weights {weights}: cannot be read ({error})") from error
-    return read_checkpoint(data, weights.name, key)
-
-
-def _input_of(architecture: str, **given: Any) -> dict[str, Any]:
-    """Preprocessing of a new package: the architecture's own, but for what is given.
-
-    Raises:
-        InputError: there is no such architecture.
-    """
-    own = default_input(architecture)
-    if given.get("size") is not None and given.get("resize_size") is None and given.get("resize") == "crop":
-        own["resize_size"] = None  # that of another size: it must be stated
-    return own | {key: value for key, value in given.items() if value is not None}
+    return read_checkpoint(read_weights(folder, weights), weights.name, key)
 
 
 def _write_gallery(folder: Path, spec: PackageSpec, embeddings: Tensor, classes: Tensor) -> Package:

@@ -15,12 +15,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from scd_core.errors import InputError
 from scd_core.names import UNKNOWN
 
-__all__ = ["ACTIVATIONS", "MODEL_FILE", "HeadName", "InputSpec", "PackageSpec", "validated", "write_spec"]
+__all__ = [
+    "ACTIVATIONS", "MODEL_FILE", "PROGRAMS", "HeadName", "InputSpec", "PackageSpec", "ProgramSpec", "validated", "write_spec",
+]  # fmt: skip
 
 MODEL_FILE = "model.json"
 HeadName = Literal["relu", "gelu", "silu", "tanh"]
 ACTIVATIONS: tuple[HeadName, ...] = get_args(HeadName)
 """Between the two layers of a head."""
+PROGRAMS = ("onnx", "torch-export")
+"""Architectures that are the file of weights itself: a network as a program of known operations."""
 _ARGUMENTS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(
         ("width", "patch_size", "embed_dim", "depth", "num_heads", "reg_tokens", "groups", "width_per_group", "growth_rate",
@@ -43,7 +47,7 @@ _ARGUMENTS: dict[str, tuple[type, ...]] = {
 """Arguments of an architecture that are passed on, and their types: none names a file, a class or an address."""
 _LARGEST = {"depth": 128, "width": 1024, "groups": 1024, "growth_rate": 1024}
 """Largest number of some arguments, 8192 of the others: no package asks for a network that no memory holds."""
-_WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt")
+_WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt", ".onnx", ".pt2")
 
 
 class InputSpec(BaseModel):
@@ -88,13 +92,29 @@ class InputSpec(BaseModel):
         return self
 
 
+class ProgramSpec(BaseModel):
+    """How a network that came as a program takes a picture and gives its names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    layout: Literal["nchw", "nhwc"] = Field(
+        "nchw", description="order of the input: channels first, or last as in Keras"
+    )
+    output: int = Field(0, ge=0, lt=256, description="number of the output that holds the names")
+    gives: Literal["logits", "probabilities"] = Field(
+        "logits", description="what the output holds; of probabilities that a softmax gives, the logarithm is taken"
+    )
+
+
 class PackageSpec(BaseModel):
     """Content of ``model.json``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal[1] = 1
-    architecture: str = Field(description="torchvision/NAME, timm/NAME or scd_core/small_cnn")
+    architecture: str = Field(
+        description="torchvision/NAME, timm/NAME, scd_core/small_cnn; or a program: onnx, torch-export"
+    )
     architecture_args: dict[str, Any] = Field(default_factory=dict, description="keyword arguments of the architecture")
     head: HeadName | None = Field(
         None, description="activation between the two layers of a head of two; null for a head of one linear layer"
@@ -131,6 +151,7 @@ class PackageSpec(BaseModel):
     relations: dict[str, str] | None = Field(
         None, description="name -> its species or group, or a label of SpeciesNet with its taxonomy (docs/models.md)"
     )
+    program: ProgramSpec | None = Field(None, description="of an architecture that is a program; null for others")
     provenance: dict[str, Any] | None = Field(None, description="where the weights come from; not interpreted")
 
     @property
@@ -196,6 +217,10 @@ class PackageSpec(BaseModel):
     def _check(self) -> Self:
         if (self.head is None) != (self.head_size is None):
             raise ValueError("head and head_size belong together")
+        if (self.program is None) == (self.architecture in PROGRAMS):
+            raise ValueError(f"`program` belongs to the architectures {' and '.join(PROGRAMS)}, and to no other")
+        if self.program is not None and (self.gallery or self.architecture_args or self.head):
+            raise ValueError(f"architecture {self.architecture} has no gallery, arguments or other head")
         if len(self.labels) < 2:
             raise ValueError(f"labels must name at least 2 classes, got {len(self.labels)}")
         if UNKNOWN in self.labels:

@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 
+from scd_core.identify.program import is_probabilities
+
 __all__ = [
     "bad_images", "check_not_probabilities", "check_request", "check_same_again", "read_logits", "unusable_logits",
 ]  # fmt: skip
 
-_SUM_SLACK = 1e-3
-"""A row of probabilities sums to 1 within this, in half precision as well."""
 _PROBABILITY_ENDS = {"SoftmaxBackward": "softmax", "SigmoidBackward": "sigmoid"}
 """Autograd's name of a last operation that gives probabilities -> what it is."""
 _SAME_SLACK = 0.01
@@ -126,7 +126,7 @@ def check_not_probabilities(logits: torch.Tensor) -> None:
     if not bool(((values >= 0) & (values <= 1)).all()) or not len(values):
         return
     ends_in = _last_operation(logits)
-    if ends_in is None and bool(((values.sum(1) - 1).abs() <= _SUM_SLACK).all()):
+    if ends_in is None and is_probabilities(values):
         ends_in = "softmax"
     if ends_in is not None:
         raise ValueError(

@@ -56,7 +56,8 @@ class GradientNaming:
             self._layer, self._is_searched = self._found(batch[0]), True
         if self._layer is None:
             logits = self._classifier.logits(batch)
-            return logits, [{"gradient_outside": None, "gradient_region": GradientRegion.NO_LAYER} for _ in rows]
+            why = GradientRegion.NO_LAYER if self._classifier.gives_gradient else GradientRegion.NO_GRADIENT
+            return logits, [{"gradient_outside": None, "gradient_region": why} for _ in rows]
         logits_of, maps_of = [], []
         for part in self._classifier.passes(batch):
             logits, maps = self._named(part, self._layer)
@@ -69,6 +70,8 @@ class GradientNaming:
 
     def _found(self, image: Tensor) -> FeatureLayer | None:
         network = self._classifier.naming_network
+        if not self._classifier.gives_gradient:
+            return None
         with torch.inference_mode(False), torch.enable_grad():
             try:
                 return find_feature_layer(network, image.to(self._classifier.device))

@@ -52,7 +52,7 @@ def mask_predictions(
             found; of a deployment without one, nothing is known of strips.
 
     Returns:
-        One mask row per prediction row, in order; `mask_status` `failed` with a reason where there is no mask.
+        One mask row per prediction row, in order; `mask_status` `failed` or `not_available` with a reason where there is no mask.
     """
     results: dict[str, MaskRow] = {}
     pending: list[tuple[PredictionRow, Tensor]] = []
@@ -62,6 +62,13 @@ def mask_predictions(
             results[row["target_id"]]["failure_reason"] = str(picture)
         else:
             pending.append((row, classifier.preprocess(picture)))
+    if pending:
+        off = classifier.unequal(torch.stack([tensor for _, tensor in pending]))
+        for place, largest in off.items():
+            reason = f"in PyTorch the ONNX model's logits of this picture differ by {largest:.2g}, so a mask would explain others"
+            lacking = results[pending[place][0]["target_id"]]
+            lacking["mask_status"], lacking["failure_reason"] = MaskStatus.NOT_AVAILABLE, reason
+        pending = [one for place, one in enumerate(pending) if place not in off]
     if pending:
         strips = _strips(overlay_frames, media, classifier, source, config)
         bands = [strips.get(media[row["media_id"]].get("deployment_id") or "") for row, _ in pending]

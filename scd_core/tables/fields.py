@@ -467,8 +467,8 @@ FIELDS: dict[str, Field] = {
     ),
     "n_not_available": Field(
         pa.int64(),
-        "masks that were not made because the names are another tool's and no network that gives them is here; each row has its "
-        "reason; null in older audits",
+        "masks that were not made because no network here gives the names with gradients: they are another tool's, or of an "
+        "ONNX model that PyTorch does not repeat; each row has its reason; null in older audits",
     ),
     "n_flips": Field(pa.int64(), "other names than the model's that the decision suggests"),
     "lineages": Field(

@@ -9,14 +9,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from scd_core.audit import read_table
 from scd_core.errors import InputError
 from scd_core.identify import load_model, pack_model
+from scd_core.identify.architectures import build_network
 from scd_core.identify.packing import pack_gallery
 from tests.docs.commands import ROOT, shown
+from tests.services.extras import extra
 
 Call = Callable[..., Any]
 RECIPES = ROOT / "docs" / "recipes"
@@ -170,3 +174,36 @@ def test_miewid(place: Path, trapaudit: Call) -> None:
         csv.writer(file).writerows([("file", "individual_id"), *truth(place).items()])
     assert follow("miewid.md", trapaudit) == ["run"]
     assert set(read_table("audit", "errors")["error_type"]) == {"correct"}
+
+
+class OfKeras(torch.nn.Module):
+    """Channels last in [0, 255] in, a softmax out."""
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        self.network = network.eval()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.network(x.permute(0, 3, 1, 2) / 127.5 - 1)
+        return logits.softmax(1)
+
+
+def test_keras(place: Path, trapaudit: Call) -> None:
+    for name in ("onnx", "onnxruntime", "onnx2torch"):
+        extra(name)
+    names = sorted(set(truth(place).values()))
+    torch.manual_seed(0)
+    network = build_network("scd_core/small_cnn", len(names), {"width": 4}).eval()
+    torch.onnx.export(
+        OfKeras(network).eval(), (torch.rand(1, 120, 160, 3),), "model.onnx", input_names=["x"], dynamo=False,
+        dynamic_axes={"x": {0: "n"}}, opset_version=17,
+    )  # fmt: skip
+    (place / "names.txt").write_text("\n".join(names) + "\n")
+    assert follow("keras.md", trapaudit) == ["model pack", "run"]
+    classifier = load_model("keras")
+    picture = Image.open(place / "cards" / next(iter(truth(place)))).convert("RGB")
+    small = torch.from_numpy(np.array(picture.resize((160, 120), Image.Resampling.BILINEAR))).permute(2, 0, 1)
+    with torch.inference_mode():
+        expected = network(small[None] / 127.5 - 1).log_softmax(1)
+    torch.testing.assert_close(classifier.logits(classifier.preprocess(picture)[None]), expected, atol=1e-3, rtol=0)
+    assert (read_table("audit", "masks")["mask_status"] == "ok").any()

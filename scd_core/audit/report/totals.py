@@ -91,10 +91,10 @@ def report_totals(connection: duckdb.DuckDBPyConnection, confidence: float = 0.9
 
 
 def _certificate_words(connection: duckdb.DuckDBPyConnection) -> str:
-    """What became of names after masks; why there are none where the newest names are another tool's."""
+    """What became of names after masks; why there are none where no network here gives the newest names with gradients."""
     models = query(connection, "models")
     if models and models[0]["is_without_network"]:
-        return "not available: the names are of a file of predictions, and masks need the network that gave them"
+        return f"not available: {query(connection, 'no_masks')[0]['reason']}"
     return certificate_words(newest_certificate(connection))
 
 

@@ -1,0 +1,173 @@
+"""Networks of `torch.export`: a `.pt2` archive, checked, as a network with the parts that it had when it was exported."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.export import ExportedProgram
+
+from scd_core.errors import InputError, first_line
+from scd_core.identify.exported_guard import safe_archive
+from scd_core.identify.program import LARGEST, Batches, Program, ProgramNetwork
+from scd_core.identify.spec import PackageSpec, ProgramSpec
+
+__all__ = ["load_exported"]
+_PASSED_ON = ("view", "reshape", "flatten", "squeeze", "to", "_to_copy", "clone", "contiguous", "alias")
+"""Operations that leave values as they are."""
+
+
+def load_exported(data: bytes, spec: PackageSpec, device: torch.device, name: str) -> Program:
+    """The network of a `.pt2` archive; gradients pass through it.
+
+    Args:
+        data: the archive.
+        spec: with `program`.
+        device: where it is put.
+        name: of the file, in messages.
+
+    Raises:
+        InputError: the archive may hold more than tensors and known operations, or does not fit the input's size or layout.
+    """
+    where = f"weights {name}"
+    exported = _loaded(safe_archive(data, name), where)
+    layout = spec.program or ProgramSpec()
+    height, width = spec.input.size
+    shape = (3, height, width) if layout.layout == "nchw" else (height, width, 3)
+    batches = _batches(exported, shape, where)
+    _check_sizes(exported, batches, shape, where)
+    if device.type != "cpu":
+        from torch.export.passes import move_to_device_pass
+
+        exported = move_to_device_pass(exported, device)
+    network = ProgramNetwork(_with_parts(exported), layout, batches).eval().requires_grad_(False).to(device)
+    head = _head_of(network, len(spec.labels))
+    return Program(network, network, gives_gradient=True, head=head, sigmoids=_sigmoids(exported))
+
+
+def _sigmoids(exported: ExportedProgram) -> frozenset[int]:
+    """Numbers of the outputs that end in a sigmoid."""
+    found = set()
+    for place, name in enumerate(exported.graph_signature.user_outputs):
+        node: Any = next((one for one in exported.graph.nodes if one.name == name), None)
+        while isinstance(node, fx.Node) and _operation(node) in _PASSED_ON:
+            node = node.args[0]
+        if isinstance(node, fx.Node) and _operation(node) in ("sigmoid", "hardsigmoid", "sigmoid_"):
+            found.add(place)
+    return frozenset(found)
+
+
+def _operation(node: fx.Node) -> str:
+    return str(node.target).split(".")[1] if str(node.target).startswith("aten.") else ""
+
+
+def _loaded(data: bytes, where: str) -> ExportedProgram:
+    try:
+        with _quiet():
+            return torch.export.load(io.BytesIO(data))
+    except Exception as error:
+        raise InputError(
+            f"{where}: cannot be read by torch.export of PyTorch {torch.__version__} ({first_line(error)}); export it again"
+        ) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Inside, PyTorch's reader does not log a failure over many lines, which the error gives in one."""
+    loggers = [logging.getLogger(name) for name in ("torch.export", "torch._export.serde.serialize")]
+    before = [one.disabled for one in loggers]
+    for one in loggers:
+        one.disabled = True
+    try:
+        yield
+    finally:
+        for one, was in zip(loggers, before, strict=True):
+            one.disabled = was
+
+
+def _batches(exported: ExportedProgram, shape: tuple[int, int, int], where: str) -> Batches:
+    """What the program takes at once, of pictures of this shape in its own layout."""
+    names = exported.graph_signature.user_inputs
+    value: Any = None
+    for node in exported.graph.nodes:
+        if node.op == "placeholder" and node.name in names:
+            value = node.meta.get("val")
+    if len(names) != 1 or not isinstance(value, Tensor) or value.dim() != 4 or not value.is_floating_point():
+        raise InputError(
+            f"{where}: takes {len(names)} inputs, or no pictures; expected one tensor of pictures in floats"
+        )
+    own = tuple(value.shape[1:])
+    if any(isinstance(size, int) and size != given for size, given in zip(own, shape, strict=True)):
+        shown = "x".join(str(size) if isinstance(size, int) else "any" for size in own)
+        raise InputError(
+            f"{where}: was exported for pictures of {shown}, and --size and --layout give {'x'.join(map(str, shape))}"
+        )
+    n = value.shape[0]
+    if isinstance(n, int):
+        return Batches(n, n, value.dtype)
+    limits = exported.range_constraints.get(n.node.expr)
+    least, most = (1, None) if limits is None else (limits.lower, limits.upper)
+    return Batches(max(1, _whole(least) or 1), _whole(most), value.dtype)
+
+
+def _whole(bound: Any) -> int | None:
+    """A bound as a number; None where it is none or infinite."""
+    try:
+        found = int(bound)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return found if found < 2**31 else None
+
+
+class _Sizes(fx.Interpreter):
+    """Goes through a program without numbers, and ends at a tensor that is too large."""
+
+    def run_node(self, n: fx.Node) -> Any:
+        found = super().run_node(n)
+        for one in found if isinstance(found, tuple | list) else (found,):
+            if isinstance(one, Tensor) and one.numel() > LARGEST:
+                raise MemoryError(f"{n.name} of {tuple(one.shape)} numbers")
+        return found
+
+
+def _check_sizes(exported: ExportedProgram, batches: Batches, shape: tuple[int, int, int], where: str) -> None:
+    """Refuse a program that makes a tensor which no memory holds, before it makes it."""
+    network: Any = exported.module(check_guards=False)
+    n = batches.most if batches.most and batches.least == batches.most else max(2, batches.least)
+    with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True) as mode:
+        fake = mode.from_tensor(torch.zeros(1, dtype=batches.dtype)).expand(1, 1, 1, 1).new_zeros(n, *shape)
+        try:
+            _Sizes(network).run(fake)
+        except MemoryError as error:
+            raise InputError(f"{where}: makes a tensor that is too large ({error}); it is not run") from error
+        except Exception as error:
+            raise InputError(
+                f"{where}: cannot be run on {n} pictures of {'x'.join(map(str, shape))} ({first_line(error)}); check --size"
+            ) from error
+
+
+def _with_parts(exported: ExportedProgram) -> nn.Module:
+    """The network with the parts that it had; without parts where they cannot be found again."""
+    try:
+        with _quiet():
+            return torch.export.unflatten(exported)
+    except Exception:  # noqa: BLE001 - it may fail on any graph, and the network without parts is the same one
+        flat: Any = exported.module(check_guards=False)
+        return fx.GraphModule(flat, flat.graph)
+
+
+def _head_of(network: nn.Module, n_classes: int) -> str | None:
+    """The last part with a matrix of one row a class and at most a bias: what reads features and gives logits."""
+    found = None
+    for name, module in network.named_modules():
+        own = {key: tuple(value.shape) for key, value in module.named_parameters(recurse=False)}
+        shape = own.pop("weight", ())
+        if len(shape) == 2 and shape[0] == n_classes and own in ({}, {"bias": (n_classes,)}):
+            found = name
+    return found
