@@ -71,6 +71,12 @@ class MediaConfig(Settings):
         ge=0,
         description="an upload without batch.json or _SUCCESS is complete when nothing was written for so long (s)",
     )
+    closed_after: float | None = Field(
+        30.0,
+        gt=0,
+        description="a folder all of whose media are committed is closed when nothing was written for so long (days), or for a day "
+        "where it has batch.json or _SUCCESS; closed folders are listed once a week, or with --all-prefixes; null: every time",
+    )
     event_gap_seconds: float = Field(
         60.0, gt=0, description="frames of one deployment closer than this are one event (s, from the last frame)"
     )
@@ -322,7 +328,7 @@ _UNKNOWN_FIELD = {
 
 # Speed and reporting settings leave the rows of a batch as they are, so they do not make it new work.
 _NOT_IN_DIGEST: dict[str, Any] = {
-    "media": {"fetch_workers", "shard_size", "batch_size", "batch_template", "quiet_seconds"},
+    "media": {"fetch_workers", "shard_size", "batch_size", "batch_template", "quiet_seconds", "closed_after"},
     "classify": {"device", "batch_size"},
     "masks": {"compile", "max_samples_per_forward"},
     "slices": True,

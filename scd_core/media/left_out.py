@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import heapq
 import re
-from collections import defaultdict
+from bisect import insort
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import PurePosixPath
@@ -13,7 +13,7 @@ from scd_core.inputs.text import plain_letters
 from scd_core.names import LeftOutKind
 from scd_core.storage.objects import LeftOut
 
-__all__ = ["count_left_out", "left_out_kind", "left_out_line", "left_out_reason", "left_out_words"]
+__all__ = ["LeftOutCounter", "left_out_kind", "left_out_line", "left_out_reason", "left_out_words"]
 
 _MAX_EXAMPLES = 5
 
@@ -98,6 +98,9 @@ _SYSTEM_NAME = re.compile(
 _THUMBNAIL_NAME = re.compile(r"synophoto_(thumb|film)_.*|zbthumbnail\.info|s\d{3}_?thumb\.jpe?g", re.DOTALL)
 _COPY_NAME = re.compile(r"\.[a-z0-9]{2,5}(_original|_exiftool_tmp|~|\.bak|\.orig|\.xnbak)\Z")
 
+_PLAIN = re.compile(r"[a-z0-9_ +()-]+\.(?:jpe?g|png|tiff?)")
+"""Names that none of the patterns above meets, where they hold neither `thumb` nor `syno`."""
+
 _WORDS = {
     LeftOutKind.RECYCLE_BIN: ("in a recycle bin", "in recycle bins"),
     LeftOutKind.DELETED: ("in a folder of deleted files", "in folders of deleted files"),
@@ -125,21 +128,31 @@ def left_out_kind(file: str) -> LeftOutKind | None:
     return _kind_of_folders(folder) or _kind_of_name(name.lower())
 
 
-def count_left_out(files: Iterable[tuple[str, LeftOutKind | None]]) -> tuple[LeftOut, ...]:
-    """How many of some files are left out, by kind, with up to five examples each; kinds without any are not there.
+class LeftOutCounter:
+    """How many files are left out, by kind, with up to five examples each: the first by their paths.
 
-    Args:
-        files: paths relative to SOURCE, each with what :func:`left_out_kind` gives for it.
+    >>> counter = LeftOutCounter()
+    >>> counter.add("b.csv", LeftOutKind.SIDECAR), counter.add("a.csv", LeftOutKind.SIDECAR), counter.counts()
+    (None, None, (LeftOut(kind=<LeftOutKind.SIDECAR: 'sidecar'>, n=2, examples=('a.csv', 'b.csv')),))
     """
-    found: dict[LeftOutKind, list[str]] = defaultdict(list)
-    for file, kind in files:
-        if kind is not None:
-            found[kind].append(file)
-    return tuple(
-        LeftOut(kind, len(found[kind]), tuple(heapq.nsmallest(_MAX_EXAMPLES, found[kind])))
-        for kind in LeftOutKind
-        if kind in found
-    )
+
+    def __init__(self) -> None:
+        self._n: Counter[LeftOutKind] = Counter()
+        self._first: dict[LeftOutKind, list[str]] = defaultdict(list)
+
+    def add(self, file: str, kind: LeftOutKind) -> None:
+        """Count a file, given by its path relative to SOURCE."""
+        self._n[kind] += 1
+        first = self._first[kind]
+        if len(first) < _MAX_EXAMPLES or file < first[-1]:
+            insort(first, file)
+            del first[_MAX_EXAMPLES:]
+
+    def counts(self) -> tuple[LeftOut, ...]:
+        """What was counted; kinds without any are not there."""
+        return tuple(
+            LeftOut(kind, self._n[kind], tuple(self._first[kind])) for kind in LeftOutKind if kind in self._first
+        )
 
 
 def left_out_reason(file: str) -> str | None:
@@ -207,6 +220,8 @@ def _folded(name: str) -> str:
 
 def _kind_of_name(name: str) -> LeftOutKind | None:
     """The kind of a file by its own name in lower case."""
+    if _PLAIN.fullmatch(name) and "thumb" not in name and "syno" not in name:
+        return None  # as nearly all names are, of millions
     suffix = PurePosixPath(name).suffix
     if _SYSTEM_NAME.fullmatch(name):
         return LeftOutKind.SYSTEM

@@ -5,16 +5,22 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 from scd_core.config import MediaConfig
 from scd_core.errors import InputError, TrapauditError
-from scd_core.media.left_out import count_left_out, left_out_kind, left_out_line
+from scd_core.media.left_out import LeftOutCounter, left_out_kind, left_out_line
 from scd_core.media.manifest import is_manifest, manifest_objects
+from scd_core.media.metadata import folder_levels
 from scd_core.names import LeftOutKind
 from scd_core.storage import Storage, open_source, storage_of
 from scd_core.storage.entry import Entry
-from scd_core.storage.objects import LeftOut, Listing, ObjectRef
+from scd_core.storage.object_table import Listing, ObjectTable
+from scd_core.storage.objects import FolderState, ObjectRef
 from scd_core.storage.retry import error_code, scrub
+from scd_core.tables.batches import folder_of
+from scd_core.tables.closed import ClosedFolders
+from scd_core.tables.id_set import IdSet
 
 __all__ = ["list_objects", "list_source", "media_entries"]
 
@@ -22,6 +28,8 @@ _MARKERS = ("batch.json", "_SUCCESS")
 """Names of the files by which an uploader marks a folder as complete."""
 
 _SAMPLE = 4
+_PART = 4096
+"""Objects that are looked up at once."""
 
 
 def media_entries(storage: Storage, without: str | None = None) -> Iterator[Entry]:
@@ -41,7 +49,7 @@ def media_entries(storage: Storage, without: str | None = None) -> Iterator[Entr
             yield entry
 
 
-def list_objects(source: str, config: MediaConfig, without: str | None = None) -> list[ObjectRef]:
+def list_objects(source: str, config: MediaConfig, without: str | None = None) -> ObjectTable:
     """List the media below SOURCE, anew each time.
 
     Args:
@@ -59,25 +67,41 @@ def list_objects(source: str, config: MediaConfig, without: str | None = None) -
     return list_source(source, config, without).objects
 
 
-def list_source(source: str, config: MediaConfig, without: str | None = None, *, follow_links: bool = True) -> Listing:
+def list_source(
+    source: str,
+    config: MediaConfig,
+    without: str | None = None,
+    *,
+    follow_links: bool = True,
+    done: IdSet | None = None,
+    closed: ClosedFolders | None = None,
+) -> Listing:
     """List the media below SOURCE and the marker files by which uploaders mark a folder as complete.
 
     Args and errors as for :func:`list_objects`. SOURCE may also be a manifest (``datapackage.json``, or a CSV file with
     a column ``file`` or ``filePath``): then the media it names are listed, wherever they are, and one that is not there
     is in the listing with an empty ETag, so that it gets its row too.
 
-    With `follow_links` false, links on a disk that lead out of SOURCE are left out, and counted.
+    With `follow_links` false, links on a disk that lead out of SOURCE are left out, and counted. Media that are `done` are
+    counted and not kept, so that a listing of millions takes little memory. Folders that are `closed` are not looked into.
     """
     storage = open_source(source)
     if not follow_links:
         storage.stay_inside()
+    closed = closed or ClosedFolders()
+    found = _Found(storage, folder_levels(config), without, done or IdSet())
     if is_manifest(source):
-        media, left_out = _apart(manifest_objects(source))
-        return Listing(_check(storage, media, left_out), {}, left_out)
+        for ref in manifest_objects(source):
+            # Of one elsewhere in the manifest's bucket, the bucket's name is no folder.
+            found.add(ref, left_out_kind(re.sub(r"^[a-z0-9+.-]+://[^/]*/", "", ref.file)))
+        return found.listing(closed)
     try:
-        entries = list(storage.entries(versions=True))
-        if not entries and not storage.links_out:
-            storage, entries = _single(storage)
+        for entry in storage.entries(versions=True, leave_out=closed):
+            found.add_entry(entry)
+        if not found.n_entries and not closed.n_folders and not storage.links_out:
+            found.storage, entries = _single(storage)
+            for entry in entries:
+                found.add_entry(entry)
     except FileNotFoundError as error:
         raise InputError(f"SOURCE {storage.url}: does not exist ({error_code(error) or 'not found'})") from error
     except PermissionError as error:
@@ -86,37 +110,104 @@ def list_source(source: str, config: MediaConfig, without: str | None = None, *,
         raise
     except Exception as error:  # each file system has errors of its own
         raise InputError(f"SOURCE {storage.url}: cannot be listed ({scrub(error)})") from error
-    if not entries and not storage.links_out:
+    if closed.n_folders or storage.links_out:
+        return found.listing(closed)
+    if not found.n_entries:
         raise InputError(f"SOURCE {storage.url}: {storage.explain_empty()}")
-    of_out = _begin_of_out(without)
-    refs = [ref for entry in entries if not (ref := _ref(storage, entry)).uri.startswith(of_out)]
-    if not refs and not storage.links_out:
+    if found.n_of_out == found.n_entries:
         raise InputError(f"SOURCE {storage.url}: holds no images besides the files of OUT")
-    media, left_out = _apart(refs, [_below(storage, path) for path in storage.links_out or ()])
-    markers = {ref.file: ref.last_modified_at for ref in refs if ref.file.rsplit("/", 1)[-1] in _MARKERS}
-    return Listing(_check(storage, media, left_out), markers, left_out)
+    return found.listing(closed)
 
 
-def _apart(refs: Sequence[ObjectRef], links: Sequence[str] = ()) -> tuple[list[ObjectRef], tuple[LeftOut, ...]]:
-    """Media, and how many of some objects are none; of one elsewhere in the manifest's bucket, the bucket's name is no folder."""
-    kinds = [left_out_kind(re.sub(r"^[a-z0-9+.-]+://[^/]*/", "", ref.file)) for ref in refs]
-    others = ((ref.file, kind) for ref, kind in zip(refs, kinds, strict=True))
-    left_out = count_left_out((*others, *((link, LeftOutKind.LINK) for link in links)))
-    return [ref for ref, kind in zip(refs, kinds, strict=True) if kind is None], left_out
+class _Found:
+    """What a listing has met so far: media that are not done, and counts of the rest.
+
+    Args:
+        storage: SOURCE.
+        levels: folders of one upload.
+        without: URL or path of OUT, whose files are passed over; None for none.
+        done: media that are counted only.
+    """
+
+    def __init__(self, storage: Storage, levels: int, without: str | None, done: IdSet) -> None:
+        self.storage = storage
+        self.n_entries = 0
+        self.n_of_out = 0
+        self._levels = levels
+        self._of_out = _begin_of_out(without)
+        self._done = done
+        self._n_done = 0
+        self._objects = ObjectTable()
+        self._some: list[ObjectRef] = []
+        self._left_out = LeftOutCounter()
+        self._markers: dict[str, datetime] = {}
+        self._folders: dict[str, FolderState] = {}
+        self._last: tuple[str, FolderState | None] = ("", None)
+        self._waiting: list[tuple[ObjectRef, FolderState]] = []
+
+    def add_entry(self, entry: Entry) -> None:
+        """Take an object as a storage lists it."""
+        self.n_entries += 1
+        ref = _ref(self.storage, entry)
+        if ref.uri.startswith(self._of_out):
+            self.n_of_out += 1
+        else:
+            self.add(ref, left_out_kind(ref.file))
+
+    def add(self, ref: ObjectRef, kind: LeftOutKind | None) -> None:
+        """Take an object, and what it is instead of a medium."""
+        folder, _, name = ref.file.rpartition("/")
+        if name in _MARKERS:
+            self._markers[ref.file] = ref.last_modified_at
+        if kind is not None:
+            self._left_out.add(ref.file, kind)
+            return
+        last, state = self._last
+        if state is None or last != folder:
+            upload = folder_of(ref.file, self._levels)
+            state = self._folders.setdefault(upload, FolderState(ref.last_modified_at))
+            self._last = (folder, state)
+        state.n += 1
+        if ref.last_modified_at > state.newest:
+            state.newest = ref.last_modified_at
+        self._waiting.append((ref, state))
+        if len(self._waiting) == _PART:
+            self._look_up()
+
+    def _look_up(self) -> None:
+        """Keep those of the last objects that are not done."""
+        is_done = self._done.has_bytes([ref.media_key for ref, _ in self._waiting])
+        if len(self._some) < _SAMPLE:
+            self._some += [ref for ref, _ in self._waiting[:_SAMPLE]]
+        for (ref, state), skip in zip(self._waiting, is_done.tolist(), strict=True):
+            if skip:
+                self._n_done += 1
+            else:
+                state.n_new += 1
+                self._objects.append(ref)
+        self._waiting.clear()
+
+    def listing(self, closed: ClosedFolders) -> Listing:
+        """All of it, once it is found that what there is may be read."""
+        self._look_up()
+        links = (_below(self.storage, path) for path in self.storage.links_out or ())
+        for link in links:
+            self._left_out.add(link, LeftOutKind.LINK)
+        left_out = self._left_out.counts()
+        if not (self._objects or self._n_done or closed.n_folders):
+            n = sum(one.n for one in left_out)
+            others = f" (only {n} other files; {left_out_line(left_out)})" if left_out else ""
+            raise InputError(f"SOURCE {self.storage.url}: holds no images{others}")
+        objects = self._objects.by_file()
+        objects.pack()
+        if not self.storage.listing_is_reading and (objects or self._some):
+            _check_readable(self.storage, objects or self._some)
+        return Listing(
+            objects, self._markers, left_out, self._n_done, self._folders, closed.n_folders, closed.n_objects
+        )
 
 
-def _check(storage: Storage, media: list[ObjectRef], left_out: Sequence[LeftOut] = ()) -> list[ObjectRef]:
-    if not media:
-        n = sum(one.n for one in left_out)
-        others = f" (only {n} other files; {left_out_line(left_out)})" if left_out else ""
-        raise InputError(f"SOURCE {storage.url}: holds no images{others}")
-    media = sorted(media, key=lambda ref: ref.file)
-    if not storage.listing_is_reading:
-        _check_readable(storage, media)
-    return media
-
-
-def _check_readable(storage: Storage, media: list[ObjectRef]) -> None:
+def _check_readable(storage: Storage, media: Sequence[ObjectRef]) -> None:
     """Find out before any work that nothing may be read, rather than quarantine every image."""
     sample = [media[round(n * (len(media) - 1) / _SAMPLE)] for n in range(_SAMPLE + 1)]
     for ref in sample:

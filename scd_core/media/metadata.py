@@ -16,7 +16,7 @@ from scd_core.errors import InputError
 from scd_core.media.times import Moment, is_blank_time, parse_offset, parse_time
 from scd_core.names import TimeSource
 
-__all__ = ["ExifTime", "PathFacts", "batch_levels", "exif_time", "path_facts", "read_exif"]
+__all__ = ["ExifTime", "PathFacts", "batch_levels", "folder_levels", "exif_time", "path_facts", "read_exif"]
 
 _EXIF_IFD = 0x8769
 _TIMES = (
@@ -137,6 +137,15 @@ def batch_levels(config: MediaConfig) -> int:
         InputError: the template in the config is malformed.
     """
     return len(_template_names(config.batch_template, "batch_template")) if config.batch_template else 0
+
+
+def folder_levels(config: MediaConfig) -> int:
+    """How many leading folders of a path make one folder that can be closed: an upload, else what `path_template` names.
+
+    Raises:
+        InputError: a template in the config is malformed.
+    """
+    return batch_levels(config) or len(_template_names(config.path_template, "path_template"))
 
 
 @lru_cache(maxsize=16)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
-from scd_core.storage.entry import Entry
+from scd_core.storage.entry import Entry, LeaveOut
 from scd_core.storage.retry import LOOKS, look_again, retry, scrub
 
 __all__ = ["Storage"]
@@ -80,7 +80,9 @@ class Storage(ABC):
     # listing
 
     @abstractmethod
-    def entries(self, relative: str = "", *, versions: bool = False) -> Iterator[Entry]:
+    def entries(
+        self, relative: str = "", *, versions: bool = False, leave_out: LeaveOut | None = None
+    ) -> Iterator[Entry]:
         """All objects below a folder of the root, at any depth, in no promised order; folders themselves are left out.
 
         A folder that is not there holds nothing.
@@ -88,6 +90,8 @@ class Storage(ABC):
         Args:
             relative: folder below the root; empty for all.
             versions: give the version of each object, where the bucket keeps versions.
+            leave_out: list as what may be large: several folders at once, without those that are left out. A storage that
+                cannot leave out folders gives what is in them too.
 
         Raises:
             RunError: the storage did not answer.

@@ -8,15 +8,14 @@ import os
 import random
 import secrets
 import shutil
-import stat
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 from scd_core.errors import InputError
 from scd_core.storage.base import Storage
-from scd_core.storage.entry import Entry, ObjectChangedError, check_unchanged
+from scd_core.storage.disk_listing import entries_below, entry_at, leads_out
+from scd_core.storage.entry import Entry, LeaveOut, ObjectChangedError, check_unchanged
 
 __all__ = ["DiskStorage", "clean_path"]
 
@@ -48,13 +47,16 @@ class DiskStorage(Storage):
     def path_of(self, uri: str) -> str:
         return uri.removeprefix("file://")
 
-    def entries(self, relative: str = "", *, versions: bool = False) -> Iterator[Entry]:
+    def entries(
+        self, relative: str = "", *, versions: bool = False, leave_out: LeaveOut | None = None
+    ) -> Iterator[Entry]:
         if self.links_out is not None:
             self.links_out.clear()
-        return _entries_below(self.path(relative) if relative else self.root, self.root, self.links_out)
+        folder = self.path(relative) if relative else self.root
+        return entries_below(folder, self.root, self.links_out, leave_out)
 
     def leads_out(self, path: str) -> bool:
-        return _leads_out(path, os.path.realpath(Path(path).parent))
+        return leads_out(path, os.path.realpath(Path(path).parent))
 
     def _read(self, path: str, etag: str | None, size: int | None, version_id: str | None) -> bytes:
         data, found = _read_file(path)
@@ -66,7 +68,7 @@ class DiskStorage(Storage):
             return handle.read(length)
 
     def _head(self, path: str, version_id: str | None) -> Entry | None:
-        return _entry_at(path)
+        return entry_at(path)
 
     def _create(self, path: str, data: bytes, durable: bool) -> bool:
         return (_create_file if durable else _create_quickly)(Path(self.root), Path(path), data)
@@ -92,71 +94,6 @@ class DiskStorage(Storage):
             with contextlib.suppress(OSError):
                 if time.time() - leftover.stat().st_mtime > after_seconds:
                     leftover.unlink()
-
-
-def _entries_below(folder: str, root: str, links_out: list[str] | None) -> Iterator[Entry]:
-    """All files below a folder, those behind links included; a link that leads nowhere is an entry without an ETag.
-
-    A link to a folder that it lies in is not followed.
-
-    Args:
-        folder: absolute path; one that is not there holds nothing.
-        root: folder that links may lead to.
-        links_out: gets the links that lead elsewhere, which are not followed; None follows them all.
-
-    Raises:
-        OSError: a folder may not be read.
-    """
-    home = os.path.realpath(root)
-    pending: list[tuple[str, frozenset[tuple[int, int]]]] = [(folder, frozenset())]
-    while pending:
-        path, above = pending.pop()
-        try:
-            place = os.stat(path)  # noqa: PTH116 - os.stat takes the undecodable names that os.scandir gives
-            found = list(os.scandir(path))
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        if (place.st_dev, place.st_ino) in above:
-            continue
-        inside = above | {(place.st_dev, place.st_ino)}
-        for item in found:
-            if links_out is not None and item.is_symlink() and _leads_out(item.path, home):
-                links_out.append(item.path)
-            elif _is_folder(item):
-                pending.append((item.path, inside))
-            elif (entry := _entry_at(item.path)) is not None:
-                yield entry
-            elif item.is_symlink() and not Path(item.path).exists():
-                written = item.stat(follow_symlinks=False).st_mtime
-                yield Entry(item.path, 0, "", None, datetime.fromtimestamp(written, UTC))
-
-
-def _leads_out(link: str, home: str) -> bool:
-    """Whether a link leads to something that is there and not below a folder."""
-    target = os.path.realpath(link)
-    return target != home and not target.startswith(f"{home.rstrip('/')}/") and os.path.exists(target)  # noqa: PTH110
-
-
-def _is_folder(item: os.DirEntry[str]) -> bool:
-    try:
-        return item.is_dir()
-    except OSError:  # a link to itself
-        return False
-
-
-def _entry_at(path: str) -> Entry | None:
-    """What a listing gives for one file; None where there is none."""
-    try:
-        found = os.stat(path)  # noqa: PTH116 - as above
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            return None
-        raise
-    if not stat.S_ISREG(found.st_mode):
-        return None
-    return Entry(path, found.st_size, str(found.st_mtime_ns), None, datetime.fromtimestamp(found.st_mtime, UTC))
 
 
 def _read_file(path: str) -> tuple[bytes, str]:

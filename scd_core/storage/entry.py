@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
-__all__ = ["Entry", "ObjectChangedError", "check_unchanged"]
+__all__ = ["Entry", "LeaveOut", "ObjectChangedError", "check_unchanged"]
 
 
 class ObjectChangedError(OSError):
@@ -22,6 +23,18 @@ class Entry:
     """ETag or what stands in for it; empty for a name behind which there is nothing."""
     version_id: str | None
     modified: datetime
+
+
+class LeaveOut(Protocol):
+    """Folders that a listing may leave out; a folder is its path below the root, with forward slashes."""
+
+    def leaves_out(self, folder: str) -> bool:
+        """Whether a folder that is there is not looked into."""
+        ...
+
+    def is_above(self, folder: str) -> bool:
+        """Whether a folder that is left out may lie below this one; the root is the empty path."""
+        ...
 
 
 def check_unchanged(data: bytes, found: str | None, etag: str | None, size: int | None = None) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from scd_core.names import LeftOutKind
 
-__all__ = ["LeftOut", "Listing", "ObjectRef"]
+__all__ = ["FolderState", "LeftOut", "ObjectRef"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +30,13 @@ class ObjectRef:
     @property
     def media_id(self) -> str:
         """First 32 hex digits of the sha256 over the URI and the version, or the ETag and size where there is none."""
-        state = ("v", self.version_id) if self.version_id else ("e", self.etag, str(self.size_bytes))
-        return hashlib.sha256("\0".join((self.uri, *state)).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+        return self.media_key.hex()
+
+    @property
+    def media_key(self) -> bytes:
+        """The media_id as the 16 bytes that its digits stand for."""
+        state = f"v\0{self.version_id}" if self.version_id else f"e\0{self.etag}\0{self.size_bytes}"
+        return hashlib.sha256(f"{self.uri}\0{state}".encode("utf-8", "surrogateescape")).digest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +49,13 @@ class LeftOut:
     """The first of them, as paths relative to SOURCE."""
 
 
-@dataclass(frozen=True)
-class Listing:
-    """What SOURCE held at one moment."""
+@dataclass(slots=True)
+class FolderState:
+    """What one folder of a listing holds, at any depth."""
 
-    objects: list[ObjectRef]
-    """The media, sorted by ``file``."""
-    markers: Mapping[str, datetime]
-    """Marker files (``batch.json``, ``_SUCCESS``): path relative to SOURCE -> when it was written (UTC)."""
-    left_out: tuple[LeftOut, ...] = ()
-    """What SOURCE holds besides media, by kind."""
+    newest: datetime
+    """When the newest of its media was written (UTC)."""
+    n: int = 0
+    """Media in it."""
+    n_new: int = 0
+    """Of these, not done."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from scd_core.storage.base import Storage
-from scd_core.storage.entry import Entry, check_unchanged
+from scd_core.storage.entry import Entry, LeaveOut, check_unchanged
 from scd_core.storage.retry import is_created, retry
 from scd_core.storage.urls import clean_url
 
@@ -27,7 +27,9 @@ class OtherStorage(Storage):
     def holds(self, uri: str) -> bool:
         return uri.startswith(f"{self.url}/")  # another address may be another host's
 
-    def entries(self, relative: str = "", *, versions: bool = False) -> Iterator[Entry]:
+    def entries(
+        self, relative: str = "", *, versions: bool = False, leave_out: LeaveOut | None = None
+    ) -> Iterator[Entry]:
         folder = self.path(relative) if relative else self.root
         found = retry(lambda: self.fs.find(folder, detail=True), f"list {self.uri_of(folder)}")
         for path, info in found.items():

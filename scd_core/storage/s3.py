@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import fsspec
 from fsspec.asyn import sync
 
 from scd_core.storage.base import Storage
-from scd_core.storage.entry import Entry, ObjectChangedError, check_unchanged
+from scd_core.storage.entry import Entry, LeaveOut, ObjectChangedError, check_unchanged
 from scd_core.storage.retry import (
     LOOKS,
     ForeignAnswerError,
@@ -24,6 +25,7 @@ from scd_core.storage.retry import (
     look_again,
     retry,
 )
+from scd_core.storage.s3_listing import Page, list_in_parts, parsed_page, read_pages_quickly, reading_pages
 
 __all__ = ["S3Storage", "s3_options", "s3_path"]
 
@@ -83,36 +85,45 @@ class S3Storage(Storage):
 
     # listing
 
-    def entries(self, relative: str = "", *, versions: bool = False) -> Iterator[Entry]:
+    def entries(
+        self, relative: str = "", *, versions: bool = False, leave_out: LeaveOut | None = None
+    ) -> Iterator[Entry]:
         bucket, key = _split(self.path(relative) if relative else self.root)
         prefix = f"{key}/" if key else ""
-        if versions and self.has_versions():
-            return self._versions(bucket, prefix)
-        return self._objects(bucket, prefix)
+        method = "list_object_versions" if versions and self.has_versions() else "list_objects_v2"
+        if leave_out is not None:
+            yield from list_in_parts(partial(self._page, method, bucket), prefix, leave_out)
+            return
+        after: dict[str, Any] | None = {}
+        while after is not None:
+            page = self._page(method, bucket, prefix, False, after)
+            after = page.next
+            yield from page.entries
 
-    def _objects(self, bucket: str, prefix: str) -> Iterator[Entry]:
-        page: dict[str, Any] = {}
-        while True:
-            answer = self._page("list_objects_v2", bucket, prefix, page)
-            yield from _entries(bucket, answer.get("Contents", ()))
-            if not answer.get("IsTruncated"):
-                return
-            page = {"ContinuationToken": answer["NextContinuationToken"]}
+    def _page(self, method: str, bucket: str, prefix: str, stops_at_folders: bool, after: dict[str, Any]) -> Page:
+        arguments = {"Bucket": bucket, "Prefix": prefix, "MaxKeys": PAGE_KEYS, **after}
+        if stops_at_folders:
+            arguments["Delimiter"] = "/"
 
-    def _versions(self, bucket: str, prefix: str) -> Iterator[Entry]:
-        page: dict[str, Any] = {}
-        while True:
-            answer = self._page("list_object_versions", bucket, prefix, page)
-            yield from _entries(bucket, (item for item in answer.get("Versions", ()) if item["IsLatest"]))
-            if not answer.get("IsTruncated"):
-                return
-            page = {"KeyMarker": answer["NextKeyMarker"]}
-            if answer.get("NextVersionIdMarker"):
-                page["VersionIdMarker"] = answer["NextVersionIdMarker"]
+        async def get() -> dict[str, Any]:
+            await self.fs.set_session()
+            read_pages_quickly(await self.fs.get_s3(bucket))
+            with reading_pages(bucket):
+                answer: dict[str, Any] = await self.fs._call_s3(method, **arguments)
+            return answer
 
-    def _page(self, method: str, bucket: str, prefix: str, page: dict[str, Any]) -> dict[str, Any]:
-        arguments = {"Bucket": bucket, "Prefix": prefix, "MaxKeys": PAGE_KEYS, **page}
-        return retry(lambda: self._call(method, "IsTruncated", **arguments), f"{method} s3://{bucket}/{prefix}")
+        def ask() -> dict[str, Any]:
+            return _holding(self._wait(get, 0), "IsTruncated")
+
+        answer = retry(ask, f"{method} s3://{bucket}/{prefix}")
+        if not answer["IsTruncated"]:
+            return parsed_page(answer, None)
+        if method == "list_objects_v2":
+            return parsed_page(answer, {"ContinuationToken": answer["NextContinuationToken"]})
+        following = {"KeyMarker": answer["NextKeyMarker"]}
+        if answer.get("NextVersionIdMarker"):
+            following["VersionIdMarker"] = answer["NextVersionIdMarker"]
+        return parsed_page(answer, following)
 
     def has_versions(self) -> bool:
         """Whether the bucket keeps versions and these credentials may list them; without that right the ETag serves.
@@ -280,12 +291,6 @@ class S3Storage(Storage):
 def _split(path: str) -> tuple[str, str]:
     bucket, _, key = path.partition("/")
     return bucket, key
-
-
-def _entries(bucket: str, items: Any) -> Iterator[Entry]:
-    for item in items:
-        if item["Size"] or not item["Key"].endswith("/"):  # a console marks a folder with an empty object
-            yield _entry(f"{bucket}/{item['Key']}", item["Size"], item)
 
 
 def _entry(path: str, size: int, answer: dict[str, Any]) -> Entry:

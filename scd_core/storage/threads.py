@@ -7,10 +7,11 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from queue import Full, Queue
 from typing import TypeVar
 
-__all__ = ["COMPUTING", "Budget", "ordered_map"]
+__all__ = ["COMPUTING", "Budget", "chain_ahead", "ordered_map"]
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -46,6 +47,62 @@ class Budget:
             with self._freed:
                 self._held -= cost
                 self._freed.notify_all()
+
+
+class _Ended:
+    """The end of an iterator that was read in a thread, or what it raised."""
+
+    def __init__(self, error: BaseException | None) -> None:
+        self.error = error
+
+
+def chain_ahead(sources: Iterable[Iterator[A]], workers: int, ahead: int) -> Iterator[A]:
+    """Items of several iterators, one iterator after the other; the next ones are read ahead in threads.
+
+    Args:
+        sources: iterators; they are taken as they are needed, in the caller's thread.
+        workers: iterators that are read at once.
+        ahead: most items of one iterator that wait for the caller.
+
+    Raises:
+        Exception: what an iterator raised, at that item's turn.
+    """
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="listing")
+    has_ended = threading.Event()
+
+    def put(waiting: Queue[A | _Ended], item: A | _Ended) -> bool:
+        while not has_ended.is_set():
+            with suppress(Full):
+                waiting.put(item, timeout=0.1)
+                return True
+        return False
+
+    def read(source: Iterator[A], waiting: Queue[A | _Ended]) -> None:
+        try:
+            for item in source:
+                if not put(waiting, item):
+                    return
+            put(waiting, _Ended(None))
+        except BaseException as error:  # noqa: BLE001 - it is raised in the caller's thread
+            put(waiting, _Ended(error))
+
+    begun: deque[Queue[A | _Ended]] = deque()
+    rest = iter(sources)
+    try:
+        while True:
+            while len(begun) < workers and (source := next(rest, None)) is not None:
+                begun.append(Queue(ahead))
+                pool.submit(read, source, begun[-1])
+            if not begun:
+                return
+            while not isinstance(item := begun[0].get(), _Ended):
+                yield item
+            if item.error is not None:
+                raise item.error
+            begun.popleft()
+    finally:
+        has_ended.set()
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def ordered_map(items: Iterable[A], call: Callable[[A], B], workers: int, ahead: int) -> Iterator[B]:

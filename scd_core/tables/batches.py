@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
 
+from scd_core.storage.object_table import ObjectTable
 from scd_core.storage.objects import ObjectRef
 
-__all__ = ["Batch", "cut_batches", "split_complete"]
+__all__ = ["Batch", "cut_batches", "folder_of", "marked_folders", "split_complete"]
 
 
 @dataclass(frozen=True)
@@ -50,17 +51,29 @@ def cut_batches(
     Returns:
         Batches of at most ``batch_size`` objects, none of them empty; the same input gives the same batches.
     """
-    groups: dict[str, list[ObjectRef]] = defaultdict(list)
-    for ref in sorted((ref for ref in objects if ref.media_id not in done_media), key=lambda ref: ref.file):
-        groups[_prefix(ref.file, batch_levels)].append(ref)
+    table = objects if isinstance(objects, ObjectTable) else ObjectTable(objects)
+    filling: dict[str, ObjectTable] = {}
+    full: dict[str, list[ObjectTable]] = defaultdict(list)
+    last: ObjectTable | None = None
+    for ref in table.by_file():
+        if done_media and ref.media_id in done_media:
+            continue
+        group = folder_of(ref.file, batch_levels)
+        if group not in filling or len(filling[group]) == batch_size:
+            filling[group] = ObjectTable()
+            full[group].append(filling[group])
+        if last is not None and last is not filling[group]:
+            last.pack()
+        last = filling[group]
+        last.append(ref)
     batches = []
-    for _, todo in sorted(groups.items()):
-        for start in range(0, len(todo), batch_size):
-            part = todo[start : start + batch_size]
+    for _, parts in sorted(full.items()):
+        for part in parts:
+            part.pack()
             keys = (_key(part, model_digest, config_digest, attempt) for attempt in count())
             newest = max(ref.last_modified_at for ref in part)
             key = next(key for key in keys if key not in taken_keys)
-            batches.append(Batch(key, newest.astimezone(UTC).date(), tuple(part)))
+            batches.append(Batch(key, newest.astimezone(UTC).date(), part))
     return batches
 
 
@@ -73,7 +86,12 @@ def _key(objects: Sequence[ObjectRef], model_digest: str, config_digest: str, at
     return digest.hexdigest()[:32]
 
 
-def _prefix(file: str, levels: int) -> str:
+def folder_of(file: str, levels: int) -> str:
+    """The first `levels` folders of a path, or those that it has.
+
+    >>> folder_of("s/d/x/a.jpg", 2), folder_of("a.jpg", 2)
+    ('s/d', '')
+    """
     return "/".join(file.split("/")[:-1][:levels])
 
 
@@ -84,7 +102,8 @@ def split_complete(
     batch_levels: int,
     quiet_seconds: float,
     now: datetime,
-) -> tuple[list[ObjectRef], list[ObjectRef]]:
+    newest: Mapping[str, datetime] | None = None,
+) -> tuple[ObjectTable, ObjectTable]:
     """Part uploads that are complete from those still under way.
 
     A folder (the leading ``batch_levels`` folders of ``file``) is complete when it holds a marker file, or when nothing
@@ -97,24 +116,36 @@ def split_complete(
         batch_levels: leading folders that make one upload; 0 for all of SOURCE.
         quiet_seconds: length of the quiet period (s).
         now: the present (UTC).
+        newest: upload -> when the newest of its media was written (UTC), where the objects are not all that it has; None takes the
+            objects.
 
     Returns:
         Objects that are ready, and those that have to wait, each in the order given.
     """
-    newest: dict[str, datetime] = {}
+    latest: dict[str, datetime] = dict(newest or {})
+    for ref in objects if newest is None else ():
+        prefix = folder_of(ref.file, batch_levels)
+        latest[prefix] = max(latest.get(prefix, ref.last_modified_at), ref.last_modified_at)
+    marked = marked_folders(markers, batch_levels)
+    quiet = timedelta(seconds=quiet_seconds)
+    ready, waiting = ObjectTable(), ObjectTable()
     for ref in objects:
-        prefix = _prefix(ref.file, batch_levels)
-        newest[prefix] = max(newest.get(prefix, ref.last_modified_at), ref.last_modified_at)
+        prefix = folder_of(ref.file, batch_levels)
+        is_covered = prefix in marked and ref.last_modified_at <= marked[prefix]
+        (ready if is_covered or now - latest[prefix] >= quiet else waiting).append(ref)
+    return ready, waiting
+
+
+def marked_folders(markers: Mapping[str, datetime], levels: int) -> dict[str, datetime]:
+    """Folders of a number of levels that have a marker file, each with when the newest was written (UTC).
+
+    Args:
+        markers: as :func:`split_complete` takes them.
+        levels: folders of one upload; a marker deeper down covers a part of it alone, and does not count.
+    """
     marked: dict[str, datetime] = {}
     for file, moment in markers.items():
-        if file.count("/") <= batch_levels:  # a marker deeper down covers a part of the folder alone
-            prefix = _prefix(file, batch_levels)
-            marked[prefix] = max(marked.get(prefix, moment), moment)
-    quiet = timedelta(seconds=quiet_seconds)
-    ready: list[ObjectRef] = []
-    waiting: list[ObjectRef] = []
-    for ref in objects:
-        prefix = _prefix(ref.file, batch_levels)
-        is_covered = prefix in marked and ref.last_modified_at <= marked[prefix]
-        (ready if is_covered or now - newest[prefix] >= quiet else waiting).append(ref)
-    return ready, waiting
+        if file.count("/") <= levels:
+            folder = folder_of(file, levels)
+            marked[folder] = max(marked.get(folder, moment), moment)
+    return marked

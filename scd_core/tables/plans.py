@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
+import numpy as np
+
 from scd_core.errors import InputError, RunError
-from scd_core.names import MediaStatus
 from scd_core.storage import open_source
+from scd_core.storage.object_table import ObjectTable
 from scd_core.storage.objects import ObjectRef
 from scd_core.storage.threads import ordered_map
 from scd_core.tables.batches import Batch, cut_batches
+from scd_core.tables.done import DoneMedia, done_media
 from scd_core.tables.folder import READERS
+from scd_core.tables.id_set import IdSet, ids_of
 from scd_core.tables.store import AuditStore
 
 __all__ = ["plan_batches", "planned_objects"]
 
 _ROUNDS = 100
+_PART = 4096
+"""Objects that are looked up at once."""
 _FIELDS = tuple(field.name for field in fields(ObjectRef))
 
 
@@ -59,27 +65,52 @@ def plan_batches(
         RunError: OUT could not be read or written.
     """
     log = _Log(store, model_digest, config_digest)
-    listed = {ref.media_id for ref in objects}
     for _ in range(_ROUNDS):
         entries = log.entries()
         committed = store.committed_keys()
         unfinished = [batch for key in entries.keys() - committed if (batch := log.batch(key)) is not None]
-        planned = {ref.media_id for batch in unfinished for ref in batch.objects}
-        done = store.media_statuses(model_digest, config_digest)
-        again = _readable_now([ref for ref in objects if done.get(ref.media_id) == MediaStatus.MISSING])
+        done = done_media(store, model_digest, config_digest)
+        mine, todo = _todo(objects, unfinished, done)
         new = cut_batches(
-            objects,
+            todo,
             model_digest=model_digest,
             config_digest=config_digest,
             batch_size=batch_size,
-            done_media=(done.keys() - again) | planned,
             batch_levels=batch_levels,
             taken_keys=entries.keys() | committed,
         )
         if not new or log.append(new):
-            mine = [batch for batch in unfinished if not listed.isdisjoint(ref.media_id for ref in batch.objects)]
             return sorted(mine + new, key=lambda batch: (batch.batch_date, batch.objects[0].file, batch.batch_key))
     raise RunError(f"{store.url}: {_ROUNDS} other plans came first; run again when fewer runs begin at once")
+
+
+def _todo(objects: Sequence[ObjectRef], unfinished: Sequence[Batch], done: DoneMedia) -> tuple[list[Batch], ObjectTable]:
+    """Unfinished batches that some of the objects are in, and the objects that are to be planned."""
+    planned = [ids_of(ref.media_id for ref in batch.objects) for batch in unfinished]
+    in_plans, todo, missing = IdSet(planned), ObjectTable(), []
+    listed: list[np.ndarray] = []
+    for some in _parts(objects):
+        names = [ref.media_id for ref in some]
+        is_done, is_planned = done.ids.has(names), in_plans.has(names)
+        if is_planned.any():
+            listed.append(ids_of(name for name, here in zip(names, is_planned, strict=True) if here))
+        for ref, name, skip in zip(some, names, is_done | is_planned, strict=True):
+            if not skip and name in done.missing:
+                missing.append(ref)
+            elif not skip:
+                todo.append(ref)
+    here = IdSet(listed)
+    mine = [batch for batch in unfinished if here.has([ref.media_id for ref in batch.objects]).any()]
+    for ref in _readable_now(missing):
+        todo.append(ref)
+    return mine, todo
+
+
+def _parts(objects: Sequence[ObjectRef]) -> Iterator[list[ObjectRef]]:
+    """Some thousand objects at a time."""
+    source = iter(objects)
+    while part := list(islice(source, _PART)):
+        yield part
 
 
 def planned_objects(store: AuditStore, batch_key: str) -> tuple[ObjectRef, ...]:
@@ -124,7 +155,8 @@ class _Log:
         content = _planned(self._store, batch_key)
         if content is None:
             return None
-        objects = tuple(_ref(item) for item in content["objects"])
+        objects = ObjectTable(_ref(item) for item in content["objects"])
+        objects.pack()
         return Batch(batch_key, datetime.fromisoformat(content["batch_date"]).date(), objects)
 
     def append(self, batches: Sequence[Batch]) -> bool:
@@ -148,8 +180,8 @@ def _ref(item: dict[str, Any]) -> ObjectRef:
     return ObjectRef(**item | {"last_modified_at": datetime.fromisoformat(item["last_modified_at"])})
 
 
-def _readable_now(refs: Sequence[ObjectRef]) -> AbstractSet[str]:
-    """media_id of those objects that are there, as they were listed, and may be read."""
+def _readable_now(refs: Sequence[ObjectRef]) -> list[ObjectRef]:
+    """Those objects that are there, as they were listed, and may be read."""
 
     def look(ref: ObjectRef) -> bool:
         try:
@@ -159,4 +191,4 @@ def _readable_now(refs: Sequence[ObjectRef]) -> AbstractSet[str]:
             return False
         return found is not None and (found.etag, found.size) == (ref.etag, ref.size_bytes)
 
-    return {ref.media_id for ref, ok in zip(refs, ordered_map(refs, look, READERS, ahead=4 * READERS)) if ok}
+    return [ref for ref, ok in zip(refs, ordered_map(refs, look, READERS, ahead=4 * READERS)) if ok]

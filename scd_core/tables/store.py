@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scd_core.errors import InputError, RunError, TrapauditError
-from scd_core.names import MediaStatus
 from scd_core.storage.threads import ordered_map
 from scd_core.tables.folder import READERS, OutFolder, file_key, plain_name
 from scd_core.tables.generations import Generation, newest_generation
@@ -147,24 +146,6 @@ class AuditStore(OutFolder):
         data = _json({"batch_key": batch_key, **content, "commit_token": secrets.token_hex(8)})
         return self.create_file(f"commits/{plain_name(batch_key)}.json", data)
 
-    def media_statuses(self, model_digest: str, config_digest: str) -> dict[str, str]:
-        """What is committed for a model and a configuration: media_id -> status.
-
-        A medium that was ``missing`` in one batch and read in a later one has the later status.
-        """
-        files = [
-            content["files"]["media"]
-            for content in self.committed().values()
-            if (content["model_digest"], content["config_digest"]) == (model_digest, config_digest)
-            and "media" in content["files"]
-        ]
-        rows = self.read_files("media", files, ["media_id", "status"])
-        done: dict[str, str] = {}
-        for media_id, status in zip(rows["media_id"].to_pylist(), rows["status"].to_pylist()):
-            if done.get(media_id, MediaStatus.MISSING) == MediaStatus.MISSING:
-                done[media_id] = status
-        return done
-
     # tables
 
     def write_table(self, table: str, rows: pa.Table, day: date, key: str) -> str:
@@ -247,7 +228,8 @@ class AuditStore(OutFolder):
 
         def read(relative: str) -> pa.Table:
             try:
-                found = pq.read_table(io.BytesIO(self.storage.read(self._path(relative))), partitioning=None)
+                # A column that an older file lacks is left out by this reader, and null in what is given.
+                found = pq.ParquetFile(io.BytesIO(self.storage.read(self._path(relative)))).read(columns)
             except (OSError, pa.ArrowInvalid) as error:
                 why = self.storage.explain(error)
                 raise RunError(

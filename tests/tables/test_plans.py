@@ -12,6 +12,7 @@ from scd_core.config import MediaConfig
 from scd_core.media import describe_objects, list_objects
 from scd_core.storage.objects import ObjectRef
 from scd_core.tables.batches import Batch
+from scd_core.tables.done import done_media
 from scd_core.tables.plans import plan_batches
 from scd_core.tables.schema import table_from_rows
 from scd_core.tables.store import AuditStore
@@ -107,4 +108,5 @@ def test_missing_media_are_planned_again_once_they_can_be_read(tmp_path, store):
     assert second.objects == first.objects and second.batch_key != first.batch_key
     commit(store, second)
     assert plan(store, objects) == []
-    assert store.media_statuses("m", "c") == {objects[0].media_id: "ok"}
+    done = done_media(store, "m", "c")
+    assert done.ids.has([objects[0].media_id]).all() and len(done) == 1 and not done.missing

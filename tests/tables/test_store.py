@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from scd_core.errors import InputError, RunError
+from scd_core.tables.done import done_media
 from scd_core.tables.schema import TABLES, table_from_rows, table_schema
 from scd_core.tables.shards import drop_work, load_shard, save_shard
 from scd_core.tables.store import AuditStore
@@ -59,8 +60,8 @@ def test_a_batch_from_opening_to_commit(store):
     assert store.committed_keys() == {"k1"} and list(store.committed()) == ["k1"]
     assert store.committed_files("media") == [path]
     assert store.read("media", ["media_id"])["media_id"].to_pylist() == ["a", "b"]
-    assert store.media_statuses("m", "c") == {"a": "ok", "b": "ok"}
-    assert store.media_statuses("other", "c") == store.media_statuses("m", "other") == {}
+    assert done_media(store, "m", "c").ids.has(["a", "b", "c"]).tolist() == [True, True, False]
+    assert len(done_media(store, "other", "c")) == len(done_media(store, "m", "other")) == 0
 
 
 def test_the_first_writer_stands_and_the_second_adopts(store):

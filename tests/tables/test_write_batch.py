@@ -12,6 +12,7 @@ from scd_core.errors import RunError
 from scd_core.names import MediaStatus, PredictionStatus
 from scd_core.tables import write_batch
 from scd_core.tables.rows import RunRow
+from scd_core.tables.done import done_media
 from scd_core.tables.schema import SCHEMA_VERSION
 from scd_core.tables.store import AuditStore
 
@@ -56,7 +57,7 @@ def test_a_batch_without_pictures_is_an_audit(tmp_path):
     assert commit["is_ours"] and commit["counts"]["n_predictions"] == 2
     assert commit["schema_version"] == SCHEMA_VERSION
     store = AuditStore(out)
-    assert store.media_statuses("m1", "c1") == {"a": "ok", "b": "ok"}
+    assert done_media(store, "m1", "c1").ids.has(["a", "b"]).all()
     assert {row["run_id"] for row in store.read("predictions").to_pylist()} == {"r1"}
     assert store.read("runs")["n_media"].to_pylist() == [2]
     errors, _, _ = refresh_report_tables(out)
