@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,8 +14,10 @@ from scd_core.audit.report.state import is_report_current, mark_report, report_s
 from scd_core.config import AuditConfig
 from scd_core.inputs.counts import LABELS
 from scd_core.job import Job, Listed, list_job, plan_job
+from scd_core.storage.object_table import ObjectTable
 from scd_core.tables.batches import Batch
 from scd_core.tables.forgetting import drop_made
+from scd_core.tables.id_set import IdSet, ids_of
 from scd_core.tables.store import AuditStore, read_steadily
 
 __all__ = ["AuditResult", "run_audit", "run_report"]
@@ -51,14 +54,16 @@ def run_audit(job: Job, runner: Runner, listed: Listed | None = None) -> AuditRe
     request, note = job.request, runner.progress.note
     # A worker without the GPU that it was promised ends here, before SOURCE is listed.
     device = None if listed else _device(job, runner)
-    objects, n_waiting, joined = listed or list_job(job)
+    listed = listed or list_job(job)
+    joined, n_waiting, n_objects = listed.joined, listed.n_waiting, listed.n_objects
     job = replace(job, joined=joined)
-    batches = plan_job(job, objects)
-    here = {item.media_id for item in objects}
-    n_new = sum(item.media_id in here for batch in batches for item in batch.objects)
+    batches = plan_job(job, listed.objects)
+    n_new = _n_new(listed.objects, batches)
     if job.spec is not None and (warning := job.spec.strangers_warning) is not None:
         note(f"model {job.request.model}: {warning}")
-    note(f"{n_new} of {len(objects)} objects are new, in {len(batches)} {'batch' if len(batches) == 1 else 'batches'}")
+    note(f"{n_new} of {n_objects} objects are new, in {len(batches)} {'batch' if len(batches) == 1 else 'batches'}")
+    if (line := listed.closed_line()) is not None:
+        note(line)
     if n_waiting:
         note(f"{n_waiting} objects wait until their upload is complete")
     for counts in joined.inputs:
@@ -76,7 +81,16 @@ def run_audit(job: Job, runner: Runner, listed: Listed | None = None) -> AuditRe
     report = None
     if request.report and (commits or request.labels is not None or not is_report_current(request.out)):
         report = run_report(request.out, job.config, runner)
-    return AuditResult(commits, len(objects), len(objects) - n_new, n_waiting, report)
+    return AuditResult(commits, n_objects, n_objects - n_new, n_waiting, report)
+
+
+def _n_new(objects: ObjectTable, batches: Sequence[Batch]) -> int:
+    """How many of the objects are in the batches; one that was planned by an earlier run may be gone from SOURCE."""
+    n_planned = sum(len(batch.objects) for batch in batches)
+    if n_planned == len(objects) or not batches:
+        return n_planned
+    here = IdSet([ids_of(item.media_id for item in objects)])
+    return sum(int(here.has([item.media_id for item in batch.objects]).sum()) for batch in batches)
 
 
 def _device(job: Job, runner: Runner) -> str:

@@ -39,7 +39,8 @@ def audit_uploads(request: AuditRequest, event: dict[str, Any] | None = None) ->
         As :func:`flows.audit.run_audit`.
     """
     warn_of_other_version()
-    if event:
+    if event:  # it may stand for those of other uploads, which may be in closed folders
+        request = request.model_copy(update={"all_prefixes": True})
         get_run_logger().info(
             "woken by %s notifications of %s", event.get("n_notifications", "?"), event.get("prefix", "an upload")
         )

@@ -74,8 +74,8 @@ class MediaConfig(Settings):
     closed_after: float | None = Field(
         30.0,
         gt=0,
-        description="a folder all of whose media are committed is closed when nothing was written for so long (days), or for a day "
-        "where it has batch.json or _SUCCESS; closed folders are listed once a week, or with --all-prefixes; null: every time",
+        description="a folder all of whose media are committed is closed when nothing was written for so long (days), or for a "
+        "day where it has batch.json or _SUCCESS; closed folders are listed once a week, or with --all-prefixes; null: always",
     )
     event_gap_seconds: float = Field(
         60.0, gt=0, description="frames of one deployment closer than this are one event (s, from the last frame)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -16,41 +16,28 @@ from scd_core.errors import InputError
 from scd_core.identify.package import Package, read_package
 from scd_core.identify.spec import PackageSpec
 from scd_core.inputs.counts import LEFT_OUT, FileCounts
-from scd_core.inputs.detections import Detections, Entry, read_detections
+from scd_core.inputs.detections import Detections, read_detections
 from scd_core.inputs.flags import Flags, read_flags
 from scd_core.inputs.joining import MediaIndex
 from scd_core.inputs.labels import LabelFile, read_labels
-from scd_core.inputs.predictions import GivenEntry, Predictions, read_predictions
+from scd_core.inputs.predictions import Predictions, read_predictions
 from scd_core.inputs.taxonomy import lineages_of, relations_of
+from scd_core.joined import Joined, join_inputs
 from scd_core.media import batch_levels, find_manifest, list_source
-from scd_core.media.left_out import left_out_words
-from scd_core.media.manifest_counts import manifest_counts
+from scd_core.media.metadata import folder_levels
 from scd_core.request import AuditRequest, settings_with_model
 from scd_core.storage import clean_url, has_password, open_source
-from scd_core.storage.objects import Listing, ObjectRef
-from scd_core.tables.batches import Batch, split_complete
+from scd_core.storage.object_table import Listing, ObjectTable
+from scd_core.storage.objects import ObjectRef
+from scd_core.tables.batches import Batch, folder_of, split_complete
+from scd_core.tables.closed import ClosedFolders, close_folders, closed_folders
+from scd_core.tables.done import done_media, not_done
 from scd_core.tables.forgetting import settle_forgotten
 from scd_core.tables.plans import plan_batches
 from scd_core.tables.store import AuditStore
 from scd_core.tables.tombstones import read_tombstones
 
-__all__ = ["Job", "Joined", "Listed", "Shard", "list_job", "plan_job", "prepare_job"]
-
-
-@dataclass(frozen=True)
-class Joined:
-    """What was handed in for the media of SOURCE, joined to them."""
-
-    names: Mapping[str, GivenEntry] | None = None
-    """Medium, as a path relative to SOURCE -> the names that another tool gave; None where the model gives them."""
-    boxes: Mapping[str, Entry] | None = None
-    """Medium, as a path relative to SOURCE -> what the detections hold about it; None where no detections were given."""
-    flagged: frozenset[str] = frozenset()
-    """Addresses of the media that people flagged."""
-    inputs: tuple[FileCounts, ...] = ()
-    """What became of the rows of each file."""
-    manifest_names: Mapping[str, str] = field(default_factory=dict)
-    """Address of a medium -> its name in a manifest, where that is not the address."""
+__all__ = ["Job", "Listed", "Shard", "list_job", "plan_job", "prepare_job"]
 
 
 @dataclass(frozen=True)
@@ -69,7 +56,7 @@ class Job:
     detections: Detections | None = None
     labels: LabelFile | None = None
     flags: Flags | None = None
-    joined: Joined = Joined()
+    joined: Joined = field(default_factory=Joined)
     """Set once SOURCE is listed (:func:`list_job`)."""
 
     @property
@@ -191,12 +178,31 @@ def _read_labels(request: AuditRequest) -> LabelFile | None:
 class Listed(NamedTuple):
     """What SOURCE holds for a job."""
 
-    objects: list[ObjectRef]
-    """The objects to audit."""
+    objects: ObjectTable
+    """The objects to audit: those that are ready and not committed."""
     n_waiting: int
     """Objects left for later, because their upload is not complete."""
     joined: Joined = Joined()
-    """What was handed in, joined to the objects."""
+    """What was handed in, joined to the objects of SOURCE."""
+    n_done: int = 0
+    """Objects that are committed."""
+    n_closed: int = 0
+    """Of these, in closed folders, which were not listed."""
+    n_closed_folders: int = 0
+
+    @property
+    def n_objects(self) -> int:
+        """Objects that are ready or committed."""
+        return len(self.objects) + self.n_done
+
+    def closed_line(self) -> str | None:
+        """What was not listed, in words; None where all was."""
+        if not self.n_closed_folders:
+            return None
+        folders = (
+            "a closed folder was" if self.n_closed_folders == 1 else f"{self.n_closed_folders} closed folders were"
+        )
+        return f"{folders} not listed, with {self.n_closed} committed objects; --all-prefixes lists all"
 
 
 def list_job(job: Job) -> Listed:
@@ -206,8 +212,9 @@ def list_job(job: Job) -> Listed:
         job: a prepared job.
 
     Returns:
-        The objects, and what was handed in joined to them. Where the request leaves uploads that are under way to a later
-        run, those wait: no marker file, and not quiet for long enough.
+        The objects that are not committed, and what was handed in joined to all of SOURCE. Closed folders are not listed, except
+        where something is handed in or a manifest is there, which are held against all media. Where the request leaves uploads
+        that are under way to a later run, those wait: no marker file, and not quiet for long enough.
 
     Raises:
         InputError: SOURCE cannot be listed, holds no images or is OUT; labels, flags or detections do not fit it. Files of
@@ -219,32 +226,68 @@ def list_job(job: Job) -> Listed:
             f"OUT {clean_url(request.out)}: is SOURCE itself; choose a folder of its own, "
             "or the audit's files would be audited"
         )
-    listing = list_source(request.source, settings, request.out, follow_links=request.follow_links)
-    objects = listing.objects
+    store = AuditStore(request.out)
+    done = done_media(store, job.model_digest, job.config_digest).ids
+    needs_all = _needs_all(job)
+    place = (store, clean_url(request.source), job.model_digest, job.config_digest, folder_levels(settings))
+    lists_all = needs_all or request.all_prefixes or settings.closed_after is None
+    closed = ClosedFolders() if lists_all else closed_folders(*place)
+    listing = list_source(
+        request.source, settings, request.out, follow_links=request.follow_links,
+        done=None if needs_all else done, closed=closed,
+    )  # fmt: skip
     if job.labels is not None:
-        _check_labels(job, job.labels, MediaIndex((item.uri, item.file) for item in objects))
-    joined = _join_inputs(job, listing)
-    objects, joined = _without_forgotten(job, objects, joined)
+        _check_labels(job, job.labels, MediaIndex((item.uri, item.file) for item in listing.objects))
+    joined = join_inputs(
+        request.source, settings, listing,
+        predictions=job.predictions, detections=job.detections, flags=job.flags, labels=job.labels,
+    )  # fmt: skip
+    objects, joined = _without_forgotten(job, listing, joined)
+    n_all = len(objects)
+    if needs_all:
+        objects = not_done(objects, done)
+    elif settings.closed_after is not None:
+        close_folders(*place, listing, closed, settings.closed_after)
+    n_done = n_all - len(objects) + listing.n_done + listing.n_closed
+    counts = {"n_done": n_done, "n_closed": listing.n_closed, "n_closed_folders": listing.n_closed_folders}
     if not request.only_complete:
-        return Listed(objects, 0, joined)
+        return Listed(objects, 0, joined, **counts)
+    levels = batch_levels(settings)
+    newest: dict[str, datetime] = {}
+    for folder, state in listing.folders.items():
+        upload = folder_of(f"{folder}/", levels)
+        newest[upload] = max(newest.get(upload, state.newest), state.newest)
     ready, waiting = split_complete(
         objects,
         listing.markers,
-        batch_levels=batch_levels(settings),
+        batch_levels=levels,
         quiet_seconds=settings.quiet_seconds,
         now=datetime.now(UTC),
+        newest=newest,
     )
-    return Listed(ready, len(waiting), joined)
+    return Listed(ready, len(waiting), joined, **counts)
 
 
-def _without_forgotten(job: Job, objects: Sequence[ObjectRef], joined: Joined) -> tuple[list[ObjectRef], Joined]:
+def _needs_all(job: Job) -> bool:
+    """Whether something was given that is held against all media of SOURCE, also those that are done."""
+    given = (job.labels, job.flags, job.detections, job.predictions)
+    return any(one is not None for one in given) or find_manifest(job.request.source) is not None
+
+
+def _without_forgotten(job: Job, listing: Listing, joined: Joined) -> tuple[ObjectTable, Joined]:
     """What was not forgotten, with a count of what was; examples of files that were handed in lose its names."""
     stones = read_tombstones(AuditStore(job.request.out))
     if not stones:
-        return list(objects), joined
-    stays = [one for one in objects if not stones.has_medium(one.media_id, one.file, one.size_bytes)]
+        return listing.objects, joined
+    stays, n, levels = ObjectTable(), 0, folder_levels(job.config.media)
+    for one in listing.objects:
+        if stones.has_medium(one.media_id, one.file, one.size_bytes):
+            n += 1
+            listing.folders[folder_of(one.file, levels)].n_new -= 1  # it does not keep its folder from being closed
+        else:
+            stays.append(one)
     inputs = [one.without(stones.is_mentioned) for one in joined.inputs]
-    if n := len(objects) - len(stays):
+    if n:
         words = f"{n} {'picture that was' if n == 1 else 'pictures that were'} forgotten"
         inputs.append(FileCounts(LEFT_OUT, clean_url(job.request.source), n, unusable=n, examples=(words,)))
     return stays, replace(joined, inputs=tuple(inputs))
@@ -280,44 +323,3 @@ def _check_labels(job: Job, labels: LabelFile, media: MediaIndex) -> None:
         allow_waiting=request.allow_waiting or request.allow_unknown_labels,
         allow_new_names=allow_new_names,
     )
-
-
-def _join_inputs(job: Job, listing: Listing) -> Joined:
-    """Join detections, flags, labels and a manifest to the media of SOURCE, and count what became of each file's rows.
-
-    Raises:
-        InputError: detections or flags do not fit the media, or SOURCE names a manifest that cannot be read.
-        RunError: the storage of SOURCE did not answer.
-    """
-    counts: list[FileCounts] = []
-    boxes: Mapping[str, Entry] | None = None
-    flagged: frozenset[str] = frozenset()
-    names: Mapping[str, GivenEntry] | None = None
-    files, source = [item.file for item in listing.objects], clean_url(job.request.source)
-    if job.predictions is not None:
-        join = job.predictions.join(files, source)
-        names = job.predictions.by_file(join)
-        counts.append(job.predictions.counts(join, len(files)))
-        if job.detections is None and (own := job.predictions.detections) is not None:
-            boxes = own.entries(own.join(files, source, strict=False))
-    if job.detections is not None:
-        join = job.detections.join(files, source)
-        boxes = job.detections.entries(join)
-        counts.append(job.detections.counts(join, len(files)))
-    if job.flags is not None or job.labels is not None:
-        media = MediaIndex((item.uri, item.file) for item in listing.objects)
-        if job.flags is not None:
-            flagged, of_flags = job.flags.join(media)
-            counts.append(of_flags)
-        if job.labels is not None:
-            counts.append(job.labels.join(media))
-    if listing.left_out:
-        n = sum(one.n for one in listing.left_out)
-        examples = tuple(left_out_words(listing.left_out))
-        counts.append(FileCounts(LEFT_OUT, clean_url(job.request.source), n, unusable=n, examples=examples))
-    in_manifest: Mapping[str, str] = {}
-    if (manifest := find_manifest(job.request.source)) is not None:
-        of_manifest = manifest.join(listing.objects)
-        in_manifest = of_manifest.names
-        counts += manifest_counts(manifest, listing.objects, job.config.media, of_manifest)
-    return Joined(names, boxes, flagged, tuple(counts), in_manifest)

@@ -47,6 +47,9 @@ class AuditRequest(Settings):
         False, description="accept labels of individuals that neither the model nor earlier labels know"
     )
     follow_links: bool = Field(False, description="follow links on a disk that lead out of SOURCE")
+    all_prefixes: bool = Field(
+        False, description="list closed folders too (settings.media.closed_after), which is done once a week otherwise"
+    )
     only_complete: bool = Field(False, description="leave uploads that are still under way to a later run")
     report: bool = Field(True, description="refresh the error tables and the HTML report at the end")
     runner: RunnerName = Field(

@@ -27,6 +27,7 @@ ROOMS = (
     ("scd_core.improve",),
     ("scd_core.scenes",),
     ("scd_core.request",),
+    ("scd_core.joined",),
     ("scd_core.job", "scd_core.doctor"),
     ("tasks",),
     ("flows",),

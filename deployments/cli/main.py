@@ -116,6 +116,7 @@ def run(
     ] = False,
     allow_new_names: options.AllowNewNames = False,
     follow_links: options.FollowLinks = False,
+    all_prefixes: options.AllPrefixes = False,
 ) -> None:
     """Audit what is new in SOURCE and refresh the report."""
     from deployments.cli.run import run_request
@@ -132,6 +133,7 @@ def run(
         "allow_waiting": allow_waiting,
         "allow_new_names": allow_new_names,
         "follow_links": follow_links,
+        "all_prefixes": all_prefixes,
     }
     run_request(console, _request(source, model, out, config, runner, ray_address, **given))
 
@@ -148,12 +150,19 @@ def nightly(
     runner: RunnerName = None,
     ray_address: RayAddress = None,
     follow_links: options.FollowLinks = False,
+    all_prefixes: options.AllPrefixes = False,
 ) -> None:
     """Run what a night runs, now: as run, but uploads that are still under way are left to a later run."""
     from deployments.cli.run import run_request
 
-    given = {"predictions": predictions, "predictions_column": predictions_column, "detections": detections}
-    request = _request(source, model, out, config, runner, ray_address, follow_links=follow_links, **given)
+    given = {
+        "predictions": predictions,
+        "predictions_column": predictions_column,
+        "detections": detections,
+        "follow_links": follow_links,
+        "all_prefixes": all_prefixes,
+    }
+    request = _request(source, model, out, config, runner, ray_address, **given)
     run_request(console, request, is_nightly=True)
 
 

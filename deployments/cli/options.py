@@ -12,6 +12,7 @@ from scd_core.errors import InputError, first_line
 from scd_core.inputs.text import read_text
 
 __all__ = [
+    "AllPrefixes",
     "AllowNewNames",
     "Architecture",
     "ArchitectureArgs",
@@ -44,6 +45,9 @@ Decode = Annotated[
     Literal["full", "reduced"], typer.Option(help="reduced: large JPEGs several times faster, and less exact")
 ]
 FollowLinks = Annotated[bool, typer.Option("--follow-links", help="follow links on a disk that lead out of SOURCE")]
+AllPrefixes = Annotated[
+    bool, typer.Option("--all-prefixes", help="list closed folders too, as is done once a week (media.closed_after)")
+]
 
 ArchitectureArgs = Annotated[
     str | None, typer.Option("--architecture-args", help='arguments of the architecture, such as {"img_size": 182}')

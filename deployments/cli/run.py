@@ -36,7 +36,7 @@ def run_request(console: Console, request: AuditRequest, *, is_nightly: bool = F
         job = prepare_job(request)
         listed = list_job(job)
     run = _run_here if request.runner == "threads" else _prefect_run(is_nightly, request)
-    line = f"audit of {clean_url(request.source)} ({len(listed.objects)} objects) into {clean_url(request.out)}"
+    line = f"audit of {clean_url(request.source)} ({listed.n_objects} objects) into {clean_url(request.out)}"
     console.print(line, markup=False, highlight=False, soft_wrap=True)
     result = run(console, job, listed)
     _print_result(console, result)

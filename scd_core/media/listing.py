@@ -27,6 +27,9 @@ __all__ = ["list_objects", "list_source", "media_entries"]
 _MARKERS = ("batch.json", "_SUCCESS")
 """Names of the files by which an uploader marks a folder as complete."""
 
+_NO_TEXT = re.compile("[\udc80-\udcff]")
+"""Bytes of a name that are no UTF-8, as Python reads them."""
+
 _SAMPLE = 4
 _PART = 4096
 """Objects that are looked up at once."""
@@ -149,7 +152,7 @@ class _Found:
         """Take an object as a storage lists it."""
         self.n_entries += 1
         ref = _ref(self.storage, entry)
-        if ref.uri.startswith(self._of_out):
+        if self._of_out and ref.uri.startswith(self._of_out):
             self.n_of_out += 1
         else:
             self.add(ref, left_out_kind(ref.file))
@@ -157,10 +160,10 @@ class _Found:
     def add(self, ref: ObjectRef, kind: LeftOutKind | None) -> None:
         """Take an object, and what it is instead of a medium."""
         folder, _, name = ref.file.rpartition("/")
-        if name in _MARKERS:
-            self._markers[ref.file] = ref.last_modified_at
         if kind is not None:
             self._left_out.add(ref.file, kind)
+            if name in _MARKERS:
+                self._markers[ref.file] = ref.last_modified_at
             return
         last, state = self._last
         if state is None or last != folder:
@@ -233,7 +236,7 @@ def _single(storage: Storage) -> tuple[Storage, list[Entry]]:
 
 def _ref(storage: Storage, entry: Entry) -> ObjectRef:
     uri, file, etag = storage.uri_of(entry.path), _file(storage, entry), entry.etag
-    if not file.isprintable() and any("\udc80" <= letter <= "\udcff" for letter in file):
+    if not file.isascii() and _NO_TEXT.search(file):
         # A name on a disk that is no UTF-8: no table can hold it, so nothing can be read by the names in tables.
         uri, file = (os.fsencode(text).decode("utf-8", "backslashreplace") for text in (uri, file))
         etag = ""
@@ -246,7 +249,8 @@ def _file(storage: Storage, entry: Entry) -> str:
 
 def _below(storage: Storage, path: str) -> str:
     # One slash only: `card/a.jpg` and `card//a.jpg` are two objects of a bucket, with a name each.
-    return path[len(storage.root) if storage.root != "/" else 0 :].removeprefix("/")
+    root = storage.root
+    return path[len(root) :].removeprefix("/") if root != "/" else path.removeprefix("/")
 
 
 def _begin_of_out(folder: str | None) -> str | tuple[str, ...]:

@@ -16,7 +16,7 @@ from scd_core.errors import InputError
 from scd_core.media.times import Moment, is_blank_time, parse_offset, parse_time
 from scd_core.names import TimeSource
 
-__all__ = ["ExifTime", "PathFacts", "batch_levels", "folder_levels", "exif_time", "path_facts", "read_exif"]
+__all__ = ["ExifTime", "PathFacts", "batch_levels", "exif_time", "folder_levels", "path_facts", "read_exif"]
 
 _EXIF_IFD = 0x8769
 _TIMES = (

@@ -160,7 +160,7 @@ def _read_page(response_dict: dict[str, Any], customized_response_dict: dict[str
 
 
 def _entry(bucket: str, item: ET.Element, read: Callable[[str], str]) -> Entry | None:
-    """The object of an element; None for an empty one by which a console marks a folder, and for versions that are not the latest."""
+    """The object of an element; None for an empty one that marks a folder, and for a version that is not the latest."""
     fields = {_name(field): field.text or "" for field in item}
     if fields.get("IsLatest", "true") != "true":
         return None

@@ -116,8 +116,7 @@ def split_complete(
         batch_levels: leading folders that make one upload; 0 for all of SOURCE.
         quiet_seconds: length of the quiet period (s).
         now: the present (UTC).
-        newest: upload -> when the newest of its media was written (UTC), where the objects are not all that it has; None takes the
-            objects.
+        newest: upload -> when the newest of its media was written (UTC), where it has more than the objects; None for no more.
 
     Returns:
         Objects that are ready, and those that have to wait, each in the order given.

@@ -1,4 +1,4 @@
-"""Folders of SOURCE that are closed: all in them is committed, nothing is expected any more, and they are not listed every night."""
+"""Folders of SOURCE that are closed: all in them is committed, nothing more is expected, and a night does not list them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import gzip
 import hashlib
 import json
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -52,9 +52,7 @@ class ClosedFolders:
         return bool(self.checked) and (not folder or _hash(folder) in self.above)
 
 
-def closed_folders(
-    store: AuditStore, source: str, model_digest: str, config_digest: str, levels: int, opened: Iterable[str] = ()
-) -> ClosedFolders:
+def closed_folders(store: AuditStore, source: str, model_digest: str, config_digest: str, levels: int) -> ClosedFolders:
     """The folders that need no listing now.
 
     None do after what they rest on has changed: a commit that is gone, or files that were replaced.
@@ -65,7 +63,6 @@ def closed_folders(
         model_digest: digest of what gives the names.
         config_digest: digest of the settings.
         levels: folders of one upload.
-        opened: folders below SOURCE in which something has arrived; they are listed.
 
     Raises:
         RunError: OUT could not be read.
@@ -77,11 +74,6 @@ def closed_folders(
         return ClosedFolders()
     oldest = (datetime.now(UTC) - timedelta(days=CHECK_DAYS)).timestamp()
     checked = {key: (moment, n) for key, (moment, n) in content["folders"].items() if moment > oldest}
-    for folder in opened:
-        parts = folder.strip("/").split("/")
-        checked.pop(_hash("/".join(parts[:levels])), None)
-        if len(parts) < levels:
-            return ClosedFolders()
     return ClosedFolders(checked, frozenset(content["above"]))
 
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
 
 from scd_core.names import MediaStatus
+from scd_core.storage.object_table import ObjectTable
+from scd_core.storage.objects import ObjectRef
 from scd_core.storage.threads import ordered_map
 from scd_core.tables.id_set import IdSet, ids_of_column
 from scd_core.tables.store import AuditStore, read_steadily
 
-__all__ = ["DoneMedia", "done_media"]
+__all__ = ["DoneMedia", "done_media", "not_done"]
 
+_PART = 4096
 _READERS = 4
 """Files of `media` read at once: each has up to 50 000 rows."""
 
@@ -91,3 +95,13 @@ def _read_more(store: AuditStore, files: Mapping[str, str], known: DoneMedia) ->
     names = sorted(missing)
     still = (name for name, is_done in zip(names, done.has(names), strict=True) if not is_done)
     return DoneMedia(done, frozenset(still))
+
+
+def not_done(objects: Iterable[ObjectRef], done: IdSet) -> ObjectTable:
+    """Those objects whose media_id is not in a set, in their order."""
+    found, source = ObjectTable(), iter(objects)
+    while part := list(islice(source, _PART)):
+        for ref, skip in zip(part, done.has_bytes([ref.media_key for ref in part]).tolist(), strict=True):
+            if not skip:
+                found.append(ref)
+    return found

@@ -84,7 +84,9 @@ def plan_batches(
     raise RunError(f"{store.url}: {_ROUNDS} other plans came first; run again when fewer runs begin at once")
 
 
-def _todo(objects: Sequence[ObjectRef], unfinished: Sequence[Batch], done: DoneMedia) -> tuple[list[Batch], ObjectTable]:
+def _todo(
+    objects: Sequence[ObjectRef], unfinished: Sequence[Batch], done: DoneMedia
+) -> tuple[list[Batch], ObjectTable]:
     """Unfinished batches that some of the objects are in, and the objects that are to be planned."""
     planned = [ids_of(ref.media_id for ref in batch.objects) for batch in unfinished]
     in_plans, todo, missing = IdSet(planned), ObjectTable(), []

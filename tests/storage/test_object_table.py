@@ -25,7 +25,9 @@ def ref(number: int, folder: str = "C01/DCIM 1") -> ObjectRef:
 
 ODD = [
     ObjectRef("s3://b/x//a.jpg", "x//a.jpg", 0, "", None, NOON),
-    ObjectRef("file:///s/caf\\xe9.jpg", "caf\\xe9.jpg", 5, "1700000000123456789", None, NOON + timedelta(microseconds=1)),
+    ObjectRef(
+        "file:///s/caf\\xe9.jpg", "caf\\xe9.jpg", 5, "1700000000123456789", None, NOON + timedelta(microseconds=1)
+    ),
     ObjectRef("s3://b/🐆/é?.jpg", "🐆/é?.jpg", 2**40, "d41d8cd98f00b204e9800998ecf8427e-3", "v1", NOON),
     ObjectRef("s3://other/elsewhere/one.jpg", "D:/cards/two.jpg", 1, "D41D8CD98F00B204E9800998ECF8427E", "null", NOON),
     ObjectRef("s3://b/folder", "name/", 1, "e", None, datetime(1969, 1, 1, tzinfo=UTC)),

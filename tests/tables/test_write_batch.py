@@ -11,8 +11,8 @@ from scd_core.audit.report.refresh import refresh_report_tables
 from scd_core.errors import RunError
 from scd_core.names import MediaStatus, PredictionStatus
 from scd_core.tables import write_batch
-from scd_core.tables.rows import RunRow
 from scd_core.tables.done import done_media
+from scd_core.tables.rows import RunRow
 from scd_core.tables.schema import SCHEMA_VERSION
 from scd_core.tables.store import AuditStore
 
