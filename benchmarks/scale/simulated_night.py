@@ -21,6 +21,7 @@ from scd_core.request import AuditRequest
 from scd_core.storage import Storage, open_source
 from scd_core.storage.entry import Entry, LeaveOut
 from scd_core.storage.objects import ObjectRef
+from scd_core.storage.other import OtherStorage
 from scd_core.tables.schema import conform, table_schema
 from scd_core.tables.store import AuditStore
 
@@ -31,7 +32,7 @@ _FOLDER = 1_000
 _BATCH = 50_000
 
 
-class _Simulated(Storage):
+class _Simulated(OtherStorage):
     """A bucket with `n` keys in folders of a thousand, a card each; the last thousand were written today."""
 
     def __init__(self, n: int) -> None:
@@ -58,8 +59,6 @@ class _Simulated(Storage):
 
     def _head(self, path: str, version_id: str | None) -> Entry | None:
         return None
-
-    _read = _read_head = _create = _put = upload = _delete = None  # type: ignore[assignment] - nothing is read or written
 
 
 def _folder(folder: int) -> str:
