@@ -100,17 +100,19 @@ def _device(job: Job, runner: Runner) -> str:
 
 def _run_batches(job: Job, batches: list[Batch], runner: Runner, device: str) -> list[dict[str, Any]]:
     """Take each batch through the stages; contents of the commits."""
-    from flows.batch import run_batch  # a run with nothing new needs none of it
+    from flows.ahead import Ahead  # a run with nothing new needs none of it
+    from flows.batch import run_batch
 
     note = runner.progress.note
     runner.check_machines(job, device, batches[0].objects)
     commits = []
-    for batch in batches:
-        note(f"batch {batch.batch_key}: {len(batch.objects)} objects of {batch.batch_date}")
-        with in_batch(batch.batch_key):
-            commits.append(run_batch(job, batch, runner, device))
-        if not commits[-1]["is_ours"]:
-            note(f"batch {batch.batch_key}: another run committed it first; its result stands")
+    with Ahead(job, batches, runner, device) as ahead:
+        for batch in batches:
+            note(f"batch {batch.batch_key}: {len(batch.objects)} objects of {batch.batch_date}")
+            with in_batch(batch.batch_key):
+                commits.append(run_batch(job, batch, runner, device, ahead))
+            if not commits[-1]["is_ours"]:
+                note(f"batch {batch.batch_key}: another run committed it first; its result stands")
     return commits
 
 

@@ -21,6 +21,13 @@ from scd_core.storage import clean_url
 
 __all__ = ["audit_batch", "throughput_rows"]
 
+_SHARES = {
+    "storage_seconds": "waits_for_storage",
+    "model_seconds": "with_model",
+    "slot_seconds": "waits_for_gpu",
+}
+"""Times of tasks in a commit -> the share of them, as the view `throughput` names it."""
+
 threads: Any = ThreadPoolTaskRunner(max_workers=THREADS)
 
 
@@ -48,6 +55,9 @@ def audit_batch(request: AuditRequest) -> AuditResult:
 def throughput_rows(commits: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """How fast each stage of some batches was: pictures that it took, seconds, and pictures a second.
 
+    Of the time of its tasks also the shares that they waited for the storage, worked with the model, and waited for a place on
+    the GPU; None where they are not known.
+
     Args:
         commits: contents of commits; one of an earlier version has no times, and no rows here.
     """
@@ -59,6 +69,9 @@ def throughput_rows(commits: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]
             speed = round(n / seconds, 2) if seconds else None
             batch = {"batch": commit["batch_key"], "stage": stage}
             rows.append(batch | {"pictures": n, "seconds": round(seconds, 1), "pictures_per_second": speed})
+            of_tasks = commit.get("task_seconds", {}).get(stage)
+            for column, name in _SHARES.items():
+                rows[-1][name] = round(commit[column].get(stage, 0.0) / of_tasks, 3) if of_tasks else None
     return rows
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import time
-from datetime import UTC, datetime
 from typing import Any
 
+from flows.ahead import Ahead
 from flows.batch_state import BatchState
 from flows.runner import Runner
 from flows.stages import STAGES
 from scd_core.inputs.counts import counts_as_json
-from scd_core.job import Job, Shard
+from scd_core.job import Job
+from scd_core.names import Stage
 from scd_core.storage import clean_url
 from scd_core.tables.batches import Batch
 from scd_core.tables.commit import adopt_commit
@@ -20,7 +20,7 @@ from tasks.commit import COMMIT
 __all__ = ["run_batch"]
 
 
-def run_batch(job: Job, batch: Batch, runner: Runner, device: str) -> dict[str, Any]:
+def run_batch(job: Job, batch: Batch, runner: Runner, device: str, ahead: Ahead) -> dict[str, Any]:
     """Take one batch through all stages and commit it.
 
     Args:
@@ -28,6 +28,7 @@ def run_batch(job: Job, batch: Batch, runner: Runner, device: str) -> dict[str, 
         batch: what of it.
         runner: runs the functions.
         device: that functions with the model compute on; ``none`` without a model.
+        ahead: begins with the next batch while this one's masks are made.
 
     Returns:
         The commit's content; that of another run where one has finished the batch since it was planned.
@@ -35,24 +36,20 @@ def run_batch(job: Job, batch: Batch, runner: Runner, device: str) -> dict[str, 
     request = job.request
     if (done := adopt_commit(request.out, batch.batch_key)) is not None:
         return done
-    started = datetime.now(UTC)
-    config = job.config
-    if job.spec is not None:
-        config = config.model_copy(update={"classify": config.classify.model_copy(update={"device": device})})
-    shard = Shard(
-        request.source, request.model, job.model_digest, request.out, batch.batch_key, config, job.package_digest or ""
-    )
-    state = BatchState(job, batch, shard, runner)
+    state = ahead.state_of(batch)
     for stage, function in STAGES.items():
-        begun = time.monotonic()
-        function(state)
-        state.seconds[stage] = time.monotonic() - begun
+        if stage in state.seconds:
+            continue
+        with state.timed(stage):
+            if stage == Stage.MASK:
+                ahead.begin_after(batch)
+            function(state)
     run: RunRow = {
         "run_id": runner.run_id,
         "model_digest": job.model_digest,
         "config_digest": job.config_digest,
         "source": clean_url(request.source),
-        "started_at": started,
+        "started_at": state.started_at,
         "config": job.config.model_dump_json(),
         "individuals": sorted(job.names),
         "device": device,
@@ -60,5 +57,15 @@ def run_batch(job: Job, batch: Batch, runner: Runner, device: str) -> dict[str, 
         "inputs": counts_as_json(job.joined.inputs),
         "seconds": list(state.seconds.items()),
         "lineages": list(job.lineages.items()) or None,
+        "begin_seconds": list(state.begun.items()),
+        "task_seconds": _of_stages(state, "task"),
+        "storage_seconds": _of_stages(state, "storage"),
+        "model_seconds": _of_stages(state, "model"),
+        "slot_seconds": _of_stages(state, "slot"),
     }
-    return runner.call(COMMIT, state.tables, batch, shard, run)
+    return runner.call(COMMIT, state.tables, batch, state.shard, run)
+
+
+def _of_stages(state: BatchState, name: str) -> list[tuple[str, float]]:
+    """One of the times that tasks give, by stage."""
+    return [(stage, waits[name]) for stage, waits in state.waits.items()]

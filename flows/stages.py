@@ -39,7 +39,7 @@ def _ingest(state: BatchState) -> None:
     described = state.map(Stage.INGEST, DESCRIBE, parts, state.same(parts), of_parts)
     state.tables["media"] = state.runner.call(FINISH_MEDIA, described, state.job.config.media)
     for line in time_notes(state.tables["media"]):
-        state.runner.progress.note(line)
+        state.note(line)
 
 
 def _classify(state: BatchState) -> None:
@@ -72,7 +72,9 @@ def _triage(state: BatchState) -> None:
             unchanged_of(state.shard), yields_of(state.shard, len(names)),
         )  # fmt: skip
         embeddings = state.tables.get("embeddings", empty_table("embeddings"))
-        found = state.runner.call(GROUP, state.tables["predictions"], embeddings, state.shard)
+        found = state.taken(
+            Stage.TRIAGE, state.runner.call(GROUP, state.tables["predictions"], embeddings, state.shard)
+        )
         state.tables["predictions"] = with_candidates(state.tables["predictions"], found)
         state.tables["candidates"] = found
 

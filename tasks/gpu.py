@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from scd_core.errors import RunError
+from scd_core.storage.meter import Meter, current_meter
 
 __all__ = ["LIMIT_VARIABLE", "device_here", "gpu_slot"]
 
@@ -36,7 +38,7 @@ def device_here(device: str) -> str:
 
 @contextmanager
 def gpu_slot(device: str) -> Iterator[None]:
-    """Hold a slot of this worker's GPU limit while inside.
+    """Hold a slot of this worker's GPU limit while inside, and count the time with the model and the time until then.
 
     A worker without the variable, or a task on the CPU, has no limit. The limit is strict: where it is named but was never
     made, the task fails, because computing without it is what runs a GPU out of memory.
@@ -48,17 +50,23 @@ def gpu_slot(device: str) -> Iterator[None]:
         RunError: the limit does not exist, or Prefect's server lost the slot.
     """
     name = os.environ.get(LIMIT_VARIABLE, "").strip()
+    meter, began = current_meter(), time.monotonic()
     if not name or device.startswith("cpu"):
-        yield
+        with _with_model(meter, began):
+            yield
         return
     from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError
     from prefect.concurrency.sync import concurrency  # seconds to import, and only a worker with a GPU limit needs it
 
     try:
-        with concurrency(name, occupy=1, strict=True):
+        with concurrency(name, occupy=1, strict=True), _with_model(meter, began):
             yield
     except ConcurrencySlotAcquisitionError as error:
         raise RunError(
             f"{LIMIT_VARIABLE}={name}: no such limit on the Prefect server; make it with "
             f"`trapaudit deploy --gpu-limit {name}=1`, or unset the variable"
         ) from error
+
+
+def _with_model(meter: Meter | None, began: float) -> AbstractContextManager[None]:
+    return nullcontext() if meter is None else meter.model(time.monotonic() - began)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from scd_core.errors import InputError, RunError
+from scd_core.storage.meter import storage_time
 
 __all__ = [
     "ATTEMPTS", "LOOKS", "BadBodyError", "ForeignAnswerError", "ShortReadError", "error_code", "http_status", "is_created",
@@ -180,6 +181,11 @@ def retry(
         InputError: there are no credentials.
         Exception: whatever else the call raises, at once.
     """
+    with storage_time():
+        return _retry(call, what, attempts, sleep)
+
+
+def _retry(call: Callable[[], T], what: str, attempts: int, sleep: Callable[[float], None]) -> T:
     kind: type[RunError] = BadBodyError
     handled = sys.exc_info()[1]
     for attempt in range(attempts):

@@ -7,9 +7,11 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from queue import Full, Queue
 from typing import TypeVar
+
+from scd_core.storage.meter import current_meter
 
 __all__ = ["COMPUTING", "Budget", "chain_ahead", "ordered_map"]
 
@@ -120,6 +122,11 @@ def ordered_map(items: Iterable[A], call: Callable[[A], B], workers: int, ahead:
     pool = ThreadPoolExecutor(workers, thread_name_prefix="media")
     queue: deque[Future[B]] = deque()
     source = iter(items)
+    meter = current_meter()
+
+    def helped(item: A) -> B:
+        return call(item) if meter is None else meter.help(lambda: call(item))
+
     try:
         while True:
             while len(queue) < max(1, ahead):
@@ -127,9 +134,11 @@ def ordered_map(items: Iterable[A], call: Callable[[A], B], workers: int, ahead:
                     item = next(source)
                 except StopIteration:
                     break
-                queue.append(pool.submit(call, item))
+                queue.append(pool.submit(helped, item))
             if not queue:
                 return
-            yield queue.popleft().result()
+            with nullcontext() if meter is None else meter.waiting():
+                result = queue.popleft().result()
+            yield result
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -1,6 +1,6 @@
--- throughput: How fast was each stage of each batch, or all of it where its stages were not timed?
+-- throughput: How fast was each stage of each batch, when did it begin, and what did its tasks wait for?
 WITH stages AS (
-    SELECT batch_date, batch_key, device, n_media, n_ok, n_predictions, n_masks,
+    SELECT runs.*,
         unnest(coalesce(map_entries(seconds), [{'key': 'all', 'value': epoch(finished_at - started_at)}])) AS one
     FROM runs
 )
@@ -9,5 +9,9 @@ SELECT batch_date, batch_key, device, one.key AS stage,
         WHEN one.key = 'triage' THEN n_predictions ELSE n_masks END AS pictures,
     round(one.value, 1) AS seconds,
     round(pictures / nullif(one.value, 0), 2) AS pictures_per_second,
-    round(one.value / nullif(sum(one.value) OVER (PARTITION BY batch_key), 0), 3) AS share_of_time
+    round(one.value / nullif(sum(one.value) OVER (PARTITION BY batch_key), 0), 3) AS share_of_time,
+    started_at + to_microseconds(CAST(1e6 * begin_seconds[one.key] AS BIGINT)) AS begun_at,
+    round(storage_seconds[one.key] / nullif(task_seconds[one.key], 0), 3) AS waits_for_storage,
+    round(model_seconds[one.key] / nullif(task_seconds[one.key], 0), 3) AS with_model,
+    round(slot_seconds[one.key] / nullif(task_seconds[one.key], 0), 3) AS waits_for_gpu
 FROM stages ORDER BY batch_date DESC, batch_key, share_of_time DESC
