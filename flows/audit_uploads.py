@@ -39,8 +39,7 @@ def audit_uploads(request: AuditRequest, event: dict[str, Any] | None = None) ->
         As :func:`flows.audit.run_audit`.
     """
     warn_of_other_version()
-    if event:  # it may stand for those of other uploads, which may be in closed folders
-        request = request.model_copy(update={"all_prefixes": True})
+    if event:
         get_run_logger().info(
             "woken by %s notifications of %s", event.get("n_notifications", "?"), event.get("prefix", "an upload")
         )
