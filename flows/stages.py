@@ -72,11 +72,9 @@ def _triage(state: BatchState) -> None:
             unchanged_of(state.shard), yields_of(state.shard, len(names)),
         )  # fmt: skip
         embeddings = state.tables.get("embeddings", empty_table("embeddings"))
-        found = state.taken(
-            Stage.TRIAGE, state.runner.call(GROUP, state.tables["predictions"], embeddings, state.shard)
-        )
-        state.tables["predictions"] = with_candidates(state.tables["predictions"], found)
-        state.tables["candidates"] = found
+        grouped = state.runner.call(GROUP, state.tables["predictions"], embeddings, state.shard)
+        found = state.taken(Stage.TRIAGE, grouped)
+        state.tables |= {"predictions": with_candidates(state.tables["predictions"], found), "candidates": found}
 
 
 def _mask(state: BatchState) -> None:
