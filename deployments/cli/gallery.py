@@ -5,8 +5,9 @@ What needs torch is imported inside the commands, so that help appears at once.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -14,7 +15,10 @@ from rich.console import Console
 from deployments.cli import options
 from scd_core.errors import InputError
 
-__all__ = ["add_individual", "pack_gallery"]
+if TYPE_CHECKING:
+    from scd_core.identify.learning import Learnt
+
+__all__ = ["add_individual", "learnt_lines", "new_package", "pack_gallery"]
 
 console = Console()
 
@@ -71,21 +75,80 @@ def pack_gallery(
 
 def add_individual(
     model: Annotated[
-        str, typer.Argument(help="package with a gallery on a local disk; it is changed", show_default=False)
+        str, typer.Argument(help="package; one with a gallery is changed, on a local disk", show_default=False)
     ],
     name: Annotated[str, typer.Argument(help="individual, new or known", show_default=False)],
     files: Annotated[list[Path], typer.Argument(help="pictures of it", show_default=False)],
+    write: Annotated[
+        str | None, typer.Option("--write", metavar="NEW", help="folder of the new package; a classifier needs it")
+    ] = None,
+    known: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="for a classifier, the first time: one folder of pictures per individual that it knows",
+        ),
+    ] = None,
 ) -> None:
-    """Add pictures of an individual to a gallery, without retraining."""
-    from scd_core.identify.packing import add_individual as add
+    """Add an individual by its pictures, without training: to a gallery, or to a classifier."""
+    from scd_core.identify.package import read_package
 
-    package = add(model, name, files)
-    console.print(f"{model}: {len(package.spec.labels)} individuals, model_digest {package.digest[:16]}")
+    if read_package(model).gallery is not None:
+        from scd_core.identify.packing import add_individual as add
+
+        if known is not None:
+            raise InputError(f"--known {known}: {model} has a gallery, which needs no other pictures")
+        package = add(model, name, files, write)
+        console.print(
+            f"{write or model}: {len(package.spec.labels)} individuals, model_digest {package.digest[:16]}",
+            soft_wrap=True,
+        )
+        return
+    from scd_core.identify.learning import learn_individual
+
+    done = learn_individual(
+        model, name, files, new_package(write, model), None if known is None else _pictures(known, "--known")
+    )
+    for line in learnt_lines(done, name):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _pictures(gallery: Path) -> dict[str, list[Path]]:
+def new_package(write: str | None, model: str) -> str:
+    """The folder that a classifier with a further name is written to.
+
+    Raises:
+        InputError: none is given.
+    """
+    if write is None:
+        raise InputError(
+            f"model {model}: is a classifier, which stays as it is; give --write NEW, a folder for the new one"
+        )
+    return write
+
+
+def learnt_lines(done: Learnt, name: str) -> Iterator[str]:
+    """What is to be known of a classifier that has learnt a name, a line each."""
+    spec = done.package.spec
+    yield (
+        f"{done.package.url}: {len(set(spec.labels))} individuals, {name} from {done.n_pictures} pictures; model_digest "
+        f"{done.package.digest[:16]}"
+    )
+    if done.is_aligned:
+        yield "all rows of the head are made of class means: on known pictures held out they name no fewer right"
+    else:
+        yield "the trained rows of the head stay, the name has a row beside them"
+    if done.without_pictures:
+        shown = ", ".join(done.without_pictures[:3]) + (" ..." if len(done.without_pictures) > 3 else "")
+        yield f"of {len(done.without_pictures)} names no picture is known, and theirs may now be called {name}: {shown}"
+    if done.n_named < done.n_pictures:
+        yield f"only {done.n_named} of these {done.n_pictures} pictures get the name: others are like it, or not all are of it"
+    if spec.unknown_threshold is not None:
+        yield "the threshold of `unknown` is kept; fit it again: trapaudit model calibrate (docs/models.md)"
+
+
+def _pictures(gallery: Path, option: str = "--gallery") -> dict[str, list[Path]]:
     if not gallery.is_dir():
-        raise InputError(f"--gallery {gallery}: no such folder; it needs one folder of pictures per individual")
+        raise InputError(f"{option} {gallery}: no such folder; it needs one folder of pictures per individual")
     folders = sorted(path for path in gallery.iterdir() if path.is_dir() and not path.name.startswith("."))
     return {
         folder.name: sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))

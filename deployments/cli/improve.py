@@ -37,10 +37,11 @@ def improve(
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N")] = "auto",
 ) -> None:
     """Try what a better model could be, on the labels of OUT, and write it (docs/improve.md)."""
+    from scd_core.identify.child import check_target
     from scd_core.identify.classifier import Classifier, resolve_device
     from scd_core.identify.package import read_package
     from scd_core.improve.trial import run_improve
-    from scd_core.improve.write import check_target, write_improved
+    from scd_core.improve.write import write_improved
 
     if way is not None and write is None:
         raise InputError(f"--way {way}: names what --write writes; give --write NEW as well")

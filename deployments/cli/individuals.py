@@ -58,15 +58,29 @@ def add(
     ],
     name: Annotated[str, typer.Argument(help="individual, new or known", show_default=False)],
     model: Annotated[
-        str, typer.Option("--model", help="package with a gallery on a local disk; it is changed", show_default=False)
+        str,
+        typer.Option("--model", help="package; one with a gallery is changed, on a local disk", show_default=False),
     ],
+    write: Annotated[
+        str | None, typer.Option("--write", metavar="NEW", help="folder of the new package; a classifier needs it")
+    ] = None,
 ) -> None:
-    """Give a candidate a name: its pictures go into the gallery, and later runs know it."""
+    """Give a candidate a name, which later runs know: by a gallery, or by a classifier that learns it."""
+    from deployments.cli.gallery import learnt_lines, new_package
     from scd_core.audit.individuals.adding import add_candidate
+    from scd_core.identify.package import read_package
 
-    done = add_candidate(out, candidate, name, model)
+    if read_package(model).gallery is None:
+        new_package(write, model)
+    done = add_candidate(out, candidate, name, model, write)
     left_out = f", {done.n_left_out} that people named otherwise left out" if done.n_left_out else ""
-    _say(f"{model}: {name} has {done.n_pictures} more pictures{left_out}; model_digest {done.package.digest[:16]}")
+    if done.learnt is None:
+        place = write or model
+        _say(f"{place}: {name} has {done.n_pictures} more pictures{left_out}; model_digest {done.package.digest[:16]}")
+    else:
+        lines = list(learnt_lines(done.learnt, name))
+        for line in [f"{lines[0]}{left_out}", *lines[1:]]:
+            _say(line)
     for other, alike in done.near:
         _say(
             f"the candidate is as like {other} as pictures of one animal are (mean similarity {alike:.2f}): are they one?"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -18,7 +18,7 @@ from scd_core.identify.spec import PackageSpec
 from scd_core.media import MediaError
 from scd_core.media.decode import decode_image
 
-__all__ = ["check_new", "embed_files", "embed_individuals"]
+__all__ = ["check_new", "embed_files", "embed_individuals", "picture_inputs"]
 
 
 def embed_individuals(
@@ -47,9 +47,21 @@ def embed_files(network: nn.Module, spec: PackageSpec, files: Sequence[str | Pat
     Raises:
         InputError: there are none, or one cannot be read or has no embedding.
     """
+    rows = [network(one[None]).flatten(1) for one in picture_inputs(spec, files, name)]
+    embedded = torch.cat(rows).float()
+    if not bool(torch.isfinite(embedded).all()) or bool((embedded.norm(dim=1) == 0).any()):
+        raise InputError(f"gallery: the network's embedding of a picture of {name} is zero or not finite")
+    return F.normalize(embedded, dim=1).clone()
+
+
+def picture_inputs(spec: PackageSpec, files: Sequence[str | Path], name: str) -> Iterator[Tensor]:
+    """The (3, H, W) input of each picture of one individual.
+
+    Raises:
+        InputError: there are none, or one cannot be read.
+    """
     if not files:
         raise InputError(f"gallery: no pictures of {name}; each individual needs at least one")
-    rows = []
     for file in files:
         try:
             picture: Image.Image = decode_image(
@@ -57,11 +69,7 @@ def embed_files(network: nn.Module, spec: PackageSpec, files: Sequence[str | Pat
             )
         except (OSError, MediaError) as error:
             raise InputError(f"gallery: picture {file} of {name} cannot be read ({error})") from error
-        rows.append(network(preprocess(picture, spec.input)[None]).flatten(1))
-    embedded = torch.cat(rows).float()
-    if not bool(torch.isfinite(embedded).all()) or bool((embedded.norm(dim=1) == 0).any()):
-        raise InputError(f"gallery: the network's embedding of a picture of {name} is zero or not finite")
-    return F.normalize(embedded, dim=1).clone()
+        yield preprocess(picture, spec.input)
 
 
 def check_new(found: Tensor, held: Tensor, classes: Tensor, labels: Sequence[str], name: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from scd_core.errors import InputError
+from scd_core.identify.class_means import ClassMeans, read_class_means
 from scd_core.identify.spec import MODEL_FILE, PackageSpec, validated
 from scd_core.identify.whitening import Whitening, read_whitening
 from scd_core.storage import open_source
@@ -27,6 +28,7 @@ class Package:
     gallery: bytes | None
     digest: str
     whitening: bytes | None = None
+    class_means: bytes | None = None
 
     def read_whitening(self) -> Whitening | None:
         """How embeddings of the package are compared; None where they are as they are.
@@ -35,6 +37,26 @@ class Package:
             InputError: the file is not a whitening.
         """
         return None if self.whitening is None else read_whitening(self.whitening, str(self.spec.whitening))
+
+    def read_class_means(self) -> ClassMeans | None:
+        """Distributions of its individuals' features; None where it holds none.
+
+        Raises:
+            InputError: the file does not hold those of its individuals.
+        """
+        if self.class_means is None:
+            return None
+        return read_class_means(self.class_means, str(self.spec.class_means), len(set(self.spec.labels)))
+
+    def files(self) -> dict[str | None, bytes | None]:
+        """Name -> content of its files beside ``model.json``."""
+        spec = self.spec
+        return {
+            spec.weights: self.weights,
+            spec.gallery: self.gallery,
+            spec.whitening: self.whitening,
+            spec.class_means: self.class_means,
+        }
 
 
 def read_package(url: str) -> Package:
@@ -65,7 +87,7 @@ def read_package(url: str) -> Package:
         )
     spec = validated(content, f"model {storage.url}: {MODEL_FILE}")
     files: dict[str, bytes] = {}
-    for name in filter(None, (spec.weights, spec.gallery, spec.whitening)):
+    for name in filter(None, (spec.weights, spec.gallery, spec.whitening, spec.class_means)):
         try:
             files[name] = storage.read(storage.path(name))
         except OSError as error:
@@ -78,7 +100,9 @@ def read_package(url: str) -> Package:
         )
     gallery = files[spec.gallery] if spec.gallery else None
     whitening = files[spec.whitening] if spec.whitening else None
-    return Package(url, spec, files[spec.weights], gallery, _digest(spec, (gallery, whitening)), whitening)
+    means = files[spec.class_means] if spec.class_means else None
+    digest = _digest(spec, (gallery, whitening, means))
+    return Package(url, spec, files[spec.weights], gallery, digest, whitening, means)
 
 
 def local_folder(url: str) -> Path:
@@ -95,7 +119,9 @@ def local_folder(url: str) -> Path:
     return Path(path)
 
 
-_LATER = ("features_of", "head", "head_size", "whitening", "unknown_similarity", "candidate_similarity", "program")
+_LATER = (
+    "features_of", "head", "head_size", "whitening", "unknown_similarity", "candidate_similarity", "program", "class_means",
+)  # fmt: skip
 """Fields that came after the first release; null where a package does not use them."""
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from scd_core.errors import InputError
 from scd_core.identify.architectures import build_network, fit_state, last_linear, without_head
 from scd_core.identify.checkpoint import Checkpoint, read_checkpoint
+from scd_core.identify.child import check_target, lineage, write_child
 from scd_core.identify.classifier import Classifier, load_model
 from scd_core.identify.comparison import fit_comparison
 from scd_core.identify.expected import check_expected, run_once
@@ -27,6 +28,7 @@ from scd_core.identify.new_package import input_of, read_weights, write_package
 from scd_core.identify.pack_program import pack_program
 from scd_core.identify.package import Package, local_folder, read_package
 from scd_core.identify.spec import PROGRAMS, HeadName, PackageSpec, validated, write_spec
+from scd_core.identify.spelling import check_spellings, checked_name
 from scd_core.identify.strangers import StrangerLimit
 
 __all__ = ["add_embeddings", "add_individual", "check_package", "pack_gallery", "pack_model"]
@@ -188,6 +190,7 @@ def pack_gallery(
         raise InputError(
             f"gallery: {len(pictures)} individual; at least 2 are needed, because a name is a choice between individuals"
         )
+    check_spellings(pictures)
     network = build_network(architecture, embedding_size, architecture_args)
     if embedding == "features":
         network, head = without_head(network)
@@ -217,7 +220,7 @@ def pack_gallery(
     return _write_gallery(folder, fitted, embeddings, classes), limit
 
 
-def add_individual(url: str, name: str, files: Sequence[str | Path]) -> Package:
+def add_individual(url: str, name: str, files: Sequence[str | Path], write: str | None = None) -> Package:
     """Add pictures of an individual, new or known, to a package's gallery: no retraining, a new digest.
 
     The logits of all other individuals stay exactly what they were.
@@ -226,39 +229,41 @@ def add_individual(url: str, name: str, files: Sequence[str | Path]) -> Package:
         url: package on a local disk.
         name: the individual.
         files: pictures of it.
+        write: as for :func:`add_embeddings`.
 
     Raises:
-        InputError: the package has no gallery, a picture cannot be read, or is equal to one of another individual.
+        InputError: the package has no gallery, a picture cannot be read, or is equal to one of another individual; the name
+            is one that the gallery has in another spelling.
     """
-    local_folder(url)
     package = read_package(url)
     spec = package.spec
     if package.gallery is None:
-        raise InputError(
-            f"model {url}: has no gallery, so an individual cannot be added without training; see pack-gallery"
-        )
+        raise InputError(f"model {url}: has no gallery; see `learn_individual`")
+    name = checked_name(name, spec.labels)
     if not files:
         raise InputError(f"gallery: no pictures of {name}; give at least one file")
     model = Classifier(package, torch.device("cpu")).model
     assert isinstance(model, GalleryNetwork)
-    return add_embeddings(url, name, embed_files(model.network, spec, files, name))
+    return add_embeddings(url, name, embed_files(model.network, spec, files, name), write)
 
 
-def add_embeddings(url: str, name: str, found: Tensor) -> Package:
+def add_embeddings(url: str, name: str, found: Tensor, write: str | None = None) -> Package:
     """Add an individual to a package's gallery as :func:`add_individual` does, by embeddings of its pictures.
 
     Args:
         url: package on a local disk.
         name: the individual.
         found: (N, D) of unit length, of the package's `embedding_space`.
+        write: folder of a new package, which knows its parent; None changes the package itself, on a local disk.
 
     Raises:
         InputError: the package has no gallery, or an embedding does not fit it or is equal to one of another individual.
     """
-    folder, package = local_folder(url), read_package(url)
+    package = read_package(url)
     spec = package.spec
     if package.gallery is None:
         raise InputError(f"model {url}: has no gallery; see pack-gallery")
+    folder = local_folder(url) if write is None else check_target(write)
     embeddings, held = read_gallery(package.gallery, spec)
     if found.shape[1:] != embeddings.shape[1:]:
         raise InputError(f"model {url}: its embeddings have {embeddings.shape[1]} values, these {found.shape[-1]}")
@@ -270,7 +275,13 @@ def add_embeddings(url: str, name: str, found: Tensor) -> Package:
     labels = spec.labels if name in spec.labels else (*spec.labels, name)
     classes = torch.cat((held, torch.full((len(found),), labels.index(name))))
     changed = validated(spec.model_dump(mode="json") | {"labels": list(labels)}, "model add-individual")
-    written = _write_gallery(folder, changed, torch.cat((embeddings, found)), classes)
+    together = torch.cat((embeddings, found))
+    if write is not None:
+        own, data = _with_gallery(changed, together, classes)
+        added = {"added": {"individual": name, "n_pictures": len(found)}}
+        own = own.model_copy(update={"provenance": lineage(package, "model add-individual") | added})
+        return write_child(write, own, package.files() | {own.gallery: data})
+    written = _write_gallery(folder, changed, together, classes)
     if spec.gallery is not None and spec.gallery != written.spec.gallery:
         # Last, when nothing names the old file any more. One that cannot be removed does no harm.
         with contextlib.suppress(OSError):
@@ -311,15 +322,20 @@ def _new_checkpoint(folder: Path, weights: Path, key: str | None = None) -> Chec
     return read_checkpoint(read_weights(folder, weights), weights.name, key)
 
 
-def _write_gallery(folder: Path, spec: PackageSpec, embeddings: Tensor, classes: Tensor) -> Package:
-    """Write a gallery's file and the ``model.json`` that names it."""
+def _with_gallery(spec: PackageSpec, embeddings: Tensor, classes: Tensor) -> tuple[PackageSpec, bytes]:
+    """A gallery's file, and the description that names it."""
     data = save({"embeddings": embeddings.contiguous(), "classes": classes.contiguous()})
     # Under a name of its own, so that a package that is read meanwhile is the old one or the new one, never half of both.
     gallery = f"gallery-{hashlib.sha256(data).hexdigest()[:12]}.safetensors"
+    return validated(spec.model_dump(mode="json") | {"gallery": gallery}, "gallery"), data
+
+
+def _write_gallery(folder: Path, spec: PackageSpec, embeddings: Tensor, classes: Tensor) -> Package:
+    """Write a gallery's file and the ``model.json`` that names it."""
+    changed, data = _with_gallery(spec, embeddings, classes)
     try:
-        (folder / gallery).write_bytes(data)
+        (folder / str(changed.gallery)).write_bytes(data)
     except OSError as error:
         raise InputError(f"model {folder}: cannot be written ({error})") from error
-    changed = validated(spec.model_dump(mode="json") | {"gallery": gallery}, "gallery")
     write_spec(folder, changed)
     return read_package(str(folder))

@@ -145,6 +145,10 @@ class PackageSpec(BaseModel):
     candidate_similarity: float | None = Field(
         None, ge=-1, le=1, description="mean whitened similarity from which two groups of unknowns are one individual"
     )
+    class_means: str | None = Field(
+        None,
+        description="safetensors file beside model.json: what a classifier learns further names by (docs/individuals.md)",
+    )
     features_of: str | None = Field(
         None, description="embedding space of the package whose network this one has, where only the head is another"
     )
@@ -225,7 +229,7 @@ class PackageSpec(BaseModel):
             raise ValueError(f"labels must name at least 2 classes, got {len(self.labels)}")
         if UNKNOWN in self.labels:
             raise ValueError(f"{UNKNOWN!r} is what an unnamed individual is called; no class may have that label")
-        for name in (self.weights, self.gallery, self.whitening):
+        for name in (self.weights, self.gallery, self.whitening, self.class_means):
             if name is not None and (Path(name).name != name or name in {"", ".", ".."}):
                 raise ValueError(f"{name!r} must be a file beside {MODEL_FILE}, not a path")
         if not self.weights.endswith(_WEIGHT_SUFFIXES):

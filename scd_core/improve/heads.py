@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
+from scd_core.identify.class_means import Head, fit_class_means
 from scd_core.names import HeadKind
 
-__all__ = ["Head", "fit_head"]
+__all__ = ["fit_head"]
 
 Floats = NDArray[np.float32]
 
 _INVERSE_PENALTY = 0.1
 _STEPS = 200
-
-
-@dataclass(frozen=True)
-class Head:
-    """A linear layer over features."""
-
-    weight: Floats
-    """(K, D)."""
-    bias: Floats
-    """(K,)."""
-
-    def scores(self, features: Floats) -> Floats:
-        """(N, D) features -> (N, K) logits."""
-        return features @ self.weight.T + self.bias
 
 
 def fit_head(kind: HeadKind, features: Floats, truth: NDArray[np.int64], n_names: int) -> Head:
@@ -50,7 +35,9 @@ def fit_head(kind: HeadKind, features: Floats, truth: NDArray[np.int64], n_names
     present = np.unique(truth)
     if len(present) < 2:
         raise ValueError(f"head: expected at least 2 individuals, got {len(present)}")
-    weight, bias = (_logistic if kind == HeadKind.LOGISTIC else _class_means)(features.astype(np.float64), truth)
+    if kind == HeadKind.CLASS_MEANS:
+        return fit_class_means(features, truth, n_names).head()
+    weight, bias = _logistic(features.astype(np.float64), truth)
     all_weights = np.zeros((n_names, features.shape[1]), np.float32)
     # The one number that stands for "never" in float32 and in a softmax, and is finite.
     all_biases = np.full(n_names, -1e4, np.float32)
@@ -72,30 +59,3 @@ def _logistic(
         intercept = np.concatenate((-intercept, intercept)) / 2
     weight = coefficients / scale
     return weight, intercept - weight @ centre
-
-
-def _class_means(
-    features: NDArray[np.float64], truth: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    from sklearn.covariance import ledoit_wolf_shrinkage  # as above
-
-    present, place = np.unique(truth, return_inverse=True)
-    means = np.stack([features[truth == one].mean(0) for one in present])
-    centre = means.mean(0)
-    spread = features - means[place]
-    share = float(ledoit_wolf_shrinkage(spread, assume_centered=True))
-    n_free = max(1, len(features) - len(present))
-    level = float((spread**2).sum()) / n_free / features.shape[1]
-    weight = _whitened(spread * np.sqrt((1 - share) / n_free), (share + 1e-9) * level + 1e-30, means - centre)
-    bias = -0.5 * np.einsum("kd,kd->k", weight, means - centre) - weight @ centre
-    return weight, bias
-
-
-def _whitened(spread: NDArray[np.float64], ridge: float, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rows of (K, D) vectors times the inverse of ``spread' spread + ridge I``, by the smaller side of (N, D) `spread`."""
-    if len(spread) >= spread.shape[1]:
-        square = spread.T @ spread + ridge * np.eye(spread.shape[1])
-        return np.asarray(np.linalg.solve(square, vectors.T).T, dtype=np.float64)
-    # The identity of Woodbury.
-    inner = np.linalg.solve(spread @ spread.T + ridge * np.eye(len(spread)), spread @ vectors.T)
-    return np.asarray((vectors - (spread.T @ inner).T) / ridge, dtype=np.float64)

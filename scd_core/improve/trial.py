@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from scd_core.errors import InputError
+from scd_core.identify.class_means import Head
 from scd_core.identify.classifier import Classifier
 from scd_core.improve.alike import join_alike
-from scd_core.improve.heads import Head, fit_head
+from scd_core.improve.heads import fit_head
 from scd_core.improve.labelled import Labelled, codes, read_labelled
 from scd_core.improve.show import SHOWN, Shown, show_views
 from scd_core.improve.split import Split, split_by_place, split_by_visit

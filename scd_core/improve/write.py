@@ -5,43 +5,26 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
-from pathlib import Path
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save
 
-from scd_core import __version__
 from scd_core.errors import InputError
-from scd_core.identify.architectures import last_linear, load_state
 from scd_core.identify.calibrate import fit_temperature
+from scd_core.identify.child import check_target, head_of, lineage, with_head, write_child
 from scd_core.identify.classifier import Classifier
-from scd_core.identify.package import Package, local_folder, read_package
-from scd_core.identify.spec import MODEL_FILE, PackageSpec, validated, write_spec
+from scd_core.identify.package import Package
+from scd_core.identify.spec import PackageSpec, validated
 from scd_core.improve.rate import Gain, Rate
 from scd_core.improve.trial import Trial
 from scd_core.improve.ways import Outcome
 from scd_core.names import View
 
-__all__ = ["check_target", "write_improved"]
+__all__ = ["write_improved"]
 
 _DIGITS = 4
-
-
-def check_target(url: str) -> Path:
-    """The folder of a package that is to be written.
-
-    Raises:
-        InputError: it is not on a local disk, or holds a package already.
-    """
-    folder = local_folder(url)
-    if (folder / MODEL_FILE).exists():
-        raise InputError(
-            f"--write {url}: holds a model package already; nothing is written over, choose another folder"
-        )
-    return folder
 
 
 def write_improved(url: str, parent: Package, trial: Trial, outcome: Outcome, now: datetime | None = None) -> Package:
@@ -61,40 +44,24 @@ def write_improved(url: str, parent: Package, trial: Trial, outcome: Outcome, no
     Raises:
         InputError: there is a package, `trapaudit run` cannot name in this way, or the folder cannot be written.
     """
-    folder = check_target(url)
+    check_target(url)
     way = outcome.way
     if not way.can_run:
         raise InputError(f"--write {url}: `trapaudit run` does not name by {way.key}, so no package can hold it")
     content = parent.spec.model_dump(mode="json")
     content["input"]["box_use"] = "classify" if way.view == View.BOX_CROP else "locate"
-    content["provenance"] = _provenance(parent, trial, outcome, now or datetime.now(UTC))
+    content["provenance"] = _provenance(parent, trial, outcome, now)
     weights = parent.weights
     if way.head is not None:
-        weights = _with_head(parent, trial, outcome)
+        weights = with_head(parent, head_of(parent)[0], trial.head(way))
         content |= {"labels": list(trial.labelled.names), "weights": "weights.safetensors"}
+        content["class_means"] = None  # of the parent's names
         content["features_of"] = parent.spec.embedding_space
         content["weights_sha256"] = hashlib.sha256(weights).hexdigest()
     spec = validated(content, "improve")
-    made = Package(url, spec, weights, parent.gallery, "")
+    made = replace(parent, url=url, spec=spec, weights=weights)
     made = replace(made, spec=_calibrated(made, trial, outcome))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / made.spec.weights).write_bytes(weights)
-        if parent.gallery is not None and spec.gallery is not None:
-            (folder / spec.gallery).write_bytes(parent.gallery)
-    except OSError as error:
-        raise InputError(f"--write {url}: cannot be written ({error})") from error
-    write_spec(folder, made.spec)  # last: a folder without it is no package
-    return read_package(str(folder))
-
-
-def _with_head(parent: Package, trial: Trial, outcome: Outcome) -> bytes:
-    """The parent's weights with the new head in the place of the old, as safetensors."""
-    head = trial.head(outcome.way)
-    state = load_state(parent.weights, parent.spec.weights)
-    name = last_linear(Classifier(parent, torch.device("cpu")).model)
-    state[f"{name}.weight"], state[f"{name}.bias"] = torch.from_numpy(head.weight), torch.from_numpy(head.bias)
-    return save({key: value.contiguous() for key, value in state.items()})
+    return write_child(url, made.spec, made.files())
 
 
 def _calibrated(package: Package, trial: Trial, outcome: Outcome) -> PackageSpec:
@@ -109,13 +76,9 @@ def _calibrated(package: Package, trial: Trial, outcome: Outcome) -> PackageSpec
     return package.spec.model_copy(update={"temperature": temperature})
 
 
-def _provenance(parent: Package, trial: Trial, outcome: Outcome, now: datetime) -> dict[str, Any]:
+def _provenance(parent: Package, trial: Trial, outcome: Outcome, now: datetime | None) -> dict[str, Any]:
     labels = sorted([str(row["target_id"]), str(row["true_id"])] for row in trial.labelled.rows)
-    return {
-        "made_by": f"trapaudit {__version__} improve",
-        "made_at": now.isoformat(timespec="seconds"),
-        "parent_digest": parent.digest,
-        "parent_provenance": parent.spec.provenance,
+    return lineage(parent, "improve", now) | {
         "way": outcome.way.key,
         "labels": {
             "n_pictures": len(labels),

@@ -1,8 +1,7 @@
-"""A candidate gets a name: its pictures go into a package's gallery."""
+"""A candidate gets a name: a package's gallery gets its pictures, or a classifier learns it."""
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,17 +10,20 @@ from numpy.typing import NDArray
 
 from scd_core.audit.errors.certificates import read_certificates
 from scd_core.audit.export.newest import create_newest
+from scd_core.audit.individuals.features import read_features, read_known
 from scd_core.audit.individuals.grouped import read_candidates
 from scd_core.audit.query.connection import open_tables
 from scd_core.audit.sql import load_sql
 from scd_core.errors import InputError
 from scd_core.identify.candidates import replay
+from scd_core.identify.child import check_target
 from scd_core.identify.embeddings import unit_rows
 from scd_core.identify.gallery import read_gallery
 from scd_core.identify.grouping import PLAIN_SIMILARITY
+from scd_core.identify.learning import Learnt, learn_name
 from scd_core.identify.package import Package, read_package
 from scd_core.identify.packing import add_embeddings
-from scd_core.identify.spec import PackageSpec
+from scd_core.identify.spelling import checked_name
 from scd_core.identify.whitening import group_space
 from scd_core.names import UNKNOWN
 from scd_core.tables.store import AuditStore
@@ -34,39 +36,42 @@ class Added:
     """What was done with a candidate."""
 
     package: Package
-    """With the name in its gallery."""
+    """That knows the name."""
     n_pictures: int
-    """Of the candidate that went into the gallery."""
+    """Of the candidate that it knows the name by."""
     n_left_out: int
     """Of the candidate that people gave another name."""
     near: list[tuple[str, float]]
     """Known individuals whose pictures are as like the candidate's as those of one animal are, with their mean similarity."""
+    learnt: Learnt | None
+    """Of a classifier; None of a gallery."""
 
 
-def add_candidate(out: str, candidate: str, name: str, model: str) -> Added:
-    """Add a candidate of an audit to a package's gallery under a name, new or known.
+def add_candidate(out: str, candidate: str, name: str, model: str, write: str | None = None) -> Added:
+    """Make a candidate of an audit known to a package under a name, new or known.
 
-    Pictures that people named otherwise are left out. The audit's tables stay as they are: runs with the changed package know the
-    name.
+    Its pictures go into the gallery, or a classifier learns the name from what its head read of them, beside the labelled
+    pictures of OUT. Pictures that people named otherwise are left out. The audit's tables stay as they are: runs with the
+    package know the name.
 
     Args:
         out: OUT.
         candidate: its id, or the first characters of one.
         name: the individual.
-        model: package with a gallery, on a local disk; it is changed.
+        model: package; of a gallery, on a local disk, it is changed where `write` is None.
+        write: folder of the new package; None is for galleries alone.
 
     Raises:
-        InputError: no such candidate, or several; the name is one that the gallery has in another spelling, or no name; the
-            package has no gallery, or another network than the one that saw the candidate.
+        InputError: no such candidate, or several; the name is one that the package has in another spelling, or no name; the
+            package has another network than the one that saw the candidate, or is a classifier that cannot learn the name.
         RunError: OUT could not be read.
     """
     package = read_package(model)
-    name = _checked_name(name, package.spec)
-    if package.gallery is None:
-        raise InputError(
-            f"model {model}: has no gallery, so a candidate cannot be added without training; see `improve`"
-        )
-    rows = read_candidates(out, package.spec.embedding_space)
+    name = checked_name(name, package.spec.labels)
+    if write is not None:
+        check_target(write)
+    space = package.spec.embedding_space
+    rows = read_candidates(out, space)
     _, stands = replay(rows, {})
     own = _find(candidate, stands, out, has_others=bool(read_candidates(out)))
     members = {
@@ -75,28 +80,19 @@ def add_candidate(out: str, candidate: str, name: str, model: str) -> Added:
         if row.get("embedding") is not None and stands[str(row["candidate_id"])] == own
     }
     others = {target for target, given in _labels(out, list(members)).items() if given not in (name, UNKNOWN)}
-    kept = [embedded for target, embedded in sorted(members.items()) if target not in others]
+    kept = sorted(members.keys() - others)
     if not kept:
         raise InputError(f"{own}: people gave another name to all of its {len(members)} pictures; see `labels list`")
-    found = unit_rows(np.stack(kept))
-    near = _near(found, package, name)
-    changed = add_embeddings(model, name, torch.from_numpy(found))
-    return Added(changed, len(kept), len(others), near)
-
-
-def _checked_name(name: str, spec: PackageSpec) -> str:
-    """The name in composed Unicode, without spaces around it."""
-    name = unicodedata.normalize("NFC", name).strip()
-    if not name or name.casefold() == UNKNOWN or not name.isprintable():
-        raise InputError(f"name {name!r}: is no name of an individual")
-    same = [label for label in spec.labels if label != name and _folded(label) == _folded(name)]
-    if same:
-        raise InputError(f"name {name!r}: the gallery has {same[0]!r}; write it the same way, or choose another name")
-    return name
-
-
-def _folded(name: str) -> str:
-    return "".join(char for char in name.casefold() if char.isalnum())
+    if package.gallery is None:
+        assert write is not None, "a classifier is not changed in its place"
+        found = read_features(out, space, kept)
+        known = None if package.class_means is not None else read_known(out, space)
+        learnt = learn_name(package, name, found, known, write)
+        return Added(learnt.package, len(kept), len(others), [], learnt)
+    unit = unit_rows(np.stack([members[target] for target in kept]))
+    near = _near(unit, package, name)
+    changed = add_embeddings(model, name, torch.from_numpy(unit), write)
+    return Added(changed, len(kept), len(others), near, None)
 
 
 def _find(candidate: str, stands: dict[str, str], out: str, *, has_others: bool) -> str:

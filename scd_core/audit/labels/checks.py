@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from scd_core.errors import InputError
+from scd_core.identify.spelling import plain_spelling
 from scd_core.inputs.counts import some_of
 from scd_core.inputs.labels import Label
 from scd_core.names import UNKNOWN
@@ -116,11 +117,6 @@ def _refusal(new: Sequence[str], known: Collection[str], *, is_all: bool) -> str
 
 def _suggestion(name: str, known: Collection[str]) -> str:
     """The name, and a known one that it may be a misspelling of."""
-    plain = {_plain(other): other for other in sorted(known)}
-    near = difflib.get_close_matches(_plain(name), plain, n=1, cutoff=0.75)
+    plain = {plain_spelling(other): other for other in sorted(known)}
+    near = difflib.get_close_matches(plain_spelling(name), plain, n=1, cutoff=0.75)
     return f"`{name}`: did you mean `{plain[near[0]]}`?" if near else f"`{name}`"
-
-
-def _plain(name: str) -> str:
-    """A name without what people spell in different ways: case, blanks, underscores, hyphens."""
-    return " ".join(name.casefold().replace("_", " ").replace("-", " ").split())

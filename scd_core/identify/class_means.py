@@ -1,0 +1,212 @@
+"""Individuals by what a network's head reads of their pictures: their means, how those of one differ, and heads of both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+from scipy.optimize import minimize
+from scipy.special import logsumexp
+
+from scd_core.errors import InputError
+
+__all__ = ["ClassMeans", "Head", "align_row", "fit_class_means", "read_class_means"]
+
+_LEAST = 1e-9
+"""Of the mean variance: keeps a scatter that is shrunk to nothing invertible."""
+
+_DRAWS = 64
+_MOST_DRAWS = 16384
+"""Of each individual, and of all together."""
+
+_PENALTY = 1e-3
+_STEPS = 200
+
+
+@dataclass(frozen=True)
+class Head:
+    """A linear layer over features."""
+
+    weight: NDArray[np.float32]
+    """(K, D)."""
+    bias: NDArray[np.float32]
+    """(K,)."""
+
+    def scores(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
+        """(N, D) features -> (N, K) logits."""
+        return np.asarray(features @ self.weight.T + self.bias, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class ClassMeans:
+    """A normal distribution of each individual's features: a mean of its own, one covariance for all."""
+
+    means: NDArray[np.float64]
+    """(K, D); 0 for an individual without pictures."""
+    counts: NDArray[np.int64]
+    """(K,) pictures that each mean is of; 0 where there are none."""
+    scatter: NDArray[np.float64]
+    """(R, D): the covariance is ``scatter' scatter + level I``."""
+    level: float
+    n_trained: int
+    """Individuals that the network was trained with: the first of K. Those after them were added."""
+    is_aligned: bool
+    """The head is made of the means; else it is the trained one, and added individuals have rows beside it."""
+
+    def head(self) -> Head:
+        """The linear discriminant of equal priors, ``m_c' S^-1 x - m_c' S^-1 m_c / 2`` up to a constant.
+
+        A name without pictures is never given. It is the limit of aligning a head by ever more draws from the normal
+        distributions (SLCA, ICCV 2023, section 3.3).
+        """
+        present = self.counts > 0
+        means = self.means[present]
+        centre = means.mean(0)
+        found = self._solve(means - centre)
+        weight = np.zeros(self.means.shape, np.float32)
+        # The one number that stands for "never" in float32 and in a softmax, and is finite.
+        bias = np.full(len(self.means), -1e4, np.float32)
+        weight[present] = found
+        bias[present] = -0.5 * np.einsum("kd,kd->k", found, means - centre) - found @ centre
+        return Head(weight, bias)
+
+    def _solve(self, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Rows of (K, D) vectors times the inverse of the covariance, by the smaller side of the scatter."""
+        if len(self.scatter) >= self.scatter.shape[1]:
+            square = self.scatter.T @ self.scatter + self.level * np.eye(self.scatter.shape[1])
+            return np.asarray(np.linalg.solve(square, vectors.T).T, dtype=np.float64)
+        # The identity of Woodbury.
+        inner = self.scatter @ self.scatter.T + self.level * np.eye(len(self.scatter))
+        return np.asarray(
+            (vectors - (self.scatter.T @ np.linalg.solve(inner, self.scatter @ vectors.T)).T) / self.level
+        )
+
+    def with_pictures(self, place: int, features: NDArray[np.floating]) -> ClassMeans:
+        """With more pictures of one individual; `place` K adds one. The covariance stays.
+
+        Args:
+            place: of the individual, 0 to K.
+            features: (N, D), N at least 1.
+        """
+        means, counts = self.means, self.counts
+        if place == len(counts):
+            means, counts = np.concatenate([means, np.zeros((1, means.shape[1]))]), np.append(counts, 0)
+        means, counts = means.copy(), counts.copy()
+        total = counts[place] * means[place] + features.astype(np.float64).sum(0)
+        counts[place] += len(features)
+        means[place] = total / counts[place]
+        return replace(self, means=means, counts=counts)
+
+    def draw(self, places: NDArray[np.int64], seed: int) -> NDArray[np.float32]:
+        """(N, D) features drawn from the distributions of N individuals."""
+        rng = np.random.default_rng(seed)
+        spread = rng.standard_normal((len(places), len(self.scatter)), np.float32) @ self.scatter.astype(np.float32)
+        noise = rng.standard_normal((len(places), self.means.shape[1]), np.float32) * np.float32(np.sqrt(self.level))
+        return np.asarray(self.means[places].astype(np.float32) + spread + noise, dtype=np.float32)
+
+    def to_bytes(self) -> bytes:
+        """As the safetensors file of a package."""
+        return save(
+            {
+                "means": self.means.astype(np.float32),
+                "counts": self.counts,
+                "scatter": np.ascontiguousarray(self.scatter, dtype=np.float32),
+                "level": np.array([self.level], np.float32),
+                "kind": np.array([self.n_trained, int(self.is_aligned)], np.int64),
+            }
+        )
+
+
+def read_class_means(data: bytes, name: str, n_names: int) -> ClassMeans:
+    """Class means from the file of a package that has `n_names` individuals.
+
+    Raises:
+        InputError: not such a file, or one of other individuals.
+    """
+    try:
+        state = load(data)
+    except SafetensorError as error:
+        raise InputError(f"class means {name}: cannot be read ({error}); take the parent package") from error
+    sizes = {"means": 2, "counts": 1, "scatter": 2, "level": 1, "kind": 1}
+    if set(state) != set(sizes) or any(state[key].ndim != size for key, size in sizes.items()):
+        raise InputError(f"class means {name}: expected tensors {', '.join(sizes)}")
+    means, scatter = state["means"].astype(np.float64), state["scatter"].astype(np.float64)
+    shapes = (means.shape == (n_names, scatter.shape[1]), len(state["counts"]) == n_names)
+    if not all(shapes) or state["level"].shape != (1,) or state["kind"].shape != (2,):
+        raise InputError(f"class means {name}: are of {len(means)} individuals, the package has {n_names}")
+    level = float(state["level"][0])
+    if not (np.isfinite(means).all() and np.isfinite(scatter).all() and np.isfinite(level) and level > 0):
+        raise InputError(f"class means {name}: hold values that are not finite")
+    n_trained, is_aligned = (int(value) for value in state["kind"])
+    return ClassMeans(means, state["counts"].astype(np.int64), scatter, level, n_trained, bool(is_aligned))
+
+
+def fit_class_means(features: NDArray[np.floating], truth: NDArray[np.int64], n_names: int) -> ClassMeans:
+    """Means of individuals and the scatter within them, shrunk by Ledoit and Wolf's rule (J. Multivariate Analysis 2004).
+
+    Args:
+        features: (N, D), as the network's last layer reads them.
+        truth: (N,) individual of each, 0 to n_names - 1.
+        n_names: K.
+    """
+    from sklearn.covariance import ledoit_wolf_shrinkage  # half a second to import
+
+    features = features.astype(np.float64)
+    counts = np.bincount(truth, minlength=n_names)
+    means = np.zeros((n_names, features.shape[1]))
+    np.add.at(means, truth, features)
+    means /= np.maximum(counts, 1)[:, None]
+    spread = features - means[truth]
+    share = float(ledoit_wolf_shrinkage(spread, assume_centered=True))
+    n_free = max(1, len(features) - int((counts > 0).sum()))
+    level = float((spread**2).sum()) / n_free / features.shape[1]
+    scatter = spread * np.sqrt((1 - share) / n_free)
+    if len(scatter) > scatter.shape[1]:
+        scatter = np.linalg.qr(scatter, mode="r")  # as many rows as there are features, with the same products
+    return ClassMeans(means, counts, scatter, (share + _LEAST) * level + 1e-30, n_names, is_aligned=True)
+
+
+def align_row(means: ClassMeans, place: int, others: Head, temperature: float) -> Head:
+    """A row for one individual beside the rows of a head, which stay; from draws of all individuals (SLCA, section 3.3).
+
+    Logistic regression in which this row alone is free; individuals weigh alike.
+
+    Args:
+        means: of all individuals, the one of the row among them.
+        place: of that individual in `means`.
+        others: rows of all others.
+        temperature: by which the head's logits are divided.
+
+    Returns:
+        A head of one row.
+    """
+    drawn_of = np.flatnonzero(means.counts > 0)
+    each = int(np.clip(_MOST_DRAWS // len(drawn_of), 2, _DRAWS))
+    truth = np.repeat(drawn_of, each)
+    drawn = means.draw(truth, seed=place)
+    # Which of the others a picture is of does not matter: their logits do not change.
+    rivals = logsumexp(others.scores(drawn).astype(np.float64) / temperature, axis=1)
+    is_own = truth == place
+    centre, spread = means.means[drawn_of].mean(0), means.means[drawn_of].var(0)
+    scale = np.sqrt((means.scatter**2).sum(0) + means.level + spread)
+    inputs = ((drawn - centre) / scale).astype(np.float32)
+    start = others.weight.astype(np.float64).mean(0) / temperature
+    first = np.append(start * scale, others.bias.astype(np.float64).mean() / temperature + start @ centre)
+
+    def loss(row: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        own = inputs @ row[:-1].astype(np.float32) + row[-1]
+        total = np.logaddexp(rivals, own)
+        change = row - first
+        change[-1] = 0.0
+        residual = (np.exp(own - total) - is_own) / len(truth)
+        slope = np.append((residual.astype(np.float32) @ inputs).astype(np.float64), residual.sum())
+        value = float((total - np.where(is_own, own, rivals)).mean()) + _PENALTY * float(change @ change)
+        return value, slope + 2 * _PENALTY * change
+
+    found = minimize(loss, first, jac=True, method="L-BFGS-B", options={"maxiter": _STEPS}).x
+    weight = temperature * found[:-1] / scale
+    bias = temperature * found[-1] - weight @ centre
+    return Head(weight[None].astype(np.float32), np.array([bias], np.float32))
