@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import os
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from PIL import Image
 
 from scd_core.audit import read_table
 from scd_core.identify import load_model, read_package
+from scd_core.identify.child import head_of, with_head, write_child
+from scd_core.identify.class_means import Head
 from scd_core.identify.packing import pack_gallery
 from scd_core.scenes import packaged_model, preset_world, render, sample_specs
 
@@ -100,7 +103,7 @@ def test_a_stranger_is_one_candidate_over_two_nights_and_known_once_it_is_added(
         done = trapaudit("individuals", "add", out, *bad, "--model", model)
         assert done.code == 2 and words in done.err, done.err
     done = trapaudit("individuals", "add", out, best["individual_id"], name, "--model", packaged_model("clean"))
-    assert done.code == 2 and "has no gallery" in done.err
+    assert done.code == 2 and "give --write NEW" in done.err
 
     digest = read_package(str(model)).digest
     done = trapaudit("individuals", "add", out, best["individual_id"][:18], name, "--model", model)
@@ -114,6 +117,97 @@ def test_a_stranger_is_one_candidate_over_two_nights_and_known_once_it_is_added(
     assert classifier.names[int(logits.argmax())] == name
     done = trapaudit("individuals", "add", out, best["individual_id"], name, "--model", model)
     assert done.code == 2 and "in the gallery already" in done.err
+
+
+def _classifier_without(name: str, folder: Path) -> Path:
+    """The scenes' classifier without the row of one individual, which calls unsure names unknown."""
+    whole = read_package(str(packaged_model("clean")))
+    layer, head = head_of(whole)
+    kept = [place for place, label in enumerate(whole.spec.labels) if label != name]
+    weights = with_head(whole, layer, Head(head.weight[kept], head.bias[kept]))
+    changes = {
+        "labels": tuple(whole.spec.labels[place] for place in kept),
+        "weights": "weights.safetensors",
+        "weights_sha256": hashlib.sha256(weights).hexdigest(),
+        "unknown_threshold": 0.97,
+    }
+    spec = whole.spec.model_copy(update=changes)
+    write_child(str(folder), spec, {spec.weights: weights})
+    return folder
+
+
+def test_a_classifier_learns_a_candidate_beside_the_labelled_pictures_of_the_audit(
+    trapaudit: Callable[..., Any], tmp_path: Path, frames: dict[str, list[Path]]
+) -> None:
+    stranger = sorted(frames)[0]
+    model, source, out = _classifier_without(stranger, tmp_path / "model"), tmp_path / "images", tmp_path / "audit"
+    names = []
+    for name, files in frames.items():
+        for number, file in enumerate(files):  # a folder each: pictures of one would be one event
+            place = source / f"C{number}" / file.name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            os.link(file, place)
+            names.append((f"C{number}/{file.name}", name))
+    (tmp_path / "config.yaml").write_text(SETTINGS)
+    done = trapaudit("run", source, "--model", model, "--out", out, "--config", tmp_path / "config.yaml")
+    assert done.code == 0, done.err
+    predictions = read_table(str(out), "predictions").merge(read_table(str(out), "media")[["media_id", "file"]])
+    own = predictions[predictions["file"].str.contains(f"{stranger}-") & predictions["candidate_id"].notna()]
+    candidate = own["candidate_id"].value_counts().index[0]
+
+    def add(*more: object) -> Any:
+        return trapaudit("individuals", "add", out, candidate, stranger, "--model", model, *more)
+
+    done = add()
+    assert done.code == 2 and "give --write NEW" in done.err
+    done = add("--write", tmp_path / "new")
+    assert done.code == 2 and "0 labelled pictures" in done.err and not (tmp_path / "new").exists()
+    (tmp_path / "labels.csv").write_text(
+        "file,individual_id\n" + "".join(f"{file},{name}\n" for file, name in names if name != stranger)
+    )
+    done = trapaudit("labels", "import", out, tmp_path / "labels.csv")
+    assert done.code == 0, done.err
+    digest = read_package(str(model)).digest
+    done = add("--write", tmp_path / "new")
+    assert done.code == 0, done.err
+    assert f"{stranger} from" in done.err
+    package = read_package(str(tmp_path / "new"))
+    assert stranger in package.spec.labels and read_package(str(model)).digest == digest
+    assert package.spec.provenance is not None and package.spec.provenance["parent_digest"] == digest
+    classifier = load_model(str(tmp_path / "new"))
+    found = [classifier.logits(classifier.preprocess(Image.open(file))[None]) for file in frames[stranger]]
+    given = [classifier.names[int(classifier.probabilities(logits).argmax())] for logits in found]
+    assert given.count(stranger) >= len(given) / 2
+    # An audit whose features another network gave has nothing for this one.
+    done = trapaudit(
+        "individuals", "add", out, candidate, stranger, "--model", packaged_model("clean"), "--write", tmp_path / "n"
+    )
+    assert done.code == 2 and "seen by another network" in done.err
+
+
+def test_a_gallery_is_written_beside_its_parent(
+    trapaudit: Callable[..., Any], tmp_path: Path, frames: dict[str, list[Path]]
+) -> None:
+    spec, model, (first, second, third, *_) = (
+        read_package(str(packaged_model("clean"))).spec,
+        tmp_path / "model",
+        frames,
+    )
+    pack_gallery(
+        model, architecture=spec.architecture, weights=packaged_model("clean") / "weights.safetensors",
+        pictures={name: frames[name][:3] for name in (first, second)}, architecture_args=spec.architecture_args,
+        size=spec.input.size, mean=spec.input.mean, std=spec.input.std,
+    )  # fmt: skip
+    digest = read_package(str(model)).digest
+    done = trapaudit("model", "add-individual", model, third, frames[third][0], "--write", tmp_path / "new")
+    assert done.code == 0, done.err
+    new = read_package(str(tmp_path / "new"))
+    assert new.spec.labels == (first, second, third) and read_package(str(model)).digest == digest
+    assert new.spec.provenance is not None and new.spec.provenance["parent_digest"] == digest
+    done = trapaudit("model", "add-individual", model, third, frames[third][0], "--write", tmp_path / "new")
+    assert done.code == 2 and "nothing is written over" in done.err
+    done = trapaudit("model", "add-individual", model, first.upper(), frames[first][4])
+    assert done.code == 2 and "write it the same way" in done.err
 
 
 def test_an_audit_that_is_not_there_is_one_line(trapaudit: Callable[..., Any], tmp_path: Path) -> None:
