@@ -68,18 +68,8 @@ class Deployed:
         self.services.wait_for(name, f"http://127.0.0.1:{port}/health")
 
     def deploy(self, name: str, source: str, out: str, *more: str, **env: str) -> None:
-        arguments = [
-            "deploy",
-            source,
-            "--model",
-            str(MODEL),
-            "--out",
-            out,
-            "--config",
-            str(self.config),
-            "--name",
-            name,
-        ]
+        places = ["--source", source, "--model", str(MODEL), "--out", out, "--config", str(self.config)]
+        arguments = ["deploy", *places, "--name", name]
         command = [sys.executable, "-m", "deployments.cli", *arguments, "--lost-after", "90", "--stuck-after", "20"]
         done = subprocess.run(
             [*command, *more], env=self.env | env, capture_output=True, text=True, check=False, timeout=LIMIT
