@@ -15,6 +15,7 @@ from scd_core.names import Strategy
 __all__ = [
     "AuditConfig",
     "ClassifyConfig",
+    "FilesConfig",
     "MaskConfig",
     "MediaConfig",
     "ReclassifyConfig",
@@ -282,6 +283,14 @@ class SliceConfig(Settings):
     )
 
 
+class FilesConfig(Settings):
+    """Limits of each file that is handed in or found beside media: manifests, tables, labels, boxes, flags, `model.json`."""
+
+    max_bytes: int = Field(10**9, gt=0, le=10**9, description="largest file, as it is and unpacked (bytes)")
+    max_small_bytes: int = Field(10_000_000, gt=0, description="largest model.json and file of settings (bytes)")
+    max_seconds: float = Field(900.0, gt=0, description="longest reading of one file, and of its rows (s)")
+
+
 class AuditConfig(Settings):
     """All settings of an audit."""
 
@@ -291,6 +300,7 @@ class AuditConfig(Settings):
     masks: MaskConfig = MaskConfig()
     reclassify: ReclassifyConfig = ReclassifyConfig()
     slices: SliceConfig = SliceConfig()
+    files: FilesConfig = FilesConfig()
 
     @classmethod
     def from_mapping(cls, content: Any, where: str) -> AuditConfig:
@@ -332,5 +342,6 @@ _NOT_IN_DIGEST: dict[str, Any] = {
     "classify": {"device", "batch_size"},
     "masks": {"compile", "max_samples_per_forward"},
     "slices": True,
+    "files": True,
     "reclassify": {"max_broken", "certain"},
 }

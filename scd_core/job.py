@@ -20,12 +20,13 @@ from scd_core.inputs.detections import Detections, read_detections
 from scd_core.inputs.flags import Flags, read_flags
 from scd_core.inputs.joining import MediaIndex
 from scd_core.inputs.labels import LabelFile, read_labels
+from scd_core.inputs.limits import file_limits
 from scd_core.inputs.predictions import Predictions, read_predictions
 from scd_core.inputs.taxonomy import lineages_of, relations_of
 from scd_core.joined import Joined, join_inputs
 from scd_core.media import batch_levels, find_manifest, list_source
 from scd_core.media.metadata import folder_levels
-from scd_core.request import AuditRequest, settings_with_model
+from scd_core.request import AuditRequest, settings_of, settings_with_model
 from scd_core.storage import clean_url, has_password, open_source
 from scd_core.storage.object_table import Listing, ObjectTable
 from scd_core.storage.objects import ObjectRef
@@ -134,6 +135,11 @@ def prepare_job(request: AuditRequest) -> Job:
                 f"{clean_url(url)}: user names and passwords do not belong in a URL, which Prefect's server keeps; "
                 "use the AWS variables or an fsspec config"
             )
+    with file_limits(settings_of(request.config, request.settings).files):
+        return _prepared(request)
+
+
+def _prepared(request: AuditRequest) -> Job:
     if request.model is None and request.predictions is None:
         raise InputError(
             "nothing gives names: pass --model MODEL, or --predictions FILE for those that another tool gave"
@@ -220,6 +226,11 @@ def list_job(job: Job) -> Listed:
         InputError: SOURCE cannot be listed, holds no images or is OUT; labels, flags or detections do not fit it. Files of
             an OUT below SOURCE are left out.
     """
+    with file_limits(job.config.files):
+        return _listed(job)
+
+
+def _listed(job: Job) -> Listed:
     request, settings = job.request, job.config.media
     if open_source(request.source).url.rstrip("/") == open_source(request.out).url.rstrip("/"):
         raise InputError(

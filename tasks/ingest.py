@@ -8,6 +8,7 @@ from functools import lru_cache
 import pyarrow as pa
 
 from scd_core.config import MediaConfig
+from scd_core.inputs.limits import file_limits
 from scd_core.job import Shard
 from scd_core.media import Manifest, assign_events, describe_objects, find_manifest, mark_clocks, mark_duplicates
 from scd_core.storage.objects import ObjectRef
@@ -26,7 +27,8 @@ def describe_shard(objects: Sequence[ObjectRef], shard: Shard, names: Mapping[st
     media_ids = pa.table({"media_id": [item.media_id for item in objects]})
 
     def compute() -> pa.Table:
-        manifest = _manifest(shard.source, shard.batch_key)
+        with file_limits(shard.config.files):
+            manifest = _manifest(shard.source, shard.batch_key)
         return table_from_rows("media", describe_objects(objects, shard.source, shard.config.media, manifest, names))
 
     return kept(shard, "media", shard_key(media_ids, "media_id"), compute)

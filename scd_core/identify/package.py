@@ -13,6 +13,7 @@ from scd_core.errors import InputError
 from scd_core.identify.class_means import ClassMeans, read_class_means
 from scd_core.identify.spec import MODEL_FILE, PackageSpec, validated
 from scd_core.identify.whitening import Whitening, read_whitening
+from scd_core.inputs.text import read_object
 from scd_core.storage import open_source
 
 __all__ = ["Package", "local_folder", "read_package"]
@@ -70,13 +71,13 @@ def read_package(url: str) -> Package:
     """
     storage = open_source(url)
     try:
-        text = storage.read(storage.path(MODEL_FILE))
-    except FileNotFoundError as error:
+        text = read_object(storage, storage.path(MODEL_FILE), f"model {storage.url}: {MODEL_FILE}", is_small=True)
+    except InputError as error:
+        if not isinstance(error.__cause__, FileNotFoundError):
+            raise
         raise InputError(
             f"model {storage.url}: no {MODEL_FILE} there; make a package with `trapaudit model pack`"
         ) from error
-    except OSError as error:
-        raise InputError(f"model {storage.url}: cannot be read ({error})") from error
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:

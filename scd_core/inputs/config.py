@@ -25,7 +25,7 @@ def load_config(url: str | None) -> AuditConfig:
         return AuditConfig()
     where = f"config {clean_url(url)}"
     try:
-        content = yaml.safe_load(read_text(url, "config"))
+        content = yaml.safe_load(read_text(url, "config", is_small=True))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"{where}: not YAML or JSON ({error})") from error
     return AuditConfig.from_mapping(content, where)

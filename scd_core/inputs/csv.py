@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 from scd_core.errors import InputError
+from scd_core.inputs.limits import in_time
 
 __all__ = ["Line", "column_names", "has_column", "read_csv"]
 
@@ -55,7 +56,8 @@ def read_csv(text: str, file: str, required: Sequence[str] = (), *, is_strict: b
         is_strict: refuse a value without a column, and a misplaced quote, instead of passing over them.
 
     Raises:
-        InputError: a column is missing or there twice, or a line cannot be read; the message gives the line.
+        InputError: a column is missing or there twice, a line cannot be read, whose number the message gives, or the lines take
+            longer than `files.max_seconds`.
 
     >>> [line["file"] for line in read_csv("File ; x\\na.jpg;1\\n", "flags f.csv", ["file"])]
     ['a.jpg']
@@ -72,7 +74,7 @@ def read_csv(text: str, file: str, required: Sequence[str] = (), *, is_strict: b
                 )
             if columns.count(column.lower()) > 1:
                 raise InputError(f"{file}: line 1: column {column} is there twice, whatever its case; keep one of them")
-        for values in reader:
+        for values in in_time(reader, file):
             if not any(text.strip() for text in values):
                 continue
             pairs = [(column, text.strip()) for column, text in zip_longest(columns, values, fillvalue="")]
