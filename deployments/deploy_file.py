@@ -24,8 +24,10 @@ class Deployment:
     """What `trapaudit deploy` is given.
 
     Attributes:
-        source, model, out: as for a run; local paths become absolute.
+        source, model, out: as for a run; local paths become absolute. No model where `predictions` give the names.
         config, detections: URLs of the settings and of boxes; None for the defaults, and for none.
+        predictions, predictions_column: URL of names that another tool gives, read anew by each run, and their column.
+        shadow: a second model, which names beside the first each night.
         pool: kind of work pool.
         name: suffix of all names, where one server audits several sources.
         image: image of the docker and kubernetes pools.
@@ -38,10 +40,13 @@ class Deployment:
     """
 
     source: str
-    model: str
+    model: str | None
     out: str
     config: str | None = None
     detections: str | None = None
+    predictions: str | None = None
+    predictions_column: str | None = None
+    shadow: str | None = None
     pool: Pool = "process"
     name: str | None = None
     image: str | None = None
@@ -73,8 +78,16 @@ def render(wanted: Deployment, content: dict[str, Any]) -> dict[str, Any]:
     Raises:
         InputError: an address, name, time or zone cannot be used.
     """
-    places = {key: _address(key, getattr(wanted, key)) for key in ("source", "model", "out")}
-    places |= {key: _address(key, url) for key in ("config", "detections") if (url := getattr(wanted, key))}
+    if not wanted.model and not wanted.predictions:
+        raise InputError(
+            "nothing gives names: pass --model MODEL, or --predictions FILE for those that another tool gives"
+        )
+    if wanted.predictions_column and not wanted.predictions:
+        raise InputError("--predictions-column: is of a table of predictions; give it with --predictions")
+    optional = ("model", "config", "detections", "predictions", "shadow")
+    places = {key: _address(key, getattr(wanted, key)) for key in ("source", "out")}
+    places |= {key: _address(key, url) for key in optional if (url := getattr(wanted, key))}
+    places |= {"predictions_column": wanted.predictions_column} if wanted.predictions_column else {}
     places |= {"runner": wanted.runner} | ({"ray_address": wanted.ray_address} if wanted.ray_address else {})
     if wanted.name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,60}", wanted.name):
         raise InputError(f"--name {wanted.name}: letters, digits, - and _ only")
@@ -111,7 +124,9 @@ def render(wanted: Deployment, content: dict[str, Any]) -> dict[str, Any]:
 def _fill(parameters: dict[str, Any], places: Mapping[str, str]) -> None:
     """Put the addresses into the parameters of a deployment, or of one of its schedules."""
     if "request" in parameters:
-        parameters["request"] |= places
+        # What is not given stands in the file as a variable.
+        given = {key: value for key, value in parameters["request"].items() if key != "model"}
+        parameters["request"] = {**given, **places}
     elif "out" in parameters:
         parameters |= {key: places[key] for key in ("out", "config") if key in places}
 

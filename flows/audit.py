@@ -8,6 +8,7 @@ from typing import Any
 
 from flows.logs import in_batch
 from flows.runner import Runner
+from flows.shadow import ShadowResult, run_shadow
 from scd_core.audit.labels.checks import new_names_words
 from scd_core.audit.labels.importing import import_labels
 from scd_core.audit.report.state import is_report_current, mark_report, report_state
@@ -37,6 +38,8 @@ class AuditResult:
     """Objects left for later, because their upload is not complete."""
     report: dict[str, Any] | None
     """What :func:`run_report` gave; None where there was nothing to report."""
+    shadow: ShadowResult | None = None
+    """What a second model did; None where none was named."""
 
 
 def run_audit(job: Job, runner: Runner, listed: Listed | None = None) -> AuditResult:
@@ -56,8 +59,7 @@ def run_audit(job: Job, runner: Runner, listed: Listed | None = None) -> AuditRe
     device = None if listed else _device(job, runner)
     listed = listed or list_job(job)
     joined, n_waiting, n_objects = listed.joined, listed.n_waiting, listed.n_objects
-    job = replace(job, joined=joined)
-    batches = plan_job(job, listed.objects)
+    batches = plan_job(job := replace(job, joined=joined), listed.objects)
     n_new = _n_new(listed.objects, batches)
     if job.spec is not None and (warning := job.spec.strangers_warning) is not None:
         note(f"model {job.request.model}: {warning}")
@@ -81,7 +83,8 @@ def run_audit(job: Job, runner: Runner, listed: Listed | None = None) -> AuditRe
     report = None
     if request.report and (commits or request.labels is not None or not is_report_current(request.out)):
         report = run_report(request.out, job.config, runner)
-    return AuditResult(commits, n_objects, n_objects - n_new, n_waiting, report)
+    shadow = run_shadow(job, runner) if request.shadow is not None else None
+    return AuditResult(commits, n_objects, n_objects - n_new, n_waiting, report, shadow)
 
 
 def _n_new(objects: ObjectTable, batches: Sequence[Batch]) -> int:
@@ -103,26 +106,26 @@ def _run_batches(job: Job, batches: list[Batch], runner: Runner, device: str) ->
     from flows.ahead import Ahead  # a run with nothing new needs none of it
     from flows.batch import run_batch
 
-    note = runner.progress.note
     runner.check_machines(job, device, batches[0].objects)
     commits = []
     with Ahead(job, batches, runner, device) as ahead:
         for batch in batches:
-            note(f"batch {batch.batch_key}: {len(batch.objects)} objects of {batch.batch_date}")
+            runner.progress.note(f"batch {batch.batch_key}: {len(batch.objects)} objects of {batch.batch_date}")
             with in_batch(batch.batch_key):
                 commits.append(run_batch(job, batch, runner, device, ahead))
             if not commits[-1]["is_ours"]:
-                note(f"batch {batch.batch_key}: another run committed it first; its result stands")
+                runner.progress.note(f"batch {batch.batch_key}: another run committed it first; its result stands")
     return commits
 
 
-def run_report(out: str, config: AuditConfig, runner: Runner) -> dict[str, Any]:
+def run_report(out: str, config: AuditConfig, runner: Runner, models: tuple[str, str] | None = None) -> dict[str, Any]:
     """Write one snapshot of the derived tables and draw the report.
 
     Args:
         out: URL or path of the audit tables.
         config: thresholds of causes and slices.
         runner: runs the functions.
+        models: two models to show side by side; None chooses them.
 
     Returns:
         ``report_id``, ``report`` (the page's address), and the totals that the page shows.
@@ -132,7 +135,7 @@ def run_report(out: str, config: AuditConfig, runner: Runner) -> dict[str, Any]:
     def derive() -> dict[str, Any]:
         state = report_state(out)
         report_id = runner.call(DERIVE_ERRORS, out, config)
-        drawn = runner.call(DRAW_REPORT, out, config)
+        drawn = runner.call(DRAW_REPORT, out, config, models)
         mark_report(out, state)
         return {"report_id": report_id} | drawn
 

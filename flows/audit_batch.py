@@ -92,4 +92,6 @@ def _publish(result: AuditResult, source: str) -> None:
               for row in rows]  # fmt: skip
     if result.report:
         lines += ["", f"Report: {result.report['report']}"]
+    if result.shadow:
+        lines += ["", result.shadow.words]
     create_markdown_artifact(key="audit-summary", markdown="\n".join(lines), description="Run summary")

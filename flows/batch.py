@@ -56,6 +56,7 @@ def run_batch(job: Job, batch: Batch, runner: Runner, device: str, ahead: Ahead)
         "model_name": job.model_name,
         "inputs": counts_as_json(job.joined.inputs),
         "seconds": list(state.seconds.items()),
+        "is_shadow": job.is_shadow,
         "lineages": list(job.lineages.items()) or None,
         "begin_seconds": list(state.begun.items()),
         "task_seconds": _of_stages(state, "task"),

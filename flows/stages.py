@@ -12,7 +12,7 @@ from flows.batch_state import BatchState
 from scd_core.identify.candidates import with_candidates
 from scd_core.identify.embeddings import split_embeddings
 from scd_core.identify.given import NO_NETWORK, no_decisions, no_masks
-from scd_core.inputs.copies import DIFFER, boxes_of_copies, copies_of, flags_of_copies, names_of_copies
+from scd_core.inputs.copies import boxes_of_copies, copies_of, differing_words, flags_of_copies, names_of_copies
 from scd_core.media.time_notes import time_notes
 from scd_core.names import MediaStatus, Stage
 from scd_core.tables.schema import empty_table, table_from_rows
@@ -71,6 +71,8 @@ def _triage(state: BatchState) -> None:
             confusions_of(state.shard), job.unknown_threshold, limits_of(state.shard),
             unchanged_of(state.shard), yields_of(state.shard, len(names)),
         )  # fmt: skip
+        if job.is_shadow:
+            return  # new individuals are the model in use's to find
         embeddings = state.tables.get("embeddings", empty_table("embeddings"))
         grouped = state.runner.call(GROUP, state.tables["predictions"], embeddings, state.shard)
         found = state.taken(Stage.TRIAGE, grouped)
@@ -129,13 +131,11 @@ STAGES: dict[Stage, Callable[[BatchState], None]] = {
 
 
 def _take_names(state: BatchState, usable: list[pa.Table], boxes: list[Any]) -> pa.Table:
-    """`predictions` of media from the names that another tool gave."""
+    """`predictions` from the names that another tool gave."""
     given, copies = state.job.joined.names or {}, copies_of(state.tables["media"])
     names = [names_of_copies(given, part.column("file").to_pylist(), copies) for part in usable]
-    entries = [entry for part in names for entry in part.values()]
-    if n := sum(isinstance(entry, str) and entry.startswith(DIFFER) for entry in entries):
-        pictures = "picture has copies" if n == 1 else "pictures have copies"
-        state.runner.progress.note(f"predictions: {n} {pictures} with other names; `failure_reason` has them")
+    if words := differing_words(entry for part in names for entry in part.values()):
+        state.runner.progress.note(f"predictions: {words}")
     return _together("predictions", state.map(Stage.CLASSIFY, TAKE_NAMES, usable, state.same(usable), names, boxes))
 
 

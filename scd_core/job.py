@@ -15,7 +15,7 @@ from scd_core.config import AuditConfig
 from scd_core.errors import InputError
 from scd_core.identify.package import Package, read_package
 from scd_core.identify.spec import PackageSpec
-from scd_core.inputs.counts import LEFT_OUT, FileCounts
+from scd_core.inputs.counts import LEFT_OUT, PREDICTIONS, FileCounts
 from scd_core.inputs.detections import Detections, read_detections
 from scd_core.inputs.flags import Flags, read_flags
 from scd_core.inputs.joining import MediaIndex
@@ -59,6 +59,8 @@ class Job:
     flags: Flags | None = None
     joined: Joined = field(default_factory=Joined)
     """Set once SOURCE is listed (:func:`list_job`)."""
+    is_shadow: bool = False
+    """Of a second model that names beside the one in use."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -93,9 +95,9 @@ class Job:
         if self.detections is not None:
             found = {file: [str(box) for box in boxes] for file, boxes in self.detections.boxes.items()}
             boxes = found | dict(self.detections.failures) | dict.fromkeys(self.detections.unplaced)
-        content = json.dumps(
-            [self.config.digest, boxes, sorted(self.flags.reasons if self.flags else ())], sort_keys=True
-        )
+        parts = [self.config.digest, boxes, sorted(self.flags.reasons if self.flags else ())]
+        # What a shadow did is not done for the model in use.
+        content = json.dumps([*parts, "shadow"] if self.is_shadow else parts, sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
@@ -124,6 +126,7 @@ def prepare_job(request: AuditRequest) -> Job:
         request.source,
         request.model,
         request.out,
+        request.shadow,
         request.predictions,
         request.detections,
         request.labels,
@@ -256,7 +259,7 @@ def _listed(job: Job) -> Listed:
     objects, joined = _without_forgotten(job, listing, joined)
     n_all = len(objects)
     if needs_all:
-        objects = not_done(objects, done)
+        objects, joined = _without_names(store, not_done(objects, done), joined)
     elif settings.closed_after is not None:
         close_folders(*place, listing, closed, settings.closed_after)
     n_done = n_all - len(objects) + listing.n_done + listing.n_closed
@@ -301,6 +304,21 @@ def _without_forgotten(job: Job, listing: Listing, joined: Joined) -> tuple[Obje
     if n:
         words = f"{n} {'picture that was' if n == 1 else 'pictures that were'} forgotten"
         inputs.append(FileCounts(LEFT_OUT, clean_url(job.request.source), n, unusable=n, examples=(words,)))
+    return stays, replace(joined, inputs=tuple(inputs))
+
+
+def _without_names(store: AuditStore, objects: ObjectTable, joined: Joined) -> tuple[ObjectTable, Joined]:
+    """Without pictures that the predictions lack and OUT holds: a file of new pictures takes no older one its name."""
+    names = joined.names
+    if names is None or all(one.file in names for one in objects):
+        return objects, joined
+    lacking = [one.media_id for one in objects if one.file not in names]
+    held = {name for name, is_held in zip(lacking, done_media(store).ids.has(lacking), strict=True) if is_held}
+    n, stays = len(held), ObjectTable(one for one in objects if one.media_id not in held)
+    words = f"{n} {'picture' if n == 1 else 'pictures'} without an entry {'was' if n == 1 else 'were'} audited before and kept"
+    inputs = [
+        replace(one, notes=(*one.notes, words)) if n and one.kind == PREDICTIONS else one for one in joined.inputs
+    ]
     return stays, replace(joined, inputs=tuple(inputs))
 
 

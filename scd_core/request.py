@@ -21,6 +21,11 @@ class AuditRequest(Settings):
     source: str = Field(description="fsspec URL or path of the images")
     model: str | None = Field(None, description="URL or path of a model package")
     out: str = Field(description="URL or path where the audit tables are kept")
+    shadow: str | None = Field(
+        None,
+        description="URL of the package of a second model, which names beside the first for `trapaudit compare`: without masks, "
+        "its rows apart; where it fails the run does not",
+    )
     predictions: str | None = Field(
         None,
         description="URL of names that another tool gave, which are audited in place of the model's; with a model as well, that "

@@ -19,9 +19,9 @@ def derive_errors(out: str, config: AuditConfig) -> str:
     return report_id
 
 
-def draw_report(out: str, config: AuditConfig) -> dict[str, Any]:
+def draw_report(out: str, config: AuditConfig, models: tuple[str, str] | None = None) -> dict[str, Any]:
     """Write OUT/report/index.html; ``report``, its address, and the totals that the page shows."""
-    address, totals = write_report(out, config)
+    address, totals = write_report(out, config, models=models)
     return {"report": address} | asdict(totals)
 
 

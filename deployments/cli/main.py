@@ -151,6 +151,9 @@ def nightly(
     ray_address: RayAddress = None,
     follow_links: options.FollowLinks = False,
     all_prefixes: options.AllPrefixes = False,
+    shadow: Annotated[
+        str | None, typer.Option("--shadow", help="package of a second model, which names beside the first for compare")
+    ] = None,
 ) -> None:
     """Run what a night runs, now: as run, but uploads that are still under way are left to a later run."""
     from deployments.cli.run import run_request
@@ -161,6 +164,7 @@ def nightly(
         "detections": detections,
         "follow_links": follow_links,
         "all_prefixes": all_prefixes,
+        "shadow": shadow,
     }
     request = _request(source, model, out, config, runner, ray_address, **given)
     run_request(console, request, is_nightly=True)
@@ -181,11 +185,18 @@ def _request(
 
 
 @app.command()
-def report(out: Audit, config: Config = None) -> None:
+def report(
+    out: Audit,
+    config: Config = None,
+    compare: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--compare", metavar="OLD NEW", help="two models to show side by side, as `compare` names them"),
+    ] = None,
+) -> None:
     """Rebuild errors, error_slices and the HTML report."""
     from deployments.cli.run import run_report_command
 
-    run_report_command(console, out, config)
+    run_report_command(console, out, config, compare)
 
 
 @app.command()

@@ -19,6 +19,13 @@ console = Console(stderr=True)
 Source = typer.Option("--source", envvar="TRAPAUDIT_SOURCE", help="URL of the images", show_default=False)
 Package = typer.Option("--model", envvar="TRAPAUDIT_MODEL", help="URL of a model package", show_default=False)
 Out = typer.Option("--out", envvar="TRAPAUDIT_OUT", help="URL of the audit tables", show_default=False)
+Predictions = typer.Option(
+    "--predictions", envvar="TRAPAUDIT_PREDICTIONS", help="URL of names that another tool gives; read anew by each run"
+)
+Column = typer.Option("--predictions-column", help="column that holds the names, of a table of predictions")
+Shadow = typer.Option(
+    "--shadow", envvar="TRAPAUDIT_SHADOW", help="URL of a second model, which names beside the first for `compare`"
+)
 Pool = typer.Option("--pool", envvar="TRAPAUDIT_POOL", help="kind of work pool")
 Image = typer.Option("--image", envvar="TRAPAUDIT_IMAGE", help="image of the docker and kubernetes pools")
 Name = typer.Option("--name", help="suffix of all names, for another source on the same server")
@@ -46,8 +53,11 @@ def register_commands(app: typer.Typer) -> None:
 
 def deploy(
     source: Annotated[str, Source],
-    model: Annotated[str, Package],
     out: Annotated[str, Out],
+    model: Annotated[str | None, Package] = None,
+    predictions: Annotated[str | None, Predictions] = None,
+    predictions_column: Annotated[str | None, Column] = None,
+    shadow: Annotated[str | None, Shadow] = None,
     config: Annotated[
         str | None, typer.Option("--config", envvar="TRAPAUDIT_CONFIG", help="URL of the settings")
     ] = None,
@@ -74,7 +84,8 @@ def deploy(
     if ray_address and runner != "ray":
         raise InputError(f"--ray-address {ray_address}: is for --runner ray")
     wanted = Deployment(
-        source=source, model=model, out=out, config=config, detections=detections, pool=pool, name=name, image=image,
+        source=source, model=model or None, out=out, config=config, detections=detections, predictions=predictions or None,
+        predictions_column=predictions_column, shadow=shadow or None, pool=pool, name=name, image=image,
         cron=cron, timezone=timezone, poll_minutes=poll_minutes, runner=runner, ray_address=ray_address,
         gpu_limits=_limits(gpu_limit or []),
         lost_after_seconds=lost_after, stuck_after_seconds=stuck_after,

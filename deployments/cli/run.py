@@ -43,7 +43,7 @@ def run_request(console: Console, request: AuditRequest, *, is_nightly: bool = F
     return result
 
 
-def run_report_command(console: Console, out: str, config: str | None) -> None:
+def run_report_command(console: Console, out: str, config: str | None, models: tuple[str, str] | None = None) -> None:
     """Rebuild the derived tables and the page, and print what was found and the page's address."""
     from scd_core.config import AuditConfig
 
@@ -52,7 +52,7 @@ def run_report_command(console: Console, out: str, config: str | None) -> None:
     from flows.progress import Bars
     from flows.threads_runner import ThreadsRunner
 
-    _print_report(console, run_report(out, settings, ThreadsRunner(Bars(console))))
+    _print_report(console, run_report(out, settings, ThreadsRunner(Bars(console)), models))
 
 
 def _run_here(console: Console, job: Job, listed: Listed) -> AuditResult:
@@ -105,6 +105,8 @@ def _print_result(console: Console, result: AuditResult) -> None:
             console.print("  no image of this batch could be used; `media` says why for each")
     if result.report:
         _print_report(console, result.report)
+    if result.shadow:
+        console.print(result.shadow.words, markup=False, highlight=False, soft_wrap=True)
 
 
 def _print_report(console: Console, derived: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal
 
 import pyarrow as pa
@@ -12,12 +12,11 @@ import pyarrow.compute as pc
 from scd_core.inputs.detections import Entry
 from scd_core.inputs.given import Given, GivenEntry
 
-__all__ = ["DIFFER", "Copies", "boxes_of_copies", "copies_of", "flags_of_copies", "names_of_copies"]
+__all__ = ["Copies", "boxes_of_copies", "copies_of", "differing_words", "flags_of_copies", "names_of_copies"]
 
 Copies = Mapping[str, Sequence[str]]
 """Medium that is audited, as a path relative to SOURCE -> the others with its content, in the order of files."""
-DIFFER = "copies of one picture are named differently"
-"""How the reason begins why names that were given to copies do not count."""
+_DIFFER = "copies of one picture are named differently"
 
 
 def copies_of(media: pa.Table, column: Literal["file", "uri"] = "file") -> Copies:
@@ -58,10 +57,20 @@ def names_of_copies(names: Mapping[str, GivenEntry], files: Collection[str], cop
         other = next((one for one in sure if _called(names[one]) != _called(names[sure[0]])), None)
         if other is not None:
             first, second = (_words(names[one]) for one in (sure[0], other))
-            found[file] = f"{DIFFER}: {sure[0]} {first}, {other} {second}"
+            found[file] = f"{_DIFFER}: {sure[0]} {first}, {other} {second}"
         elif here:
             found[file] = names[(sure or usable or here)[0]]
     return found
+
+
+def differing_words(entries: Iterable[GivenEntry]) -> str | None:
+    """How many entries of :func:`names_of_copies` are of copies with other names, in words; None for none."""
+    n = sum(isinstance(entry, str) and entry.startswith(_DIFFER) for entry in entries)
+    return (
+        f"{n} {'picture has' if n == 1 else 'pictures have'} copies with other names; `failure_reason` has them"
+        if n
+        else None
+    )
 
 
 def boxes_of_copies(boxes: Mapping[str, Entry], files: Collection[str], copies: Copies) -> dict[str, Entry]:

@@ -85,6 +85,7 @@ def write_batch(
         "batch_date": batch_date.isoformat(),
         "committed_at": datetime.now(UTC).isoformat(),
         "files": files,
+        **({"is_shadow": True} if run.get("is_shadow") else {}),
         "counts": counts,
     }
     given: dict[str, Any] = {**run}

@@ -38,12 +38,12 @@ class DoneMedia:
         return len(self.ids) + len(self.missing)
 
 
-_LAST: dict[tuple[str, str, str], tuple[int, frozenset[str], DoneMedia]] = {}
+_LAST: dict[tuple[str, str | None, str | None], tuple[int, frozenset[str], DoneMedia]] = {}
 _LOCK = threading.Lock()
 
 
-def done_media(store: AuditStore, model_digest: str, config_digest: str) -> DoneMedia:
-    """What is committed for a model and a configuration.
+def done_media(store: AuditStore, model_digest: str | None = None, config_digest: str | None = None) -> DoneMedia:
+    """What is committed for a model and a configuration; None is any.
 
     A run asks for it when it lists SOURCE and when it plans; the second time only batches committed since are read.
 
@@ -56,7 +56,8 @@ def done_media(store: AuditStore, model_digest: str, config_digest: str) -> Done
         wanted = {
             key: content["files"]["media"]
             for key, content in store.committed().items()
-            if (content["model_digest"], content["config_digest"]) == (model_digest, config_digest)
+            if model_digest in (None, content["model_digest"])
+            and config_digest in (None, content["config_digest"])
             and "media" in content["files"]
         }
         place = (store.url, model_digest, config_digest)

@@ -471,6 +471,11 @@ FIELDS: dict[str, Field] = {
         "ONNX model that PyTorch does not repeat; each row has its reason; null in older audits",
     ),
     "n_flips": Field(pa.int64(), "other names than the model's that the decision suggests"),
+    "is_shadow": Field(
+        pa.bool_(),
+        "a second model named beside the one in use (`--shadow`); such batches are read by `compare` alone; null in older "
+        "audits",
+    ),
     "lineages": Field(
         pa.map_(pa.string(), pa.string()),
         "name -> its place in a taxonomy: class, order, family, genus and species with `;` between them, then the individual; "

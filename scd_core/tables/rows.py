@@ -333,6 +333,7 @@ class RunRow(TypedDict, total=False):
     storage_seconds: list[tuple[str, float]] | None
     model_seconds: list[tuple[str, float]] | None
     slot_seconds: list[tuple[str, float]] | None
+    is_shadow: bool | None
 
 
 class EmbeddingRow(TypedDict, total=False):

@@ -103,6 +103,7 @@ TABLES: dict[str, list[str]] = {
         "masks_by_reason", "telling_by_reason",
         "lineages",
         "begin_seconds", "task_seconds", "storage_seconds", "model_seconds", "slot_seconds",
+        "is_shadow",
     ],
     "embeddings": [*_STAMP, *_TARGET, "embedding_space", "features"],
     "candidates": [

@@ -120,6 +120,7 @@ class AuditBuilder:
         }
         if commit:
             content = {"model_digest": self.stamp["model_digest"], "config_digest": "c1", "files": files}
+            content |= {"is_shadow": True} if self.run.get("is_shadow") else {}
             store.commit(self.batch_key, content | {"batch_date": self.batch_date.isoformat()})
         return self.out
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,19 @@ def other(name: str) -> str:
     return NAMES[(NAMES.index(name) + 1) % 3]
 
 
-def audit(folder: Path, kinds: Iterator[tuple[str, str]] | list[tuple[str, str]], n_unlabelled: int = 0) -> str:
+def audit(
+    folder: Path,
+    kinds: Iterator[tuple[str, str]] | list[tuple[str, str]],
+    n_unlabelled: int = 0,
+    runs: tuple[dict[str, Any], dict[str, Any]] = ({}, {}),
+) -> str:
     """Two models over visits; a kind is what is right (``both``, ``old``, ``new``, ``neither``) and the camera."""
     out = folder / "audit"
     truths, kinds = {}, list(kinds)
-    for key, model in (("b1", OLD), ("b2", NEW)):
-        builder = AuditBuilder(out, key, model, individuals=NAMES)
+    for number, (key, model) in enumerate((("b1", OLD), ("b2", NEW))):
+        finished = datetime(2026, 3, 2 + number, tzinfo=UTC)
+        builder = AuditBuilder(out, key, model, finished=finished, individuals=NAMES)
+        builder.run = runs[number]
         for place, (kind, camera) in enumerate(kinds):
             true = NAMES[place % 3]
             is_right = kind == "both" or kind == ("old" if model == OLD else "new")
@@ -46,7 +54,7 @@ def audit(folder: Path, kinds: Iterator[tuple[str, str]] | list[tuple[str, str]]
             name = "Luna" if model == OLD else "Tara"
             builder.predict(f"u{place:03}.jpg", name, camera="C09", at=minutes(-60 * place - 60), event=f"u{place}")
         builder.write()
-    label(out, folder, truths)
+    label(out, folder, truths, now=datetime(2026, 3, 4, tzinfo=UTC))
     return str(out)
 
 
@@ -257,6 +265,16 @@ def test_the_command_its_files_and_exit_codes(tmp_path: Path, trapaudit: Callabl
 @pytest.mark.parametrize("wanted", ["aaaa", "a" * 64, "table of names (ok.csv)", "ok.csv", "tab"])
 def test_a_model_by_digest_or_name(wanted: str) -> None:
     assert find_model(two_named_models(), wanted).digest == "a" * 64
+
+
+def test_a_beginning_that_fits_two_names_both() -> None:
+    connection = two_named_models()
+    connection.execute("INSERT INTO runs VALUES (?, ?, ?)", ["b" * 8 + "c" * 56, "jaguars v3", "2026-01-03"])
+    for wanted in ("bbbbbb", "jaguars"):
+        with pytest.raises(
+            InputError, match=rf"model {wanted}: fits several \(jaguars v3 b.*; jaguars v2 b.*give more of"
+        ):
+            find_model(connection, wanted)
 
 
 @pytest.mark.parametrize("wanted", ["", "o", "ok", "aaa"])

@@ -29,6 +29,7 @@ from deployments.relay.settings import Place
 from deployments.server import lost_runs_automation
 from scd_core import __version__
 from scd_core.errors import InputError
+from scd_core.request import AuditRequest
 
 CONTENT: dict[str, Any] = yaml.safe_load(packaged_file().read_text())
 NAMES = ("nightly-audit", "audit-uploads", "refresh-error-report")
@@ -80,6 +81,36 @@ def test_each_has_what_operation_needs(name: str) -> None:
 def test_an_audit_is_tried_again_and_ends(name: str, delay: int, hours: int) -> None:
     flow = flow_of(BY_NAME[name])
     assert (flow.retries, flow.retry_delay_seconds, flow.timeout_seconds) == (1, delay, hours * 3600)
+
+
+def test_names_of_another_tool_are_deployed_with_or_without_a_model() -> None:
+    given = {"model": None, "predictions": "s3://names/predictions.csv", "predictions_column": "Species"}
+    for name, item in rendered(**given).items():
+        if name == "refresh-error-report":
+            assert set(item["parameters"]) == {"out"}
+            continue
+        requests = [item["parameters"], *(one.get("parameters", item["parameters"]) for one in item["schedules"])]
+        for parameters in requests:
+            made = AuditRequest.model_validate(parameters["request"])
+            assert (made.model, made.predictions, made.predictions_column) == tuple(given.values())
+            flow_of(item).validate_parameters(parameters)
+    both = rendered(predictions="names.csv", shadow="s3://models/next")["nightly-audit"]["parameters"]["request"]
+    assert (both["model"], both["shadow"]) == ("s3://models/jaguars", "s3://models/next")
+    assert Path(both["predictions"]).is_absolute()
+    assert "predictions" not in rendered()["nightly-audit"]["parameters"]["request"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"model": None}, "nothing gives names: pass --model"),
+        ({"predictions_column": "Species"}, "--predictions-column: is of a table of predictions"),
+        ({"predictions": "https://me:secret@host/names.csv"}, "no credentials in an address"),
+    ],
+)
+def test_a_deployment_that_could_not_name_is_refused(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        rendered(**changes)
 
 
 def triggers(name: str, items: dict[str, dict[str, Any]] = BY_NAME) -> list[DeploymentEventTrigger]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from scd_core.audit import read_table
+from scd_core.audit import connect, read_table
 from scd_core.scenes import packaged_model
 
 Call = Callable[..., Any]
@@ -119,6 +119,29 @@ def test_a_name_given_to_a_copy_counts(card: Path, tmp_path: Path, trapaudit: Ca
     reason = f"copies of one picture are named differently: {second} 'Luna', zz1.jpg 'Tara'"
     assert reason in found.loc[second, "failure_reason"]
     assert found.loc[third, "predicted_id"] == "Luna" and "human_flag" in found.loc[third, "flag_reasons"]
+
+
+def test_a_file_of_new_pictures_leaves_the_older_ones_as_they_are(card: Path, tmp_path: Path, trapaudit: Call) -> None:
+    """A tool that writes a file for each upload: what the second file lacks was named from the first."""
+    source, out = tmp_path / "images", tmp_path / "a"
+    shutil.copytree(card / "images", source)
+    files = list(truth_of(card))
+    first = table(tmp_path / "1.csv", [(file, "Luna", "0.9") for file in files[:-2]])
+    done = trapaudit("run", source, "--predictions", first, "--out", out)
+    assert done.code == 0 and "2 of" in done.err, done.err
+    second = table(tmp_path / "2.csv", [(file, "Tara", "0.9") for file in files[-2:]])
+    done = trapaudit("run", source, "--predictions", second, "--out", out)
+    assert done.code == 0, done.err
+    assert f"{len(files) - 2} pictures without an entry were audited before and kept" in done.err
+    with connect(str(out)) as connection:
+        named = connection.execute(
+            "SELECT predicted_id, count(*) FROM predictions WHERE prediction_status = 'ok' GROUP BY 1"
+        )
+        assert dict(named.fetchall()) == {"Luna": len(files) - 2, "Tara": 2}
+        ((unnamed,),) = connection.execute(
+            "SELECT count(*) FROM predictions WHERE prediction_status = 'not_named'"
+        ).fetchall()
+    assert unnamed == 2, "those that the first file lacked, in its own run alone"
 
 
 def test_names_without_probabilities_are_not_called_unsure(card: Path, tmp_path: Path, trapaudit: Call) -> None:

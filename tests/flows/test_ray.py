@@ -22,7 +22,7 @@ from scd_core.scenes import packaged_model
 from scd_core.storage import Storage
 from tests.conftest import absent
 from tests.services import hang
-from tests.services.audits import Silent, request_of
+from tests.services.audits import Silent, given_names, request_of
 from tests.services.ports import free_port
 from tests.services.wait import until
 
@@ -141,6 +141,29 @@ def test_two_machines_make_the_tables_of_threads_and_only_they_read_images(
     seen = ray.get([loads.options(scheduling_strategy=place).remote() for place in places])
     assert len({node for node, *_ in seen}) == 2, seen
     assert all(misses == 1 and hits > 2 for _, _, misses, hits in seen), seen
+
+
+@pytest.mark.parametrize("model", [None, CLEAN])
+def test_names_that_were_given_are_taken_and_explained_on_a_cluster(
+    model: str | None, joined: Any, card: Path, tmp_path: Path, prefect_server: None
+) -> None:
+    from flows.audit_batch import audit_batch
+
+    names = given_names(card, tmp_path / "names.csv")
+    tables = []
+    for runner in ("threads", "ray"):
+        settings = CONFIG | {"masks": {"steps": 1}}
+        given: dict[str, Any] = {"predictions": str(names), "report": False, "runner": runner}
+        request = request_of(card / "images", model, tmp_path / runner, settings, **given)
+        audit_batch.with_options(task_runner=task_runner_for(request))(request)
+        tables.append({table: read_table(str(tmp_path / runner), table) for table in KEYS})
+    for table, keys in KEYS.items():
+        one, other = (found[table].sort_values(keys).reset_index(drop=True) for found in tables)
+        for column in ("media_id", "predicted_id", "mask_status", "failure_reason"):
+            if column in one.columns:
+                assert one[column].astype(str).tolist() == other[column].astype(str).tolist(), (table, column)
+    statuses = set(tables[1]["masks"]["mask_status"])
+    assert statuses == ({"not_available"} if model is None else {"ok", "not_available"})
 
 
 def test_tasks_with_a_model_get_the_gpus_and_keep_their_process(joined: Any, prefect_server: None) -> None:

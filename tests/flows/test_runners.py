@@ -19,7 +19,7 @@ from scd_core.errors import InputError
 from scd_core.request import settings_of
 from scd_core.scenes import packaged_model
 from tasks.work import Work
-from tests.services.audits import Silent, audit, request_of
+from tests.services.audits import Silent, audit, given_names, request_of
 
 CLEAN = packaged_model("clean")
 SETTINGS = {"masks": {"steps": 2}, "triage": {"control_rate": 0.3}, "media": {"shard_size": 8}}
@@ -36,6 +36,24 @@ def test_prefect_makes_the_rows_of_threads(card: Path, tmp_path: Path, prefect_s
     for table in ("media", "predictions", "masks", "reclassifications"):
         frames = [read_table(str(tmp_path / out), table).drop(columns="run_id") for out in ("threads", "prefect")]
         assert frames[0].equals(frames[1]), table
+
+
+@pytest.mark.parametrize("model", [None, CLEAN])
+def test_prefect_makes_the_rows_of_threads_from_names_that_were_given(
+    model: Path | None, card: Path, tmp_path: Path, prefect_server: None
+) -> None:
+    from flows.audit_batch import audit_batch
+
+    names = given_names(card, tmp_path / "names.csv")
+    given: dict[str, Any] = {"predictions": str(names), "report": False}
+    one = audit(card / "images", model, tmp_path / "threads", SETTINGS, **given)
+    other = audit_batch(request_of(card / "images", model, tmp_path / "prefect", SETTINGS, runner="prefect", **given))
+    assert [commit["counts"] for commit in one.batches] == [commit["counts"] for commit in other.batches]
+    for table in ("media", "predictions", "masks", "reclassifications"):
+        frames = [read_table(str(tmp_path / out), table).drop(columns="run_id") for out in ("threads", "prefect")]
+        assert frames[0].equals(frames[1]), table
+    masks = read_table(str(tmp_path / "prefect"), "masks")
+    assert set(masks["mask_status"]) == ({"not_available"} if model is None else {"ok", "not_available"})
 
 
 UNNEEDED = ("prefect", "ray", "sqlalchemy", "fastapi", "torchvision", "torch._dynamo", "sympy")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from scd_core.inputs.copies import DIFFER, boxes_of_copies, copies_of, flags_of_copies, names_of_copies
+from scd_core.inputs.copies import boxes_of_copies, copies_of, differing_words, flags_of_copies, names_of_copies
 from scd_core.inputs.detection import Detection
 from scd_core.inputs.given import Given, GivenEntry
 from scd_core.tables.schema import table_from_rows
 
+DIFFER = "copies of one picture are named differently"
 COPIES = {"a.jpg": ["b.jpg", "c.jpg"]}
 LUNA, TARA, NAMELESS = Given((("Luna", 0.9),)), Given((("Tara", 0.8),)), Given(())
 
@@ -38,6 +39,11 @@ def test_a_name_of_any_copy_counts() -> None:
 def test_two_names_of_copies_count_for_none() -> None:
     assert entry(a=(LUNA,), b=(TARA,)) == f"{DIFFER}: a.jpg 'Luna', b.jpg 'Tara'"
     assert entry(b=(LUNA,), c=()) == f"{DIFFER}: b.jpg 'Luna', c.jpg without an animal"
+    differ = entry(a=(LUNA,), b=(TARA,))
+    assert differ is not None and differing_words([differ, (LUNA,), differ]) == (
+        "2 pictures have copies with other names; `failure_reason` has them"
+    )
+    assert differing_words([(LUNA,), "failed", ()]) is None
     assert entry(a=(LUNA, TARA), b=(TARA, LUNA)) == (LUNA, TARA), "of several boxes the order does not matter"
 
 

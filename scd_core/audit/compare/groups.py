@@ -69,7 +69,7 @@ def find_groups(pairs: Pairs, slices: Sequence[Mapping[str, str]], config: Slice
 
     Args:
         pairs: the visits.
-        slices: systematic slices of either model, key -> value.
+        slices: systematic slices of either model, key -> value; one that is a group already is tested as that alone.
         config: `max_q`.
 
     Returns:
@@ -89,7 +89,8 @@ def find_groups(pairs: Pairs, slices: Sequence[Mapping[str, str]], config: Slice
                     pairs, dict(zip(family, values, strict=True)), "+".join(family), _marks(pairs, places), old, new
                 )
                 found.append(one)
-    found += [of_slice(pairs, one) for one in slices]
+    held = [dict(one.keys) for one in found]
+    found += [of_slice(pairs, one) for one in slices if dict(one) not in held]
     return _with_q(found, config.max_q)
 
 

@@ -118,7 +118,7 @@ def compare_models(out: str, old: str, new: str, config: AuditConfig | None = No
         InputError: OUT holds no audit or not these models, they are one, or no labelled picture was named by both.
     """
     config = config or AuditConfig()
-    with open_tables(out) as connection:
+    with open_tables(out, with_shadows=True) as connection:
         models = find_model(connection, old), find_model(connection, new)
         if models[0].digest == models[1].digest:
             raise InputError(f"{old} and {new}: are one model, {models[0]}; name two")

@@ -82,6 +82,7 @@ def open_tables(
     threads: int | None = None,
     scratch: str | None = None,
     may_be_empty: bool = False,
+    with_shadows: bool = False,
 ) -> duckdb.DuckDBPyConnection:
     """An in-memory DuckDB database with the audit's tables as views, in which reports are derived; not for foreign SQL.
 
@@ -91,6 +92,7 @@ def open_tables(
         threads: threads; None is one per core.
         scratch: folder for what does not fit into memory.
         may_be_empty: an OUT without an audit gives empty tables.
+        with_shadows: batches of models that named beside the one in use as well.
 
     Raises:
         InputError: OUT holds no audit, or one written by a newer version.
@@ -101,7 +103,7 @@ def open_tables(
     settings |= {"threads": threads} if threads else {}
     settings |= {"temp_directory": scratch} if scratch else {}
     connection = open_database(store, settings)
-    found, root = table_files(store, may_be_empty), store.storage.local_root
+    found, root = table_files(store, may_be_empty, with_shadows), store.storage.local_root
     for name, sql in _base_views(found, root).items():
         connection.execute(f'CREATE VIEW "{name}" AS {sql}')
     create_batch_files(connection, found.files, root, found.has_old_schema)

@@ -27,17 +27,18 @@ class TableFiles:
     has_old_schema: bool  # a batch was written by an older version of the schema
 
 
-def table_files(store: AuditStore, may_be_empty: bool = False) -> TableFiles:
+def table_files(store: AuditStore, may_be_empty: bool = False, with_shadows: bool = False) -> TableFiles:
     """The files of committed batches, of imports and of reports, in one pass over the commits.
 
     Args:
         store: OUT.
         may_be_empty: an OUT without an audit is no error.
+        with_shadows: batches of models that named beside the one in use as well.
 
     Raises:
         InputError: OUT holds no audit, or one whose schema is newer than this software.
     """
-    commits = store.committed()
+    commits = {key: one for key, one in store.committed().items() if with_shadows or not one.get("is_shadow")}
     versions = {int(content.get("schema_version", 1)) for content in commits.values()}
     files = {table: store.committed_files(table, commits) for table in TABLES}
     if not may_be_empty and not any(files.values()):

@@ -9,6 +9,8 @@ from datetime import datetime
 import duckdb
 from markupsafe import Markup
 
+from scd_core.audit.compare.models import Comparison
+from scd_core.audit.compare.sentences import comparison_lines
 from scd_core.audit.query.batches import batches_shown
 from scd_core.audit.queue.draw import draw_queue
 from scd_core.audit.report.charts import interval_chart
@@ -113,6 +115,8 @@ class ReportContent:
     totals: Totals
     models: Sequence[Row]
     model_change: Row
+    compared: Sequence[str]
+    """Two models side by side, in the lines of `compare`; the last one is what to do. Empty for none."""
     added: Row
     """What the batches since the report before hold."""
     types: Sequence[Row]
@@ -153,6 +157,7 @@ def gather(
     now: datetime,
     limits: Limits = LIMITS,
     out: str = "OUT",
+    compared: Comparison | None = None,
 ) -> ReportContent:
     """Run the report's queries, and draw its pictures and charts.
 
@@ -163,6 +168,7 @@ def gather(
         now: time that the page carries.
         limits: how much of each list is shown.
         out: OUT, as the page's commands name it.
+        compared: two models side by side; None for none.
     """
     create_views(connection)
     totals = report_totals(connection, config.slices.confidence)
@@ -189,6 +195,7 @@ def gather(
         totals=totals,
         models=query(connection, "models"),
         model_change=first_row(connection, "model_change"),
+        compared=comparison_lines(compared) if compared else [],
         added=first_row(connection, "new_batches", since=snapshots.previous_at),
         types=query(connection, "error_types"),
         relations=relation_sentences(query(connection, "relations")),

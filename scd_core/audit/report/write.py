@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from datetime import UTC, datetime
 
+from scd_core.audit.compare.shown import shown_comparison
 from scd_core.audit.errors.certificates import create_certificates, read_certificates
 from scd_core.audit.query.batches import hold_runs
 from scd_core.audit.query.connection import open_tables
@@ -26,7 +27,9 @@ _PAGE = "report/index.html"
 _MEMORY = "2GB"
 
 
-def write_report(out: str, config: AuditConfig, now: datetime | None = None) -> tuple[str, Totals]:
+def write_report(
+    out: str, config: AuditConfig, now: datetime | None = None, models: tuple[str, str] | None = None
+) -> tuple[str, Totals]:
     """Draw the page of the newest report: what the classifier keeps getting wrong, with the pictures that show it.
 
     The page is one file that loads nothing; the list of what to label next is in it as a file to save. Only the pictures of
@@ -37,16 +40,18 @@ def write_report(out: str, config: AuditConfig, now: datetime | None = None) -> 
         out: OUT, with at least one committed batch; reads the newest snapshot of `errors` and `error_slices`.
         config: settings (`slices.examples` pictures per slice, `media` for decoding).
         now: time that the page carries; None is now.
+        models: two models to show side by side, the old one first; None chooses them (:func:`shown_comparison`).
 
     Returns:
         Address of the page, without credentials, and the totals that it shows.
 
     Raises:
-        InputError: OUT holds no audit.
+        InputError: OUT holds no audit, or `models` cannot be compared.
         RunError: the page could not be written.
     """
     store, now = AuditStore(out), now or datetime.now(UTC)
     label_files = store.committed_files("labels")
+    compared = shown_comparison(out, config, models)
     with (
         tempfile.TemporaryDirectory(prefix="trapaudit-") as scratch,
         open_tables(out, memory_limit=_MEMORY, scratch=scratch) as connection,
@@ -55,7 +60,7 @@ def write_report(out: str, config: AuditConfig, now: datetime | None = None) -> 
         hold_runs(connection)
         load_facts(connection, KeptRows(store, now), report_state(out))
         snapshots = _snapshots(store)
-        content = gather(connection, config, snapshots, now, out=_address(store))
+        content = gather(connection, config, snapshots, now, out=_address(store), compared=compared)
         keep_queues(store, connection, snapshots.newest or "none", label_files)
     store.put_file(_PAGE, render(content).encode("utf-8", "replace"))
     return store.storage.uri_of(store.storage.path(_PAGE)), content.totals

@@ -49,7 +49,7 @@ class Frames:
         for table in _OF_A_BATCH:
             for file in self._found.files[table]:
                 self._files.setdefault(file_key(file), {})[table] = file
-        commits = store.committed().values()
+        commits = [one for one in store.committed().values() if not one.get("is_shadow")]
         self._has_one_run = len({(one["model_digest"], one["config_digest"]) for one in commits}) <= 1
         self._lock = threading.Lock()
         self._runs: dict[str, Row] = {}
