@@ -399,3 +399,12 @@ class Relation(StrEnum):
     CLASS = "class"
     APART = "apart"
     """They share no rank that both have."""
+
+
+class NameSuspicion(StrEnum):
+    """What is suspected of the names of individuals."""
+
+    ONE_ANIMAL = "one_animal"
+    """Two names are one animal."""
+    TWO_ANIMALS = "two_animals"
+    """One name is two animals."""

@@ -1,4 +1,4 @@
-"""`trapaudit individuals OUT`, `add` and `count`: who is in an audit, a name for a candidate, and how many there are.
+"""`trapaudit individuals OUT`, `suspects`, `add` and `count`: who is in an audit, and how many there are.
 
 What needs torch is imported inside the commands, so that help appears at once.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import pyarrow as pa
 import typer
 from rich.console import Console
 from typer.core import TyperGroup
@@ -48,6 +49,22 @@ def list_individuals(
         _say(f"{out}: no picture has a name yet")
         return
     print_rows(found, output)
+
+
+@individuals_app.command("suspects")
+def suspects(
+    out: _Out,
+    output: Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="how rows are printed")] = "table",
+) -> None:
+    """List names that may be one animal, and names that may be two, with pictures of both sides."""
+    from deployments.cli.answers import print_rows
+    from scd_core.audit.individuals.suspects import list_suspects
+
+    found = list_suspects(out)
+    if not found and output == "table":
+        _say(f"{out}: no two names are more alike, and no name falls apart more, than chance allows")
+        return
+    print_rows(pa.Table.from_pylist(found), output)
 
 
 @individuals_app.command("add")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pyarrow as pa
 
 from scd_core.audit.individuals.grouped import read_candidates
-from scd_core.audit.individuals.whose import open_individuals
-from scd_core.audit.sql import load_sql
+from scd_core.audit.individuals.suspects import Suspect, read_suspects
+from scd_core.audit.individuals.whose import open_individuals, select
 from scd_core.identify.candidates import replay
+from scd_core.names import NameSuspicion
 from scd_core.tables.rows import CandidateRow
 
 __all__ = ["list_individuals"]
@@ -23,7 +24,8 @@ def list_individuals(out: str) -> pa.Table:
         `individual_id`; `kind`: ``known`` or ``candidate``; `n_pictures` (targets, of the newest run over each); `n_labelled`, of
         these named by a person; `n_cameras`; `first_seen`, `last_seen` on the cameras' clocks; `confused_with`: names that
         the model gave to its labelled pictures, with how often; `resembles`: known individuals that a candidate is most like;
-        `labelled_as`: names that people gave to pictures of a candidate.
+        `labelled_as`: names that people gave to pictures of a candidate; `suspected`: that it is one animal with another name, or
+        two animals (:func:`scd_core.audit.individuals.suspects.find_suspects`), in words.
 
     Raises:
         InputError: OUT holds no audit.
@@ -33,7 +35,24 @@ def list_individuals(out: str) -> pa.Table:
     _, stands = replay(rows, {})
     with open_individuals(out, rows) as connection:
         connection.register("resembling", _resembling(rows, stands))
-        return connection.execute(load_sql(__package__, "individuals")).to_arrow_table()
+        connection.register("suspecting", _suspecting(read_suspects(connection)[0]))
+        return select(connection, "individuals")
+
+
+def _suspecting(suspects: list[Suspect]) -> pa.Table:
+    """Individual and what is suspected of it, in words."""
+    words: dict[str, list[str]] = {}
+    for one in suspects:
+        for name in one.names:
+            others = ", ".join(other for other in one.names if other != name)
+            what = f"one animal with {others}?" if one.kind == NameSuspicion.ONE_ANIMAL else "two animals?"
+            words.setdefault(name, []).append(f"{what} (q {one.q_value:.2g})")
+    return pa.table(
+        {
+            "individual_id": pa.array(words, pa.string()),
+            "suspected": pa.array(["; ".join(lines) for lines in words.values()], pa.string()),
+        }
+    )
 
 
 def _resembling(rows: list[CandidateRow], stands: dict[str, str]) -> pa.Table:
