@@ -363,12 +363,25 @@ class View(StrEnum):
     """The whole frame."""
     BOX_CROP = "box_crop"
     """The animal's box, filling the input."""
+    WIDE_CROP = "wide_crop"
+    """The animal's box with a little around it: .15 of its width and height on each side."""
+    WIDER_CROP = "wider_crop"
+    """The animal's box with as much around it: half of its width and height on each side."""
     POOLED = "pooled_in_box"
     """The whole frame, its features averaged inside the animal's box alone."""
     BLURRED = "background_blurred"
     """The whole frame, all but the animal's box blurred (early masking)."""
     AVERAGE = "average"
     """The mean of the log-probabilities of `box_crop` and `pooled_in_box`."""
+
+
+class Preference(StrEnum):
+    """Which of several better ways `trapaudit improve` recommends."""
+
+    HOME = "home"
+    """The one that keeps most of what the model knows at home, among those with half of the largest gain in new places."""
+    NEW_PLACES = "new-places"
+    """The one that is right most often in new places."""
 
 
 class HeadKind(StrEnum):

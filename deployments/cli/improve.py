@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from scd_core.errors import InputError
+from scd_core.names import Preference
 
 if TYPE_CHECKING:
     from scd_core.improve.rate import Rate
@@ -34,6 +35,14 @@ def improve(
     fewer_names: Annotated[
         bool, typer.Option("--fewer-names", help="accept a new head without the names of MODEL that no label has")
     ] = False,
+    prefer: Annotated[
+        Preference,
+        typer.Option(
+            "--prefer",
+            help="of several better ways: home keeps most of what MODEL knows where it is right, among those with half of the "
+            "largest gain in new places; new-places takes the one right most often there",
+        ),
+    ] = Preference.HOME,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N")] = "auto",
 ) -> None:
     """Try what a better model could be, on the labels of OUT, and write it (docs/improve.md)."""
@@ -50,7 +59,7 @@ def improve(
     parent = read_package(model)
     classifier = Classifier(parent, resolve_device(device))
     with console.status("pictures") as status:
-        trial = run_improve(out, classifier, lambda done, n: status.update(f"pictures: {done} of {n}"))
+        trial = run_improve(out, classifier, lambda done, n: status.update(f"pictures: {done} of {n}"), prefer)
     _print_table(trial)
     best = trial.best
     for line in _lines(trial):
@@ -74,7 +83,7 @@ def improve(
         _say(f"{chosen.way.key} is NOT recommended: {_against(chosen)}")
     _say(
         f"written: {write}, {chosen.way.key}, model_digest {package.digest[:16]}; expected in new places "
-        f"{_words(chosen.new)}, at home {_words(chosen.home)}"
+        f"{_words(trial.expected if chosen is best else chosen.new)}, at home {_words(chosen.home)}"
     )
     if package.spec.input.box_use == "classify":
         _say("it names boxes: give `trapaudit run` the same --detections as before")
@@ -90,6 +99,7 @@ def _print_table(trial: Trial) -> None:
         "at home",
         "gain, new",
         "gain, home",
+        "where MODEL is right",
         "kept",
         "worst camera",
         "worst individual",
@@ -98,6 +108,8 @@ def _print_table(trial: Trial) -> None:
     ):
         table.add_column(name, overflow="fold")
     for one in trial.outcomes:
+        if one.way.keep and one not in (trial.best, trial.most):
+            continue  # one of several weights
         is_model = one is trial.as_run
         interval = f"({100 * one.gain.low:+.0f} to {100 * one.gain.high:+.0f})"
         table.add_row(
@@ -106,6 +118,7 @@ def _print_table(trial: Trial) -> None:
             _words(one.home),
             "" if is_model else f"{100 * one.gain.value:+.0f} {interval}",
             "" if is_model else f"{100 * one.home_gain.value:+.0f}",
+            "" if is_model or not trial.n_held else f"{100 * one.held_gain.value:+.0f}",
             "" if is_model or not one.kept.n else f"{100 * one.kept.value:.0f} %",
             _worst(one.worst_camera, trial.labelled.cameras),
             _worst(one.worst_individual, trial.labelled.names),
@@ -144,8 +157,15 @@ def _lines(trial: Trial) -> list[str]:
         lines.append(f"nothing is recommended: {_why_none(trial)}")
     else:
         lines.append(
-            f"recommended: {best.way.key}, expected {_words(best.new)} in new places instead of {_words(trial.as_run.new)}"
+            f"recommended: {best.way.key}, expected {_words(trial.expected)} in new places instead of "
+            f"{_words(trial.as_run.new)}{_at_home(trial, best)}"
         )
+        most = trial.most
+        if most is not None and most is not best:
+            lines.append(
+                f"right most often in new places: {most.way.key}, {_words(most.new)}, but it keeps less of what MODEL knows at "
+                "home (--prefer new-places)"
+            )
         if best.kept.n and best.kept.value < 1:
             lines.append(
                 f"of {best.kept.n} visits there that MODEL names rightly it keeps {100 * best.kept.value:.0f} %"
@@ -163,11 +183,20 @@ def _why_none(trial: Trial) -> str:
 
 def _against(one: Outcome) -> str:
     """Why a way is not recommended."""
-    if one.home_gain.value < -0.03:
-        return f"at home it names {-100 * one.home_gain.value:.0f} points fewer right"
+    if one.loses_home:
+        return f"at home it names {100 * one.home_loss:.0f} points fewer right"
     return (
         f"its gain in new places is not beyond chance ({100 * one.gain.low:+.0f} to {100 * one.gain.high:+.0f} points)"
     )
+
+
+def _at_home(trial: Trial, one: Outcome) -> str:
+    """What it does where MODEL is right at home, as the end of a sentence; empty where no visits show that."""
+    if not trial.n_held:
+        return ""
+    points = round(100 * one.held_gain.value)
+    words = "as many right" if not points else f"{abs(points)} points {'more' if points > 0 else 'fewer'} right"
+    return f"; where MODEL is right at home ({trial.n_held} visits) it names {words}"
 
 
 def _worst(found: tuple[int, Rate] | None, names: tuple[str, ...]) -> str:

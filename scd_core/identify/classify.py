@@ -95,7 +95,9 @@ def classify_media(
 def _needed_size(targets: Targets, spec: InputSpec) -> int | None:
     """Shorter side (pixels) to decode an image at, for the smallest of its targets; None for full size."""
     usable = [
-        widened(box.clipped(), spec.box_margin)[2:] for box in targets.boxes if box is not None and not box.problem()
+        widened(box.clipped(), spec.box_margin or 0.0)[2:]
+        for box in targets.boxes
+        if box is not None and not box.problem()
     ]
     return decode_size(spec, min(usable, key=min) if usable else (1.0, 1.0))
 
@@ -103,7 +105,7 @@ def _needed_size(targets: Targets, spec: InputSpec) -> int | None:
 def _inputs(targets: Targets, image: Image.Image, classifier: Classifier) -> list[torch.Tensor | None]:
     """The network's input for each target of an image; None for one that cannot be used."""
     shown = blank(image, targets.hidden or ())
-    margin = classifier.spec.input.box_margin
+    margin = classifier.spec.input.box_margin or 0.0
     return [
         None
         if targets.problem(box)

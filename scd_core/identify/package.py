@@ -133,7 +133,7 @@ def _digest(spec: PackageSpec, parts: Sequence[bytes | None]) -> str:
     if not spec.gallery:
         without |= dict.fromkeys(("embedding", "embedding_size", "similarity_scale"), True)
     unused = {"decode": spec.input.decode == "full", "box_use": spec.input.box_use is None}
-    unused["box_margin"] = spec.input.box_margin == 0
+    unused["box_margin"] = spec.input.box_margin is None
     without["input"] = {name: True for name, is_unused in unused.items() if is_unused}
     described = spec.model_dump(mode="json", exclude=without)
     content = json.dumps(described, sort_keys=True).encode()

@@ -73,12 +73,12 @@ class InputSpec(BaseModel):
         description="what the network was trained on; classify: crops of animals' boxes; locate: whole frames. A run follows it "
         "where its settings do not give `classify.box_use`",
     )
-    box_margin: float = Field(
-        0.0,
-        ge=0,
+    box_margin: float | None = Field(
+        None,
+        gt=0,
         le=4,
         description="share of an animal's box, on each of its four sides, that is shown with it: .5 shows a crop twice as wide "
-        "and high as the box, as far as the frame reaches",
+        "and high as the box, as far as the frame reaches; null: the box alone",
     )
 
     @model_validator(mode="after")

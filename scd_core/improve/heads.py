@@ -8,9 +8,12 @@ from numpy.typing import NDArray
 from scd_core.identify.class_means import Head, fit_class_means
 from scd_core.names import HeadKind
 
-__all__ = ["fit_head"]
+__all__ = ["NEVER", "Floats", "fit_head"]
 
 Floats = NDArray[np.float32]
+
+NEVER = -1e4
+"""Score of a name that was never learnt: "never" in float32 and in a softmax, and finite."""
 
 _INVERSE_PENALTY = 0.1
 _STEPS = 200
@@ -39,8 +42,7 @@ def fit_head(kind: HeadKind, features: Floats, truth: NDArray[np.int64], n_names
         return fit_class_means(features, truth, n_names).head()
     weight, bias = _logistic(features.astype(np.float64), truth)
     all_weights = np.zeros((n_names, features.shape[1]), np.float32)
-    # The one number that stands for "never" in float32 and in a softmax, and is finite.
-    all_biases = np.full(n_names, -1e4, np.float32)
+    all_biases = np.full(n_names, NEVER, np.float32)
     all_weights[present], all_biases[present] = weight, bias
     return Head(all_weights, all_biases)
 

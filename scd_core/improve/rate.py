@@ -38,18 +38,26 @@ class Gain:
 
 
 def rate_of(
-    is_right: NDArray[np.bool_], visit: NDArray[np.int64], cell: NDArray[np.int64], confidence: float = 0.95
+    is_right: NDArray[np.bool_],
+    visit: NDArray[np.int64],
+    cell: NDArray[np.int64],
+    confidence: float = 0.95,
+    camera: NDArray[np.int64] | None = None,
+    value: float | None = None,
 ) -> Rate:
     """Mean over visits of the share of pictures that are right.
 
-    Wilson's interval at an effective number of visits: by the variance between visits, and between cells, whichever is larger
-    (Korn and Graubard, Survey Methodology 1998), never more than there are visits.
+    Wilson's interval at an effective number of visits: by the variance between visits, between cells and between cameras,
+    whichever is largest (Korn and Graubard, Survey Methodology 1998), never more than there are visits; with Student's quantile
+    at as many degrees of freedom as there are such clusters, less one.
 
     Args:
         is_right: (N,) of each picture.
         visit: (N,) visit, or group of like pictures, of each.
         cell: (N,) individual and camera of each: what its visits share.
         confidence: level of the interval, 0-1.
+        camera: (N,) camera of each; None where cameras are no clusters.
+        value: the share to put the interval around; None is the mean itself.
 
     >>> rate = rate_of(np.array([True, True, False, True]), np.array([0, 0, 1, 2]), np.array([0, 0, 1, 2]))
     >>> round(rate.value, 3), rate.n
@@ -59,10 +67,15 @@ def rate_of(
     n = len(shares)
     if not n:
         return Rate(float("nan"), 0.0, 1.0, 0)
-    value = float(shares.mean())
-    variance = max(_variance(shares, visits), _variance(shares, cells))
-    effective = min(float(n), value * (1 - value) / variance) if variance > 0 else float(n)
-    low, high = wilson_interval(value, effective, confidence)
+    mean = float(shares.mean())
+    levels = [visits, cells]
+    if camera is not None:
+        levels.append(camera[np.unique(visit, return_index=True)[1]])
+    variance, n_clusters = max((_variance(shares, one), len(np.unique(one))) for one in levels)
+    effective = min(float(n), mean * (1 - mean) / variance) if variance > 0 else float(n)
+    quantile = float(stats.t.ppf(0.5 + confidence / 2, max(1, n_clusters - 1 if variance > 0 else n - 1)))
+    value = mean if value is None else value
+    low, high = wilson_interval(value, effective, 2 * float(stats.norm.cdf(quantile)) - 1)
     return Rate(value, float(low), float(high), n)
 
 

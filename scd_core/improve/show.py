@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from scd_core.boxes import Box, box_from_row
+from scd_core.boxes import Box, box_from_row, widened
 from scd_core.errors import InputError
 from scd_core.identify.architectures import last_linear
 from scd_core.identify.classifier import Classifier
@@ -29,10 +29,13 @@ from scd_core.names import View
 from scd_core.reclassify.late import late_logits, pooled_layer
 from scd_core.reclassify.strategies import BLUR_SIGMA
 
-__all__ = ["SHOWN", "Shown", "show_views"]
+__all__ = ["MARGINS", "SHOWN", "Shown", "show_views"]
 
-SHOWN = (View.WHOLE, View.BOX_CROP, View.POOLED, View.BLURRED)
+SHOWN = (View.WHOLE, View.BOX_CROP, View.WIDE_CROP, View.WIDER_CROP, View.POOLED, View.BLURRED)
 """Views that the network is run on; others are made of these."""
+
+MARGINS = {View.BOX_CROP: 0.0, View.WIDE_CROP: 0.15, View.WIDER_CROP: 0.5}
+"""Share of the box that each crop shows on each of its sides."""
 
 _BATCH = 16
 _NO_BOX = "no labelled picture has an animal's box: give `--detections` to `trapaudit run`"
@@ -73,7 +76,8 @@ class Shown:
 @dataclass(frozen=True)
 class _Prepared:
     whole: Tensor
-    crop: Tensor | None
+    crops: dict[View, Tensor]
+    """The box with each margin; none without a box."""
     box: Box | None
     thumbnail: NDArray[np.float32] | None
 
@@ -81,8 +85,8 @@ class _Prepared:
 def show_views(labelled: Labelled, classifier: Classifier, progress: Callable[[int], None] = lambda n: None) -> Shown:
     """Run the network over the views of all labelled targets.
 
-    Persons and vehicles are filled with grey before. A box crop is what `trapaudit run` shows a model whose boxes are
-    classified (`classify.box_use`): the box itself, without a margin.
+    Persons and vehicles are filled with grey before. The crops are what `trapaudit run` shows a model whose boxes are
+    classified (`classify.box_use`), with the margin of its package (`input.box_margin`).
 
     Args:
         labelled: the targets.
@@ -137,9 +141,10 @@ def _batches(labelled: Labelled, classifier: Classifier) -> Iterator[tuple[list[
         box = box_from_row(row)
         whole = classifier.preprocess(image)
         if box is None:
-            return _Prepared(whole, None, None, None)
-        crop = crop_to_box(image, box)
-        return _Prepared(whole, classifier.preprocess(crop), box, thumbnail(crop))
+            return _Prepared(whole, {}, None, None)
+        crops = {view: crop_to_box(image, widened(box, margin)) for view, margin in MARGINS.items()}
+        inputs = {view: classifier.preprocess(crop) for view, crop in crops.items()}
+        return _Prepared(whole, inputs, box, thumbnail(crops[View.BOX_CROP]))
 
     found = iter_labelled(labelled, prepare)
     while batch := list(islice(found, _BATCH)):
@@ -174,8 +179,8 @@ class _Runner:
             return late_logits(classifier, layer, whole, keep).numpy(), None
         if view == View.WHOLE:
             inputs = whole
-        elif view == View.BOX_CROP:
-            inputs = torch.stack([one.crop for one in pictures if one.crop is not None])
+        elif view in MARGINS:
+            inputs = torch.stack([one.crops[view] for one in pictures])
         else:
             infill = make_infill(whole, "blur", BLUR_SIGMA, torch.zeros(len(whole), dtype=torch.int64))
             inputs = blend(whole, keep, infill)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy import stats
 
@@ -15,30 +15,20 @@ from scd_core.errors import InputError
 from scd_core.identify.class_means import Head
 from scd_core.identify.classifier import Classifier
 from scd_core.improve.alike import join_alike
-from scd_core.improve.heads import fit_head
+from scd_core.improve.attempts import NEEDS, Scores, attempt_all, fit_way
+from scd_core.improve.choice import expected_of, find_best
 from scd_core.improve.labelled import Labelled, codes, read_labelled
-from scd_core.improve.show import SHOWN, Shown, show_views
+from scd_core.improve.rate import Rate
+from scd_core.improve.show import Shown, show_views
 from scd_core.improve.split import Split, split_by_place, split_by_visit
-from scd_core.improve.ways import RUNNABLE, Evidence, Outcome, Way, find_best, judge
-from scd_core.names import HeadKind, View
+from scd_core.improve.ways import Evidence, Outcome, Way, held_by, judge
+from scd_core.names import Preference
 
 __all__ = ["Trial", "run_improve", "try_all"]
 
-Floats = NDArray[np.float32]
-Scores = tuple[Floats, Floats]
-"""(N, K) scores of each target where its camera was left out, and where its group was."""
-
-_HEAD_VIEWS = (View.BOX_CROP, View.WHOLE, View.BLURRED)
 _CHANCE_LEVEL = 0.01
 _MIN_NEW = 10
 """Fewest different visits that judge names in new places."""
-_NEEDS = {
-    View.WHOLE: "nothing",
-    View.BOX_CROP: "boxes",
-    View.POOLED: "boxes, another run",
-    View.BLURRED: "boxes, another run",
-    View.AVERAGE: "boxes, another run",
-}
 
 
 @dataclass(frozen=True)
@@ -47,6 +37,7 @@ class Trial:
 
     labelled: Labelled
     shown: Shown
+    classifier: Classifier
     evidence: Evidence
     as_run: Outcome
     """The model as the audit ran it."""
@@ -54,19 +45,42 @@ class Trial:
     """All ways, the model as it is run first."""
     scores: dict[str, Scores]
     """Key of a way -> scores of targets left out, over `labelled.names` for a new head, over the model's classes else."""
+    weights: dict[str, float]
+    """Key of a way -> weight of the model's own scores in its own; 0 where none of them count."""
     lost: tuple[str, ...]
     """Names that MODEL can give and no label has: a new head would never give them."""
+    rights: dict[str, NDArray[np.bool_]]
+    """Key of a way -> (N,) whether each target is named rightly where its camera was left out."""
     n_alone: int
     """Targets that judge nothing in new places: without the camera too little is left of their individual."""
     n_joined: int
     """Groups of like pictures that lie at more than one camera or visit."""
     seconds: float
     """In all."""
+    prefer: Preference = Preference.HOME
+    """Which of several better ways is recommended."""
 
-    @property
+    @cached_property
+    def n_held(self) -> int:
+        """Groups of pictures that show what becomes of names where the model as it is run is at home."""
+        return len(np.unique(self.evidence.group[self.evidence.is_held]))
+
+    @cached_property
     def best(self) -> Outcome | None:
         """The way to recommend; None where none is better."""
-        return find_best(self.outcomes)
+        return find_best(self.outcomes, self.prefer)
+
+    @cached_property
+    def most(self) -> Outcome | None:
+        """The better way that is right most often in new places; None where none is better."""
+        return find_best(self.outcomes, Preference.NEW_PLACES)
+
+    @cached_property
+    def expected(self) -> Rate:
+        """Right in new places by the way to recommend, without what it owes to being chosen; of MODEL where none is better."""
+        if self.best is None:
+            return self.as_run.new
+        return expected_of(self.best, self.outcomes, self.rights, self.evidence, self.prefer)
 
     def outcome(self, key: str) -> Outcome:
         """The outcome of a way.
@@ -81,14 +95,15 @@ class Trial:
 
     def head(self, way: Way) -> Head:
         """The head of a way, fitted to all labelled targets that have its view."""
-        assert way.head is not None
-        chosen = self.shown.has_view[way.view]
-        return fit_head(
-            way.head, self.shown.features[way.view][chosen], self.labelled.truth[chosen], len(self.labelled.names)
-        )
+        return fit_way(way, self.weights[way.key], self.labelled, self.shown, self.classifier)
 
 
-def run_improve(out: str, classifier: Classifier, progress: Callable[[int, int], None] = lambda done, n: None) -> Trial:
+def run_improve(
+    out: str,
+    classifier: Classifier,
+    progress: Callable[[int, int], None] = lambda done, n: None,
+    prefer: Preference = Preference.HOME,
+) -> Trial:
     """Try other views and new heads on the labels of OUT.
 
     Every head is judged on what it did not learn from: whole cameras that were left out, and visits that were left out at
@@ -98,6 +113,7 @@ def run_improve(out: str, classifier: Classifier, progress: Callable[[int, int],
         out: OUT.
         classifier: the model to improve.
         progress: called with the number of pictures shown so far, and of all.
+        prefer: which of several better ways is recommended.
 
     Raises:
         InputError: too few labels, labels that no way agrees with beyond chance, individuals that are each labelled at one
@@ -114,7 +130,8 @@ def run_improve(out: str, classifier: Classifier, progress: Callable[[int, int],
         progress(done, len(labelled.rows))
 
     shown = show_views(labelled, classifier, shown_so_far)
-    return replace(try_all(*_readable(labelled, shown), classifier), seconds=time.perf_counter() - began)
+    trial = try_all(*_readable(labelled, shown), classifier)
+    return replace(trial, seconds=time.perf_counter() - began, prefer=prefer)
 
 
 def try_all(labelled: Labelled, shown: Shown, classifier: Classifier) -> Trial:
@@ -130,88 +147,38 @@ def try_all(labelled: Labelled, shown: Shown, classifier: Classifier) -> Trial:
     content = codes([row["content_sha256"] or row["target_id"] for row in labelled.rows])
     group = join_alike(labelled.visit, content, shown.thumbnails)
     in_new, at_home = split_by_place(truth, camera, group), split_by_visit(truth, camera, group)
-    evidence = Evidence(in_new.counts, at_home.counts, group, truth * len(labelled.cameras) + camera, truth, camera)
-    _check_places(labelled, evidence)
-    outcomes, scores = _judge_all(labelled, shown, classifier, in_new, at_home, evidence)
+    cell = truth * len(labelled.cameras) + camera
+
+    def evidence_of(before: NDArray[np.bool_]) -> Evidence:
+        is_held = held_by(before, at_home.counts, group, cell)
+        return Evidence(in_new.counts, at_home.counts, is_held, group, cell, truth, camera)
+
+    _check_places(in_new, group)
+    attempts, evidence = attempt_all(labelled, shown, classifier, (in_new, at_home), evidence_of)
+    # Heads that differ in the weight of MODEL's own alone are nearly one way.
+    n_ways = sum(one.way.can_run and not one.way.keep for one in attempts)
+    outcomes = [
+        judge(
+            one.way, one.right, attempts[0].right, evidence, one.seconds, NEEDS[one.way.view], n_ways, one.home_margin
+        )
+        for one in attempts
+    ]
     _check_labels(labelled, outcomes, evidence)
     return Trial(
         labelled,
         shown,
+        classifier,
         evidence,
         outcomes[0],
         outcomes,
-        scores,
+        {one.way.key: one.scores for one in attempts if one.scores is not None},
+        {one.way.key: one.weight for one in attempts},
         tuple(sorted(set(classifier.names) - set(labelled.names))),
+        {one.way.key: one.right[0] for one in attempts},
         int((~in_new.counts).sum()),
         _n_joined(labelled, group),
         time.perf_counter() - began,
     )
-
-
-def _judge_all(
-    labelled: Labelled, shown: Shown, classifier: Classifier, in_new: Split, at_home: Split, evidence: Evidence
-) -> tuple[list[Outcome], dict[str, Scores]]:
-    """Outcomes of all ways, the model as it is run first, and their scores."""
-    as_run = _as_run(labelled)
-    views = {
-        view: _right_names(labelled, classifier, shown.logits[view]) & shown.has_view[view] for view in shown.logits
-    }
-    if View.BOX_CROP in views and View.POOLED in views:
-        both = np.stack([_log_probabilities(classifier, shown.logits[view]) for view in (View.BOX_CROP, View.POOLED)])
-        is_right = _right(labelled, classifier, both.mean(0))
-        views[View.AVERAGE] = is_right & shown.has_view[View.BOX_CROP]
-    before = views[as_run]
-    n_ways = sum((view in views) + len(HeadKind) * (view in shown.features) for view in RUNNABLE)
-    outcomes, scores = [], {}
-    for view in (as_run, *(view for view in (*SHOWN, View.AVERAGE) if view != as_run and view in views)):
-        way = Way(view)
-        outcomes.append(judge(way, (views[view],) * 2, (before,) * 2, evidence, 0.0, _NEEDS[view], n_ways))
-        if view in shown.logits:
-            scores[way.key] = (shown.logits[view],) * 2
-    for view in (view for view in _HEAD_VIEWS if view in shown.features and shown.no_head is None):
-        for kind in HeadKind:
-            started = time.perf_counter()
-            way = Way(view, kind)
-            found = tuple(_left_out(kind, shown, view, labelled, split) for split in (in_new, at_home))
-            right = tuple((one.argmax(1) == labelled.truth) & shown.has_view[view] for one in found)
-            took = time.perf_counter() - started
-            outcomes.append(judge(way, (right[0], right[1]), (before,) * 2, evidence, took, _NEEDS[view], n_ways))
-            scores[way.key] = (found[0], found[1])
-    return outcomes, scores
-
-
-def _as_run(labelled: Labelled) -> View:
-    """How the audit ran the model: on boxes, where most targets are boxes."""
-    n_boxes = sum(row["detection_id"] is not None for row in labelled.rows)
-    return View.BOX_CROP if 2 * n_boxes > len(labelled.rows) else View.WHOLE
-
-
-def _left_out(kind: HeadKind, shown: Shown, view: View, labelled: Labelled, split: Split) -> Floats:
-    """(N, K) scores of each target by the head that was fitted without its part."""
-    scores = np.zeros((len(labelled.rows), len(labelled.names)), np.float32)
-    has_view = shown.has_view[view]
-    for learnt, out in split:
-        chosen = learnt[has_view[learnt]]
-        if len(np.unique(labelled.truth[chosen])) >= 2:
-            head = fit_head(kind, shown.features[view][chosen], labelled.truth[chosen], len(labelled.names))
-            scores[out] = head.scores(shown.features[view][out])
-    return scores
-
-
-def _right_names(labelled: Labelled, classifier: Classifier, logits: Floats) -> NDArray[np.bool_]:
-    """(N,) whether the model's own names are right; a name below its threshold of `unknown` is not."""
-    return _right(labelled, classifier, _log_probabilities(classifier, logits))
-
-
-def _right(labelled: Labelled, classifier: Classifier, log_probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
-    called = [classifier.names[place] for place in log_probabilities.argmax(1)]
-    is_right = np.array([name == row["true_id"] for name, row in zip(called, labelled.rows, strict=True)], dtype=bool)
-    return is_right & (np.exp(log_probabilities.max(1)) >= (classifier.spec.unknown_threshold or 0.0))
-
-
-def _log_probabilities(classifier: Classifier, logits: Floats) -> NDArray[np.float64]:
-    """(N, names) log of the calibrated probabilities."""
-    return np.log(classifier.probabilities(torch.from_numpy(logits)).numpy() + 1e-30)
 
 
 def _readable(labelled: Labelled, shown: Shown) -> tuple[Labelled, Shown]:
@@ -227,16 +194,16 @@ def _n_joined(labelled: Labelled, group: NDArray[np.int64]) -> int:
     return int((np.bincount(pairs[0]) > 1).sum())
 
 
-def _check_places(labelled: Labelled, evidence: Evidence) -> None:
+def _check_places(in_new: Split, group: NDArray[np.int64]) -> None:
     """Refuse labels by which nothing can be judged in new places.
 
     Raises:
         InputError: hardly any individual is labelled at more than one camera, or too few pictures differ.
     """
-    n_new = len(np.unique(evidence.group[evidence.in_new]))
+    n_new = len(np.unique(group[in_new.counts]))
     if n_new < _MIN_NEW:
         raise InputError(
-            f"improve: {n_new} labelled visits of {len(np.unique(evidence.group))} different ones show an individual away from "
+            f"improve: {n_new} labelled visits of {len(np.unique(group))} different ones show an individual away from "
             f"where half of its other visits are, {_MIN_NEW} are needed: label individuals at more than one camera, "
             "and pictures that are not nearly the same"
         )

@@ -11,7 +11,7 @@ from scipy import stats
 from scd_core.improve.rate import Gain, Rate, gain_of, rate_of
 from scd_core.names import HeadKind, View
 
-__all__ = ["MAX_HOME_LOSS", "RUNNABLE", "Evidence", "Outcome", "Way", "find_best", "judge"]
+__all__ = ["MAX_HOME_LOSS", "RUNNABLE", "Evidence", "Outcome", "Way", "held_by", "judge"]
 
 MAX_HOME_LOSS = 0.03
 """Share of the visits in known places that a way may name rightly less, and still be recommended."""
@@ -20,7 +20,7 @@ _LEVEL = 0.025
 _MIN_PLACE_VISITS = 5
 """Fewest visits of a camera, or of an individual, that may be called the worst."""
 
-RUNNABLE = (View.WHOLE, View.BOX_CROP)
+RUNNABLE = (View.WHOLE, View.BOX_CROP, View.WIDE_CROP, View.WIDER_CROP)
 """Views that `trapaudit run` names by."""
 
 
@@ -30,11 +30,15 @@ class Way:
 
     view: View
     head: HeadKind | None = None
+    keep: float = 0.0
+    """Weight of the model's own head beside the new one, at the same spread of scores."""
 
     @property
     def key(self) -> str:
-        """Its name, such as ``box_crop`` or ``class_means:box_crop``."""
-        return f"{self.head}:{self.view}" if self.head else str(self.view)
+        """Its name, such as ``box_crop``, ``class_means:box_crop``; with the model's own head ``class_means+0.6:wide_crop``."""
+        if self.head is None:
+            return str(self.view)
+        return f"{self.head}{f'+{self.keep:g}' if self.keep else ''}:{self.view}"
 
     @property
     def can_run(self) -> bool:
@@ -50,6 +54,8 @@ class Evidence:
     """(N,) targets that judge names in places that were not learnt from."""
     at_home: NDArray[np.bool_]
     """(N,) targets that judge names in places that were."""
+    is_held: NDArray[np.bool_]
+    """(N,) those of them where the model as it is run is at home: it names the individual's other visits there rightly."""
     group: NDArray[np.int64]
     """(N,) group of like pictures."""
     cell: NDArray[np.int64]
@@ -70,6 +76,8 @@ class Outcome:
     gain: Gain
     """In such new places, against the model as it is run."""
     home_gain: Gain
+    held_gain: Gain
+    """Where the model as it is run is right at home; a loss is below 0."""
     kept: Rate
     """Right, of what the model as it is run names rightly in such new places."""
     worst_camera: tuple[int, Rate] | None
@@ -78,17 +86,59 @@ class Outcome:
     seconds: float
     """To fit and to judge it, without reading the pictures."""
     needs: str
+    level: float
+    """Of the intervals, 0-1."""
+    home_margin: float | None
+    """How safe its names are where the model as it is run is at home; None where too few visits show it."""
 
     @property
     def is_better(self) -> bool:
-        """Better than the model as it is run, beyond chance, and not worse at home by more than 3 points.
+        """Better than the model as it is run, beyond chance, and not worse by more than 3 points where that is at home.
 
         The interval of the gain lies above 0, and of the visits that differ more are won than chance explains (exact sign
         test, one-sided, .025).
         """
+        return self.is_gain and not self.loses_home
+
+    @property
+    def is_gain(self) -> bool:
+        """The gain in new places is beyond chance."""
         won, lost = self.gain.n_won, self.gain.n_lost
         p_value = float(stats.binom.sf(won - 1, won + lost, 0.5)) if won + lost else 1.0
-        return self.gain.low > 0 and p_value < _LEVEL and self.home_gain.value >= -MAX_HOME_LOSS
+        return self.gain.low > 0 and p_value < _LEVEL
+
+    @property
+    def home_loss(self) -> float:
+        """Share of visits that are lost at home, or where the model as it is run is at home, whichever is more; 0-1."""
+        return max([0.0, *(-one.value for one in (self.home_gain, self.held_gain) if one.value < 0)])
+
+    @property
+    def loses_home(self) -> bool:
+        """More is lost at home than a way that is recommended may lose."""
+        return self.home_loss > MAX_HOME_LOSS
+
+
+def held_by(
+    before: NDArray[np.bool_], at_home: NDArray[np.bool_], group: NDArray[np.int64], cell: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """(N,) targets where a model is at home: it names rightly more than half of the individual's *other* groups there.
+
+    A target's own name does not count, so that the model's lucky names are not held against another.
+
+    Args:
+        before: (N,) whether it names each rightly.
+        at_home: (N,) targets whose individual is learnt at the same camera.
+        group: (N,) group of each.
+        cell: (N,) individual and camera of each.
+    """
+    held = np.zeros(len(before), bool)
+    for one in np.unique(cell[at_home]):
+        inside = np.flatnonzero(cell == one)
+        groups, place = np.unique(group[inside], return_inverse=True)
+        shares = np.bincount(place, before[inside]) / np.bincount(place)
+        others = (shares.sum() - shares) / max(1, len(groups) - 1)
+        held[inside] = (others > 0.5)[place] & (len(groups) > 1)
+    return held & at_home
 
 
 def judge(
@@ -99,6 +149,7 @@ def judge(
     seconds: float,
     needs: str,
     n_ways: int = 1,
+    home_margin: float | None = None,
 ) -> Outcome:
     """What a way is worth.
 
@@ -110,9 +161,10 @@ def judge(
         seconds: that it took.
         needs: what must be there to use it, in words.
         n_ways: ways among which one is chosen; 95 % intervals hold for all of them at once (Bonferroni), so for the best as well.
+        home_margin: how safe its names at home are (:func:`scd_core.improve.attempts.home_margin`).
     """
     level = 1 - 0.05 / n_ways
-    new, home = evidence.in_new, evidence.at_home
+    new, home, held = evidence.in_new, evidence.at_home, evidence.is_held
     group, cell = evidence.group, evidence.cell
 
     def worst(key: NDArray[np.int64]) -> tuple[int, Rate] | None:
@@ -126,22 +178,16 @@ def judge(
 
     return Outcome(
         way,
-        rate_of(right[0][new], group[new], cell[new], level),
-        rate_of(right[1][home], group[home], cell[home], level),
+        rate_of(right[0][new], group[new], cell[new], level, evidence.camera[new]),
+        rate_of(right[1][home], group[home], cell[home], level, evidence.camera[home]),
         gain_of(before[0][new], right[0][new], group[new], cell[new], level),
         gain_of(before[1][home], right[1][home], group[home], cell[home], level),
+        gain_of(before[1][held], right[1][held], group[held], cell[held], level),
         rate_of(right[0][new & before[0]], group[new & before[0]], cell[new & before[0]]),
         worst(evidence.camera),
         worst(evidence.truth),
         seconds,
         needs,
+        level,
+        home_margin,
     )
-
-
-def find_best(outcomes: list[Outcome]) -> Outcome | None:
-    """The way to recommend: of those that `trapaudit run` can take and that are better, the one right most often in new places.
-
-    Ways that are equal: the one that is right most often at home, then the first.
-    """
-    better = [one for one in outcomes if one.way.can_run and one.is_better]
-    return max(better, key=lambda one: (one.new.value, one.home.value), default=None)

@@ -18,6 +18,7 @@ from scd_core.identify.classifier import Classifier
 from scd_core.identify.package import Package
 from scd_core.identify.spec import PackageSpec, validated
 from scd_core.improve.rate import Gain, Rate
+from scd_core.improve.show import MARGINS
 from scd_core.improve.trial import Trial
 from scd_core.improve.ways import Outcome
 from scd_core.names import View
@@ -49,7 +50,8 @@ def write_improved(url: str, parent: Package, trial: Trial, outcome: Outcome, no
     if not way.can_run:
         raise InputError(f"--write {url}: `trapaudit run` does not name by {way.key}, so no package can hold it")
     content = parent.spec.model_dump(mode="json")
-    content["input"]["box_use"] = "classify" if way.view == View.BOX_CROP else "locate"
+    content["input"]["box_use"] = "locate" if way.view == View.WHOLE else "classify"
+    content["input"]["box_margin"] = MARGINS.get(way.view) or None
     content["provenance"] = _provenance(parent, trial, outcome, now)
     weights = parent.weights
     if way.head is not None:
@@ -80,6 +82,7 @@ def _provenance(parent: Package, trial: Trial, outcome: Outcome, now: datetime |
     labels = sorted([str(row["target_id"]), str(row["true_id"])] for row in trial.labelled.rows)
     return lineage(parent, "improve", now) | {
         "way": outcome.way.key,
+        "weight_of_parent_head": round(trial.weights[outcome.way.key], _DIGITS),
         "labels": {
             "n_pictures": len(labels),
             "n_visits": len(np.unique(trial.labelled.visit)),
@@ -89,9 +92,10 @@ def _provenance(parent: Package, trial: Trial, outcome: Outcome, now: datetime |
         },
         "split": "individuals left out at whole cameras, and visits left out; pictures that are nearly one left out together",
         "expected": {
-            "right_in_new_places": _interval(outcome.new),
+            "right_in_new_places": _interval(trial.expected if outcome is trial.best else outcome.new),
             "right_at_home": _interval(outcome.home),
             "gain_in_new_places": _interval(outcome.gain),
+            "gain_where_parent_is_at_home": _interval(outcome.held_gain),
             "parent_right_in_new_places": _interval(trial.as_run.new),
             "parent_right_at_home": _interval(trial.as_run.home),
         },

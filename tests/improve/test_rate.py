@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from scd_core.audit.slices.statistics import wilson_interval
+from scd_core.improve.choice import expected_of, find_best
 from scd_core.improve.rate import gain_of, rate_of
-from scd_core.improve.ways import Evidence, Way, find_best, judge
-from scd_core.names import HeadKind, View
+from scd_core.improve.ways import Evidence, Way, held_by, judge
+from scd_core.names import HeadKind, Preference, View
 
 
 def test_pictures_of_a_visit_count_as_one():
@@ -70,7 +73,7 @@ def test_a_gain_of_a_few_visits_is_not_beyond_chance():
 def outcome(before: float, after: float, home_before: float, home_after: float, way: Way):
     n = 400
     place = np.arange(n)
-    evidence = Evidence(place < 200, place >= 200, place, place // 4, place % 8, place % 7)
+    evidence = Evidence(place < 200, place >= 200, place >= 300, place, place // 4, place % 8, place % 7)
 
     def right(share: float) -> np.ndarray:
         return (place * 7919 % 100) / 100 < share
@@ -107,6 +110,70 @@ def test_the_worst_camera_has_visits_enough_to_be_called_so():
     place = np.arange(43)
     camera = np.array([0] * 20 + [1] * 20 + [2] * 3)
     right = np.array([True] * 20 + [True] * 10 + [False] * 10 + [False] * 3)
-    evidence = Evidence(place >= 0, place < 0, place, place, np.zeros(43, int), camera)
+    evidence = Evidence(place >= 0, place < 0, place < 0, place, place, np.zeros(43, int), camera)
     found = judge(CROPS, (right, right), (right, right), evidence, 0.0, "")
     assert found.worst_camera is not None and found.worst_camera[0] == 1 and found.worst_camera[1].value == 0.5
+
+
+def test_a_model_is_at_home_where_its_other_names_are_right():
+    # Individual-camera pairs 0 (mostly right), 1 (mostly wrong), 2 (seen once) and 3 (not learnt at this camera).
+    before = np.array([1, 1, 1, 0, 1, 0, 0, 1, 1, 1], bool)
+    cell = np.array([0, 0, 0, 0, 1, 1, 1, 2, 3, 3])
+    held = held_by(before, cell < 3, np.arange(10), cell)
+    assert held.tolist() == [True] * 4 + [False] * 6
+
+
+def test_a_lucky_name_does_not_make_a_home():
+    before, cell = np.array([1, 0, 0], bool), np.zeros(3, int)
+    assert not held_by(before, np.ones(3, bool), np.arange(3), cell).any()
+
+
+def test_what_keeps_the_home_is_recommended_where_it_gains_half_as_much():
+    def way(gain: float, margin: float | None, keep: float):
+        return replace(
+            outcome(0.3, 0.3 + gain, 0.95, 0.95, Way(View.BOX_CROP, HeadKind.LOGISTIC, keep)), home_margin=margin
+        )
+
+    most, safe, safest = way(0.6, 1.0, 0.0), way(0.4, 2.0, 0.3), way(0.2, 3.0, 1.2)
+    assert find_best([most, safe, safest]) is safe
+    assert find_best([most, safe, safest], Preference.NEW_PLACES) is most
+    unknown = [replace(one, home_margin=None) for one in (most, safe, safest)]
+    assert find_best(unknown) is unknown[0]
+
+
+def test_a_loss_where_the_model_is_at_home_is_not_hidden_by_gains_elsewhere():
+    place = np.arange(400)
+    evidence = Evidence(place < 200, place >= 200, place >= 300, place, place // 4, place % 8, place % 7)
+    before = (place % 10 < 3) | (place >= 300)
+    after = np.where(place >= 300, place % 10 > 0, place % 10 < 9)
+    found = judge(CROPS, (after, after), (before, before), evidence, 0.0, "")
+    assert found.home_gain.value > 0.2 and found.home_loss == pytest.approx(0.1)
+    assert found.is_gain and not found.is_better
+
+
+def test_the_best_of_many_equal_ways_is_expected_to_be_no_better_than_they_are():
+    """Forty ways that are right by the same chance: the best looks better than it is, and what is expected of it does not."""
+    rng = np.random.default_rng(1)
+    seen, expected = [], []
+    place = np.arange(60)
+    evidence = Evidence(place >= 0, place < 0, place < 0, place, place, place % 8, place % 9)
+    before = np.zeros(60, bool)
+    for _ in range(12):
+        ways = [Way(View.BOX_CROP)] + [Way(View.BOX_CROP, HeadKind.LOGISTIC, float(number)) for number in range(1, 41)]
+        rights = {one.key: before if one.head is None else rng.random(60) < 0.6 for one in ways}
+        outcomes = [judge(one, (rights[one.key],) * 2, (before, before), evidence, 0.0, "") for one in ways]
+        best = find_best(outcomes, Preference.NEW_PLACES)
+        assert best is not None
+        seen.append(best.new.value)
+        rate = expected_of(best, outcomes, rights, evidence, Preference.NEW_PLACES)
+        expected.append(rate.value)
+        assert rate.low < rate.value < rate.high
+    assert np.mean(seen) > 0.7 and abs(np.mean(expected) - 0.6) < 0.04
+
+
+def test_cameras_that_differ_widen_the_interval():
+    right = np.repeat([True, False, True, True, False], 20)
+    visit, camera = np.arange(100), np.repeat(np.arange(5), 20)
+    with_cameras = rate_of(right, visit, visit, camera=camera)
+    without = rate_of(right, visit, visit)
+    assert with_cameras.high - with_cameras.low > 2 * (without.high - without.low)
