@@ -3,7 +3,7 @@
 ``python -m benchmarks.improve --json FILE``. A mobilenet_v2 learns cats with their places; an audit of other photographs of them
 is labelled; a third set is kept back and names what each model is worth: the biased one, the one that `improve` recommends and
 writes from the audit's labels, and one that is trained whole on the box crops of all that the two others had together, which
-takes a network's training and is what the gap is measured to. Odd seeds are for choosing, even ones for quoting.
+takes a network's training and is what the gap is measured to. Seeds 1 and 3 are for choosing, 2, 4 and 5 for quoting.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from benchmarks.common import Report, options
 from benchmarks.improve.sets import ImproveSet, make_improve_set
 from benchmarks.real.sets import RealSet, add_work, find_weights
 from scd_core.audit.slices.statistics import wilson_interval
+from scd_core.boxes import widened
 from scd_core.identify import load_model, read_package
 from scd_core.identify.classifier import Classifier
 from scd_core.identify.pictures import crop_to_box
@@ -30,7 +31,8 @@ from scd_core.improve.write import write_improved
 __all__ = ["count_right", "main"]
 
 _COLUMNS = (
-    "seed", "n", "new_before", "new_written", "new_retrained", "home_before", "home_written", "home_retrained", "way",
+    "seed", "n", "new_before", "new_written", "new_most", "new_retrained", "home_before", "home_written", "home_most",
+    "home_retrained", "way", "most",
     "expected_new", "expected_low", "expected_high", "seconds",
 )  # fmt: skip
 
@@ -38,7 +40,7 @@ _COLUMNS = (
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark; see the module."""
     parser = options(str(__doc__).splitlines()[0])
-    parser.set_defaults(seed=[2, 4, 6])
+    parser.set_defaults(seed=[2, 4, 5])
     add_work(parser)
     args = parser.parse_args(arguments)
     report = Report("improve", torch.device("cpu"))
@@ -58,27 +60,28 @@ def _measure(found: ImproveSet) -> dict[str, Any]:
     parent = read_package(str(found.biased.model))
     trial = run_improve(str(found.out), Classifier(parent, torch.device("cpu")))
     best = trial.best
-    new = found.biased.model
-    if best is not None:
-        new = found.folder / "written"
-        shutil.rmtree(new, ignore_errors=True)
-        write_improved(str(new), parent, trial, best)
     row: dict[str, Any] = {"way": best.way.key if best else "none", "seconds": trial.seconds}
-    for name, model, is_crop in (
-        ("before", found.biased.model, False),
-        ("written", new, read_package(str(new)).spec.input.box_use == "classify"),
-        ("retrained", found.retrained, True),
-    ):
+    row["most"] = trial.most.way.key if trial.most else "none"
+    models = {"before": found.biased.model, "retrained": found.retrained}
+    for name, chosen in (("written", best), ("most", trial.most)):
+        models[name] = found.biased.model
+        if chosen is not None:
+            models[name] = found.folder / name
+            shutil.rmtree(models[name], ignore_errors=True)
+            write_improved(str(models[name]), parent, trial, chosen)
+    for name, model in models.items():
+        is_crop = name == "retrained" or read_package(str(model)).spec.input.box_use == "classify"
         in_new, at_home, n = count_right(found.biased, model, is_crop=is_crop)
         row |= {f"new_{name}": in_new, f"home_{name}": at_home, "n": n}
-    chosen = best or trial.as_run
-    expected = {"new": chosen.new.value, "low": chosen.new.low, "high": chosen.new.high, "home": chosen.home.value}
+    expected = {"new": trial.expected.value, "low": trial.expected.low, "high": trial.expected.high}
+    expected["home"] = (best or trial.as_run).home.value
     return row | {f"expected_{name}": value for name, value in expected.items()}
 
 
 def count_right(kept_back: RealSet, model: Path, *, is_crop: bool) -> tuple[int, int, int]:
     """Kept-back pictures that a model names rightly: away from home, at home, and how many there are of each."""
     classifier = load_model(str(model))
+    margin = classifier.spec.input.box_margin or 0.0
     right = {"true": 0, "false": 0}
     with kept_back.file("truth.csv").open(newline="") as handle:
         rows = list(csv.DictReader(handle))
@@ -87,7 +90,8 @@ def count_right(kept_back: RealSet, model: Path, *, is_crop: bool) -> tuple[int,
         for row in rows[start : start + 16]:
             x, y, width, height = (float(row[name]) for name in ("x_min", "y_min", "width", "height"))
             with Image.open(kept_back.pictures / row["file"]) as opened:
-                inputs.append(classifier.preprocess(crop_to_box(opened, (x, y, width, height) if is_crop else None)))
+                box = widened((x, y, width, height), margin) if is_crop else None
+                inputs.append(classifier.preprocess(crop_to_box(opened, box)))
         best = classifier.probabilities(classifier.logits(torch.stack(inputs))).argmax(1).tolist()
         for place, row in zip(best, rows[start : start + 16], strict=True):
             right[row["is_shifted"]] += classifier.names[place] == row["individual_id"]
@@ -96,12 +100,17 @@ def count_right(kept_back: RealSet, model: Path, *, is_crop: bool) -> tuple[int,
 
 def _summarise(report: Report) -> None:
     """Sums over the seeds, the share of the gap that is closed, and points lost at home."""
-    names = ("n", *(f"{place}_{model}" for place in ("new", "home") for model in ("before", "written", "retrained")))
+    names = (
+        "n",
+        *(f"{place}_{model}" for place in ("new", "home") for model in ("before", "written", "most", "retrained")),
+    )
     total = {name: sum(row[name] for row in report.rows) for name in names}
     report.summary |= total
     gap = total["new_retrained"] - total["new_before"]
     report.summary["gap_closed"] = (total["new_written"] - total["new_before"]) / gap if gap else None
     report.summary["points_lost_at_home"] = 100 * (total["home_before"] - total["home_written"]) / total["n"]
+    report.summary["gap_closed_most"] = (total["new_most"] - total["new_before"]) / gap if gap else None
+    report.summary["points_lost_at_home_most"] = 100 * (total["home_before"] - total["home_most"]) / total["n"]
     for name in names[1:]:
         low, high = wilson_interval(total[name] / total["n"], total["n"])
         report.summary |= {f"{name}_low": float(low), f"{name}_high": float(high)}

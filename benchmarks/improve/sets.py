@@ -70,7 +70,7 @@ def make_improve_set(work: Path, seed: int) -> ImproveSet:
 
     Args:
         work: folder of all sets.
-        seed: of the parting, the pictures and the networks; even ones are for quoting, odd ones for choosing.
+        seed: of the parting, the pictures and the networks; 1 and 3 are for choosing, the others for quoting.
 
     Raises:
         FileNotFoundError: the photographs, the tool or the weights are not here.

@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         found = make_improve_set(args.work, seed)
         classifier = load_model(str(found.biased.model))
         pool, photographs = _pool(found)
-        shown = _shown(found.folder / "pool.pt", pool, classifier)
+        shown = _shown(found.folder / "pool_views.pt", pool, classifier)
         report.progress(f"set {seed}: {len(pool.rows)} pictures of {len(set(photographs))} photographs")
         for number in range(4 if args.quick else args.worlds):
             rng = np.random.default_rng([seed, number])
@@ -111,6 +111,7 @@ def _world(
     best = trial.best
     if best is None or best.way.head is None:
         return {"way": "none" if best is None else best.way.key}
+    expected = trial.expected
     known = {(row["true_id"], row["camera"]) for row in labelled.rows}
     others = np.flatnonzero(~is_label).tolist()
     places = [one for one in others if (pool.rows[one]["true_id"], pool.rows[one]["camera"]) not in known]
@@ -119,9 +120,10 @@ def _world(
     photograph = np.unique([photographs[place] for place in places], return_inverse=True)[1]
     truth = rate_of(is_right, photograph, photograph)
     return {
-        "way": best.way.key, "expected": best.new.value, "low": best.new.low, "high": best.new.high, "n_expected": best.new.n,
+        "way": best.way.key, "expected": expected.value, "low": expected.low, "high": expected.high, "n_expected": expected.n,
+        "uncorrected": best.new.value,
         "truth": truth.value, "truth_low": truth.low, "truth_high": truth.high, "n_truth": truth.n,
-        "is_inside": best.new.low <= truth.value <= best.new.high,
+        "is_inside": expected.low <= truth.value <= expected.high,
     }  # fmt: skip
 
 

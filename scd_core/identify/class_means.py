@@ -13,7 +13,10 @@ from scipy.special import logsumexp
 
 from scd_core.errors import InputError
 
-__all__ = ["ClassMeans", "Head", "align_row", "fit_class_means", "read_class_means"]
+__all__ = ["NEVER", "ClassMeans", "Head", "align_row", "fit_class_means", "read_class_means"]
+
+NEVER = -1e4
+"""Score of a name that was never learnt: "never" in float32 and in a softmax, and finite."""
 
 _LEAST = 1e-9
 """Of the mean variance: keeps a scatter that is shrunk to nothing invertible."""
@@ -67,8 +70,7 @@ class ClassMeans:
         centre = means.mean(0)
         found = self._solve(means - centre)
         weight = np.zeros(self.means.shape, np.float32)
-        # The one number that stands for "never" in float32 and in a softmax, and is finite.
-        bias = np.full(len(self.means), -1e4, np.float32)
+        bias = np.full(len(self.means), NEVER, np.float32)
         weight[present] = found
         bias[present] = -0.5 * np.einsum("kd,kd->k", found, means - centre) - found @ centre
         return Head(weight, bias)

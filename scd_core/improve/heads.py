@@ -5,15 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from scd_core.identify.class_means import Head, fit_class_means
+from scd_core.identify.class_means import NEVER, Head, fit_class_means
 from scd_core.names import HeadKind
 
-__all__ = ["NEVER", "Floats", "fit_head"]
+__all__ = ["Floats", "fit_head"]
 
 Floats = NDArray[np.float32]
-
-NEVER = -1e4
-"""Score of a name that was never learnt: "never" in float32 and in a softmax, and finite."""
 
 _INVERSE_PENALTY = 0.1
 _STEPS = 200

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from scd_core.identify.architectures import last_linear
-from scd_core.identify.class_means import Head
+from scd_core.identify.class_means import NEVER, Head
 from scd_core.identify.classifier import Classifier
-from scd_core.improve.heads import NEVER, Floats
+from scd_core.improve.heads import Floats
 
 __all__ = ["KEEPS", "blend_heads", "own_head", "spread"]
 

@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from scd_core.identify import load_model
-from scd_core.identify.class_means import Head
-from scd_core.improve.heads import NEVER
+from scd_core.identify.class_means import NEVER, Head
 from scd_core.improve.keeping import blend_heads, own_head, spread
 from tests.improve import world
 
