@@ -104,6 +104,24 @@ def add(
         )
 
 
+@individuals_app.command("remove")
+def remove(
+    out: _Out,
+    candidate: Annotated[str, typer.Argument(help="id of the candidate that was added", show_default=False)],
+    name: Annotated[str, typer.Argument(help="name that it was given", show_default=False)],
+    model: Annotated[str, typer.Option("--model", help="package with a gallery", show_default=False)],
+    write: Annotated[
+        str | None, typer.Option("--write", help="folder of a new package; without it the gallery itself is changed")
+    ] = None,
+) -> None:
+    """Take back `individuals add`: the candidate's pictures leave the gallery, and later runs do not know them."""
+    from scd_core.audit.individuals.adding import remove_candidate
+
+    package, n_gone = remove_candidate(out, candidate, name, model, write)
+    gone = "" if name in package.spec.labels else "; the gallery does not know the name any more"
+    _say(f"{write or model}: {name} has {n_gone} fewer pictures{gone}; model_digest {package.digest[:16]}")
+
+
 @individuals_app.command("count")
 def count(
     out: _Out,

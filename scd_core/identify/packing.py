@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -16,18 +15,19 @@ from torch import Tensor
 from scd_core.errors import InputError
 from scd_core.identify.architectures import build_network, fit_state, last_linear, without_head
 from scd_core.identify.checkpoint import Checkpoint, read_checkpoint
-from scd_core.identify.child import check_target, lineage, write_child
+from scd_core.identify.child import check_target
 from scd_core.identify.classifier import Classifier, load_model
 from scd_core.identify.comparison import fit_comparison
 from scd_core.identify.expected import check_expected, run_once
 from scd_core.identify.fitting import fit_names
 from scd_core.identify.gallery import EQUAL, GalleryNetwork, read_gallery
+from scd_core.identify.gallery_files import replace_gallery, write_gallery
 from scd_core.identify.gallery_pictures import check_new, embed_files, embed_individuals
 from scd_core.identify.labels import check_labels
 from scd_core.identify.new_package import input_of, read_weights, write_package
 from scd_core.identify.pack_program import pack_program
-from scd_core.identify.package import Package, local_folder, read_package
-from scd_core.identify.spec import PROGRAMS, HeadName, PackageSpec, validated, write_spec
+from scd_core.identify.package import Package, read_package
+from scd_core.identify.spec import PROGRAMS, HeadName, validated
 from scd_core.identify.spelling import check_spellings, checked_name
 from scd_core.identify.strangers import StrangerLimit
 
@@ -217,7 +217,7 @@ def pack_gallery(
     (folder / spec.weights).write_bytes(stored)
     if whitening is not None:
         (folder / str(fitted.whitening)).write_bytes(whitening)
-    return _write_gallery(folder, fitted, embeddings, classes), limit
+    return write_gallery(folder, fitted, embeddings, classes), limit
 
 
 def add_individual(url: str, name: str, files: Sequence[str | Path], write: str | None = None) -> Package:
@@ -263,7 +263,8 @@ def add_embeddings(url: str, name: str, found: Tensor, write: str | None = None)
     spec = package.spec
     if package.gallery is None:
         raise InputError(f"model {url}: has no gallery; see pack-gallery")
-    folder = local_folder(url) if write is None else check_target(write)
+    if write is not None:
+        check_target(write)
     embeddings, held = read_gallery(package.gallery, spec)
     if found.shape[1:] != embeddings.shape[1:]:
         raise InputError(f"model {url}: its embeddings have {embeddings.shape[1]} values, these {found.shape[-1]}")
@@ -275,18 +276,10 @@ def add_embeddings(url: str, name: str, found: Tensor, write: str | None = None)
     labels = spec.labels if name in spec.labels else (*spec.labels, name)
     classes = torch.cat((held, torch.full((len(found),), labels.index(name))))
     changed = validated(spec.model_dump(mode="json") | {"labels": list(labels)}, "model add-individual")
-    together = torch.cat((embeddings, found))
-    if write is not None:
-        own, data = _with_gallery(changed, together, classes)
-        added = {"added": {"individual": name, "n_pictures": len(found)}}
-        own = own.model_copy(update={"provenance": lineage(package, "model add-individual") | added})
-        return write_child(write, own, package.files() | {own.gallery: data})
-    written = _write_gallery(folder, changed, together, classes)
-    if spec.gallery is not None and spec.gallery != written.spec.gallery:
-        # Last, when nothing names the old file any more. One that cannot be removed does no harm.
-        with contextlib.suppress(OSError):
-            (folder / spec.gallery).unlink()
-    return written
+    added = {"added": {"individual": name, "n_pictures": len(found)}}
+    return replace_gallery(
+        package, url, changed, torch.cat((embeddings, found)), classes, write, "model add-individual", added
+    )
 
 
 def check_package(url: str) -> dict[str, Any]:
@@ -320,22 +313,3 @@ def _new_checkpoint(folder: Path, weights: Path, key: str | None = None) -> Chec
         InputError: as :func:`_new_weights`, or they are no tensors.
     """
     return read_checkpoint(read_weights(folder, weights), weights.name, key)
-
-
-def _with_gallery(spec: PackageSpec, embeddings: Tensor, classes: Tensor) -> tuple[PackageSpec, bytes]:
-    """A gallery's file, and the description that names it."""
-    data = save({"embeddings": embeddings.contiguous(), "classes": classes.contiguous()})
-    # Under a name of its own, so that a package that is read meanwhile is the old one or the new one, never half of both.
-    gallery = f"gallery-{hashlib.sha256(data).hexdigest()[:12]}.safetensors"
-    return validated(spec.model_dump(mode="json") | {"gallery": gallery}, "gallery"), data
-
-
-def _write_gallery(folder: Path, spec: PackageSpec, embeddings: Tensor, classes: Tensor) -> Package:
-    """Write a gallery's file and the ``model.json`` that names it."""
-    changed, data = _with_gallery(spec, embeddings, classes)
-    try:
-        (folder / str(changed.gallery)).write_bytes(data)
-    except OSError as error:
-        raise InputError(f"model {folder}: cannot be written ({error})") from error
-    write_spec(folder, changed)
-    return read_package(str(folder))

@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
 from scd_core.audit import read_table
 from scd_core.identify import load_model, read_package
 from scd_core.identify.child import head_of, with_head, write_child
 from scd_core.identify.class_means import Head
+from scd_core.identify.gallery import read_gallery
+from scd_core.identify.package import Package
 from scd_core.identify.packing import pack_gallery
 from scd_core.scenes import packaged_model, preset_world, render, sample_specs
 
@@ -105,18 +108,40 @@ def test_a_stranger_is_one_candidate_over_two_nights_and_known_once_it_is_added(
     done = trapaudit("individuals", "add", out, best["individual_id"], name, "--model", packaged_model("clean"))
     assert done.code == 2 and "give --write NEW" in done.err
 
-    digest = read_package(str(model)).digest
+    before = read_package(str(model))
     done = trapaudit("individuals", "add", out, best["individual_id"][:18], name, "--model", model)
     assert done.code == 0, done.err
     assert f"{name} has" in done.err
     package = read_package(str(model))
-    assert name in package.spec.labels and package.digest != digest
+    assert name in package.spec.labels and package.digest != before.digest
     classifier = load_model(str(model))
     picture = Image.open(strangers[name][0])
     logits = classifier.logits(classifier.preprocess(picture)[None])
     assert classifier.names[int(logits.argmax())] == name
     done = trapaudit("individuals", "add", out, best["individual_id"], name, "--model", model)
     assert done.code == 2 and "in the gallery already" in done.err
+
+    _take_back(trapaudit, tmp_path, best["individual_id"], name, before)
+
+
+def _take_back(trapaudit: Callable[..., Any], folder: Path, candidate: str, name: str, before: Package) -> None:
+    """Undo `add`: the package has the names and the gallery that it had before."""
+    model, other = folder / "model", before.spec.labels[0]
+    undo = ["individuals", "remove", folder / "audit", candidate]
+    for bad, words in (("Zed", "has no 'Zed'"), (other, "none of these pictures")):
+        done = trapaudit(*undo, bad, "--model", model)
+        assert done.code == 2 and words in done.err, done.err
+    done = trapaudit(*undo, name, "--model", model, "--write", folder / "without")
+    assert done.code == 0 and "does not know the name any more" in done.err, done.err
+    assert (
+        name in read_package(str(model)).spec.labels and name not in read_package(str(folder / "without")).spec.labels
+    )
+    assert trapaudit(*undo, name, "--model", model).code == 0
+    after = read_package(str(model))
+    assert after.spec.labels == before.spec.labels and before.gallery is not None and after.gallery is not None
+    for one, other_one in zip(read_gallery(before.gallery, before.spec), read_gallery(after.gallery, after.spec)):
+        assert torch.allclose(one.float(), other_one.float(), atol=1e-6)
+    assert trapaudit(*undo, name, "--model", model).code == 2, "a second time there is nothing to take back"
 
 
 def _classifier_without(name: str, folder: Path) -> Path:

@@ -101,7 +101,7 @@ def test_a_package_is_whole_when_adding_fails_half_way(
     package: Path, pictures: dict[str, list[Path]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The new gallery is written, model.json is not: the package is the old one, and the next try mends it."""
-    from scd_core.identify import packing
+    from scd_core.identify import gallery_files
 
     digest = read_package(str(package)).digest
     name = list(pictures)[4]
@@ -110,7 +110,7 @@ def test_a_package_is_whole_when_adding_fails_half_way(
         raise InputError("no space left")
 
     with monkeypatch.context() as broken:
-        broken.setattr(packing, "write_spec", refuse)
+        broken.setattr(gallery_files, "write_spec", refuse)
         with pytest.raises(InputError, match="no space"):
             add_individual(str(package), name, pictures[name][:2])
     assert read_package(str(package)).digest == digest

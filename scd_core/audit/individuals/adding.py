@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,7 @@ from scd_core.identify.candidates import replay
 from scd_core.identify.child import check_target
 from scd_core.identify.embeddings import unit_rows
 from scd_core.identify.gallery import read_gallery
+from scd_core.identify.gallery_files import remove_embeddings
 from scd_core.identify.grouping import PLAIN_SIMILARITY
 from scd_core.identify.learning import Learnt, learn_name
 from scd_core.identify.package import Package, read_package
@@ -28,7 +30,7 @@ from scd_core.identify.whitening import group_space
 from scd_core.names import UNKNOWN
 from scd_core.tables.store import AuditStore
 
-__all__ = ["Added", "add_candidate"]
+__all__ = ["Added", "add_candidate", "remove_candidate"]
 
 
 @dataclass(frozen=True)
@@ -71,14 +73,7 @@ def add_candidate(out: str, candidate: str, name: str, model: str, write: str | 
     if write is not None:
         check_target(write)
     space = package.spec.embedding_space
-    rows = read_candidates(out, space)
-    _, stands = replay(rows, {})
-    own = _find(candidate, stands, out, has_others=bool(read_candidates(out)))
-    members = {
-        str(row["target_id"]): np.asarray(row["embedding"], dtype=np.float32)
-        for row in rows
-        if row.get("embedding") is not None and stands[str(row["candidate_id"])] == own
-    }
+    own, members = _members(out, candidate, space)
     others = {target for target, given in _labels(out, list(members)).items() if given not in (name, UNKNOWN)}
     kept = sorted(members.keys() - others)
     if not kept:
@@ -93,6 +88,48 @@ def add_candidate(out: str, candidate: str, name: str, model: str, write: str | 
     near = _near(unit, package, name)
     changed = add_embeddings(model, name, torch.from_numpy(unit), write)
     return Added(changed, len(kept), len(others), near, None)
+
+
+def remove_candidate(out: str, candidate: str, name: str, model: str, write: str | None = None) -> tuple[Package, int]:
+    """Take back :func:`add_candidate`: a candidate that was given a name by mistake.
+
+    Its pictures leave the gallery under this name, and the name goes where it has no others. The audit's tables stay as they
+    are: runs with the package call the individual unknown again.
+
+    Args:
+        out: OUT.
+        candidate: its id, or the first characters of one.
+        name: that it was given.
+        model: package with a gallery; on a local disk it is changed where `write` is None.
+        write: folder of a new package.
+
+    Returns:
+        The package, and how many pictures it has less.
+
+    Raises:
+        InputError: no such candidate, or several; the package has no gallery, or none of the pictures under this name.
+        RunError: OUT could not be read.
+    """
+    package = read_package(model)
+    if package.gallery is None:
+        raise InputError(
+            f"model {model}: is a classifier, which add leaves as it is: go on with the package that the new one was made from"
+        )
+    _, members = _members(out, candidate, package.spec.embedding_space)
+    unit = unit_rows(np.stack([members[target] for target in sorted(members)]))
+    return remove_embeddings(model, unicodedata.normalize("NFC", name).strip(), torch.from_numpy(unit), write)
+
+
+def _members(out: str, candidate: str, space: str) -> tuple[str, dict[str, NDArray[np.float32]]]:
+    """The candidate that an id means, and its pictures: target_id -> embedding."""
+    rows = read_candidates(out, space)
+    _, stands = replay(rows, {})
+    own = _find(candidate, stands, out, has_others=bool(read_candidates(out)))
+    return own, {
+        str(row["target_id"]): np.asarray(row["embedding"], dtype=np.float32)
+        for row in rows
+        if row.get("embedding") is not None and stands[str(row["candidate_id"])] == own
+    }
 
 
 def _find(candidate: str, stands: dict[str, str], out: str, *, has_others: bool) -> str:
