@@ -34,6 +34,10 @@ def pack_gallery(
         Literal["features", "head"], typer.Option(help="what the last layer reads, or what it gives")
     ] = "features",
     embedding_size: Annotated[int, typer.Option(min=2, help="outputs of the network, with --embedding head")] = 128,
+    head: Annotated[
+        Literal["gem-bn-arcface"] | None,
+        typer.Option(help="where GeM pooling and a neck give the embedding, as in MiewID"),
+    ] = None,
     size: options.Size = None,
     mean: options.Triple = None,
     std: options.Triple = None,
@@ -60,6 +64,7 @@ def pack_gallery(
         resize=resize,
         decode=decode,
         unknown_rate=unknown_rate,
+        head=head,
     )
     console.print(f"{folder}: {len(package.spec.labels)} individuals, model_digest {package.digest[:16]}")
     compared = "whitened" if package.spec.whitening else "as they are"

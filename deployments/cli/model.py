@@ -43,7 +43,8 @@ def pack(
     ] = None,
     prefix: Annotated[str | None, typer.Option(help="of the weights' names; found where the rest fits")] = None,
     head: Annotated[
-        Literal["relu", "gelu", "silu", "tanh"] | None, typer.Option(help="activation in a head of two linear layers")
+        Literal["relu", "gelu", "silu", "tanh", "gem-bn-arcface"] | None,
+        typer.Option(help="activation in a head of two linear layers; or GeM pooling, a neck and ArcFace"),
     ] = None,
     allow: Annotated[
         str | None, typer.Option(help="weights that may be left out, by commas; one that ends in a dot is a beginning")
@@ -56,6 +57,9 @@ def pack(
     ] = None,
     output: Annotated[
         Literal["logits", "probabilities"] | None, typer.Option(help="of onnx, torch-export: what it gives")
+    ] = None,
+    prompt: Annotated[
+        str | None, typer.Option(help="of open_clip: text of a label, such as 'a photo of {}' (the default)")
     ] = None,
 ) -> None:
     """Make a model package; size, mean and std default to the architecture's own transforms, resize to stretch."""
@@ -83,6 +87,7 @@ def pack(
         steps=steps,
         layout=layout,
         output=output,
+        prompt=prompt,
     )
     for step in steps:
         console.print(step, markup=False, highlight=False, soft_wrap=True)

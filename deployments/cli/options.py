@@ -36,7 +36,7 @@ __all__ = [
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="folder to write the package to", show_default=False)]
 Architecture = Annotated[
     str,
-    typer.Option(help="torchvision/NAME, timm/NAME or scd_core/small_cnn; onnx or torch-export", show_default=False),
+    typer.Option(help="torchvision/NAME, timm/NAME, open_clip/NAME; onnx, torch-export", show_default=False),
 ]
 Weights = Annotated[Path, typer.Option(help="state dict, .pth or .safetensors; .onnx; .pt2", show_default=False)]
 Size = Annotated[str | None, typer.Option(help="input size in pixels: SIDE or HEIGHTxWIDTH")]

@@ -1,8 +1,8 @@
-"""Networks by name: torchvision's classifiers, timm's (with the extra), and the small one of the demo."""
+"""Networks by name: torchvision's classifiers, timm's and open_clip's (with their extras), and the small one of the demo."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -10,17 +10,21 @@ from torch import nn
 from scd_core.errors import InputError, first_line
 from scd_core.identify.checkpoint import load_content, plain_state
 from scd_core.identify.fitting import with_hidden_layer
+from scd_core.identify.heads import CosineHead, HeadedNetwork
+from scd_core.identify.open_clip_tower import image_tower, tower_input
 from scd_core.identify.small_cnn import SmallCNN
-from scd_core.identify.spec import HeadName, PackageSpec
+from scd_core.identify.spec import GEM, OPEN_CLIP, HeadName, PackageSpec
 
-__all__ = ["build_network", "default_input", "fit_state", "last_linear", "load_state", "without_head"]
+__all__ = ["build_network", "default_input", "fit_state", "last_linear", "load_state", "network_of", "without_head"]
 
 
 def build_network(
     architecture: str,
     n_classes: int,
     args: dict[str, Any] | None = None,
-    head: tuple[HeadName, int] | None = None,
+    head: tuple[HeadName, int] | Literal["gem-bn-arcface"] | None = None,
+    sub_centres: int = 1,
+    scale: float = 16.0,
 ) -> nn.Module:
     """A network with random weights that maps (B, 3, H, W) to (B, n_classes).
 
@@ -28,11 +32,21 @@ def build_network(
         architecture: its name.
         n_classes: outputs.
         args: further arguments of the architecture.
-        head: activation and size of a layer before the last one; None leaves the head as the architecture has it.
+        head: activation and size of a layer before the last one; `gem-bn-arcface`; None for the own head.
+        sub_centres: of `gem-bn-arcface`, vectors of one class.
+        scale: of the cosines of a head that compares.
 
     Raises:
-        InputError: the architecture is not known, or does not take these arguments.
+        InputError: the architecture is not known, or does not take these arguments or this head.
     """
+    if head == GEM:
+        backbone, width = _backbone(architecture, args)
+        return HeadedNetwork(backbone, CosineHead(width, n_classes, sub_centres, scale), has_neck=True)
+    if architecture.startswith(OPEN_CLIP):
+        if args or head:
+            raise InputError(f"architecture {architecture}: takes no --architecture-args and no --head")
+        backbone, width = image_tower(architecture.removeprefix(OPEN_CLIP))
+        return HeadedNetwork(backbone, CosineHead(width, n_classes, 1, scale), has_neck=False)
     network = _built(architecture, n_classes, args)
     if head is None:
         return network
@@ -56,12 +70,42 @@ def _built(architecture: str, n_classes: int, args: dict[str, Any] | None) -> nn
         ) from error
 
 
+def network_of(spec: PackageSpec) -> nn.Module:
+    """The network that a package describes, with random weights; with a gallery the one that gives its embeddings.
+
+    Raises:
+        InputError: as :func:`build_network`.
+    """
+    n_outputs = spec.embedding_size if spec.gallery is not None else len(spec.labels)
+    head = GEM if spec.head == GEM else spec.hidden_layer
+    network = build_network(
+        spec.architecture, n_outputs, spec.architecture_args, head, spec.sub_centres or 1, spec.similarity_scale
+    )
+    return without_head(network)[0] if spec.gallery is not None and spec.embedding == "features" else network
+
+
+def _backbone(architecture: str, args: dict[str, Any] | None) -> tuple[nn.Module, int]:
+    """A network of timm without pooling and head, (B, 3, H, W) -> (B, C, h, w), and C."""
+    family, name = _split(architecture)
+    if family != "timm":
+        raise InputError(f"architecture {architecture}: --head {GEM} is for timm/NAME")
+    try:
+        backbone = _timm().create_model(name, pretrained=False, num_classes=0, **(args or {}) | {"global_pool": ""})
+    except (TypeError, ValueError, RuntimeError, AssertionError, AttributeError, KeyError, MemoryError) as error:
+        raise InputError(
+            f"architecture {architecture}: cannot be built with --head {GEM} ({first_line(error)})"
+        ) from error
+    return backbone, int(backbone.num_features)
+
+
 def default_input(architecture: str) -> dict[str, Any]:
     """Size, mean, standard deviation and interpolation that the architecture's published weights expect.
 
     Raises:
         InputError: the architecture is not known, or has no published transforms.
     """
+    if architecture.startswith(OPEN_CLIP):
+        return tower_input(architecture.removeprefix(OPEN_CLIP))
     family, name = _split(architecture)
     if family == "torchvision":
         preset = _torchvision().get_model_weights(name).DEFAULT.transforms()
@@ -147,7 +191,8 @@ def _split(architecture: str) -> tuple[str, str]:
     elif architecture == "scd_core/small_cnn":
         return family, name
     raise InputError(
-        f"architecture {architecture}: not known; use torchvision/NAME (a classifier), timm/NAME or scd_core/small_cnn"
+        f"architecture {architecture}: not known; use torchvision/NAME (a classifier), timm/NAME, open_clip/NAME or "
+        "scd_core/small_cnn; or a network as a file: onnx, torch-export"
     )
 
 

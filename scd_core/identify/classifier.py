@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from scd_core.errors import InputError, RunError, first_line
-from scd_core.identify.architectures import build_network, fit_state, last_linear, load_state, without_head
+from scd_core.identify.architectures import fit_state, last_linear, load_state, network_of
 from scd_core.identify.fuse import fused_copy
 from scd_core.identify.gallery import GalleryNetwork, read_gallery
 from scd_core.identify.load_program import load_program
@@ -71,10 +71,7 @@ class Classifier:
         return found.model
 
     def _built(self, package: Package) -> nn.Module:
-        n_outputs = self.spec.embedding_size if self.has_gallery else len(self.spec.labels)
-        network = build_network(self.spec.architecture, n_outputs, self.spec.architecture_args, self.spec.hidden_layer)
-        if self.has_gallery and self.spec.embedding == "features":
-            network, _ = without_head(network)
+        network = network_of(self.spec)
         fit_state(network, load_state(package.weights, self.spec.weights), self.spec, self.spec.weights)
         if package.gallery is not None:
             embeddings, classes = read_gallery(package.gallery, self.spec)

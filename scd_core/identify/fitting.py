@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from torch import Tensor, nn
 
 from scd_core.errors import InputError
-from scd_core.identify.spec import ACTIVATIONS, HeadName
+from scd_core.identify.spec import ACTIVATIONS, GEM, HeadName
 
 __all__ = ["Fitted", "fit_names", "with_hidden_layer"]
 
@@ -207,7 +207,7 @@ def _check_necks(keys: Collection[str], where: str) -> None:
         if (kind := _neck(key)) is not None:
             raise InputError(
                 f"{where}: holds `{key}`, of {kind}, which the architecture has no place for: without it the names would be "
-                "others, though all keys fit; such a head is not read"
+                f"others, though all keys fit; GeM pooling, a neck and ArcFace together are read by --head {GEM}"
             )
 
 

@@ -6,6 +6,8 @@ import torch
 from torch import nn
 from torch.fx.experimental.optimization import fuse
 
+from scd_core.identify.heads import HeadedNetwork
+
 __all__ = ["fused_copy"]
 
 
@@ -21,6 +23,8 @@ def fused_copy(network: nn.Module) -> nn.Module:
     Returns:
         A copy; the network itself where it cannot be traced (its steps depend on its input).
     """
+    if isinstance(network, HeadedNetwork):  # whose head is found by its type, which a trace has not
+        return network.with_backbone(fused_copy(network.backbone))
     try:
         copy = fuse(network).eval()
     except Exception:  # noqa: BLE001 - tracing runs the network's own code, which may raise anything

@@ -122,6 +122,7 @@ def local_folder(url: str) -> Path:
 
 _LATER = (
     "features_of", "head", "head_size", "whitening", "unknown_similarity", "candidate_similarity", "program", "class_means",
+    "sub_centres",
 )  # fmt: skip
 """Fields that came after the first release; null where a package does not use them."""
 
@@ -131,7 +132,8 @@ def _digest(spec: PackageSpec, parts: Sequence[bytes | None]) -> str:
     without: dict[str, Any] = {"provenance": True}
     without |= {name: True for name in _LATER if getattr(spec, name) is None}
     if not spec.gallery:
-        without |= dict.fromkeys(("embedding", "embedding_size", "similarity_scale"), True)
+        without |= dict.fromkeys(("embedding", "embedding_size"), True)
+        without |= {} if spec.has_cosines else {"similarity_scale": True}
     unused = {"decode": spec.input.decode == "full", "box_use": spec.input.box_use is None}
     unused["box_margin"] = spec.input.box_margin is None
     without["input"] = {name: True for name, is_unused in unused.items() if is_unused}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from PIL import Image
@@ -13,18 +13,18 @@ from safetensors.torch import save
 from torch import Tensor
 
 from scd_core.errors import InputError
-from scd_core.identify.architectures import build_network, fit_state, last_linear, without_head
+from scd_core.identify.architectures import fit_state, network_of
 from scd_core.identify.checkpoint import Checkpoint, read_checkpoint
 from scd_core.identify.child import check_target
 from scd_core.identify.classifier import Classifier, load_model
 from scd_core.identify.comparison import fit_comparison
 from scd_core.identify.expected import check_expected, run_once
-from scd_core.identify.fitting import fit_names
 from scd_core.identify.gallery import EQUAL, GalleryNetwork, read_gallery
 from scd_core.identify.gallery_files import replace_gallery, write_gallery
 from scd_core.identify.gallery_pictures import check_new, embed_files, embed_individuals
 from scd_core.identify.labels import check_labels
 from scd_core.identify.new_package import input_of, read_weights, write_package
+from scd_core.identify.pack_heads import embedding_state, fitted_state
 from scd_core.identify.pack_program import pack_program
 from scd_core.identify.package import Package, read_package
 from scd_core.identify.spec import PROGRAMS, HeadName, validated
@@ -50,12 +50,13 @@ def pack_model(
     resize_size: int | None = None,
     key: str | None = None,
     prefix: str | None = None,
-    head: HeadName | None = None,
+    head: HeadName | Literal["gem-bn-arcface"] | None = None,
     allow: Collection[str] = (),
     expect: str | Path | None = None,
     steps: list[str] | None = None,
     layout: str | None = None,
     output: str | None = None,
+    prompt: str | None = None,
 ) -> Package:
     """Write a model package from a state dict, or from a network as a program, and check that it loads.
 
@@ -77,13 +78,14 @@ def pack_model(
         resize_size: shorter side before the centre crop of ``crop`` (pixels).
         key: path of the state dict in the file; None finds it.
         prefix: of the names of the weights; None finds it.
-        head: activation between the two layers of a head of two.
+        head: activation between the two layers of a head of two; or `gem-bn-arcface` (:mod:`scd_core.identify.pack_heads`).
         allow: names of weights that may be left out.
         expect: file of pictures with their logits or best class by the model's own code, which the package must give too
             (:func:`scd_core.identify.expected.check_expected`).
         steps: gets what was done, one sentence a step.
         layout: of a program's input: ``nchw`` (default), ``nhwc``.
         output: what a program gives: ``logits`` (default), ``probabilities``.
+        prompt: of ``open_clip/NAME``, a text in which ``{}`` stands for the label; None is ``a photo of {}``.
 
     Raises:
         InputError: the folder holds a package, a file cannot be read, the weights do not fit the architecture, or the network
@@ -124,18 +126,12 @@ def pack_model(
         resize_size=resize_size,
     )  # fmt: skip
     spec = validated(content, "model pack")
-    network = build_network(spec.architecture, len(spec.labels), spec.architecture_args)
-    fitted = fit_names(
-        found.state, network, last_linear(network), prefix=prefix, activation=head, allow=allow,
-        where=f"weights {weights.name}",
-    )  # fmt: skip
-    done += [*found.steps, *fitted.steps]
-    if head is not None and fitted.head_size is not None:
-        content |= {"head": head, "head_size": fitted.head_size}
-        network = build_network(spec.architecture, len(spec.labels), spec.architecture_args, (head, fitted.head_size))
-    fit_state(network, fitted.state, spec, weights.name)
-    stored = save(fitted.state)
-    spec = validated(content | {"weights_sha256": hashlib.sha256(stored).hexdigest()}, "model pack")
+    state, more, fitting = fitted_state(found.state, spec, weights, head, prefix, allow, prompt)
+    done += [*found.steps, *fitting]
+    stored = save(state)
+    spec = validated(content | more | {"weights_sha256": hashlib.sha256(stored).hexdigest()}, "model pack")
+    network = network_of(spec)
+    fit_state(network, state, spec, weights.name)
     done.append(run_once(network.eval(), spec, weights.name))
     if expect is not None:
         done.append(check_expected(network.eval(), spec, expect))
@@ -158,6 +154,7 @@ def pack_gallery(
     decode: str | None = None,
     architecture_args: dict[str, Any] | None = None,
     unknown_rate: float | None = None,
+    head: Literal["gem-bn-arcface"] | None = None,
 ) -> tuple[Package, StrangerLimit | None]:
     """Write a package of an embedding network and pictures of known individuals.
 
@@ -173,6 +170,7 @@ def pack_gallery(
         scale: similarities are multiplied by it to make logits; `calibrate` fits the temperature over it.
         unknown_rate: also find the least similarity of a name, so that at most this share of pictures of individuals that are
             left out of the gallery gets one, 0-1.
+        head: `gem-bn-arcface` where GeM pooling and a neck lie between the backbone and the embedding.
 
     Returns:
         The package; and what its least similarity of a name costs, where `unknown_rate` is given.
@@ -191,24 +189,23 @@ def pack_gallery(
             f"gallery: {len(pictures)} individual; at least 2 are needed, because a name is a choice between individuals"
         )
     check_spellings(pictures)
-    network = build_network(architecture, embedding_size, architecture_args)
-    if embedding == "features":
-        network, head = without_head(network)
-        state = {key: value for key, value in state.items() if not key.startswith(f"{head}.")}
-    state = fit_names(state, network, None, where=f"weights {weights.name}").state
-    stored = save(state)
-    content = {
+    content: dict[str, Any] = {
         "architecture": architecture,
         "architecture_args": architecture_args or {},
         "labels": list(pictures),
         "input": input_of(architecture, size=size, mean=mean, std=std, resize=resize, decode=decode),
-        "weights_sha256": hashlib.sha256(stored).hexdigest(),
+        "weights_sha256": "0" * 64,
         "embedding": embedding,
         "similarity_scale": scale,
         "embedding_size": embedding_size,
         "gallery": "gallery.safetensors",
+        "head": head,
     }
     spec = validated(content, "model pack-gallery")
+    state = embedding_state(state, spec, f"weights {weights.name}")
+    stored = save(state)
+    spec = spec.model_copy(update={"weights_sha256": hashlib.sha256(stored).hexdigest()})
+    network = network_of(spec)
     fit_state(network, state, spec, weights.name)
     embeddings, classes = embed_individuals(network.eval().requires_grad_(False), spec, pictures)
     names = [spec.labels[place] for place in classes.tolist()]

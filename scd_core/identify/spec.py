@@ -16,13 +16,18 @@ from scd_core.errors import InputError
 from scd_core.names import UNKNOWN
 
 __all__ = [
-    "ACTIVATIONS", "MODEL_FILE", "PROGRAMS", "HeadName", "InputSpec", "PackageSpec", "ProgramSpec", "validated", "write_spec",
+    "ACTIVATIONS", "GEM", "MODEL_FILE", "OPEN_CLIP", "PROGRAMS", "HeadName", "InputSpec", "PackageSpec", "ProgramSpec",
+    "validated", "write_spec",
 ]  # fmt: skip
 
 MODEL_FILE = "model.json"
 HeadName = Literal["relu", "gelu", "silu", "tanh"]
 ACTIVATIONS: tuple[HeadName, ...] = get_args(HeadName)
 """Between the two layers of a head."""
+GEM: Literal["gem-bn-arcface"] = "gem-bn-arcface"
+"""GeM pooling, batch normalisation and a head of cosines, as of MiewID."""
+OPEN_CLIP = "open_clip/"
+"""Beginning of the names of image towers with a head of texts."""
 PROGRAMS = ("onnx", "torch-export")
 """Architectures that are the file of weights itself: a network as a program of known operations."""
 _ARGUMENTS: dict[str, tuple[type, ...]] = {
@@ -113,12 +118,15 @@ class PackageSpec(BaseModel):
 
     format: Literal[1] = 1
     architecture: str = Field(
-        description="torchvision/NAME, timm/NAME, scd_core/small_cnn; or a program: onnx, torch-export"
+        description="torchvision/NAME, timm/NAME, open_clip/NAME, scd_core/small_cnn; or a program: onnx, torch-export"
     )
     architecture_args: dict[str, Any] = Field(default_factory=dict, description="keyword arguments of the architecture")
-    head: HeadName | None = Field(
-        None, description="activation between the two layers of a head of two; null for a head of one linear layer"
+    head: HeadName | Literal["gem-bn-arcface"] | None = Field(
+        None,
+        description="activation between the two layers of a head of two; gem-bn-arcface: GeM pooling, a neck and cosines; "
+        "null for a head of one linear layer",
     )
+    sub_centres: int | None = Field(None, ge=2, le=64, description="of gem-bn-arcface: vectors of one class")
     head_size: int | None = Field(
         None, ge=1, le=65536, description="outputs of the first of the two layers of such a head"
     )
@@ -135,7 +143,9 @@ class PackageSpec(BaseModel):
         "features", description="with a gallery: embeddings are what the last layer reads, or what it gives"
     )
     embedding_size: int = Field(128, ge=2, description="with a gallery and embedding `head`: outputs of the network")
-    similarity_scale: float = Field(16.0, gt=0, description="with a gallery: logits are cosine similarities times this")
+    similarity_scale: float = Field(
+        16.0, gt=0, description="with a gallery or a head of cosines: logits are cosine similarities times this"
+    )
     unknown_similarity: float | None = Field(
         None, ge=-1, le=1, description="with a gallery: a best cosine similarity below is called `unknown`"
     )
@@ -161,7 +171,12 @@ class PackageSpec(BaseModel):
     @property
     def hidden_layer(self) -> tuple[HeadName, int] | None:
         """Activation and size of the layer before the last one, of a head of two."""
-        return None if self.head is None or self.head_size is None else (self.head, self.head_size)
+        return None if self.head is None or self.head == GEM or self.head_size is None else (self.head, self.head_size)
+
+    @property
+    def has_cosines(self) -> bool:
+        """Whether the head, and not a gallery, compares by cosine."""
+        return self.head == GEM or self.architecture.startswith(OPEN_CLIP)
 
     @property
     def embedding_space(self) -> str:
@@ -219,8 +234,10 @@ class PackageSpec(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if (self.head is None) != (self.head_size is None):
+        if (self.head in ACTIVATIONS) != (self.head_size is not None):
             raise ValueError("head and head_size belong together")
+        if self.sub_centres is not None and self.head != GEM:
+            raise ValueError(f"sub_centres belongs to the head {GEM}")
         if (self.program is None) == (self.architecture in PROGRAMS):
             raise ValueError(f"`program` belongs to the architectures {' and '.join(PROGRAMS)}, and to no other")
         if self.program is not None and (self.gallery or self.architecture_args or self.head):
