@@ -13,7 +13,10 @@ from scd_core.identify.spec import ACTIVATIONS, GEM, HeadName
 
 __all__ = ["Fitted", "fit_names", "with_hidden_layer"]
 
-_PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.", "base_model.", "net.", "network.", "encoder.")
+_PREFIXES = (
+    "module.", "_orig_mod.", "model.", "backbone.", "base_model.", "net.", "network.", "encoder.", "feature.",
+    "feature_extractor.",
+)  # fmt: skip
 _ARCFACE = "ArcFace"
 _NECKS = (
     (re.compile(r"arc_?face|arc_?margin|cos_?face|margin|final", re.I), _ARCFACE),
@@ -70,6 +73,7 @@ def fit_names(
     # Before a head is looked for: the last layer of such a network looks like one.
     _check_necks([key for key in fitted.state if key not in own and _neck(key) != _ARCFACE], where)
     if head is not None:
+        outside += _take_off_other_head(fitted, own, head)
         _name_head(fitted, own, head, activation, where)
     expected = own if fitted.head_size is None else {key: None for key in own if not key.startswith(f"{head}.")}
     extra = [key for key in fitted.state if key not in expected and not _is_of_new_head(key, head, fitted)]
@@ -85,7 +89,7 @@ def fit_names(
     dropped = [key for key in (*extra, *outside) if _is_allowed(key, allow)]
     if dropped:
         fitted.steps.append(f"left out as allowed: {', '.join(f'`{key}`' for key in dropped)}")
-    fitted.state = {key: value for key, value in fitted.state.items() if key not in dropped}
+    fitted.state = {key: value for key, value in fitted.state.items() if key not in extra or key not in dropped}
     return fitted
 
 
@@ -153,6 +157,21 @@ def _without(state: State, prefix: str) -> State:
 def _fitting(state: State, own: Mapping[str, tuple[int, ...]]) -> int:
     """How many tensors have a name and a shape of the network."""
     return sum(tuple(value.shape) == own.get(key) for key, value in state.items())
+
+
+def _take_off_other_head(fitted: Fitted, own: Mapping[str, tuple[int, ...]], head: str) -> list[str]:
+    """Take off a head of other classes, such as one that the backbone has from before, where another one has the right ones.
+
+    It counts as what is out of the network's reach: it needs to be allowed.
+    """
+    held = [key for key in fitted.state if key.startswith(f"{head}.")]
+    right = own[f"{head}.weight"]
+    others = [key for key in fitted.state if key.endswith(".weight") and key not in held]
+    has_other = any(tuple(fitted.state[key].shape) == right and key not in own for key in others)
+    if f"{head}.weight" not in held or tuple(fitted.state[f"{head}.weight"].shape) == right or not has_other:
+        return []
+    fitted.state = {key: value for key, value in fitted.state.items() if key not in held}
+    return held
 
 
 def _name_head(

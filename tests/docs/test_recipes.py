@@ -150,29 +150,89 @@ def test_megadescriptor(place: Path, trapaudit: Call) -> None:
 
 
 def test_miewid(place: Path, trapaudit: Call) -> None:
-    timm = pytest.importorskip("timm")
-    network = timm.create_model("test_efficientnet", num_classes=0)
-    state = {f"backbone.{key}": value for key, value in network.state_dict().items()}
-    width = network.num_features
-    state |= {"pooling.p": torch.ones(1), "bn.weight": torch.ones(width), "bn.bias": torch.zeros(width)}
-    state |= {"final.weight": torch.rand(7, width)}
-    torch.save(state, "miewid.bin")
+    pytest.importorskip("timm")
+    names = sorted(set(truth(place).values()))
+    network = build_network("timm/test_efficientnet", 2 * len(names), head="gem-bn-arcface")
+    torch.save(network.state_dict(), "trained.bin")
+    without = {key: value for key, value in network.state_dict().items() if not key.startswith("final.")}
+    torch.save(without, "miewid.bin")
     for allow in ((), ("pooling.p", "bn.", "final.")):
-        with pytest.raises(InputError, match=r"`pooling\.p`, of GeM pooling"):
+        with pytest.raises(InputError, match=r"`pooling\.p`, of GeM pooling, .* --head gem-bn-arcface"):
             pack_model(
-                "package",
-                architecture="timm/test_efficientnet",
-                weights="miewid.bin",
-                labels=list("abcdefg"),
-                allow=allow,
+                "package", architecture="timm/test_efficientnet", weights="trained.bin", labels=names, allow=allow
             )
     with pytest.raises(InputError, match=r"`pooling\.p`, of GeM pooling"):
         pack_gallery(
             "g", architecture="timm/test_efficientnet", weights="miewid.bin", pictures={"a": ["x"], "b": ["y"]}
         )
-    with (place / "miewid.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([("file", "individual_id"), *truth(place).items()])
-    assert follow("miewid.md", trapaudit) == ["run"]
+    (place / "names.txt").write_text("\n".join(names) + "\n")
+    for file, name in truth(place).items():
+        (place / "known" / name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(place / "cards" / file, place / "known" / name / file.replace("/", "_"))
+    fewer(place, 4)
+    smaller = {"timm/efficientnetv2_rw_m": "timm/test_efficientnet", "440": "96"}
+    assert follow("miewid.md", trapaudit, smaller) == ["model pack-gallery", "run", "model pack", "run"]
+    assert load_model("named").spec.sub_centres == 2
+    assert (read_table("audit", "predictions")["prediction_status"] == "ok").all()
+
+
+def test_bioclip(place: Path, trapaudit: Call) -> None:
+    library = extra("open_clip")
+    torch.manual_seed(0)
+    model = library.create_model("ViT-S-32", pretrained=None, load_weights=False)
+    torch.save(model.state_dict(), "open_clip_pytorch_model.bin")
+    (place / "names.txt").write_text("\n".join(sorted(set(truth(place).values()))) + "\n")
+    fewer(place, 4)
+    done = follow("bioclip.md", trapaudit, {"open_clip/ViT-B-16": "open_clip/ViT-S-32"})
+    assert done == ["model pack", "run"]
+    rows = read_table("audit", "predictions")
+    assert (rows["prediction_status"] == "ok").all() and len(read_table("audit", "embeddings")) == len(rows)
+
+
+def test_pytorch_wildlife(place: Path, trapaudit: Call) -> None:
+    names = sorted(set(truth(place).values()))
+    torch.manual_seed(0)
+    backbone = build_network("torchvision/resnet18", 1000).eval()
+    classifier = torch.nn.Linear(512, len(names))
+    state = {f"net.feature.{key}": value for key, value in backbone.state_dict().items()}
+    state |= {f"net.classifier.{key}": value for key, value in classifier.state_dict().items()}
+    torch.save({"epoch": 9, "state_dict": state, "hyper_parameters": {"num_classes": len(names)}}, "amazon.ckpt")
+    (place / "names.txt").write_text("\n".join(names) + "\n")
+    with pytest.raises(InputError, match=r"unused, .* `fc.weight`, `fc.bias`; leave them out with --allow"):
+        pack_model("p", architecture="torchvision/resnet18", weights="amazon.ckpt", labels=names)
+    fewer(place, 4)
+    done = follow("pytorch-wildlife.md", trapaudit, {"torchvision/resnet50": "torchvision/resnet18"})
+    assert done == ["model pack", "run"]
+    batch = torch.rand(2, 3, 224, 224)
+    backbone.fc = torch.nn.Identity()
+    with torch.inference_mode():
+        expected = classifier(backbone(batch))
+    torch.testing.assert_close(load_model("amazon").logits(batch), expected, atol=1e-4, rtol=0)
+
+
+def test_zamba(place: Path, trapaudit: Call) -> None:
+    timm = pytest.importorskip("timm")
+    names = sorted(set(truth(place).values()))
+    torch.manual_seed(0)
+    network = timm.create_model("test_efficientnet", num_classes=len(names)).eval()
+    state = {f"model.{key}": value for key, value in network.state_dict().items()}
+    hyper = {"lr": 1e-5, "image_size": 224, "model_name": "test_efficientnet", "species": names, "scheduler": None}
+    content = {"state_dict": state | {"loss_fn.weight": torch.ones(len(names))}, "hyper_parameters": hyper}
+    torch.save(content | {"global_step": 5, "pytorch-lightning_version": "2.4.0"}, "zamba.ckpt")
+    (place / "names.txt").write_text("\n".join(names) + "\n")
+    detected = json.loads((place / "detections.json").read_text())
+    classes = {name: str(number) for number, name in enumerate(names)}
+    detected["classification_categories"] = {key: name for name, key in classes.items()}
+    for image in detected["images"]:
+        for box in image["detections"]:
+            box["classifications"] = [[classes[truth(place)[image["file"]]], 0.9]]
+    (place / "zamba_predictions.json").write_text(json.dumps(detected))
+    fewer(place, 4)
+    done = follow("zamba.md", trapaudit, {"timm/tf_efficientnetv2_l": "timm/test_efficientnet"})
+    assert done == ["model pack", "run", "run"]
+    batch = torch.rand(2, 3, 224, 224)
+    with torch.inference_mode():
+        torch.testing.assert_close(load_model("zamba").logits(batch), network(batch), atol=1e-4, rtol=0)
     assert set(read_table("audit", "errors")["error_type"]) == {"correct"}
 
 
