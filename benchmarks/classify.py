@@ -38,7 +38,7 @@ from scd_core.media.decode import decode_image
 from scd_core.media.fetch import iter_prepared
 from scd_core.tables.rows import MediaRow, PredictionRow
 
-__all__ = ["main"]
+__all__ = ["MODELS", "main", "make_classifier"]
 
 MODELS = (
     "torchvision/mobilenet_v2",
@@ -96,7 +96,7 @@ def _measure(report: Report, files: Sequence[Path], args: argparse.Namespace) ->
         rows = [cast(MediaRow, {name: getattr(item, name) for name in columns}) for item in objects]
         for architecture in MODELS[:1] if args.quick else MODELS:
             for decode in ("reduced", "full"):
-                classifier = _classifier(architecture, decode, Path(folder), str(report.device))
+                classifier = make_classifier(architecture, decode, Path(folder), str(report.device))
                 row = _rates(classifier, rows, source, rounds)
                 report.rows.append({"model": architecture, "decode": decode} | row)
                 report.progress(f"{architecture}, {decode}")
@@ -237,7 +237,7 @@ def _rate(work: Callable[[], int]) -> float:
     return work() / (time.perf_counter() - began)
 
 
-def _classifier(architecture: str, decode: str, folder: Path, device: str) -> Classifier:
+def make_classifier(architecture: str, decode: str, folder: Path, device: str) -> Classifier:
     """A package with random weights of 100 classes: speed does not depend on the weights."""
     name = f"{architecture.replace('/', '_')}_{decode}"
     torch.manual_seed(0)

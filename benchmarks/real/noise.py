@@ -1,15 +1,15 @@
-"""Over several noises of the masks, how many names change: with one mask for a decision, and with two that must agree.
+"""Over several noises of the masks, how many names change: with one mask for a decision, and with several where it is near.
 
 ``python -m benchmarks.real.noise --work FOLDER --json FILE``. Each picture is masked with several noises. With each of them
-it is classified again twice: the first mask alone decides (`one`), or a second one with other noise must agree (`two`, the
-rule of an audit, which spends it only where the first gives another name). A name that is not the same with all noises is
-one that noise decides. Beside real cats at another cat's place, or beside another's thing (kept-back seeds of
+it is classified again twice: the first mask alone decides (`one`), or the mean over one to four masks, the more the nearer
+another name is to its limits (`several`, the rule of an audit). A name that is not the same with all noises is one that noise
+decides. Beside real cats at another cat's place, or beside another's thing (kept-back seeds of
 :mod:`benchmarks.real.run`), stand ten camera-trap frames of jaguars and the frames of synthetic scenes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +21,18 @@ from PIL import Image
 from benchmarks.common import Report, options
 from benchmarks.real.sets import RealSet, add_work, find_weights, make_set
 from benchmarks.reclassify.cases import Case, imagenet_model, jaguar_cases, scene_cases
-from benchmarks.reclassify.decide import joint_maps, masked_pictures, second_maps
+from benchmarks.reclassify.decide import joint_maps, masked_pictures, other_maps
 from scd_core.audit.slices.statistics import wilson_interval
 from scd_core.identify import Classifier, load_model
 from scd_core.reclassify import reclassify
+from scd_core.reclassify.core import Again
 from scd_core.scenes import packaged_model
 
 __all__ = ["count_changes", "main", "set_cases"]
 
 KINDS = ("place", "thing", "jaguar", "scenes")
 
-_COLUMNS = ("pictures", "boxes", "decision", "noises", "n", "changed", "suggested", "right", "broken", "second_masks")
+_COLUMNS = ("pictures", "boxes", "decision", "noises", "n", "changed", "suggested", "right", "broken", "further_masks")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -99,23 +100,29 @@ def _compare(
 ) -> list[dict[str, Any]]:
     names: dict[tuple[str, str], list[list[str]]] = {}
     spent: dict[str, int] = {"yes": 0, "no": 0}
+
+    def counted(again: Again, boxes: str) -> Again:
+        def counting(places: Sequence[int], number: int) -> Mapping[int, NDArray[np.floating]]:
+            spent[boxes] += len(places)
+            return again(places, number)
+
+        return counting
+
     for noise in range(noises):
         maps: list[NDArray[np.float32]] = joint_maps(classifier, cases, noise)
-        known: dict[int, Any] = {}
+        known: dict[tuple[int, int], Any] = {}
         for boxes in ("yes", "no"):
             pictures = masked_pictures(classifier, cases, maps, use_boxes=boxes == "yes")
-            again = second_maps(classifier, cases, noise, known)
-            for decision, second in (("one", None), ("two", again)):
+            again = other_maps(classifier, cases, noise, known)
+            for decision, second in (("one", None), ("several", counted(again, boxes))):
                 decided = [outcomes[-1].index for outcomes in reclassify(classifier, pictures, again=second)]
                 given = [case.predicted_id if i is None else classifier.names[i] for case, i in zip(cases, decided)]
                 names.setdefault((boxes, decision), []).append(given)
-            one = names[boxes, "one"][-1]
-            spent[boxes] += sum(name != case.predicted_id for name, case in zip(one, cases))
         report.progress(f"{kind}: noise {noise + 1} of {noises}, {len(cases)} pictures")
     return [
         {"pictures": kind, "boxes": boxes, "decision": decision, "noises": noises, "n": len(cases)}
         | count_changes(cases, found)
-        | {"second_masks": spent[boxes] / noises if decision == "two" else 0.0}
+        | {"further_masks": spent[boxes] / noises if decision == "several" else 0.0}
         for (boxes, decision), found in names.items()
     ]
 

@@ -31,7 +31,7 @@ from scd_core.reclassify import MaskedPicture, Outcome, reclassify
 from scd_core.reclassify.core import Again
 from scd_core.scenes import packaged_model
 
-__all__ = ["COLUMNS", "VIT_COLUMNS", "joint_maps", "main", "masked_pictures", "outcomes_of", "second_maps"]
+__all__ = ["COLUMNS", "VIT_COLUMNS", "joint_maps", "main", "masked_pictures", "other_maps", "outcomes_of"]
 
 STRATEGIES = tuple(strategy for strategy in Strategy if strategy != Strategy.FUSED)
 PARTS = "scenes", "photographs", "vit"
@@ -56,14 +56,17 @@ def joint_maps(
     return maps
 
 
-def second_maps(classifier: Classifier, cases: Sequence[Case], seed: int, known: dict[int, Any] | None = None) -> Again:
-    """What fits the second masks of pictures, with noise that no first mask has; `known` keeps them by place."""
+def other_maps(
+    classifier: Classifier, cases: Sequence[Case], seed: int, known: dict[tuple[int, int], Any] | None = None
+) -> Again:
+    """What fits further masks of pictures, with noise that no first mask has; `known` keeps them by noise and place."""
     held = {} if known is None else known
 
-    def again(places: Sequence[int]) -> dict[int, NDArray[np.float32]]:
-        missing = [place for place in places if place not in held]
-        held.update(zip(missing, joint_maps(classifier, [cases[place] for place in missing], 50_000 + seed)))
-        return {place: held[place] for place in places}
+    def again(places: Sequence[int], noise: int) -> dict[int, NDArray[np.float32]]:
+        missing = [place for place in places if (noise, place) not in held]
+        maps = joint_maps(classifier, [cases[place] for place in missing], 50_000 * noise + seed)
+        held.update(zip([(noise, place) for place in missing], maps, strict=True))
+        return {place: held[noise, place] for place in places}
 
     return again
 
@@ -124,7 +127,7 @@ def _scenes(report: Report, seeds: Sequence[int], n_events: int) -> None:
         f"world demo, model shortcut, {n_events} bursts of each seed {', '.join(str(1000 + seed) for seed in seeds)}; "
         "boxes are the animals' true ones, as a detector would give"
     )
-    known: dict[int, Any] = {}
+    known: dict[tuple[int, int], Any] = {}
     for use_boxes, name, suffix in ((True, "scenes", ""), (False, "scenes, no boxes", "_no_boxes")):
         fused = _tallies(report, classifier, name, cases, maps, seeds[0], use_boxes=use_boxes, known=known)
         report.summary |= {f"{key}{suffix}": fused[key] for key in ("recovered_rate", "broken_rate")}
@@ -147,10 +150,10 @@ def _tallies(
     seed: int,
     *,
     use_boxes: bool = False,
-    known: dict[int, Any] | None = None,
+    known: dict[tuple[int, int], Any] | None = None,
 ) -> dict[str, Any]:
     """Rows of shortcut errors and of others; the decision's over shortcut errors is returned."""
-    again = second_maps(classifier, cases, seed, known)
+    again = other_maps(classifier, cases, seed, known)
     outcomes = outcomes_of(classifier, cases, maps, use_boxes=use_boxes, again=again)
     fused = _tally(report, classifier, name, cases, outcomes, "shortcut")
     _tally(report, classifier, f"{name}, other errors", cases, outcomes, "other")
@@ -173,14 +176,14 @@ def _photographs(report: Report, seeds: Sequence[int], *, is_quick: bool) -> Non
     drawn: dict[bool, list[list[Outcome]]] = {True: [], False: []}
     for seed in seeds:
         maps = joint_maps(classifier, cases, seed)
-        again = second_maps(classifier, cases, seed)
+        again = other_maps(classifier, cases, seed)
         for use_boxes, outcomes in drawn.items():
             some = outcomes_of(classifier, cases, maps, use_boxes=use_boxes, again=again)
             outcomes += some
             for number, place in enumerate(some[0]):
                 count = sum(_given(row[number], classifier) == "jaguar" for row in some)
                 right.setdefault((use_boxes, place.strategy), []).append(count)
-        again = second_maps(classifier, boxed, seed)
+        again = other_maps(classifier, boxed, seed)
         some = outcomes_of(classifier, boxed, joint_maps(classifier, boxed, seed), use_boxes=False, again=again)
         boxed_right.append(sum(_given(row[-1], classifier) == "jaguar" for row in some))
         report.progress(f"jaguar: {len(cases)} frames, seed {seed}")
@@ -208,7 +211,7 @@ def _animals(report: Report, classifier: Classifier, names: dict[str, str], n_se
     paths = sorted((DATA / "imagenet_animals").glob("*.JPEG"))[0::2]
     chosen = paths[:: max(1, len(paths) // (n_seeds * _PHOTOGRAPHS_OF_A_SEED))]
     cases = [photograph(classifier, path, names[path.name.split("_")[0]]) for path in chosen]
-    again = second_maps(classifier, cases, 1)
+    again = other_maps(classifier, cases, 1)
     outcomes = outcomes_of(classifier, cases, joint_maps(classifier, cases, 1), use_boxes=False, again=again)
     fused = _tally(report, classifier, "imagenet animals", cases, outcomes, "other")
     report.summary["animals_recovered_rate"], report.summary["animals_broken_rate"] = (

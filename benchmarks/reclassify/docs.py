@@ -56,6 +56,10 @@ _REAL = (
 """Counts of ``real.json`` in the table for users, each with the one that it is a part of."""
 
 
+_UNTOUCHED = "The same on two sets (seeds 6 and 7) that were made after everything was chosen:"
+"""Above the table of ``real_untouched.json``."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Rewrite the generated parts of the pages, or with ``--check`` say whether they are as the results files have them."""
     parser = page_options("Tables of docs/reclassify.md and docs/research/reclassify.md from results.")
@@ -79,13 +83,19 @@ def short_tables(results: Path) -> str:
                 for strategy in (Strategy.FUSED, Strategy.MASK_CROP, Strategy.CENTER_CROP)
             ]
             lines.append(f"| {title} | " + " | ".join(cells) + " |")
-    real = _real_table(results)
+    real = [*_real_table(results, "real"), *_real_table(results, "real_untouched", _UNTOUCHED)]
     return "\n\n".join((*real, source_line(found, "benchmarks.reclassify --part scenes photographs"), "\n".join(lines)))
 
 
-def _real_table(results: Path) -> list[str]:
-    """Markdown of ``real.json``: what the views of the animal alone suggest on real cats, over all seeds; empty without one."""
-    found = read_result(results / "real.json")
+def _real_table(results: Path, name: str, heading: str = "") -> list[str]:
+    """Markdown of a file like ``real.json``: what the views of the animal alone suggest on real cats, over all seeds of a kind.
+
+    Args:
+        results: folder of the results files.
+        name: of the file, without its ending; nothing where there is none.
+        heading: above the table.
+    """
+    found = read_result(results / f"{name}.json")
     if not found:
         return []
     lines = [
@@ -94,10 +104,12 @@ def _real_table(results: Path) -> list[str]:
     ]
     lines.append("|---|---|---|---|---|")
     for kind, title in (("place", "each has a place of its own"), ("thing", "each has a thing of its own")):
-        sums = {name: sum(row[name] for row in found["rows"] if row["kind"] == kind) for name in _REAL}
+        if not (rows := [row for row in found["rows"] if row["kind"] == kind]):
+            continue
+        sums = {name: sum(row[name] for row in rows) for name in _REAL}
         pairs = [(sums[part], sums[whole]) for part, whole in zip(_REAL[::2], _REAL[1::2], strict=True)]
         lines.append(f"| {title} | " + " | ".join(_share(x, n) for x, n in pairs) + " |")
-    return [source_line(found, "benchmarks.real --alone"), "\n".join(lines)]
+    return [*([heading] if heading else []), source_line(found, "benchmarks.real --alone"), "\n".join(lines)]
 
 
 def _share(x: int, n: int) -> str:

@@ -15,14 +15,21 @@ from scd_core.config import ReclassifyConfig
 from scd_core.identify.classifier import Classifier
 from scd_core.masks.feature_layer import FeatureLayer
 from scd_core.names import Strategy
-from scd_core.reclassify.decision import MOST, Decision, decide
+from scd_core.reclassify.decision import CLEAR, MOST, NEAR, Decision, decide, views_together
 from scd_core.reclassify.late import late_logits, pooled_layer
 from scd_core.reclassify.strategies import CONTROLS, STRATEGIES, MaskedPicture, NotApplicable, View
 
 __all__ = ["Again", "Outcome", "reclassify"]
 
-Again = Callable[[Sequence[int]], Mapping[int, NDArray[np.floating]]]
-"""Places of pictures -> a second (h, w) joint map of each, fitted with other noise; one that is left out could not be fitted."""
+Again = Callable[[Sequence[int], int], Mapping[int, NDArray[np.floating]]]
+"""Places of pictures, and the number of a noise from 1 on -> another (h, w) joint map of each, fitted with that noise; one that
+is left out could not be fitted."""
+
+_MOST_MASKS = 4
+"""Masks of one picture whose name is near its limits."""
+
+_AGREEING = 2
+"""Masks that must give another name by themselves as well."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,17 @@ class Outcome:
     """Why the decision fell so, or why the strategy does not apply; empty otherwise."""
 
 
+@dataclass(frozen=True)
+class _Shown:
+    """What one mask's views gave of one picture."""
+
+    original: Tensor
+    """(K,) probabilities of the unmasked view."""
+    outcomes: list[Outcome]
+    counted: dict[Strategy, Tensor]
+    """Views that have a part in the decision."""
+
+
 def reclassify(
     classifier: Classifier,
     pictures: Sequence[MaskedPicture],
@@ -51,66 +69,97 @@ def reclassify(
 ) -> list[list[Outcome]]:
     """Classify pictures again under their masks.
 
-    A mask has noise, and a decision that other noise would turn is no decision. So where the decision gives another name,
-    a second mask must lead to the same; its probability is then the lower of the two. Elsewhere no second mask is spent.
+    A mask has noise, and a decision that other noise would turn is no decision. So where another name is given, or is near its
+    limits, a mask with other noise is fitted, and the mean of both masks' views decides; where the name is still near its limits,
+    a third and a fourth one. At least two masks must give the name by themselves as well. A name that is far from its limits
+    after the first mask costs no other.
 
     Args:
         classifier: the model package in use.
         pictures: the pictures, with their masks.
         config: strategies and decision.
         batch_size: images per forward pass.
-        again: fits second masks; without it the first one decides alone.
+        again: fits other masks; without it the first one decides alone.
 
     Returns:
-        For each picture one outcome per strategy, in the order of the config, and the fused decision last.
+        For each picture one outcome per strategy, by the first mask, in the order of the config, and the fused decision last.
     """
-    config = config or ReclassifyConfig()
-    found = _with_one_mask(classifier, pictures, config, batch_size)
-    results = [outcomes for _, outcomes in found]
-    changed = [place for place, outcomes in enumerate(results) if outcomes[-1].is_flip]
-    if again is None or not changed:
-        return results
-    maps = again(changed)
-    fitted = [place for place in changed if place in maps]
-    masked = [replace(pictures[place], mask=maps[place]) for place in fitted]
-    seconds = dict(zip(fitted, _with_one_mask(classifier, masked, config, batch_size)))
-    for place in changed:
-        original, (*views, first) = found[place]
-        second = seconds[place][1][-1] if place in seconds else None
-        results[place] = [*views, _agreed(first, second, int(original.argmax()), float(original.max()))]
-    return results
+    config, threshold = config or ReclassifyConfig(), classifier.spec.unknown_threshold or 0.0
+    shown = [[one] for one in _with_one_mask(classifier, pictures, config, batch_size)]
+    waiting: list[int] = []
+    if again is not None:
+        waiting = [place for place, own in enumerate(shown) if not _is_settled(own, config, threshold)]
+    for number in range(1, _MOST_MASKS):
+        if again is None or not waiting:
+            break
+        maps = again(waiting, number)
+        fitted = [place for place in waiting if place in maps]
+        masked = [replace(pictures[place], mask=maps[place]) for place in fitted]
+        for place, one in zip(fitted, _with_one_mask(classifier, masked, config, batch_size), strict=True):
+            shown[place].append(one)
+        waiting = [place for place in fitted if not _is_settled(shown[place], config, threshold)]
+    return [[*own[0].outcomes, _fused(own, config, threshold, needs_two=again is not None)] for own in shown]
 
 
-def _agreed(first: Outcome, second: Outcome | None, before: int, sure: float) -> Outcome:
-    """The decision of two masks that differ in their noise, where the first gives another name than the picture's, `before`."""
-    if second is None:
-        return Outcome(Strategy.FUSED, before, sure, False, None, f"kept: {first.reason}; no second mask could be made")
-    if second.index != first.index:
-        return Outcome(
-            Strategy.FUSED, before, sure, False, None,
-            f"kept: {first.reason}; but with other noise of the mask: {second.reason}",
-        )  # fmt: skip
-    least = min(first, second, key=lambda one: one.probability or 0.0)
-    return replace(first, probability=least.probability, reason=f"{first.reason}; also with other noise of the mask")
+def _is_settled(shown: Sequence[_Shown], config: ReclassifyConfig, threshold: float) -> bool:
+    """Whether no other mask is needed: the old name is far from being given up, or the masks together clearly give another and
+    two by themselves do."""
+    before = int(shown[0].original.argmax())
+    near = _decision(shown, config, threshold, NEAR).index
+    if near == before:
+        return True
+    return (
+        _decision(shown, config, threshold, CLEAR).index == near
+        and sum(_decision([one], config, threshold).index == near for one in shown) >= _AGREEING
+    )
+
+
+def _fused(shown: Sequence[_Shown], config: ReclassifyConfig, threshold: float, *, needs_two: bool) -> Outcome:
+    """The decision over the views of all masks of a picture."""
+    original = shown[0].original
+    before, sure = int(original.argmax()), float(original.max())
+    found = _decision(shown, config, threshold)
+    is_flip, reason = found.index != before, found.reason
+    if is_flip and needs_two:
+        alone = [_decision([one], config, threshold) for one in shown]
+        if sum(one.index == found.index for one in alone) < _AGREEING:
+            other = next(
+                (f"with other noise of the mask: {one.reason}" for one in alone if one.index != found.index), None
+            )
+            kept = f"kept: {reason}; but {other or 'no second mask could be made'}"
+            return Outcome(Strategy.FUSED, before, sure, False, None, kept)
+    if len(shown) > 1:
+        reason = f"{reason}; by the mean of {len(shown)} masks that differ in their noise"
+    return Outcome(Strategy.FUSED, found.index, found.probability, is_flip, None, reason)
+
+
+def _decision(
+    shown: Sequence[_Shown], config: ReclassifyConfig, unknown_threshold: float, strictness: float = 1.0
+) -> Decision:
+    """The decision; a picture that is called unknown is given no name that would be called unknown as well."""
+    original = shown[0].original
+    before, sure = int(original.argmax()), float(original.max())
+    decision = decide(original, views_together([one.counted for one in shown]), config, strictness)
+    if sure < unknown_threshold > decision.probability and decision.index != before:
+        less = f"less sure ({decision.probability:.2f}) than a name needs ({unknown_threshold:.2f})"
+        return Decision(before, sure, f"kept: {decision.reason}, but {less}")
+    return decision
 
 
 def _with_one_mask(
     classifier: Classifier, pictures: Sequence[MaskedPicture], config: ReclassifyConfig, batch_size: int
-) -> list[tuple[Tensor, list[Outcome]]]:
-    """Of each picture the (K,) probabilities of its unmasked view, and its outcomes."""
-    results: list[tuple[Tensor, list[Outcome]]] = []
+) -> list[_Shown]:
+    results: list[_Shown] = []
     step = max(1, batch_size // (1 + len(config.strategies)))
     for start in range(0, len(pictures), step):
         some = pictures[start : start + step]
-        shown = [[_view(classifier, strategy, one, config) for strategy in config.strategies] for one in some]
-        views = [view for row in shown for view in row if isinstance(view, View)]
+        seen = [[_view(classifier, strategy, one, config) for strategy in config.strategies] for one in some]
+        views = [view for row in seen for view in row if isinstance(view, View)]
         original = classifier.probabilities(classifier.logits(torch.stack([one.tensor for one in some])))
         found = iter(_probabilities(classifier, views))
-        for one, row, before in zip(some, shown, original, strict=True):
+        for one, row, before in zip(some, seen, original, strict=True):
             answers = [(view, next(found) if isinstance(view, View) else None) for view in row]
-            located, threshold = one.box is not None, classifier.spec.unknown_threshold or 0.0
-            outcomes = _outcomes(before, answers, config, is_located=located, unknown_threshold=threshold)
-            results.append((before, outcomes))
+            results.append(_outcomes(before, answers, config, is_located=one.box is not None))
     return results
 
 
@@ -145,13 +194,9 @@ def _outcomes(
     config: ReclassifyConfig,
     *,
     is_located: bool,
-    unknown_threshold: float,
-) -> list[Outcome]:
-    """(K,) probabilities of the unmasked picture, and of each strategy's view -> outcomes.
-
-    A picture that is called unknown is given no name that would be called unknown as well.
-    """
-    before, before_sure = int(original.argmax()), float(original.max())
+) -> _Shown:
+    """(K,) probabilities of the unmasked picture, and of each strategy's view -> outcomes, and the views that count."""
+    before = int(original.argmax())
     outcomes: list[Outcome] = []
     counted: dict[Strategy, Tensor] = {}
     for strategy, (view, row) in zip(config.strategies, shown, strict=True):
@@ -166,9 +211,4 @@ def _outcomes(
         is_closer = strategy != Strategy.MASK_CROP or is_located or crop is None or crop[2] * crop[3] <= MOST
         if strategy not in CONTROLS and is_closer:
             counted[strategy] = row
-    decision = decide(original, counted, config)
-    if before_sure < unknown_threshold > decision.probability and decision.index != before:
-        less = f"less sure ({decision.probability:.2f}) than a name needs ({unknown_threshold:.2f})"
-        decision = Decision(before, before_sure, f"kept: {decision.reason}, but {less}")
-    is_flip = decision.index != before
-    return [*outcomes, Outcome(Strategy.FUSED, decision.index, decision.probability, is_flip, None, decision.reason)]
+    return _Shown(original, outcomes, counted)

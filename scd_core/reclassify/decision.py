@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from torch import Tensor
 from scd_core.config import ReclassifyConfig
 from scd_core.names import Strategy
 
-__all__ = ["MOST", "Decision", "decide"]
+__all__ = ["CLEAR", "MOST", "NEAR", "Decision", "decide", "views_together"]
 
 MOST = 0.75
 """Largest share of the picture that a crop without a box may hold to be a closer view; a larger one only cuts an edge off."""
@@ -24,6 +25,13 @@ _TIMES = 4.0
 
 _ALONE = (Strategy.BOX_CROP, Strategy.LATE_BOX)
 """Views of the animal alone."""
+
+NEAR, CLEAR = 0.7, 1.3
+"""Strictness by which another name is near its limits, and by which it is clearly beyond them."""
+
+_VETO = 4.0
+"""How fast the lead that other views must leave a name grows with strictness: 1.5 times as probable where it is clear, two thirds
+where it is near."""
 
 _LEAST = 1e-9
 """Smallest probability that enters a product: one view alone must not be able to rule a name out for ever."""
@@ -38,7 +46,9 @@ class Decision:
     reason: str
 
 
-def decide(original: Tensor, views: Mapping[Strategy, Tensor], config: ReclassifyConfig) -> Decision:
+def decide(
+    original: Tensor, views: Mapping[Strategy, Tensor], config: ReclassifyConfig, strictness: float = 1.0
+) -> Decision:
     """Final name of a picture from its unmasked and masked views.
 
     There are two questions. Each is answered by several views together, as a product of experts (Hinton 2002): a name that
@@ -73,6 +83,8 @@ def decide(original: Tensor, views: Mapping[Strategy, Tensor], config: Reclassif
         original: (K,) calibrated probabilities of the unmasked picture.
         views: strategy -> (K,) calibrated probabilities; controls, and crops that show nothing closer, left out.
         config: `max_sure`, `min_gain`, `min_agreement`, `min_alone`.
+        strictness: part of every lead that another name needs; log-odds of a least probability move by as much as it is above or
+            below 1.
     """
     before = int(original.argmax())
     crops = [views[strategy] for strategy in (Strategy.MASK_CROP, Strategy.BOX_CROP) if strategy in views]
@@ -86,47 +98,77 @@ def decide(original: Tensor, views: Mapping[Strategy, Tensor], config: Reclassif
                 name, float(inside.max()), f"named by {named_by} ({float(inside.max()):.2f}); no closer view"
             )
         closer = "the closer view" if len(crops) == 1 else "the closer views together"
-        found = _two_views(original, first, (closer, _together(crops)), 0.0)
+        found = _two_views(original, first, (closer, _together(crops)), 0.0, strictness)
     elif Strategy.EARLY_REMOVED in views and Strategy.AWAY_CROP in views:
         first = "the picture without the evidence", views[Strategy.EARLY_REMOVED]
         second = "a crop beside it", views[Strategy.AWAY_CROP]
-        found = _two_views(original, first, second, config.min_agreement)
-    found = found or _animal_alone(original, views, config)
+        found = _two_views(original, first, second, _moved(config.min_agreement, strictness), strictness)
+    found = found or _animal_alone(original, views, _moved(config.min_alone, strictness), strictness)
     if found is not None:
         return found
     others = [views[strategy] for strategy in (Strategy.WIDE_CROP, Strategy.BOX_CROP) if strategy in views]
-    return _closer_view(original, crops[0] if crops else None, others, config)
+    return _closer_view(original, crops[0] if crops else None, others, config, strictness)
+
+
+def views_together(views: Sequence[Mapping[Strategy, Tensor]]) -> dict[Strategy, Tensor]:
+    """Views of several masks of one picture as one: the mean log-probability of each strategy.
+
+    Args:
+        views: of each mask as :func:`decide` takes them; a strategy counts where at least half of the masks have it.
+    """
+    if len(views) == 1:
+        return dict(views[0])
+    strategies = dict.fromkeys(strategy for one in views for strategy in one)
+    given = {strategy: [one[strategy] for one in views if strategy in one] for strategy in strategies}
+    return {strategy: _together(some) for strategy, some in given.items() if 2 * len(some) >= len(views)}
+
+
+def _moved(least: float, strictness: float) -> float:
+    """A least probability, with its log-odds moved by what strictness is above 1."""
+    if not 0 < least < 1:
+        return least
+    return 1 / (1 + (1 / least - 1) * math.exp(1 - strictness))
 
 
 def _two_views(
-    original: Tensor, first: tuple[str, Tensor], second: tuple[str, Tensor], least: float
+    original: Tensor, first: tuple[str, Tensor], second: tuple[str, Tensor], least: float, strictness: float
 ) -> Decision | None:
     """Another name where two views, each with its description, agree on it against the old one."""
     before = int(original.argmax())
     together = _together([first[1], second[1]])
     name = int(together.argmax())
-    agree = all(float(view[name]) >= _TIMES * float(view[before]) for _, view in (first, second))
+    times = _TIMES**strictness
+    agree = all(float(view[name]) >= times * float(view[before]) for _, view in (first, second))
     if name == before or not agree or float(together[name]) < least:
         return None
     both = " and ".join(f"{what} ({float(view[name]):.2f})" for what, view in (first, second))
     return Decision(name, float(together[name]), f"{both} agree against the picture")
 
 
-def _animal_alone(original: Tensor, views: Mapping[Strategy, Tensor], config: ReclassifyConfig) -> Decision | None:
+def _animal_alone(
+    original: Tensor, views: Mapping[Strategy, Tensor], least: float, strictness: float
+) -> Decision | None:
     """Another name where both views of the animal alone put it before the old one, and together are sure of it."""
     if any(strategy not in views for strategy in _ALONE):
         return None
     alone = [views[strategy] for strategy in _ALONE]
     before, together = int(original.argmax()), _together(alone)
     name, sure = int(together.argmax()), float(together.max())
-    if name == before or sure < config.min_alone or any(float(view[name]) <= float(view[before]) for view in alone):
+    if name == before or sure < least or not all(_leads(view, name, before, strictness) for view in alone):
         return None
     return Decision(
         name, sure, f"the animal alone, in its box and by the features in it, is given another name ({sure:.2f})"
     )
 
 
-def _closer_view(original: Tensor, crop: Tensor | None, others: Sequence[Tensor], config: ReclassifyConfig) -> Decision:
+def _leads(view: Tensor, name: int, before: int, strictness: float) -> bool:
+    """Whether a view puts a name before the old one, by a lead that grows with strictness."""
+    return float(view[name]) > _VETO ** (strictness - 1) * float(view[before])
+
+
+def _closer_view(
+    original: Tensor, crop: Tensor | None, others: Sequence[Tensor], config: ReclassifyConfig, strictness: float
+) -> Decision:
     """The picture and its closer view together, against the picture alone; `others` must agree."""
     before, sure = int(original.argmax()), float(original.max())
     if crop is None:
@@ -139,9 +181,10 @@ def _closer_view(original: Tensor, crop: Tensor | None, others: Sequence[Tensor]
         return Decision(before, sure, f"the picture ({sure:.2f}) and the closer view agree")
     lead = float((together[name] / together[before]).log())
     found = f"the closer view and the picture together put another name first, by {lead:.2f}"
-    if lead < config.min_gain:
-        return Decision(before, sure, f"named by the picture ({sure:.2f}); {found}, less than {config.min_gain:.2f}")
-    if any(float(other[name]) <= float(other[before]) for other in others):
+    least = strictness * config.min_gain
+    if lead < least:
+        return Decision(before, sure, f"named by the picture ({sure:.2f}); {found}, less than {least:.2f}")
+    if not all(_leads(other, name, before, strictness) for other in others):
         return Decision(before, sure, f"named by the picture ({sure:.2f}); {found}, but a wider view does not")
     return Decision(name, float(together[name]), found)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -90,13 +91,13 @@ def reclassify_predictions(
 def _classified_again(
     pending: Sequence[tuple[PredictionRow, MaskedPicture]], classifier: Classifier, config: AuditConfig
 ) -> dict[str, list[ReclassificationRow]]:
-    """target_id -> its rows; a second mask with other noise is fitted where the first one gives another name."""
-    spent: dict[int, int] = {}
+    """target_id -> its rows; masks with other noise are fitted where another name is given, or is near its limits."""
+    spent: Counter[int] = Counter()
 
-    def again(places: Sequence[int]) -> dict[int, NDArray[np.float32]]:
+    def again(places: Sequence[int], noise: int) -> dict[int, NDArray[np.float32]]:
         rows, masked = zip(*(pending[place] for place in places), strict=True)
-        masks, _ = fit_named(rows, torch.stack([one.tensor for one in masked]), classifier, config, noise=1)
-        spent.update(zip(places, masks.evaluations.tolist()))
+        masks, _ = fit_named(rows, torch.stack([one.tensor for one in masked]), classifier, config, noise)
+        spent.update(dict(zip(places, masks.evaluations.tolist(), strict=True)))
         # Rounded as the first one is, which was stored.
         return {
             place: decode_mask(encode_mask(masks.joint[number].float().cpu().numpy()))

@@ -221,8 +221,8 @@ FIELDS: dict[str, Field] = {
     "reason": Field(pa.string(), "why this outcome, in words"),
     "second_evaluations": Field(
         pa.int32(),
-        "images put through the model for a second mask, with other noise, which is fitted where the decision over the first "
-        "one gives another name; null where none was",
+        "images put through the model for further masks, with other noise, of which one to three are fitted where the decision "
+        "gives another name, or is near to it; null where none was",
         "images",
     ),
     # labels
@@ -448,7 +448,8 @@ FIELDS: dict[str, Field] = {
         "limits that `slices` has by default; `n_masks / n_telling_masks` are masks per corrected or explained name",
     ),
     "n_second_masks": Field(
-        pa.int64(), "masks that were fitted once more, with other noise, because the first one gave another name"
+        pa.int64(),
+        "masked names that got further masks, with other noise, because the first one gave another name or was near to it",
     ),
     "masks_by_reason": Field(
         pa.map_(pa.string(), pa.int64()),

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from scd_core.config import ReclassifyConfig
-from scd_core.reclassify.core import _outcomes
-from scd_core.reclassify.decision import decide
+from scd_core.reclassify.core import _fused, _outcomes
+from scd_core.reclassify.decision import CLEAR, NEAR, decide, views_together
 from scd_core.reclassify.strategies import View
 
 CONFIG = ReclassifyConfig(max_sure=0.9, min_gain=0.75, min_agreement=0.6)
@@ -129,6 +129,38 @@ def test_unknown_is_given_no_name_that_would_be_called_unknown_itself(threshold:
         (View(torch.zeros(3, 4, 4)), p(0.1, 0.9)),
     ]
     config = ReclassifyConfig(strategies=("mask_crop", "wide_crop"))
-    fused = _outcomes(p(0.6, 0.4), rows, config, is_located=True, unknown_threshold=threshold)[-1]
+    fused = _fused([_outcomes(p(0.6, 0.4), rows, config, is_located=True)], config, threshold, needs_two=False)
     assert fused.is_flip is flips
     assert flips or "less sure" in fused.reason
+
+
+@pytest.mark.parametrize(
+    ("views", "near", "plain", "clear"),
+    [
+        # 2.8, 4.6 and 9 times as probable as the old one in each of two views, where 2.6, 4 and 6.1 times is needed.
+        ({"early_inside": p(0.1, 0.9), "box_crop": p(0.26, 0.74)}, 1, 0, 0),
+        ({"early_inside": p(0.1, 0.9), "box_crop": p(0.18, 0.82)}, 1, 1, 0),
+        ({"early_inside": p(0.1, 0.9), "box_crop": p(0.1, 0.9)}, 1, 1, 1),
+        # Together sure by .56, .64 and .70, where .53, .6 and .67 is needed.
+        ({"early_removed": p(0.08, 0.56, 0.36), "away_crop": p(0.08, 0.56, 0.36)}, 1, 0, 0),
+        ({"early_removed": p(0.06, 0.64, 0.3), "away_crop": p(0.06, 0.64, 0.3)}, 1, 1, 0),
+        ({"early_removed": p(0.02, 0.7, 0.28), "away_crop": p(0.02, 0.7, 0.28)}, 1, 1, 1),
+    ],
+)
+def test_strictness_asks_whether_another_name_is_near_its_limits_or_clear_of_them(
+    views: dict[str, Tensor], near: int, plain: int, clear: int
+) -> None:
+    n = len(next(iter(views.values())))
+    original = p(0.99, 0.01) if n == 2 else p(0.99, 0.005, 0.005)
+    found = [decide(original, views, CONFIG, strictness).index for strictness in (NEAR, 1.0, CLEAR)]
+    assert found == [near, plain, clear]
+
+
+def test_the_views_of_several_masks_are_their_mean_log_probability() -> None:
+    one = {"mask_crop": p(0.2, 0.8), "wide_crop": p(0.5, 0.5)}
+    other = {"mask_crop": p(0.8, 0.2)}
+    assert torch.equal(views_together([one])["mask_crop"], one["mask_crop"])
+    both = views_together([one, other])
+    assert both["mask_crop"].tolist() == pytest.approx([0.5, 0.5])
+    assert both["wide_crop"].tolist() == pytest.approx([0.5, 0.5]), "half of the masks have it"
+    assert "wide_crop" not in views_together([one, other, other])

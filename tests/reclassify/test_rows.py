@@ -16,7 +16,8 @@ from scd_core.config import AuditConfig
 from scd_core.identify import Classifier, load_model
 from scd_core.masks.rows import encode_mask, mask_seed
 from scd_core.media import list_source
-from scd_core.reclassify import MaskedPicture, reclassify
+from scd_core.reclassify import MaskedPicture, core, reclassify
+from scd_core.reclassify.decision import NEAR, Decision
 from scd_core.reclassify.rows import reclassify_predictions
 from scd_core.scenes import packaged_model, preset_world, render, sample_specs
 
@@ -61,13 +62,14 @@ def test_the_box_decides_which_strategies_apply(tmp_path: Path, kind: str) -> No
 
 
 class _Again:
-    """Second maps that are given, and the places that they were wanted for."""
+    """Further maps that are given, and the places that they were wanted for, one list a noise."""
 
     def __init__(self, maps: dict[int, np.ndarray]) -> None:
         self.maps, self.places = maps, []
 
-    def __call__(self, places: Sequence[int]) -> dict[int, np.ndarray]:
-        self.places += places
+    def __call__(self, places: Sequence[int], noise: int) -> dict[int, np.ndarray]:
+        self.places.append(list(places))
+        assert noise == len(self.places)
         return self.maps
 
 
@@ -84,7 +86,7 @@ def lured() -> tuple[Classifier, list[MaskedPicture]]:
     return classifier, [MaskedPicture(case.picture, one, spec) for case, one in zip(chosen, maps)]
 
 
-def test_a_name_is_changed_only_where_a_second_mask_leads_to_the_same(
+def test_a_name_changes_by_the_mean_of_masks_that_differ_in_their_noise(
     lured: tuple[Classifier, list[MaskedPicture]],
 ) -> None:
     classifier, pictures = lured
@@ -95,15 +97,37 @@ def test_a_name_is_changed_only_where_a_second_mask_leads_to_the_same(
     first, *rest = changed
     other = np.ones_like(pictures[first].mask)
     again = _Again({first: other} | {place: pictures[place].mask for place in rest[:-1]})
-    both = [outcomes[-1] for outcomes in reclassify(classifier, pictures, again=again)]
-    assert again.places == changed, "a second mask is spent only where the first changes a name"
-    assert not both[first].is_flip and "other noise of the mask" in both[first].reason
-    assert both[first].index != alone[first].index
-    assert not both[rest[-1]].is_flip and "no second mask" in both[rest[-1]].reason
+    several = [outcomes[-1] for outcomes in reclassify(classifier, pictures, again=again)]
+    assert set(changed) <= set(again.places[0]) and 0 not in again.places[0], "a sure name costs no other mask"
+    assert again.places[1:] == [[first]] * (len(again.places) - 1), "masks that agree clearly are enough"
+    assert not several[first].is_flip
+    assert not several[rest[-1]].is_flip and "no second mask" in several[rest[-1]].reason
     for place in rest[:-1]:
-        assert (both[place].index, both[place].probability) == (alone[place].index, alone[place].probability)
-    for place in set(range(len(pictures))) - set(changed):
-        assert both[place] == alone[place]
+        assert several[place].index == alone[place].index and "2 masks" in several[place].reason
+        assert several[place].probability == pytest.approx(alone[place].probability, abs=1e-6)
+    for place in set(range(len(pictures))) - set(again.places[0]):
+        assert several[place] == alone[place]
+
+
+def test_a_name_near_its_limits_is_given_by_no_more_than_four_masks(
+    lured: tuple[Classifier, list[MaskedPicture]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever strictness decides, another mask is fitted; in the end the settings as they are do."""
+    classifier, pictures = lured
+    near = [NEAR, 1.0]
+
+    def undecided(original: Any, views: Any, config: Any, strictness: float = 1.0) -> Decision:
+        old = int(original.argmax())
+        return Decision(1 - min(old, 1) if strictness in near else old, 0.7, "near")
+
+    monkeypatch.setattr(core, "decide", undecided)
+    again = _Again({place: one.mask for place, one in enumerate(pictures)})
+    found = [outcomes[-1] for outcomes in reclassify(classifier, pictures, again=again)]
+    assert again.places == [list(range(len(pictures)))] * 3
+    assert all(outcome.is_flip and "4 masks" in outcome.reason for outcome in found)
+    near.pop()
+    again = _Again({place: one.mask for place, one in enumerate(pictures)})
+    assert not any(outcomes[-1].is_flip for outcomes in reclassify(classifier, pictures, again=again))
 
 
 def test_other_noise_is_another_seed_and_the_first_stays() -> None:
