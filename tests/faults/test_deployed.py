@@ -32,6 +32,8 @@ from tests.services.wait import until
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 SETTINGS = {**FAST, "masks": {"steps": 60}}
 LIMIT = 900.0
+LEASES = "prefect.server.concurrency.lease_storage.filesystem"
+"""As docs/deploying.md asks for: a server that keeps them in memory takes the slot of a run from it when it is restarted."""
 
 
 class Deployed:
@@ -55,7 +57,10 @@ class Deployed:
 
     def start_server(self) -> None:
         command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--no-ui"]
-        self.services.start("prefect", [*command, "--port", self.port], PREFECT_LOGGING_LEVEL="WARNING")
+        self.services.start(
+            "prefect", [*command, "--port", self.port], PREFECT_LOGGING_LEVEL="WARNING",
+            PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE=LEASES,
+        )  # fmt: skip
         self.services.wait_for("prefect", f"{self.api}/health")
 
     def start_worker(self, name: str = "worker", **env: str) -> None:
