@@ -33,12 +33,14 @@ def main(arguments: Sequence[str] | None = None) -> Report:
     """Parse the command line, measure, print, write."""
     parser = options("A night over a SOURCE of millions.")
     parser.add_argument("--keys", type=int, nargs="+", default=[1_000_000, 10_000_000], help="objects in SOURCE")
+    parser.add_argument("--new-up-to", type=int, default=1_000_000, help="most objects that are also planned all new")
     chosen = parser.parse_args(arguments)
     report = Report("simulated", resolve_device("cpu"), notes=dict(_NOTES))
     for keys in [50_000] if chosen.quick else chosen.keys:
         with tempfile.TemporaryDirectory() as out:
-            report.rows.append({"night": "all new"} | _measure(f"{out}/empty", keys))
-            report.progress(f"{keys} keys, all new")
+            if keys <= chosen.new_up_to:
+                report.rows.append({"night": "all new"} | _measure(f"{out}/empty", keys))
+                report.progress(f"{keys} keys, all new")
             _measure(f"{out}/out", keys, "fill")
             report.progress(f"{keys} keys committed")
             for night in ("first", "second"):
