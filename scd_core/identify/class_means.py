@@ -8,8 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
-from scipy.optimize import minimize
-from scipy.special import logsumexp
 
 from scd_core.errors import InputError
 
@@ -190,6 +188,9 @@ def align_row(means: ClassMeans, place: int, others: Head, temperature: float) -
     truth = np.repeat(drawn_of, each)
     drawn = means.draw(truth, seed=place)
     # Which of the others a picture is of does not matter: their logits do not change.
+    from scipy.optimize import minimize  # 40 MB and half a second, which a run with nothing new does without
+    from scipy.special import logsumexp
+
     rivals = logsumexp(others.scores(drawn).astype(np.float64) / temperature, axis=1)
     is_own = truth == place
     centre, spread = means.means[drawn_of].mean(0), means.means[drawn_of].var(0)

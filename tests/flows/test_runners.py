@@ -172,7 +172,7 @@ def test_nothing_to_do_loads_no_network(card: Path, tmp_path: Path) -> None:
         f"import sys; sys.argv = {['trapaudit', *map(str, arguments)]!r}\n"
         "from deployments.cli.main import main\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
-        "print([name for name in ('torch', 'prefect') if name in sys.modules])"
+        "print([name for name in ('torch', 'prefect', 'scipy', 'pandas') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "nothing to do" in done.stderr, done.stderr
