@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks.common import ROOT, Report, options, resolve_device
 
-__all__ = ["main"]
+__all__ = ["main", "measure_night"]
 
 COLUMNS = ("night", "keys", "new", "shown", "closed", "seconds", "cpu_seconds", "peak_memory_mib", "base_memory_mib")
 _NOTES = {
@@ -39,12 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> Report:
     for keys in [50_000] if chosen.quick else chosen.keys:
         with tempfile.TemporaryDirectory() as out:
             if keys <= chosen.new_up_to:
-                report.rows.append({"night": "all new"} | _measure(f"{out}/empty", keys))
+                report.rows.append({"night": "all new"} | measure_night(f"{out}/empty", keys))
                 report.progress(f"{keys} keys, all new")
-            _measure(f"{out}/out", keys, "fill")
+            measure_night(f"{out}/out", keys, "fill")
             report.progress(f"{keys} keys committed")
             for night in ("first", "second"):
-                report.rows.append({"night": night} | _measure(f"{out}/out", keys))
+                report.rows.append({"night": night} | measure_night(f"{out}/out", keys))
                 report.progress(f"{keys} keys, {night} night")
     for row in report.rows:
         name = f"{row['night'].replace(' ', '_')}_{row['keys']}"
@@ -55,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> Report:
     return report
 
 
-def _measure(out: str, keys: int, *what: str) -> dict[str, Any]:
+def measure_night(out: str, keys: int, *what: str) -> dict[str, Any]:
+    """One night over so many keys in a process of its own, or nothing where it only fills OUT (`fill`)."""
     command = [sys.executable, "-m", "benchmarks.scale.simulated_night", out, str(keys), *what]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:

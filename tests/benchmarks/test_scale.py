@@ -136,3 +136,14 @@ def test_listing_and_planning_ismeasured_in_a_process_of_its_own(tmp_path: Path)
 
 def test_a_line_through_points() -> None:
     assert scale.line_through([(0, 1), (2, 5), (4, 9)]) == pytest.approx((2, 1))
+
+
+def test_a_night_over_a_simulated_source_plans_what_is_new_and_closes_the_rest(tmp_path):
+    from benchmarks.scale.simulated import measure_night
+
+    out = str(tmp_path / "out")
+    assert measure_night(out, 5_000, "fill") == {}
+    first, second = (measure_night(out, 5_000) for _ in range(2))
+    assert (first["new"], first["shown"], first["closed"]) == (1_000, 5_000, 0)
+    assert (second["new"], second["shown"], second["closed"]) == (1_000, 1_000, 4_000)
+    assert first["peak_memory_mib"] - first["base_memory_mib"] < 150

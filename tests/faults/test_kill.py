@@ -13,6 +13,8 @@ import pytest
 
 from scd_core.audit import read_table
 from scd_core.audit.report.state import is_report_current
+from scd_core.tables.store import AuditStore
+from tests.faults.conftest import FAST
 from tests.faults.tables import check_whole, rows_of
 
 pytestmark = pytest.mark.timeout(3600)
@@ -127,6 +129,28 @@ def test_killed_at_a_few_steps_and_run_again(runner, scenes, tmp_path):
         assert status == 0, f"{point}: {said}"
         check_whole(str(out), expected)
         assert is_report_current(str(out)) and (out / "report" / "index.html").is_file()
+
+
+@pytest.mark.slow
+def test_killed_while_batches_overlap_each_picture_is_there_once(runner, scenes, tmp_path):
+    """The ingest of a batch runs beside the masks of the one before, so a kill may leave work of two batches."""
+    config = {**FAST, "media": {**FAST["media"], "batch_size": 5, "shard_size": 2}}
+    status, calls, said = runner.run(str(scenes), str(tmp_path / "calm"), config=config)
+    assert status == 0, said
+    expected = rows_of(str(tmp_path / "calm"))
+    assert len(AuditStore(str(tmp_path / "calm")).committed_keys()) == 3 and len(expected["media"]) == 14
+    killed = 0
+    for number, point in enumerate(points(calls, max(4, POINTS // 4), SEED + 2)):
+        out = tmp_path / f"killed-{number}"
+        status, _, said = runner.run(str(scenes), str(out), kill=point, config=config)
+        killed += status == -9
+        assert status in (0, -9), said  # threads that race make a late call one that is not made
+        status, _, said = runner.run(str(scenes), str(out), config=config)
+        assert status == 0, f"{point}: {said}"
+        check_whole(str(out), expected)
+        assert not list(out.glob("work/*/*/*")), f"{point}: work is left over"
+        shutil.rmtree(out)
+    assert killed >= 3
 
 
 @pytest.mark.slow
