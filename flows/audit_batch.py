@@ -21,12 +21,8 @@ from scd_core.storage import clean_url
 
 __all__ = ["audit_batch", "throughput_rows"]
 
-_SHARES = {
-    "storage_seconds": "waits_for_storage",
-    "model_seconds": "with_model",
-    "slot_seconds": "waits_for_gpu",
-}
-"""Times of tasks in a commit -> the share of them, as the view `throughput` names it."""
+_SHARES = {"waits_for_storage": "storage", "with_model": "model", "waits_for_gpu": "slot"}
+"""Share of the tasks' time, as the view `throughput` names it -> how a commit names it."""
 
 threads: Any = ThreadPoolTaskRunner(max_workers=THREADS)
 
@@ -64,14 +60,17 @@ def throughput_rows(commits: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]
     counted = {Stage.INGEST: "n_media", Stage.CLASSIFY: "n_ok", Stage.TRIAGE: "n_predictions"}
     rows = []
     for commit in commits:
-        for stage, seconds in commit.get("seconds", {}).items():
+        times = commit.get("seconds", {})
+        for stage, seconds in times.items():
+            if ":" in stage:
+                continue
             n = commit["counts"][counted.get(stage, "n_masks")]
             speed = round(n / seconds, 2) if seconds else None
             batch = {"batch": commit["batch_key"], "stage": stage}
             rows.append(batch | {"pictures": n, "seconds": round(seconds, 1), "pictures_per_second": speed})
-            of_tasks = commit.get("task_seconds", {}).get(stage)
+            of_tasks = times.get(f"{stage}:task")
             for column, name in _SHARES.items():
-                rows[-1][name] = round(commit[column].get(stage, 0.0) / of_tasks, 3) if of_tasks else None
+                rows[-1][column] = round(times[f"{stage}:{name}"] / of_tasks, 3) if of_tasks else None
     return rows
 
 

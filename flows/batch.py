@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from flows.ahead import Ahead
-from flows.batch_state import BatchState
 from flows.runner import Runner
 from flows.stages import STAGES
 from scd_core.inputs.counts import counts_as_json
@@ -55,18 +54,8 @@ def run_batch(job: Job, batch: Batch, runner: Runner, device: str, ahead: Ahead)
         "device": device,
         "model_name": job.model_name,
         "inputs": counts_as_json(job.joined.inputs),
-        "seconds": list(state.seconds.items()),
+        "seconds": [*state.seconds.items(), *state.times()],
         "is_shadow": job.is_shadow,
         "lineages": list(job.lineages.items()) or None,
-        "begin_seconds": list(state.begun.items()),
-        "task_seconds": _of_stages(state, "task"),
-        "storage_seconds": _of_stages(state, "storage"),
-        "model_seconds": _of_stages(state, "model"),
-        "slot_seconds": _of_stages(state, "slot"),
     }
     return runner.call(COMMIT, state.tables, batch, state.shard, run)
-
-
-def _of_stages(state: BatchState, name: str) -> list[tuple[str, float]]:
-    """One of the times that tasks give, by stage."""
-    return [(stage, waits[name]) for stage, waits in state.waits.items()]

@@ -54,6 +54,12 @@ class BatchState:
         yield
         self.seconds[stage] = time.monotonic() - began
 
+    def times(self) -> Iterator[tuple[str, float]]:
+        """When each stage began, and what its tasks waited for: ``mask:begin``, ``mask:storage`` and so on (s)."""
+        for stage, begin in self.begun.items():
+            yield f"{stage}:begin", begin
+            yield from ((f"{stage}:{name}", seconds) for name, seconds in self.waits.get(stage, {}).items())
+
     def note(self, text: str) -> None:
         """Show one line, at the batch's turn."""
         if self.is_ahead is None:

@@ -35,7 +35,6 @@ from scd_core.tables.store import AuditStore
 __all__ = ["adopt_commit", "commit_batch", "write_batch"]
 
 _TABLES = ("media", "predictions", "masks", "reclassifications", "embeddings", "candidates")
-_TIMES = ("seconds", "begin_seconds", "task_seconds", "storage_seconds", "model_seconds", "slot_seconds")
 _STAMP = ("run_id", "batch_key", "model_digest")
 
 
@@ -87,10 +86,7 @@ def write_batch(
         "files": files,
         **({"is_shadow": True} if run.get("is_shadow") else {}),
         "counts": counts,
-    }
-    given: dict[str, Any] = {**run}
-    content |= {
-        name: {stage: round(seconds, 3) for stage, seconds in dict(given.get(name) or {}).items()} for name in _TIMES
+        "seconds": {stage: round(seconds, 3) for stage, seconds in dict(run.get("seconds") or {}).items()},
     }
     is_ours = store.commit(batch_key, content)
     drop_work(store, batch_key)

@@ -482,29 +482,11 @@ FIELDS: dict[str, Field] = {
         "name -> its place in a taxonomy: class, order, family, genus and species with `;` between them, then the individual; "
         "null without a taxonomy",
     ),
-    "seconds": Field(pa.map_(pa.string(), pa.float64()), "wall time per stage", "seconds"),
-    "begin_seconds": Field(
+    "seconds": Field(
         pa.map_(pa.string(), pa.float64()),
-        "when each stage began, after `started_at`; the ingest of a batch runs beside the masks of the one before; null in older "
-        "audits",
-        "seconds",
-    ),
-    "task_seconds": Field(
-        pa.map_(pa.string(), pa.float64()),
-        "time of the tasks of each stage, which run several at once; null in older audits, as are the next three",
-        "seconds",
-    ),
-    "storage_seconds": Field(
-        pa.map_(pa.string(), pa.float64()), "of the tasks' time, what they waited for the storage", "seconds"
-    ),
-    "model_seconds": Field(
-        pa.map_(pa.string(), pa.float64()),
-        "of the tasks' time, what they worked with the model, without its waits for pictures",
-        "seconds",
-    ),
-    "slot_seconds": Field(
-        pa.map_(pa.string(), pa.float64()),
-        "of the tasks' time, what they waited for a place on the GPU (`--gpu-limit`)",
+        "wall time per stage, as `mask`; besides, as `mask:begin`, when it began, after `started_at`, as `mask:task` the time of "
+        "its tasks, which run several at once, and of that what they waited for the storage (`mask:storage`), worked with the model "
+        "without its waits for pictures (`mask:model`), and waited for a place on the GPU (`mask:slot`); view `throughput`",
         "seconds",
     ),
 }

@@ -328,11 +328,6 @@ class RunRow(TypedDict, total=False):
     masks_by_reason: list[tuple[str, int]] | None
     telling_by_reason: list[tuple[str, int]] | None
     lineages: list[tuple[str, str]] | None
-    begin_seconds: list[tuple[str, float]] | None
-    task_seconds: list[tuple[str, float]] | None
-    storage_seconds: list[tuple[str, float]] | None
-    model_seconds: list[tuple[str, float]] | None
-    slot_seconds: list[tuple[str, float]] | None
     is_shadow: bool | None
 
 

@@ -102,7 +102,6 @@ TABLES: dict[str, list[str]] = {
         "n_flips", "n_telling_masks", "seconds", "model_name", "n_not_available", "n_second_masks",
         "masks_by_reason", "telling_by_reason",
         "lineages",
-        "begin_seconds", "task_seconds", "storage_seconds", "model_seconds", "slot_seconds",
         "is_shadow",
     ],
     "embeddings": [*_STAMP, *_TARGET, "embedding_space", "features"],

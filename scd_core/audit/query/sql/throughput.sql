@@ -10,8 +10,8 @@ SELECT batch_date, batch_key, device, one.key AS stage,
     round(one.value, 1) AS seconds,
     round(pictures / nullif(one.value, 0), 2) AS pictures_per_second,
     round(one.value / nullif(sum(one.value) OVER (PARTITION BY batch_key), 0), 3) AS share_of_time,
-    started_at + to_microseconds(CAST(1e6 * begin_seconds[one.key] AS BIGINT)) AS begun_at,
-    round(storage_seconds[one.key] / nullif(task_seconds[one.key], 0), 3) AS waits_for_storage,
-    round(model_seconds[one.key] / nullif(task_seconds[one.key], 0), 3) AS with_model,
-    round(slot_seconds[one.key] / nullif(task_seconds[one.key], 0), 3) AS waits_for_gpu
-FROM stages ORDER BY batch_date DESC, batch_key, share_of_time DESC
+    started_at + to_microseconds(CAST(1e6 * stages.seconds[one.key || ':begin'] AS BIGINT)) AS begun_at,
+    round(stages.seconds[one.key || ':storage'] / nullif(stages.seconds[one.key || ':task'], 0), 3) AS waits_for_storage,
+    round(stages.seconds[one.key || ':model'] / nullif(stages.seconds[one.key || ':task'], 0), 3) AS with_model,
+    round(stages.seconds[one.key || ':slot'] / nullif(stages.seconds[one.key || ':task'], 0), 3) AS waits_for_gpu
+FROM stages WHERE NOT contains(one.key, ':') ORDER BY batch_date DESC, batch_key, share_of_time DESC
