@@ -485,8 +485,8 @@ FIELDS: dict[str, Field] = {
     "seconds": Field(
         pa.map_(pa.string(), pa.float64()),
         "wall time per stage, as `mask`; besides, as `mask:begin`, when it began, after `started_at`, as `mask:task` the time of "
-        "its tasks, which run several at once, and of that what they waited for the storage (`mask:storage`), worked with the model "
-        "without its waits for pictures (`mask:model`), and waited for a place on the GPU (`mask:slot`); view `throughput`",
+        "its tasks, which run several at once, and of that what they waited for the storage (`mask:storage`), worked with the "
+        "model without its waits for pictures (`mask:model`), and waited for a place on the GPU (`mask:slot`); view `throughput`",
         "seconds",
     ),
 }
