@@ -21,6 +21,7 @@ from scd_core.masks.rows import decode_mask, encode_mask, fit_named
 from scd_core.media import MediaError
 from scd_core.names import MaskStatus, Strategy, StrategyStatus
 from scd_core.reclassify.core import Outcome, reclassify
+from scd_core.reclassify.given import kept_given, other_names
 from scd_core.reclassify.strategies import AWAY_SIDE, MaskedPicture, mask_crop_box
 from scd_core.tables.rows import MaskRow, MediaRow, PredictionRow, ReclassificationRow
 
@@ -111,6 +112,10 @@ def _classified_again(
     for place, ((row, _), some) in enumerate(zip(pending, outcomes, strict=True)):
         found[row["target_id"]] = [_row(row, outcome, classifier) for outcome in some]
         found[row["target_id"]][-1]["second_evaluations"] = spent.get(place)
+    of_target = {row["target_id"]: row for row, _ in pending}
+    others = other_names(list(of_target.values()), [masked.tensor for _, masked in pending], classifier)
+    for target, own in others.items():
+        found[target] = [kept_given(of_target[target], result, own) for result in found[target]]
     return found
 
 

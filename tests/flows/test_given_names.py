@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from scd_core.audit import connect, read_table
+from scd_core.identify.package import read_package
 from scd_core.scenes import packaged_model
 
 Call = Callable[..., Any]
@@ -210,6 +211,44 @@ def test_with_a_model_masks_explain_the_given_name(card: Path, tmp_path: Path, t
     assert set(foreign["mask_status"]) == {"not_available"}
     assert "no class 'somebody else'" in foreign["failure_reason"].iloc[0]
     assert (named == "somebody else").sum() == 1
+
+
+def test_a_given_name_that_the_model_does_not_share_is_explained_and_kept(
+    card: Path, tmp_path: Path, trapaudit: Call
+) -> None:
+    """Every picture has a wrong name of the model's own: its mask is of that name, and the model's is no effect of the mask."""
+    truth = truth_of(card)
+    known = sorted(set(truth.values()) & set(read_package(str(packaged_model("clean"))).spec.labels))
+    wrong = {
+        true: known[(known.index(true) + 1) % len(known)] if true in known else known[0] for true in truth.values()
+    }
+    config = tmp_path / "c.yaml"
+    config.write_text("masks: {steps: 10}\ntriage: {control_rate: 0.0, budget: 4}\n")
+    masks = {}
+    for kind in ("wrong", "right"):
+        rows = [(file, wrong[true] if kind == "wrong" else true, "0.3") for file, true in truth.items()]
+        names, out = table(tmp_path / f"{kind}.csv", rows), tmp_path / kind
+        done = trapaudit(
+            "run", card / "images", "--predictions", names, "--model", packaged_model("clean"), "--config", config,
+            "--out", out,
+        )  # fmt: skip
+        assert done.code == 0, done.err
+        masks[kind] = read_table(str(out), "masks").query("mask_status == 'ok'").set_index("target_id")
+    named = read_table(str(tmp_path / "wrong"), "predictions").set_index("target_id")["predicted_id"]
+    of_wrong, of_right = masks["wrong"], masks["right"]
+    assert len(of_wrong) and (of_wrong["predicted_id"] == named.loc[of_wrong.index]).all()
+    both = of_wrong.index.intersection(of_right.index)
+    assert len(both) and all(of_wrong.loc[one, "mask_png"] != of_right.loc[one, "mask_png"] for one in both)
+    # The model is good: what the masks of right names leave of the picture is that individual far more than a wrong one's.
+    assert of_right.loc[both, "ssr_probability"].mean() > of_wrong.loc[both, "ssr_probability"].mean()
+    decided = read_table(str(tmp_path / "wrong"), "reclassifications")
+    fused = decided.query("strategy == 'fused'").set_index("target_id")
+    kept = fused[fused["reason"].str.contains("the model calls the whole picture")]
+    assert len(kept) and not kept["is_flip"].any()
+    assert (kept["predicted_id"] == named.loc[kept.index]).all()
+    assert not decided[decided["target_id"].isin(kept.index)]["is_flip"].any()
+    doubts = read_table(str(tmp_path / "wrong"), "errors").set_index("target_id")["suspicion_reasons"]
+    assert not any("flip_under_mask" in reasons for target, reasons in doubts.items() if target in kept.index)
 
 
 @pytest.mark.parametrize(
