@@ -22,6 +22,9 @@ __all__ = ["EarlierCandidate", "group_unknowns", "ranked", "replay", "with_candi
 _AT_ONCE = 3000
 """Pictures that are grouped together: the similarities of all pairs are held."""
 
+_MOST_NEAR = 6000
+"""Earlier candidates that they are grouped with."""
+
 _LIKE = 3
 """Known individuals that a candidate is said to resemble."""
 
@@ -169,11 +172,16 @@ def _near(
     unit: NDArray[np.floating], standing: Mapping[str, EarlierCandidate], similarity: float
 ) -> list[EarlierCandidate]:
     """Earlier candidates that one of the pictures at least is like; no other can be joined by them."""
-    near = []
-    for _, one in sorted(standing.items()):
-        if one.n_pictures and float((unit @ (one.total / one.n_pictures)).max()) >= similarity:
-            near.append(one)
-    return near
+    every = [one for _, one in sorted(standing.items()) if one.n_pictures]
+    best: list[NDArray[np.floating]] = [np.zeros(0)]
+    for start in range(0, len(every), _AT_ONCE):
+        means = np.stack([one.total / one.n_pictures for one in every[start : start + _AT_ONCE]])
+        best.append((means @ unit.T).max(1))
+    likeness = np.concatenate(best)
+    chosen = np.flatnonzero(likeness >= similarity)
+    # The nearest ones of very many, since the similarities of all pairs are held.
+    chosen = np.sort(chosen[np.argsort(-likeness[chosen], kind="stable")[:_MOST_NEAR]])
+    return [every[place] for place in chosen.tolist()]
 
 
 def _new_id(members: Sequence[PredictionRow], used: set[str]) -> str:

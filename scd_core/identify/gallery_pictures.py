@@ -18,7 +18,11 @@ from scd_core.identify.spec import PackageSpec
 from scd_core.media import MediaError
 from scd_core.media.decode import decode_image
 
-__all__ = ["check_new", "embed_files", "embed_individuals", "picture_inputs"]
+__all__ = ["check_different", "check_new", "embed_files", "embed_individuals", "picture_inputs"]
+
+
+_AT_ONCE = 50_000_000
+"""Similarities that are held at a time (200 MB)."""
 
 
 def embed_individuals(
@@ -32,12 +36,11 @@ def embed_individuals(
     rows: list[Tensor] = []
     classes: list[Tensor] = []
     for place, (name, files) in enumerate(pictures.items()):
-        found = embed_files(network, spec, files, name)
-        if rows:
-            check_new(found, torch.cat(rows), torch.cat(classes), spec.labels, name)
-        rows.append(found)
-        classes.append(torch.full((len(found),), place))
-    return torch.cat(rows), torch.cat(classes)
+        rows.append(embed_files(network, spec, files, name))
+        classes.append(torch.full((len(rows[-1]),), place))
+    embeddings, own = torch.cat(rows), torch.cat(classes)
+    check_different(embeddings, own, spec.labels)
+    return embeddings, own
 
 
 @torch.inference_mode()
@@ -78,12 +81,36 @@ def check_new(found: Tensor, held: Tensor, classes: Tensor, labels: Sequence[str
     Raises:
         InputError: there is one.
     """
-    cosines = found @ held.T
-    others = torch.tensor([labels[place] != name for place in classes.tolist()])
-    equal = (cosines > EQUAL) & others[None]
+    is_other = torch.tensor([label != name for label in labels])[classes]
+    equal = (found @ held.T > EQUAL) & is_other[None]
     if bool(equal.any()):
-        other = labels[int(classes[int(equal.any(0).nonzero()[0])])]
-        raise InputError(
-            f"gallery: a picture of {name} is equal to one of {other}; if they are one animal give both the same name, "
-            "else take the picture out"
-        )
+        raise _equal(name, labels[int(classes[int(equal.any(0).nonzero()[0])])])
+
+
+def check_different(embeddings: Tensor, classes: Tensor, labels: Sequence[str]) -> None:
+    """Refuse pictures of two individuals that the network takes for one picture.
+
+    Args:
+        embeddings: (M, D) of unit length.
+        classes: (M,) the individual of each.
+        labels: of the classes.
+
+    Raises:
+        InputError: there are two.
+    """
+    size = max(1, _AT_ONCE // max(1, len(embeddings)))
+    for start in range(0, len(embeddings), size):
+        part = slice(start, start + size)
+        equal = embeddings[part] @ embeddings[: start + size].T > EQUAL
+        equal &= classes[part, None] != classes[None, : start + size]
+        if bool(equal.any()):
+            here, there = (int(place) for place in equal.nonzero()[0])
+            earlier, later = sorted((start + here, there))
+            raise _equal(labels[int(classes[later])], labels[int(classes[earlier])])
+
+
+def _equal(name: str, other: str) -> InputError:
+    return InputError(
+        f"gallery: a picture of {name} is equal to one of {other}; if they are one animal give both the same name, "
+        "else take the picture out"
+    )

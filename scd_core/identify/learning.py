@@ -95,9 +95,10 @@ def fit_known(parent: Package, head: Head, known: KnownPictures) -> tuple[ClassM
             scores[held] = fit_class_means(features[~held], truth[~held], len(kinds)).head().scores(features[held])
     means = fit_class_means(features, truth, len(kinds))
     trained = head.scores(features).astype(np.float64) / parent.spec.temperature
-    by_name = np.stack(
-        [logsumexp(trained[:, [label == name for label in parent.spec.labels]], axis=1) for name in kinds], axis=1
-    )
+    rows_of: dict[str, list[int]] = {name: [] for name in kinds}
+    for row, label in enumerate(parent.spec.labels):
+        rows_of[label].append(row)
+    by_name = np.stack([logsumexp(trained[:, rows], axis=1) for rows in rows_of.values()], axis=1)
     n_right = [int((found.argmax(1) == truth).sum()) for found in (scores, by_name)]
     is_aligned = bool((means.counts > 0).all()) and n_right[0] >= n_right[1]
     temperature = gallery_temperature(HeldOut(np.zeros(0), scores, truth), 1.0) if is_aligned else None

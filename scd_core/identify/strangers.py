@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from scipy.special import logsumexp
 
 from scd_core.errors import InputError
 from scd_core.identify.embeddings import unit_rows
@@ -21,6 +20,7 @@ _FEWEST = 10
 _STRANGER_FOLDS = 10
 _KNOWN_FOLDS = 5
 _BLOCK = 500
+_MOST_TRIED = 2000
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,10 @@ def hold_out(features: NDArray[np.floating], names: Sequence[str], is_whitened: 
     order = np.random.default_rng(0).permutation(len(kinds))
     fold_of_kind = np.empty(len(kinds), dtype=np.int64)
     fold_of_kind[order] = np.arange(len(kinds)) % min(_STRANGER_FOLDS, len(kinds))
-    strangers = np.full(len(own), -1.0)
-    for places, near, _ in _folds(features, own, truth, fold_of_kind[truth], is_whitened):
-        strangers[places] = near.max(1)
+    of_strangers = [np.zeros(0)]
+    for _, near, _ in _folds(features, own, truth, fold_of_kind[truth], is_whitened):
+        of_strangers.append(near.max(1))
+    strangers = np.concatenate(of_strangers)
     within = np.zeros(len(own), dtype=np.int64)  # number of each picture among those of its individual
     for kind in range(len(kinds)):
         mine = np.flatnonzero(truth == kind)
@@ -98,10 +99,12 @@ def _folds(
     is_whitened: bool,
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]]:
     """For each fold, in parts: its pictures, their similarity to the nearest picture of each individual that is left, and which
-    these are. Equal pictures prove nothing and do not count."""
+    these are. Equal pictures prove nothing and do not count. Of a large gallery 2 000 pictures are tried."""
+    is_tried = np.zeros(len(fold), dtype=bool)
+    is_tried[np.random.default_rng(0).permutation(len(fold))[:_MOST_TRIED]] = True
     for number in range(int(fold.max()) + 1):
-        held = np.flatnonzero(fold == number)
-        rest = np.flatnonzero(fold != number)
+        held = np.flatnonzero((fold == number) & is_tried)
+        rest = np.flatnonzero(fold != number)  # also those that are not tried
         if not len(held) or not len(rest):
             continue
         fitted = fit_whitening(features[rest], names[rest].tolist()) if is_whitened else None
@@ -164,15 +167,17 @@ def gallery_temperature(held_out: HeldOut, scale: float) -> float | None:
     """
     if len(held_out.known) < _FEWEST or held_out.known.shape[1] < 2:
         return None
-    logits, right = scale * held_out.known, held_out.truth
-    share = (len(right) + 1) / (len(right) + 2)  # as in `calibrate`: no picture is named right for ever
+    logits, each = scale * held_out.known, np.arange(len(held_out.truth))
+    logits = logits - logits.max(1, keepdims=True)
+    own = logits[each, held_out.truth].copy()
+    logits[each, held_out.truth] = -np.inf
+    share = (len(each) + 1) / (len(each) + 2)  # as in `calibrate`: no picture is named right for ever
 
     def loss(log_t: float) -> float:
-        scaled = logits / np.exp(log_t)
-        total = logsumexp(scaled, axis=1)
-        own_log = scaled[np.arange(len(right)), right] - total
-        scaled[np.arange(len(right)), right] = -np.inf
-        return -float((share * own_log + (1 - share) * (logsumexp(scaled, axis=1) - total)).mean())
+        inverse = float(np.exp(-log_t))
+        others = np.log(np.maximum(np.exp(logits * inverse).sum(1), 1e-300))
+        total = np.logaddexp(own * inverse, others)
+        return -float((share * (own * inverse - total) + (1 - share) * (others - total)).mean())
 
     found = minimize_scalar(loss, bounds=(np.log(0.02), np.log(50.0)), method="bounded", options={"xatol": 1e-5})
     return float(np.exp(found.x))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -29,7 +28,6 @@ _FEWEST_PICTURES = 12
 _MOST_PICTURES = 2000
 """That the scatter is taken from, of whole individuals drawn at random: a package may hold thousands of them."""
 
-_HIDDEN = 2
 _TRIALS = 12
 
 Space = Callable[[NDArray[np.floating]], NDArray[np.float32]]
@@ -165,15 +163,27 @@ def hidden_groups(
         At most 12 pairs of individuals: their pictures, (n, D) of unit length, and their names.
     """
     own = np.array(names)
-    several = [name for name in sorted(set(names)) if int((own == name).sum()) > 1]
-    pairs = list(itertools.combinations(several, _HIDDEN))
-    order = np.random.default_rng(0).permutation(len(pairs))[:_TRIALS]
+    kinds, counts = np.unique(own, return_counts=True)
+    several = kinds[counts > 1].tolist()
+    order = np.random.default_rng(0).permutation(len(several) * (len(several) - 1) // 2)[:_TRIALS]
     groups = []
-    for place in order:
-        held = np.isin(own, pairs[place])
+    for place in order.tolist():
+        held = np.isin(own, [several[one] for one in _pair(place, len(several))])
         space = group_space(fit_whitening(features[~held], own[~held].tolist()), features[~held])
         groups.append((space(features[held]), own[held]))
     return groups
+
+
+def _pair(place: int, n: int) -> tuple[int, int]:
+    """The pair of 0 to n - 1 at a place of all pairs, in the order of :func:`itertools.combinations`.
+
+    >>> [_pair(place, 3) for place in range(3)]
+    [(0, 1), (0, 2), (1, 2)]
+    """
+    first = 0
+    while place >= n - 1 - first:
+        place, first = place - (n - 1 - first), first + 1
+    return first, first + 1 + place
 
 
 def group_space(whitening: Whitening | None, features: NDArray[np.floating]) -> Space:

@@ -1,0 +1,122 @@
+"""Galleries of thousands and nights of thousands of strangers: worked on in parts, with the results of the whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from sklearn.metrics import adjusted_rand_score
+from typer.testing import CliRunner
+
+from deployments.cli.model import model_app
+from scd_core.errors import InputError
+from scd_core.identify import candidates, gallery_pictures, strangers
+from scd_core.identify.architectures import build_network
+from scd_core.identify.comparison import choose_whitening
+from scd_core.identify.embeddings import unit_rows
+from scd_core.identify.packing import pack_gallery
+from scd_core.identify.spelling import check_spellings, checked_name
+from scd_core.identify.strangers import gallery_temperature, hold_out
+
+
+def individuals(n: int, pictures: int, size: int, seed: int = 0) -> tuple[np.ndarray, list[str]]:
+    """Unit embeddings of individuals that are easily told apart, and their names."""
+    rng = np.random.default_rng(seed)
+    means = unit_rows(rng.normal(size=(n, size)))
+    found = np.repeat(means, pictures, 0) + rng.normal(0, 0.5 / np.sqrt(size), (n * pictures, size))
+    return unit_rows(found), [f"n{place:04d}" for place in range(n) for _ in range(pictures)]
+
+
+@pytest.mark.parametrize("at_once", [1, 60, 10**6])
+def test_equal_pictures_are_found_wherever_they_lie(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gallery_pictures, "_AT_ONCE", at_once)
+    unit, names = individuals(12, 3, 16)
+    labels, classes = sorted(set(names)), torch.arange(36) // 3
+    embeddings = torch.from_numpy(unit)
+    gallery_pictures.check_different(embeddings, classes, labels)
+    embeddings[1] = embeddings[0]  # of one individual: nothing is wrong
+    gallery_pictures.check_different(embeddings, classes, labels)
+    embeddings[29] = embeddings[4]
+    with pytest.raises(InputError, match="picture of n0009 is equal to one of n0001"):
+        gallery_pictures.check_different(embeddings, classes, labels)
+
+
+def test_of_a_large_gallery_a_sample_is_tried_and_it_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    unit, names = individuals(60, 10, 12, seed=2)
+    whole = hold_out(unit, names, is_whitened=False)
+    monkeypatch.setattr(strangers, "_MOST_TRIED", 150)
+    part = hold_out(unit, names, is_whitened=False)
+    assert len(whole.strangers) == len(whole.known) == 600 and len(part.strangers) == len(part.known) == 150
+    assert abs(np.median(part.strangers) - np.median(whole.strangers)) < 0.05
+    assert abs(part.n_right / 150 - whole.n_right / 600) < 0.08
+    # A picture that is tried is compared with all others, not with the sample alone.
+    assert np.isin(part.known.round(5), whole.known.round(5)).all()
+
+
+def test_five_thousand_individuals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is held of them does not grow with pictures times individuals: 10 000 x 5 000 similarities would be 400 MB."""
+    monkeypatch.setattr(strangers, "_MOST_TRIED", 200)
+    unit, names = individuals(5000, 2, 24)
+    fitted, held_out = choose_whitening(unit, names)
+    assert held_out.known.shape == (strangers._MOST_TRIED, 5000)
+    assert held_out.n_right > 0.5 * len(held_out.known)
+    assert gallery_temperature(held_out, 16.0) is not None
+    assert fitted is None or np.isfinite(fitted.gains).all()
+
+
+def test_a_night_of_very_many_strangers_is_grouped_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    unit, names = individuals(40, 8, 256, seed=5)
+    order = np.random.default_rng(1).permutation(len(unit))
+    rows = [{"target_id": f"t{place}", "media_id": f"t{place}", "predicted_id": "unknown"} for place in order]
+    embedded = {f"t{place}": unit[place] for place in order}
+
+    def groups() -> tuple[float, int]:
+        found = candidates.group_unknowns(rows, embedded, {}, 0.4)
+        _, stands = candidates.replay(found, {})
+        of = {row["target_id"]: stands[row["candidate_id"]] for row in found if row.get("target_id") is not None}
+        assert of.keys() == embedded.keys()
+        return adjusted_rand_score([names[int(name[1:])] for name in of], list(of.values())), len(set(of.values()))
+
+    assert groups() == (1.0, 40)
+    monkeypatch.setattr(candidates, "_AT_ONCE", 50)
+    assert groups() == (1.0, 40)
+    # Fewer earlier candidates than are near: more candidates than animals, but no picture is lost and none is wrongly joined.
+    monkeypatch.setattr(candidates, "_MOST_NEAR", 1)
+    agreement, n = groups()
+    assert n > 40 and agreement > 0.2
+
+
+@pytest.mark.parametrize(("one", "other"), [("Zita 2", "zita_2"), ("Ze\u0301", "z\u00e9"), ("M1-2", "m1  2")])
+def test_two_spellings_of_one_name_are_refused(one: str, other: str) -> None:
+    with pytest.raises(InputError, match="give both the same name"):
+        check_spellings([one, other])
+    with pytest.raises(InputError, match="write it the same way"):
+        checked_name(other, [one])
+
+
+def test_other_names_and_the_same_name_composed_otherwise_are_no_spellings() -> None:
+    check_spellings(["M12", "M1-2", "Ada", "Ada B"])
+    assert checked_name("M12", ["M1-2"]) == "M12" and checked_name(" Ze\u0301", ["Z\u00e9"]) == "Z\u00e9"
+
+
+def test_folders_that_cannot_make_a_gallery_are_one_line(tmp_path: Path) -> None:
+    weights = tmp_path / "weights.safetensors"
+    save_file(build_network("scd_core/small_cnn", 128).state_dict(), weights)
+    with pytest.raises(InputError, match="'Ada' and 'ada' differ in case"):
+        pack_gallery(
+            tmp_path / "m", architecture="scd_core/small_cnn", weights=weights, pictures={"Ada": [], "ada": []}
+        )
+    (tmp_path / "g" / "Ada").mkdir(parents=True)
+    (tmp_path / "g" / "Bela").mkdir()
+    (tmp_path / "empty").mkdir()
+    for folder, words in (("g", "no pictures of Ada"), ("empty", "0 individual"), ("none", "no such folder")):
+        done = CliRunner().invoke(
+            model_app,
+            ["pack-gallery", str(tmp_path / "m"), "--architecture", "scd_core/small_cnn", "--weights", str(weights),
+             "--gallery", str(tmp_path / folder)],
+        )  # fmt: skip
+        assert done.exit_code != 0 and words in str(done.exception), done.exception
+        assert not (tmp_path / "m").exists()
