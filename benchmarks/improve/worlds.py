@@ -28,8 +28,8 @@ from scd_core.improve.labelled import Labelled
 from scd_core.improve.rate import rate_of
 from scd_core.improve.show import Shown, show_views
 from scd_core.improve.trial import try_all
+from scd_core.improve.ways import RUNNABLE
 from scd_core.media import list_objects
-from scd_core.names import View
 
 __all__ = ["main"]
 
@@ -86,11 +86,8 @@ def _pool(found: ImproveSet) -> tuple[Labelled, list[str]]:
 def _shown(kept: Path, pool: Labelled, classifier: Classifier) -> Shown:
     """What the network makes of the pool; computed once."""
     if not kept.is_file():
-        torch.save(show_views(pool, classifier), kept)
+        torch.save(show_views(pool, classifier, views=RUNNABLE), kept)
     found: Shown = torch.load(kept, weights_only=False)  # its own file
-    for view in (View.POOLED, View.BLURRED):  # no run names by them
-        for part in (found.logits, found.features):
-            part.pop(view, None)
     return found
 
 

@@ -49,6 +49,7 @@ def improve(
     from scd_core.identify.child import check_target
     from scd_core.identify.classifier import Classifier, resolve_device
     from scd_core.identify.package import read_package
+    from scd_core.improve.record import keep_record
     from scd_core.improve.trial import run_improve
     from scd_core.improve.write import write_improved
 
@@ -65,6 +66,7 @@ def improve(
     for line in _lines(trial):
         _say(line)
     if write is None:
+        keep_record(out, trial, parent, None)
         if best is not None:
             _say(f"next: trapaudit improve {out} --model {model} --write NEW")
         return
@@ -79,6 +81,7 @@ def improve(
             f"({', '.join(trial.lost[:3])}{' ...' if len(trial.lost) > 3 else ''}); label them, or give --fewer-names"
         )
     package = write_improved(write, parent, trial, chosen)
+    keep_record(out, trial, parent, package if chosen is best else None)
     if chosen is not best:
         _say(f"{chosen.way.key} is NOT recommended: {_against(chosen)}")
     _say(

@@ -82,7 +82,12 @@ class _Prepared:
     thumbnail: NDArray[np.float32] | None
 
 
-def show_views(labelled: Labelled, classifier: Classifier, progress: Callable[[int], None] = lambda n: None) -> Shown:
+def show_views(
+    labelled: Labelled,
+    classifier: Classifier,
+    progress: Callable[[int], None] = lambda n: None,
+    views: Sequence[View] = SHOWN,
+) -> Shown:
     """Run the network over the views of all labelled targets.
 
     Persons and vehicles are filled with grey before. The crops are what `trapaudit run` shows a model whose boxes are
@@ -92,6 +97,7 @@ def show_views(labelled: Labelled, classifier: Classifier, progress: Callable[[i
         labelled: the targets.
         classifier: the model.
         progress: called with the number of targets that are done.
+        views: those of :data:`SHOWN` that are wanted.
 
     Raises:
         InputError: no picture can be read.
@@ -101,7 +107,7 @@ def show_views(labelled: Labelled, classifier: Classifier, progress: Callable[[i
     runner = _Runner(classifier)
     logits: dict[View, NDArray[np.float32]] = {}
     features: dict[View, NDArray[np.float32]] = {}
-    has_view = {view: np.zeros(n, bool) for view in SHOWN}
+    has_view = {view: np.zeros(n, bool) for view in views}
     is_read = np.zeros(n, bool)
     thumbnails = np.zeros((n, 576), np.float32)
     first_failure = ""
@@ -112,7 +118,7 @@ def show_views(labelled: Labelled, classifier: Classifier, progress: Callable[[i
             is_read[place] = True
             if one.thumbnail is not None:
                 thumbnails[place] = one.thumbnail
-        for view in SHOWN:
+        for view in views:
             chosen = [(place, one) for place, one in usable if view == View.WHOLE or one.box is not None]
             if not chosen or view in runner.missing:
                 continue
@@ -128,7 +134,7 @@ def show_views(labelled: Labelled, classifier: Classifier, progress: Callable[[i
             f"improve: none of the {n} labelled pictures can be read ({first_failure}); SOURCE must be where it was audited"
         )
     missing = dict(runner.missing)
-    for view in SHOWN:
+    for view in views:
         if view not in logits:
             missing.setdefault(view, _NO_BOX)
     return Shown(logits, features, has_view, is_read, thumbnails, missing, runner.no_head)

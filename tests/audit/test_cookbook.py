@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from scd_core.audit import connect
+from scd_core.audit.improvements import ImprovementRecord, write_improvements
 from scd_core.audit.query.views import READY_VIEWS
 from scd_core.audit.report.refresh import refresh_report_tables
 from scd_core.audit.tables_page import tables_markdown
@@ -49,6 +50,9 @@ def out(tmp_path_factory):
     refresh_report_tables(builder.out, now=datetime(2026, 3, 4, tzinfo=UTC))
     label(builder.out, folder, {"C00/000.jpg": "Tom", "never-seen.jpg": "Luna"}, labelled_by="ben", name="more.csv")
     refresh_report_tables(builder.out, now=datetime(2026, 3, 5, tzinfo=UTC))
+    figures = (24, 0.3, 0.88, 0.79, 0.94, 0.58, 0.3, 0.8)
+    expected = ImprovementRecord("i1", finished, "m2", None, "logistic:box_crop", "C03", *figures)
+    write_improvements(builder.out, [expected])
     return builder.out
 
 

@@ -29,11 +29,15 @@ def test_the_best_way_is_written_and_said(trapaudit, audit, tmp_path):
     assert read_package(str(tmp_path / "new")).spec.provenance
 
 
-def test_without_write_nothing_is_written(trapaudit, audit, tmp_path):
-    before = sorted(Path(audit[0]).rglob("*"))
+def test_without_write_only_what_is_expected_is_kept(trapaudit, audit, tmp_path):
+    before = set(Path(audit[0]).rglob("*"))
     done = trapaudit("improve", audit[0], "--model", audit[1])
     assert done.code == 0 and "next: trapaudit improve" in done.err
-    assert sorted(Path(audit[0]).rglob("*")) == before
+    (kept,) = {one for one in set(Path(audit[0]).rglob("*")) - before if one.is_file()}
+    whole, *cameras = json.loads(kept.read_text())
+    assert whole["camera_id"] is None and whole["new_model_digest"] is None and whole["n_visits"] > 10
+    assert {one["camera_id"] for one in cameras} <= {"C1", "C2", "C3", "C4"} and cameras
+    assert all(one["gain_low"] <= one["expected_gain"] <= one["gain_high"] for one in (whole, *cameras))
 
 
 def test_a_way_that_is_not_recommended_is_written_on_demand_and_not_silently(trapaudit, audit, tmp_path):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from scd_core.audit.improvements import create_improvements, read_improvements
 from scd_core.audit.query.batches import create_batch_files
 from scd_core.audit.query.files import PROTOCOL, AuditFileSystem
 from scd_core.audit.query.tables import TableFiles, newest_report, table_files, table_sql
@@ -60,6 +61,7 @@ def connect(out: str, *, memory_limit: str | None = None) -> duckdb.DuckDBPyConn
         for name, sql in views.items():
             writer.execute(f'CREATE VIEW "{name}" AS {sql}')
         create_queue(writer)
+        create_improvements(writer, read_improvements(store))
         for name, sql in READY_VIEWS.items():
             writer.execute(f'CREATE VIEW "{name}" AS {sql}')
     # DuckDB lets SQL write below its folder for what does not fit into memory, so that folder is nobody else's.

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from scd_core.audit.errors.certificates import write_certificates
 from scd_core.audit.errors.derive import derive_errors, known_exposures
+from scd_core.audit.improvements import read_improvements, with_improvements
 from scd_core.audit.query.batches import hold_runs
 from scd_core.audit.query.connection import open_tables
 from scd_core.audit.query.tables import report_time
@@ -65,6 +66,8 @@ def refresh_report_tables(
         previous = connection.sql("SELECT * EXCLUDE (report_date) FROM error_slices").to_arrow_table()
         keep_facts(connection, kept, covers)
     slices = find_slices(errors, config.slices, previous if reports else None, report_id, exposures)
+    if records := read_improvements(store):
+        slices = with_improvements(slices, errors, records)
     store.write_table("errors", errors, now.date(), report_id)
     store.write_table("error_slices", slices, now.date(), report_id)
     return errors, slices, report_id
