@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from scd_core.audit.slices.codes import dictionary, encode, joined
 from scd_core.names import Cause, ErrorType
 
 __all__ = [
@@ -103,17 +104,39 @@ class SliceData:
         return order[starts[code] : starts[code + 1]]
 
     @cached_property
-    def wrong_keys(self) -> tuple[Ints, dict[str, Any]]:
-        """Indices of the rows that are wrong, and key -> its value in each of these; null where it is not known."""
-        found = np.flatnonzero(pc.not_equal(self.rows["error_type"], ErrorType.CORRECT).to_numpy(zero_copy_only=False))
-        return found, _key_columns(self.rows.take(pa.array(found)))
+    def labelled(self) -> SliceData:
+        """The labelled visits alone, far fewer than all where millions are known exposures."""
+        v = self.n_visits
+        codes = {key: codes[:v] for key, codes in self.codes.items()}
+        return replace(self, exposure=self.exposure[:v], is_wrong=self.is_wrong[:v], codes=codes)
 
     @cached_property
-    def visits_by_type(self) -> dict[str, Ints]:
-        """Type of error -> visits that have a picture with it, rising."""
+    def light_shares(self) -> Floats:
+        """Share of the rows that have each light."""
+        codes = self.codes["light"]
+        known = np.bincount(codes[codes >= 0], minlength=len(self.values["light"]))
+        return known / max(codes.size, 1)
+
+    @cached_property
+    def wrong_keys(self) -> tuple[Ints, dict[str, tuple[Ints, dict[str, int]]]]:
+        """Indices of the rows that are wrong, and key -> number of its value in each of these, -1 where it is not known, and
+        of each value."""
+        found = np.flatnonzero(pc.not_equal(self.rows["error_type"], ErrorType.CORRECT).to_numpy(zero_copy_only=False))
+        keys = {}
+        for key, column in _key_columns(self.rows.take(pa.array(found))).items():
+            codes, values = encode(column)
+            keys[key] = codes, {value: place for place, value in enumerate(values)}
+        return found, keys
+
+    @cached_property
+    def visits_by_type(self) -> dict[str, Bools]:
+        """Type of error -> which labelled visits have a picture with it."""
         rows, _ = self.wrong_keys
         types = np.array(self.rows["error_type"].take(pa.array(rows)).to_pylist(), dtype=object)
-        return {one: np.unique(self.visit[rows[types == one]]) for one in set(types.tolist())}
+        found = {one: np.zeros(self.n_visits, bool) for one in set(types.tolist())}
+        for one, has in found.items():
+            has[self.visit[rows[types == one]]] = True
+        return found
 
 
 @dataclass(frozen=True)
@@ -163,7 +186,8 @@ def wrong_rows(data: SliceData, values: Mapping[str, str]) -> Ints:
     rows, keys = data.wrong_keys
     found = np.ones(rows.size, bool)
     for key, value in values.items():
-        found &= pc.fill_null(pc.equal(keys[key], value), False).to_numpy(zero_copy_only=False)
+        codes, places = keys[key]
+        found &= codes == places.get(value, len(places))
     return rows[found]
 
 
@@ -201,17 +225,17 @@ def slice_data(errors: pa.Table, exposures: pa.Table | None = None) -> SliceData
     rows = errors.select([name for name in errors.column_names if name not in _UNUSED]).filter(is_one).combine_chunks()
     event = pc.coalesce(rows["event_id"], pc.binary_join_element_wise("target", rows["target_id"], ":"))
     of_event = pc.binary_join_element_wise(event, pc.fill_null(rows["true_id"], ""), "\x1f")
-    visit, names = _encode(pc.coalesce(rows["visit_id"], of_event))
+    visit, names = encode(pc.coalesce(rows["visit_id"], of_event))
     n = len(names)
     is_wrong_row = pc.not_equal(rows["error_type"], ErrorType.CORRECT).to_numpy(zero_copy_only=False)
-    is_wrong = _errs(visit, _encode(event)[0], is_wrong_row, n)
+    is_wrong = _errs(visit, encode(event)[0], is_wrong_row, n)
     columns = _key_columns(rows) | {"place": _places(rows)}
     others = _key_columns(exposures) | {"place": _places(exposures)} if exposures is not None else {}
     codes, values = {}, {}
     for name, column in columns.items():
         n_more = 0 if exposures is None else exposures.num_rows
         more = others.get(name, pa.nulls(n_more, pa.string()))
-        together, values[name] = _encode(pa.chunked_array([*_chunks(column), *_chunks(more)], pa.string()))
+        together, values[name] = encode(column, more)
         counts = is_wrong_row == is_wrong[visit] if name in ("predicted_id", "pair") else None
         codes[name] = np.concatenate([_most(visit, together[: rows.num_rows], n, counts), together[rows.num_rows :]])
     cause = pc.fill_null(pc.index_in(rows["cause"], pa.array(list(Cause))), -1).to_numpy().astype(np.int64)
@@ -261,14 +285,19 @@ def _key_columns(rows: pa.Table) -> dict[str, Any]:
             "labelled_by",
         )
     }
-    columns["pair"] = pc.binary_join_element_wise(rows["true_id"], rows["predicted_id"], PAIR)
-    hour = pc.hour(rows["captured_at"])
-    columns["hour"] = pc.binary_join_element_wise(pc.utf8_lpad(pc.cast(hour, pa.string()), 2, "0"), "h", "")
+    columns["pair"] = joined(rows["true_id"], rows["predicted_id"], PAIR)
+    # Of each moment once: of known exposures only the hours of weeks are known.
+    taken = dictionary(rows["captured_at"])
+    hour = pc.hour(taken.dictionary)
     is_day = pc.and_(pc.greater_equal(hour, DAY_HOURS[0]), pc.less(hour, DAY_HOURS[1]))
-    columns["light"] = pc.if_else(
-        pc.fill_null(rows["is_infrared"], False), "infrared", pc.if_else(is_day, "day", "night")
-    )
-    columns["week"] = pc.strftime(rows["captured_at"], "%G-W%V")
+    by_moment = {
+        "hour": pc.binary_join_element_wise(pc.utf8_lpad(pc.cast(hour, pa.string()), 2, "0"), "h", ""),
+        "week": pc.strftime(taken.dictionary, "%G-W%V"),
+        "light": pc.if_else(is_day, "day", "night"),
+    }
+    columns |= {name: pa.DictionaryArray.from_arrays(taken.indices, column) for name, column in by_moment.items()}
+    is_infrared = pc.fill_null(rows["is_infrared"], False)
+    columns["light"] = pc.if_else(is_infrared, "infrared", columns["light"].cast(pa.string()))
     return columns
 
 
@@ -276,7 +305,7 @@ def _places(rows: pa.Table) -> Any:
     """The camera and batch of each row, a place where people look on some days; null where the batch is not known."""
     if "batch_key" not in rows.column_names:
         return pa.nulls(rows.num_rows, pa.string())
-    return pc.binary_join_element_wise(rows["batch_key"], pc.fill_null(rows["camera_id"], ""), "\x1f")
+    return joined(rows["batch_key"], pc.fill_null(rows["camera_id"], ""), "\x1f")
 
 
 def _errs(visit: Ints, event: Ints, is_wrong: Bools, n: int) -> Bools:
@@ -297,23 +326,3 @@ def _most(visit: Ints, codes: Ints, n: int, counts: Bools | None = None) -> Ints
     found = np.full(n, -1, np.int64)
     found[owner] = keys[order][first] % size
     return found
-
-
-def _chunks(column: Any) -> list[Any]:
-    return [chunk.cast(pa.string()) for chunk in (column.chunks if isinstance(column, pa.ChunkedArray) else [column])]
-
-
-def _encode(column: Any) -> tuple[Ints, list[str]]:
-    encoded = (
-        column.combine_chunks().dictionary_encode()
-        if isinstance(column, pa.ChunkedArray)
-        else column.dictionary_encode()
-    )
-    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-    # Codes in the order of the values, so that nothing depends on the order of the rows.
-    values = encoded.dictionary.to_pylist()
-    order = np.argsort(np.array(values, dtype=object), kind="stable") if values else np.array([], int)
-    rank = np.empty(len(values) + 1, np.int64)
-    rank[order] = np.arange(len(values))
-    rank[-1] = -1
-    return rank[codes], [values[place] for place in order]

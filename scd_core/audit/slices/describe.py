@@ -56,7 +56,7 @@ def is_supported(data: SliceData, tested: TestedSlice) -> bool:
     values = dict(tested.slice)
     if "labelled_by" not in values:
         return True
-    causes = data.cause[slice_members(data, values).errors]
+    causes = data.cause[slice_members(data.labelled, values).errors]
     return bool(np.mean(causes == list(Cause).index(Cause.LABEL_SUSPECT)) >= 0.5)
 
 
@@ -77,7 +77,7 @@ def describe(data: SliceData, tested: TestedSlice, config: SliceConfig) -> Slice
         config: number of examples.
     """
     values = dict(tested.slice)
-    members = slice_members(data, values)
+    members = slice_members(data.labelled, values)
     wrong = wrong_rows(data, values)
     if not wrong.size:  # a visit has the keys that most of its pictures have, and these may be its right ones
         wrong = np.flatnonzero(np.isin(data.visit, members.errors))
@@ -133,7 +133,7 @@ def describe(data: SliceData, tested: TestedSlice, config: SliceConfig) -> Slice
 def _n_visits(data: SliceData, visits: NDArray[np.int64], error_type: str) -> int:
     """Those of some visits that have a picture of a type of error."""
     found = data.visits_by_type.get(error_type)
-    return 0 if found is None else int(np.isin(found, visits, assume_unique=True).sum())
+    return 0 if found is None else int(found[visits].sum())
 
 
 def _name(names: Sequence[str | None], visits: NDArray[np.int64]) -> tuple[str | None, bool]:
@@ -181,11 +181,14 @@ def _flanks(data: SliceData, values: dict[str, str]) -> tuple[str, int, int, int
     None where they do not differ: 2.5 times as often, and by an exact test of which side the errors fall on. Among all visits
     at the same cameras, where the slice is of one individual; else among those of the same individuals there.
     """
+    data = data.labelled
+    if len(data.values["flank"]) < 2:
+        return None
     members = slice_members(data, {key: value for key, value in values.items() if key != "flank"})
     flank = data.codes["flank"][members.rows]
-    is_known = (flank >= 0) & (members.rows < data.n_visits)
+    is_known = flank >= 0
     rows, is_error, flank = members.rows[is_known], members.is_error[is_known], flank[is_known]
-    if len(data.values["flank"]) < 2 or not is_error.any():
+    if not is_error.any():
         return None
     if "flank" in values:
         worst = data.values["flank"].index(values["flank"])
@@ -198,7 +201,7 @@ def _flanks(data: SliceData, values: dict[str, str]) -> tuple[str, int, int, int
         return None
     # Where it is about one individual, all that passed the same cameras show how often either flank is seen there.
     is_of_one = bool({"true_id", "pair"} & values.keys())
-    like = np.flatnonzero(data.codes["flank"][: data.n_visits] >= 0) if is_of_one else rows
+    like = np.flatnonzero(data.codes["flank"] >= 0) if is_of_one else rows
     strata = data.codes["camera_id"] if is_of_one else data.individual_at_camera
     n_strata = int(strata.max()) + 2
     counts = [
@@ -238,5 +241,5 @@ def _light(data: SliceData, errors: NDArray[np.int64], values: dict[str, Any]) -
         return None
     codes = data.codes["light"][errors]
     code, n = Counter(codes.tolist()).most_common(1)[0]
-    is_shared = code >= 0 and n >= 0.9 * codes.size and np.mean(data.codes["light"] == code) < 0.7
+    is_shared = code >= 0 and n >= 0.9 * codes.size and data.light_shares[code] < 0.7
     return data.values["light"][code] if is_shared else None

@@ -1,0 +1,54 @@
+"""Columns of text as numbers: each value is looked at once, however many rows have it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+__all__ = ["dictionary", "encode", "joined"]
+
+Ints = NDArray[np.int64]
+
+
+def encode(*columns: Any) -> tuple[Ints, list[str]]:
+    """The number of each value of some columns of text, one after the other, -1 where it is null; and the values.
+
+    Numbers are in the order of the values, so that nothing depends on the order of the rows.
+    """
+    parts = [dictionary(column) for column in columns]
+    values = pa.concat_arrays([part.dictionary.cast(pa.string()) for part in parts]).dictionary_encode()
+    order = pc.array_sort_indices(values.dictionary).to_numpy()
+    rank = np.empty(order.size + 1, np.int64)
+    rank[order] = np.arange(order.size)
+    rank[-1] = -1
+    of_value = np.append(rank[values.indices.fill_null(-1).to_numpy()], -1)
+    codes, start = [], 0
+    for part in parts:
+        places = part.indices.cast(pa.int64()).fill_null(-1 - start).to_numpy() + start
+        codes.append(of_value[places])
+        start += len(part.dictionary)
+    return np.concatenate(codes), values.dictionary.take(pa.array(order)).to_pylist()
+
+
+def joined(one: Any, other: Any, between: str) -> pa.DictionaryArray:
+    """Two columns as one text in each row, null where either is; each pair of values is joined once."""
+    first, second = dictionary(one), dictionary(other)
+    both = pc.add(pc.multiply(first.indices.cast(pa.int64()), max(len(second.dictionary), 1)), second.indices)
+    pairs = both.dictionary_encode()
+    place = pairs.dictionary.to_numpy() // max(len(second.dictionary), 1)
+    texts = pc.binary_join_element_wise(
+        first.dictionary.take(pa.array(place)),
+        second.dictionary.take(pa.array(pairs.dictionary.to_numpy() % max(len(second.dictionary), 1))),
+        between,
+    )
+    return pa.DictionaryArray.from_arrays(pairs.indices, texts)
+
+
+def dictionary(column: Any) -> pa.DictionaryArray:
+    """A column as its values and their places."""
+    whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    return whole if isinstance(whole, pa.DictionaryArray) else whole.dictionary_encode()
