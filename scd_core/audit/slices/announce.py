@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -11,6 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from scd_core.audit.slices.cells import family_slices, slice_codes
 from scd_core.audit.slices.counts import FROM_LABELS, kinds_of_labels
 from scd_core.audit.slices.data import DAY, Members, SliceData, has_keys, is_error, slice_members
 from scd_core.audit.slices.tested import TestedSlice
@@ -100,7 +102,8 @@ def announce(data: SliceData, tested: list[TestedSlice], config: SliceConfig) ->
         return
     looked = _looked(data)
     groups = _Groups(data, looked)
-    e_values = np.stack([groups.e_values(dict(tested[place].slice)) for place in followed])
+    exposed = _exposed(data, looked, [dict(tested[place].slice) for place in followed])
+    e_values = np.stack([groups.e_values(dict(tested[place].slice), n) for place, n in zip(followed, exposed, strict=True)])
     weights = np.array([tested[place].e_weight for place in followed])
     days = first_announced(e_values, weights, config.max_q)
     for place, path, day in zip(followed, e_values, days.tolist(), strict=True):
@@ -135,14 +138,17 @@ class _Groups:
         self.data = data
         self.looked = looked
         self._others: dict[tuple[int | None, tuple[str, ...]], tuple[Floats, Floats]] = {}
+        # Rows by their own name.
+        self._own = np.argsort(data.own_name, kind="stable")
+        self._starts = np.searchsorted(data.own_name[self._own], np.arange(len(data.values["predicted_id"]) + 1))
 
-    def e_values(self, values: dict[str, str]) -> Floats:
-        """(d,) e-values of a slice."""
-        members, n_days = slice_members(self.data, values), len(self.looked.moments)
+    def e_values(self, values: dict[str, str], exposed: Floats) -> Floats:
+        """(d,) e-values of a slice, whose known exposures were looked at on (d,) days."""
+        members, n_days = slice_members(self.data.labelled, values), len(self.looked.moments)
         if FROM_LABELS.keys() & set(members.keys):
             return self._among_labels(members)
         errors = self._by_day(members.errors)
-        n = self.looked.daily(members.rows, self.data.exposure)
+        n = self._by_day(members.rows) + exposed
         total, n_all = self._all(members)
         if members.name is not None and not members.keys and np.all(n >= n_all - 1e-9):
             # A name alone, compared with the average of the other names.
@@ -166,7 +172,7 @@ class _Groups:
                 self._others[key] = self._by_day(rows[data.is_wrong[rows]]), self.looked.daily(rows, data.exposure)
             else:  # less those that are of the individual
                 _, n_all = self._all(replace(members, name=None))
-                own = np.flatnonzero(data.own_name == members.name)
+                own = self._own[self._starts[members.name] : self._starts[members.name + 1]]
                 called = data.rows_with("predicted_id", members.name)
                 called = called[data.is_wrong[called] & (data.own_name[called] != members.name)]
                 own, called = (rows[has_keys(data, members.keys, rows)] for rows in (own, called))
@@ -176,9 +182,7 @@ class _Groups:
 
     def _among_labels(self, members: Members) -> Floats:
         """(d,) e-values of a slice with a key that only labels have: among labelled visits of each kind and day."""
-        rows, kind = kinds_of_labels(self.data, members)
-        is_labelled = rows < self.data.n_visits
-        rows, kind = rows[is_labelled], kind[is_labelled]
+        rows, kind = kinds_of_labels(self.data.labelled, members)
         day = self.looked.day[rows]
         groups, group = np.unique(kind * len(self.looked.moments) + day, return_inverse=True)
         is_inside, wrong = np.isin(rows, members.rows, assume_unique=True), is_error(self.data, rows, members.name)
@@ -188,6 +192,36 @@ class _Groups:
         )
         n_days = len(self.looked.moments)
         return e_process(groups % n_days, errors, total, n / np.maximum(n_all, 1), n_days)
+
+
+def _exposed(data: SliceData, looked: _Looked, slices: Sequence[Mapping[str, str]]) -> Floats:
+    """(g, d) known exposures of slices that were looked at on each day, those of one family at once."""
+    v = data.n_visits
+    found = np.zeros((len(slices), len(looked.moments)))
+    rows = np.arange(v, data.exposure.size)
+    families: dict[tuple[str, ...], list[int]] = {}
+    for number, values in enumerate(slices):
+        if not FROM_LABELS.keys() & values.keys():
+            families.setdefault(tuple(values), []).append(number)
+    for family, numbers in families.items() if rows.size else ():
+        codes = np.concatenate([slice_codes(data, slices[number])[1] for number in numbers])
+        cells = family_slices(data, family, codes, rows)
+        inside = np.flatnonzero(cells.group >= 0)
+        group, place, exposure = cells.group[inside], looked.place[inside], data.exposure[v:][inside]
+
+        def daily(of: Ints, which: Ints | slice, n: int, place: Ints = place, exposure: Floats = exposure) -> Floats:
+            sums = csr_array((exposure[which], (of, place[which])), shape=(n, looked.shares.shape[0]))
+            return (sums @ looked.shares).toarray()
+
+        found[numbers] = daily(group, slice(None), int(cells.of.max()) + 1)[cells.of]
+        if "pair" not in family and "predicted_id" in family:  # less those that are of the individual
+            size = len(data.values["predicted_id"]) + 1
+            wanted, number = np.unique(cells.of * size + cells.name, return_inverse=True)
+            own = group * size + np.where(data.own_name[rows[inside]] >= 0, data.own_name[rows[inside]], size - 1)
+            at = np.minimum(np.searchsorted(wanted, own), wanted.size - 1)
+            which = np.flatnonzero(wanted[at] == own)
+            found[numbers] -= daily(at[which], which, wanted.size)[number]
+    return found
 
 
 def _looked(data: SliceData) -> _Looked:
