@@ -12,6 +12,7 @@ from scd_core.audit.errors.signs import create_signs
 from scd_core.audit.errors.superseded import create_superseded
 from scd_core.audit.errors.suspicion import create_travellers
 from scd_core.audit.labels.truth import create_truth
+from scd_core.audit.query.batches import labels_held
 from scd_core.audit.query.connection import open_tables
 from scd_core.audit.sql import load_sql
 from scd_core.audit.state.kept import KeptRows
@@ -84,7 +85,8 @@ def derive_errors(
         out.execute(_sql(name))
     ((seed,),) = out.execute(_sql("newest_seed")).fetchall()
     create_parts(out, ALONE, {"lots": {"seed": seed}}, kept)
-    create_truth(out)
+    with labels_held(out):
+        create_truth(out)
     create_travellers(out, config)
     create_superseded(out, kept)
     for name, values in (("quality_limits", ratio), ("poor_cameras", ratio), ("labelled", {})):

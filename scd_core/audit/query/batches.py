@@ -11,7 +11,7 @@ import pyarrow as pa
 from scd_core.audit.query.tables import table_sql
 from scd_core.tables.folder import file_key
 
-__all__ = ["batches_shown", "create_batch_files", "hold_runs", "knows_files", "show_all", "show_batches"]
+__all__ = ["batches_shown", "create_batch_files", "hold_runs", "knows_files", "labels_held", "show_all", "show_batches"]
 
 _BIG = ("media", "predictions", "masks", "reclassifications")
 """Tables with rows of every picture."""
@@ -48,6 +48,21 @@ def hold_runs(connection: duckdb.DuckDBPyConnection) -> None:
         connection: database with the table.
     """
     connection.execute("CREATE TEMP TABLE IF NOT EXISTS runs AS FROM runs")
+
+
+@contextmanager
+def labels_held(connection: duckdb.DuckDBPyConnection, columns: str = "*") -> Iterator[None]:
+    """Read the table ``labels``, a small file an import, once and not for each query; for a while, because it takes memory.
+
+    Args:
+        connection: database with the table.
+        columns: columns that the queries read.
+    """
+    connection.execute(f"CREATE TEMP TABLE labels AS SELECT {columns} FROM labels")
+    try:
+        yield
+    finally:
+        connection.execute("DROP TABLE temp.labels")
 
 
 def knows_files(connection: duckdb.DuckDBPyConnection) -> bool:

@@ -74,13 +74,16 @@ def draw_queue(
         that a visit of this stratum stands among the first `place`, 0-1), the prediction with its box, and what is needed to
         show the picture, `hidden_boxes` of persons among it.
     """
-    ((n_all,),) = connection.execute("SELECT count(*) FROM predictions").fetchall()
-    most = _LOOKED_AT * limit
+    most, n_all = _LOOKED_AT * limit, None
     while True:
         create_listed(connection, limit, most, seed=seed, visit_minutes=visit_minutes)
         with listed_shown(connection):
             found = connection.sql(_sql("drawn")).to_arrow_table()
-        if len(found) == limit or most >= n_all:
+        if len(found) == limit:
+            return found
+        if n_all is None:
+            ((n_all,),) = connection.execute("SELECT count(*) FROM predictions").fetchall()
+        if most >= n_all:
             return found
         most *= _LOOKED_AT  # visits are long, or most of them are labelled
 

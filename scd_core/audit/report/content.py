@@ -175,7 +175,8 @@ def gather(
     slices = _group(query(connection, "slices"))
     shown, unproved = slices.systematic[: limits.slices], slices.unproved[: limits.unproved]
     suspected: list[Row] = query(connection, "suspected", limit=limits.suspected)
-    single_rows = query(connection, "single_errors", limit=limits.single_errors) if config.slices.examples else []
+    with batches_shown(connection, []):  # of the wrong pictures of slices, their files are not needed
+        single_rows = query(connection, "single_errors", limit=limits.single_errors) if config.slices.examples else []
     singles = [row["media_id"] for row in single_rows]
     doubted = [row["media_id"] for row in suspected[: limits.suspected_pictures]] if config.slices.examples else []
     failures: dict[str, str] = {}

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from scd_core.audit.compare.shown import shown_comparison
 from scd_core.audit.errors.certificates import create_certificates, read_certificates
-from scd_core.audit.query.batches import hold_runs
+from scd_core.audit.query.batches import hold_runs, labels_held
 from scd_core.audit.query.connection import open_tables
 from scd_core.audit.query.tables import report_time
 from scd_core.audit.report.content import Snapshots, gather
@@ -25,6 +25,10 @@ __all__ = ["write_report"]
 
 _PAGE = "report/index.html"
 _MEMORY = "2GB"
+_LABELS = (
+    "import_id, undoes_import_id, media_id, detection_id, individual_id, state, labelled_by, labelled_at, imported_at, review_queue"
+)
+"""What the page and the queues read of labels."""
 
 
 def write_report(
@@ -60,8 +64,9 @@ def write_report(
         hold_runs(connection)
         load_facts(connection, KeptRows(store, now), report_state(out))
         snapshots = _snapshots(store)
-        content = gather(connection, config, snapshots, now, out=_address(store), compared=compared)
-        keep_queues(store, connection, snapshots.newest or "none", label_files)
+        with labels_held(connection, _LABELS):
+            content = gather(connection, config, snapshots, now, out=_address(store), compared=compared)
+            keep_queues(store, connection, snapshots.newest or "none", label_files)
     store.put_file(_PAGE, render(content).encode("utf-8", "replace"))
     return store.storage.uri_of(store.storage.path(_PAGE)), content.totals
 
