@@ -102,8 +102,10 @@ def announce(data: SliceData, tested: list[TestedSlice], config: SliceConfig) ->
         return
     looked = _looked(data)
     groups = _Groups(data, looked)
-    exposed = _exposed(data, looked, [dict(tested[place].slice) for place in followed])
-    e_values = np.stack([groups.e_values(dict(tested[place].slice), n) for place, n in zip(followed, exposed, strict=True)])
+    daily = _daily(data, looked, [dict(tested[place].slice) for place in followed])
+    e_values = np.stack(
+        [groups.e_values(dict(tested[place].slice), n) for place, n in zip(followed, daily, strict=True)]
+    )
     weights = np.array([tested[place].e_weight for place in followed])
     days = first_announced(e_values, weights, config.max_q)
     for place, path, day in zip(followed, e_values, days.tolist(), strict=True):
@@ -119,6 +121,16 @@ class _Looked:
     moments: list[datetime]  # (d,) of the last label of each day
     place: Ints  # (u,) row of `shares` of each exposure
     shares: csr_array  # (p, d) each row sums to 1
+
+    def grouped(self, rows: Ints, group: Ints, n_groups: int, exposure: Floats) -> Floats:
+        """(g, d) :meth:`daily` of g groups of some rows, which are in rising order."""
+        v, n_days = self.day.size, len(self.moments)
+        split = int(np.searchsorted(rows, v))
+        labelled, others = rows[:split], rows[split:] - v
+        found = np.bincount(group[:split] * n_days + self.day[labelled], minlength=n_groups * n_days).astype(np.float64)
+        cells = (exposure[v + others], (group[split:], self.place[others]))
+        of_place = csr_array(cells, shape=(n_groups, self.shares.shape[0]))
+        return found.reshape(n_groups, n_days) + (of_place @ self.shares).toarray()
 
     def daily(self, rows: Ints, exposure: Floats) -> Floats:
         """(d,) visits of some rows that were looked at on each day."""
@@ -142,13 +154,13 @@ class _Groups:
         self._own = np.argsort(data.own_name, kind="stable")
         self._starts = np.searchsorted(data.own_name[self._own], np.arange(len(data.values["predicted_id"]) + 1))
 
-    def e_values(self, values: dict[str, str], exposed: Floats) -> Floats:
-        """(d,) e-values of a slice, whose known exposures were looked at on (d,) days."""
-        members, n_days = slice_members(self.data.labelled, values), len(self.looked.moments)
-        if FROM_LABELS.keys() & set(members.keys):
-            return self._among_labels(members)
-        errors = self._by_day(members.errors)
-        n = self._by_day(members.rows) + exposed
+    def e_values(self, values: dict[str, str], n: Floats) -> Floats:
+        """(d,) e-values of a slice of which n visits were looked at on each day."""
+        n_days = len(self.looked.moments)
+        if FROM_LABELS.keys() & values.keys():
+            return self._among_labels(slice_members(self.data.labelled, values))
+        members = slice_members(self.data.wrong[1], values)
+        errors = self._by_day(self.data.wrong[0][members.errors])
         total, n_all = self._all(members)
         if members.name is not None and not members.keys and np.all(n >= n_all - 1e-9):
             # A name alone, compared with the average of the other names.
@@ -194,33 +206,26 @@ class _Groups:
         return e_process(groups % n_days, errors, total, n / np.maximum(n_all, 1), n_days)
 
 
-def _exposed(data: SliceData, looked: _Looked, slices: Sequence[Mapping[str, str]]) -> Floats:
-    """(g, d) known exposures of slices that were looked at on each day, those of one family at once."""
-    v = data.n_visits
+def _daily(data: SliceData, looked: _Looked, slices: Sequence[Mapping[str, str]]) -> Floats:
+    """(g, d) visits of slices that were looked at on each day, of the slices of one family at once; 0 for slices of labels."""
     found = np.zeros((len(slices), len(looked.moments)))
-    rows = np.arange(v, data.exposure.size)
     families: dict[tuple[str, ...], list[int]] = {}
     for number, values in enumerate(slices):
         if not FROM_LABELS.keys() & values.keys():
             families.setdefault(tuple(values), []).append(number)
-    for family, numbers in families.items() if rows.size else ():
+    for family, numbers in families.items():
         codes = np.concatenate([slice_codes(data, slices[number])[1] for number in numbers])
-        cells = family_slices(data, family, codes, rows)
-        inside = np.flatnonzero(cells.group >= 0)
-        group, place, exposure = cells.group[inside], looked.place[inside], data.exposure[v:][inside]
-
-        def daily(of: Ints, which: Ints | slice, n: int, place: Ints = place, exposure: Floats = exposure) -> Floats:
-            sums = csr_array((exposure[which], (of, place[which])), shape=(n, looked.shares.shape[0]))
-            return (sums @ looked.shares).toarray()
-
-        found[numbers] = daily(group, slice(None), int(cells.of.max()) + 1)[cells.of]
+        cells = family_slices(data, family, codes, np.arange(data.exposure.size))
+        rows = np.flatnonzero(cells.group >= 0)
+        found[numbers] = looked.grouped(rows, cells.group[rows], int(cells.of.max()) + 1, data.exposure)[cells.of]
         if "pair" not in family and "predicted_id" in family:  # less those that are of the individual
             size = len(data.values["predicted_id"]) + 1
             wanted, number = np.unique(cells.of * size + cells.name, return_inverse=True)
-            own = group * size + np.where(data.own_name[rows[inside]] >= 0, data.own_name[rows[inside]], size - 1)
+            rows = rows[data.own_name[rows] >= 0]
+            own = cells.group[rows] * size + data.own_name[rows]
             at = np.minimum(np.searchsorted(wanted, own), wanted.size - 1)
-            which = np.flatnonzero(wanted[at] == own)
-            found[numbers] -= daily(at[which], which, wanted.size)[number]
+            is_own = wanted[at] == own
+            found[numbers] -= looked.grouped(rows[is_own], at[is_own], wanted.size, data.exposure)[number]
     return found
 
 

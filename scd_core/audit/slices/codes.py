@@ -1,4 +1,4 @@
-"""Columns of text as numbers: each value is looked at once, however many rows have it."""
+"""Rows as numbers: columns of text, each value looked at once however many rows have it, and what most rows of a visit have."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-__all__ = ["dictionary", "encode", "joined"]
+__all__ = ["dictionary", "encode", "errs", "joined", "most"]
 
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 
 def encode(*columns: Any) -> tuple[Ints, list[str]]:
@@ -52,3 +53,23 @@ def dictionary(column: Any) -> pa.DictionaryArray:
     """A column as its values and their places."""
     whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     return whole if isinstance(whole, pa.DictionaryArray) else whole.dictionary_encode()
+
+
+def errs(visit: Ints, event: Ints, is_wrong: Bools, n: int) -> Bools:
+    """(n,) visits of which at least half of the events err, that is at least half of their rows."""
+    keys, place = np.unique(visit * (event.max(initial=0) + 1) + event, return_inverse=True)
+    errs = 2 * np.bincount(place, is_wrong, minlength=keys.size) >= np.bincount(place, minlength=keys.size)
+    owner = keys // (event.max(initial=0) + 1)
+    return 2 * np.bincount(owner, errs, minlength=n) >= np.maximum(np.bincount(owner, minlength=n), 1)
+
+
+def most(visit: Ints, codes: Ints, n: int, counts: Bools | None = None) -> Ints:
+    """(n,) the code that most rows of a visit have, of rows that count and have one; -1 where none has."""
+    is_one = codes >= 0 if counts is None else (codes >= 0) & counts
+    size = codes.max(initial=0) + 1
+    keys, number = np.unique(visit[is_one] * size + codes[is_one], return_counts=True)
+    order = np.lexsort((keys, -number, keys // size))
+    owner, first = np.unique(keys[order] // size, return_index=True)
+    found = np.full(n, -1, np.int64)
+    found[owner] = keys[order][first] % size
+    return found

@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from scd_core.audit.slices.codes import dictionary, encode, joined
+from scd_core.audit.slices.codes import dictionary, encode, errs, joined, most
+from scd_core.audit.slices.pictures import Pictures
 from scd_core.names import Cause, ErrorType
 
 __all__ = [
@@ -26,8 +27,10 @@ __all__ = [
     "is_error",
     "is_of",
     "slice_data",
+    "slice_errors",
     "slice_keys",
     "slice_members",
+    "wrong_places",
     "wrong_rows",
 ]
 
@@ -111,6 +114,13 @@ class SliceData:
         return replace(self, exposure=self.exposure[:v], is_wrong=self.is_wrong[:v], codes=codes)
 
     @cached_property
+    def wrong(self) -> tuple[Ints, SliceData]:
+        """Indices of the visits that err, rising, and these alone."""
+        found = np.flatnonzero(self.is_wrong)
+        codes = {key: codes[found] for key, codes in self.codes.items()}
+        return found, replace(self, exposure=self.exposure[found], is_wrong=self.is_wrong[found], codes=codes)
+
+    @cached_property
     def light_shares(self) -> Floats:
         """Share of the rows that have each light."""
         codes = self.codes["light"]
@@ -127,6 +137,11 @@ class SliceData:
             codes, values = encode(column)
             keys[key] = codes, {value: place for place, value in enumerate(values)}
         return found, keys
+
+    @cached_property
+    def wrong_pictures(self) -> Pictures:
+        """The wrong rows, in the order of :attr:`wrong_keys`."""
+        return Pictures.of(self.rows.take(pa.array(self.wrong_keys[0])))
 
     @cached_property
     def visits_by_type(self) -> dict[str, Bools]:
@@ -181,14 +196,25 @@ def slice_members(data: SliceData, values: Mapping[str, str]) -> Members:
     return Members(rows, is_error(data, rows, name), name, keys)
 
 
+def slice_errors(data: SliceData, values: Mapping[str, str]) -> Ints:
+    """``slice_members(data, values).errors``, without a look at the visits that do not err."""
+    places, wrong = data.wrong
+    return places[slice_members(wrong, values).errors]
+
+
 def wrong_rows(data: SliceData, values: Mapping[str, str]) -> Ints:
     """Indices into ``data.rows`` of the wrong names that have all of some keys, as the view `slice_pictures` lists them."""
+    return data.wrong_keys[0][wrong_places(data, values)]
+
+
+def wrong_places(data: SliceData, values: Mapping[str, str]) -> Ints:
+    """Places of :func:`wrong_rows` among all wrong names."""
     rows, keys = data.wrong_keys
     found = np.ones(rows.size, bool)
     for key, value in values.items():
         codes, places = keys[key]
         found &= codes == places.get(value, len(places))
-    return rows[found]
+    return np.flatnonzero(found)
 
 
 def is_error(data: SliceData, rows: Ints, name: int | None) -> Bools:
@@ -228,7 +254,7 @@ def slice_data(errors: pa.Table, exposures: pa.Table | None = None) -> SliceData
     visit, names = encode(pc.coalesce(rows["visit_id"], of_event))
     n = len(names)
     is_wrong_row = pc.not_equal(rows["error_type"], ErrorType.CORRECT).to_numpy(zero_copy_only=False)
-    is_wrong = _errs(visit, encode(event)[0], is_wrong_row, n)
+    is_wrong = errs(visit, encode(event)[0], is_wrong_row, n)
     columns = _key_columns(rows) | {"place": _places(rows)}
     others = _key_columns(exposures) | {"place": _places(exposures)} if exposures is not None else {}
     codes, values = {}, {}
@@ -237,7 +263,7 @@ def slice_data(errors: pa.Table, exposures: pa.Table | None = None) -> SliceData
         more = others.get(name, pa.nulls(n_more, pa.string()))
         together, values[name] = encode(column, more)
         counts = is_wrong_row == is_wrong[visit] if name in ("predicted_id", "pair") else None
-        codes[name] = np.concatenate([_most(visit, together[: rows.num_rows], n, counts), together[rows.num_rows :]])
+        codes[name] = np.concatenate([most(visit, together[: rows.num_rows], n, counts), together[rows.num_rows :]])
     cause = pc.fill_null(pc.index_in(rows["cause"], pa.array(list(Cause))), -1).to_numpy().astype(np.int64)
     weight = pc.fill_null(rows["event_weight"], 0.0).to_numpy()
     has_flag = pc.fill_null(rows["has_flag"], False).to_numpy(zero_copy_only=False)
@@ -247,7 +273,7 @@ def slice_data(errors: pa.Table, exposures: pa.Table | None = None) -> SliceData
         is_wrong=np.concatenate([is_wrong, np.zeros(extra.size, bool)]),
         codes=codes,
         values=values,
-        cause=np.where(is_wrong, _most(visit, cause, n, is_wrong_row), -1),
+        cause=np.where(is_wrong, most(visit, cause, n, is_wrong_row), -1),
         weight=np.bincount(visit, weight, minlength=n).astype(np.float64),
         wrong_weight=np.bincount(visit, weight * is_wrong_row, minlength=n).astype(np.float64),
         has_control=np.bincount(visit, ~has_flag, minlength=n) > 0,
@@ -306,23 +332,3 @@ def _places(rows: pa.Table) -> Any:
     if "batch_key" not in rows.column_names:
         return pa.nulls(rows.num_rows, pa.string())
     return joined(rows["batch_key"], pc.fill_null(rows["camera_id"], ""), "\x1f")
-
-
-def _errs(visit: Ints, event: Ints, is_wrong: Bools, n: int) -> Bools:
-    """(n,) visits of which at least half of the events err, that is at least half of their rows."""
-    keys, place = np.unique(visit * (event.max(initial=0) + 1) + event, return_inverse=True)
-    errs = 2 * np.bincount(place, is_wrong, minlength=keys.size) >= np.bincount(place, minlength=keys.size)
-    owner = keys // (event.max(initial=0) + 1)
-    return 2 * np.bincount(owner, errs, minlength=n) >= np.maximum(np.bincount(owner, minlength=n), 1)
-
-
-def _most(visit: Ints, codes: Ints, n: int, counts: Bools | None = None) -> Ints:
-    """(n,) the code that most rows of a visit have, of rows that count and have one; -1 where none has."""
-    is_one = codes >= 0 if counts is None else (codes >= 0) & counts
-    size = codes.max(initial=0) + 1
-    keys, number = np.unique(visit[is_one] * size + codes[is_one], return_counts=True)
-    order = np.lexsort((keys, -number, keys // size))
-    owner, first = np.unique(keys[order] // size, return_index=True)
-    found = np.full(n, -1, np.int64)
-    found[owner] = keys[order][first] % size
-    return found

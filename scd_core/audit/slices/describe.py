@@ -5,44 +5,25 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from scd_core.audit.errors.signs import stratified_p_value
 from scd_core.audit.slices.advice import what_to_do
-from scd_core.audit.slices.data import SliceData, slice_members, wrong_rows
+from scd_core.audit.slices.data import SliceData, slice_errors, slice_members, wrong_places
+from scd_core.audit.slices.pictures import CAUSES, Pictures
 from scd_core.audit.slices.sentence import Common, sentence
 from scd_core.audit.slices.tested import TestedSlice
 from scd_core.config import SliceConfig
-from scd_core.identify.content import draw_name
 from scd_core.names import Cause, ErrorType
 from scd_core.tables.rows import SliceRow
 
 __all__ = ["describe", "is_supported"]
 
-_COLUMNS = [
-    "error_type",
-    "predicted_id",
-    "cause",
-    "flank",
-    "is_masked",
-    "is_recovered",
-    "true_id",
-    "suggested_id",
-    "is_certified",
-    "background_reliance",
-    "gradient_outside",
-    "captured_at",
-    "media_id",
-    "target_id",
-    "content_number",
-    "relation",
-]
-"""What is read of a slice's wrong pictures."""
 _FLANK_LEVEL = 0.05
 """p-value up to which one flank errs more than the other inside a slice."""
 
@@ -56,8 +37,8 @@ def is_supported(data: SliceData, tested: TestedSlice) -> bool:
     values = dict(tested.slice)
     if "labelled_by" not in values:
         return True
-    causes = data.cause[slice_members(data.labelled, values).errors]
-    return bool(np.mean(causes == list(Cause).index(Cause.LABEL_SUSPECT)) >= 0.5)
+    causes = data.cause[slice_errors(data, values)]
+    return bool(np.mean(causes == CAUSES.index(Cause.LABEL_SUSPECT)) >= 0.5)
 
 
 def describe(data: SliceData, tested: TestedSlice, config: SliceConfig) -> SliceRow:
@@ -77,56 +58,55 @@ def describe(data: SliceData, tested: TestedSlice, config: SliceConfig) -> Slice
         config: number of examples.
     """
     values = dict(tested.slice)
-    members = slice_members(data.labelled, values)
-    wrong = wrong_rows(data, values)
-    if not wrong.size:  # a visit has the keys that most of its pictures have, and these may be its right ones
-        wrong = np.flatnonzero(np.isin(data.visit, members.errors))
-    errors, visits = data.rows.select(_COLUMNS).take(pa.array(wrong)), data.visit[wrong]
-    types = errors["error_type"].to_pylist()
-    confused_with, is_mostly = _name(errors["predicted_id"].to_pylist(), visits)
+    of_slice = slice_errors(data, values)
+    places = wrong_places(data, values)
+    if places.size:
+        errors, visits = data.wrong_pictures.take(places), data.visit[data.wrong_keys[0][places]]
+    else:  # a visit has the keys that most of its pictures have, and these may be its right ones
+        wrong = np.flatnonzero(np.isin(data.visit, of_slice))
+        errors, visits = Pictures.of(data.rows.take(pa.array(wrong))), data.visit[wrong]
+    confused_with, is_mostly = _name(errors.predicted_id.tolist(), visits)
     flanks = _flanks(data, values)
     cause, n_of_cause, n_seen = _cause(errors, visits, flanks is not None)
-    counts = Counter(types)
-    error_type = min(
-        counts, key=lambda one: (-counts[one], one)
-    )  # not the first of a tie: rows are in order of address
-    masked = errors.filter(errors["is_masked"])
-    recovered = masked["is_recovered"].to_pylist()
+    types = Counter(errors.error_type.tolist())
+    error_type = min(types, key=lambda one: (-types[one], one))  # not the first of a tie: rows are in order of address
+    is_masked = errors.is_masked
+    n_masked, n_recovered = int(is_masked.sum()), int((is_masked & errors.is_recovered).sum())
+    reliance = errors.background_reliance[is_masked]
+    reliance = reliance[~np.isnan(reliance)]
+    taken = errors.times
     common = Common(
         cause=cause,
         n_of_cause=n_of_cause,
         n_seen=n_seen,
         confused_with=confused_with if is_mostly else None,
-        light=_light(data, members.errors, values),
+        light=_light(data, of_slice, values),
         flanks=flanks,
-        n_recovered=sum(recovered),
-        n_suggested=sum(
-            row["suggested_id"] is not None and row["suggested_id"] == row["true_id"] and not row["is_certified"]
-            for row in masked.select(["suggested_id", "true_id", "is_certified"]).to_pylist()
-        ),
-        n_masked=len(recovered),
-        first_error=pc.min(errors["captured_at"]).as_py(),
-        relation=_relation(errors["relation"]),
+        n_recovered=n_recovered,
+        n_suggested=int((is_masked & errors.is_suggested).sum()),
+        n_masked=n_masked,
+        first_error=_moment(taken.min()) if taken.size else None,
+        relation=_relation(errors.relation),
     )
     return {
         "error_type": error_type,
         "confused_with": confused_with,
-        "n_splits": _n_visits(data, members.errors, ErrorType.SPLIT),
-        "n_combinations": _n_visits(data, members.errors, ErrorType.COMBINATION),
+        "n_splits": _n_visits(data, of_slice, ErrorType.SPLIT),
+        "n_combinations": _n_visits(data, of_slice, ErrorType.COMBINATION),
         "cause": cause,
-        "background_reliance": pc.mean(masked["background_reliance"]).as_py(),
-        "recovered_rate": sum(recovered) / len(recovered) if recovered else None,
-        "n_error_images": len(errors),
-        "n_masked_errors": len(recovered),
-        "n_recovered_errors": sum(recovered),
+        "background_reliance": float(reliance.mean()) if reliance.size else None,
+        "recovered_rate": n_recovered / n_masked if n_masked else None,
+        "n_error_images": len(visits),
+        "n_masked_errors": n_masked,
+        "n_recovered_errors": n_recovered,
         "n_of_cause": n_of_cause,
         "n_cause_seen": n_seen,
-        "n_of_type": types.count(error_type),
+        "n_of_type": types[error_type],
         "first_seen": tested.onset or common.first_error,
-        "last_seen": pc.max(errors["captured_at"]).as_py(),
+        "last_seen": _moment(taken.max()) if taken.size else None,
         "example_media_ids": _examples(tested.slice_id, errors, visits, config.examples),
         "sentence": sentence(tested, common),
-        "what_to_do": what_to_do(tested, common, len(errors)),
+        "what_to_do": what_to_do(tested, common, len(visits)),
     }
 
 
@@ -146,22 +126,23 @@ def _name(names: Sequence[str | None], visits: NDArray[np.int64]) -> tuple[str |
     return name, counts[name] > len(set(visits.tolist())) / 2
 
 
-def _cause(errors: pa.Table, visits: NDArray[np.int64], is_flank: bool) -> tuple[str, int, int]:
+def _cause(errors: Pictures, visits: NDArray[np.int64], is_flank: bool) -> tuple[str, int, int]:
     """The cause of a slice, the wrong pictures that have it, and those in which it could be seen."""
-    causes = np.array([cause or "" for cause in errors["cause"].to_pylist()], dtype=object)
-    is_masked = errors["is_masked"].to_numpy(zero_copy_only=False).astype(bool)
     seen = {
-        Cause.OVERLAY: is_masked,
-        Cause.BACKGROUND: is_masked | errors["gradient_outside"].is_valid().to_numpy(),
-        Cause.FLANK: errors["flank"].is_valid().to_numpy(),
+        Cause.OVERLAY: errors.is_masked,
+        Cause.BACKGROUND: errors.is_masked | errors.has_gradient,
+        Cause.FLANK: errors.has_flank,
     }
-    best: tuple[float, str, int, int] = (0.0, Cause.UNEXPLAINED, int((causes == Cause.UNEXPLAINED).sum()), causes.size)
-    for cause in Cause:
-        is_seen = seen.get(cause, np.ones(causes.size, bool))
-        has = (causes == cause) & is_seen
+    n_all = errors.cause.size
+    n_unexplained = int((errors.cause == CAUSES.index(Cause.UNEXPLAINED)).sum())
+    best: tuple[float, str, int, int] = (0.0, Cause.UNEXPLAINED, n_unexplained, n_all)
+    for number in np.flatnonzero(np.bincount(errors.cause[errors.cause >= 0])).tolist():
+        cause = Cause(CAUSES[number])
+        is_seen = seen.get(cause, np.ones(n_all, bool))
+        has = (errors.cause == number) & is_seen
         if cause == Cause.UNEXPLAINED or not has.any() or (cause == Cause.FLANK and not is_flank):
             continue
-        if has.sum() < 2 and is_seen.sum() < causes.size:
+        if has.sum() < 2 and is_seen.sum() < n_all:
             continue
         # Of the visits, as all is counted, and of the pictures, which stand beside it.
         share = min(_share_of_visits(has[is_seen], visits[is_seen]), float(has.sum() / is_seen.sum()))
@@ -216,23 +197,27 @@ def _flanks(data: SliceData, values: dict[str, str]) -> tuple[str, int, int, int
     return data.values["flank"][worst], x, n, x_others, n_others
 
 
-def _examples(slice_id: str, errors: pa.Table, visits: NDArray[np.int64], n: int) -> list[str]:
+def _examples(slice_id: str, errors: Pictures, visits: NDArray[np.int64], n: int) -> list[str]:
     """Media of errors of different visits, drawn at random: in the order of a hash of the slice and the content."""
     chosen: dict[int, str] = {}
-    media = errors["media_id"].to_pylist()
-    names = [draw_name(row) for row in errors.select(["content_number", "target_id"]).to_pylist()]
+    names = errors.drawn_by.tolist()
     drawn = sorted((hashlib.sha256(f"{slice_id}:{one}".encode()).digest(), place) for place, one in enumerate(names))
     for _, place in drawn:
-        chosen.setdefault(int(visits[place]), media[place])
+        chosen.setdefault(int(visits[place]), errors.media_id[place])
         if len(chosen) >= n:
             break
     return list(chosen.values())[:n]
 
 
-def _relation(relations: pa.ChunkedArray) -> str | None:
+def _relation(relations: NDArray[np.object_]) -> str | None:
     """The one relation of true and given name that all wrong pictures have; None where they differ or it is not known."""
-    found = relations.unique()
-    return found[0].as_py() if len(found) == 1 else None
+    found = set(relations.tolist())
+    return found.pop() if len(found) == 1 else None
+
+
+def _moment(micros: int) -> datetime:
+    """A time on a camera's clock."""
+    return datetime(1970, 1, 1) + timedelta(microseconds=int(micros))
 
 
 def _light(data: SliceData, errors: NDArray[np.int64], values: dict[str, Any]) -> str | None:
