@@ -34,7 +34,7 @@ class Stage:
     """Tables over all batches, of which only the rows of the batches are shown to the steps."""
 
 
-_ALONE = ("qualities", "stays", "lots", "near")
+_ALONE = ("qualities", "stays", "lots", "near", "names")
 ALONE = Stage("alone", _ALONE, _ALONE, "digests_alone")
 """What follows from the pictures and predictions of a batch."""
 JUDGED = Stage(

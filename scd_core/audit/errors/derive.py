@@ -86,9 +86,10 @@ def derive_errors(
     ((seed,),) = out.execute(_sql("newest_seed")).fetchall()
     create_parts(out, ALONE, {"lots": {"seed": seed}}, kept)
     with labels_held(out):
-        create_truth(out)
+        create_truth(out, kept)
     create_travellers(out, config)
     create_superseded(out, kept)
+    out.execute("DROP TABLE names")
     for name, values in (("quality_limits", ratio), ("poor_cameras", ratio), ("labelled", {})):
         out.execute(_sql(name), values)
     limits = {"suspected": slices.model_dump(include={"min_background_reliance", "min_overlay_reliance"})}

@@ -6,6 +6,7 @@ import hashlib
 
 import duckdb
 
+from scd_core.audit.labels.lookups import holding_batches
 from scd_core.audit.query.batches import batches_shown, knows_files
 from scd_core.audit.sql import load_sql
 from scd_core.audit.state.kept import KeptRows
@@ -31,7 +32,7 @@ def create_superseded(connection: duckdb.DuckDBPyConnection, kept: KeptRows | No
     """Make the temporary table ``superseded`` (batch_key, media_id), which its query describes.
 
     Args:
-        connection: database with the tables ``media`` and ``runs``.
+        connection: database with the tables ``media`` and ``runs``, with `kept` the table `names` as well.
         kept: rows of earlier reports: only media of batches that came since are looked for; None looks at all.
     """
     kept = kept if knows_files(connection) else None
@@ -43,7 +44,10 @@ def create_superseded(connection: duckdb.DuckDBPyConnection, kept: KeptRows | No
     elif new:
         with batches_shown(connection, new):
             connection.execute(_AGAIN)
-        for step in (*_OF_AGAIN, query, *_TOGETHER):
+        # By the table `names`, only the batches that may hold one of them.
+        with batches_shown(connection, holding_batches(connection, "media", "SELECT media_id FROM again")):
+            connection.execute(_OF_AGAIN[0])
+        for step in (*_OF_AGAIN[1:], query, *_TOGETHER):
             connection.execute(step)
     else:
         connection.execute("CREATE OR REPLACE TEMP TABLE superseded AS FROM all_superseded")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import duckdb
 import pyarrow as pa
 
+from scd_core.audit.labels.lookups import MEDIA, TARGETS, Lookups
 from scd_core.audit.sql import load_sql
+from scd_core.audit.state.kept import KeptRows
 from scd_core.inputs.joining import MediaIndex
 
 __all__ = ["create_label_media", "create_truth", "need_label_targets"]
@@ -22,7 +24,12 @@ def create_label_media(connection: duckdb.DuckDBPyConnection, labels: str) -> No
         connection: database with the table ``media``; gets the temporary one.
         labels: name of a relation in it with the column ``file``, and a condition where only some of its rows count.
     """
+    _create_label_media(connection, labels, Lookups(connection))
+
+
+def _create_label_media(connection: duckdb.DuckDBPyConnection, labels: str, lookups: Lookups) -> None:
     connection.execute(f"CREATE OR REPLACE TEMP TABLE labels_open AS SELECT DISTINCT file FROM {labels}")
+    lookups.find(MEDIA, "SELECT file AS wanted FROM labels_open WHERE file IS NOT NULL")
     connection.execute(_sql("label_media"))
     media = connection.execute(_sql("label_candidates")).fetchall()
     if not media:
@@ -40,7 +47,7 @@ def create_label_media(connection: duckdb.DuckDBPyConnection, labels: str) -> No
     connection.unregister("label_media_rows")
 
 
-def create_truth(connection: duckdb.DuckDBPyConnection) -> None:
+def create_truth(connection: duckdb.DuckDBPyConnection, kept: KeptRows | None = None) -> None:
     """Make the temporary tables ``label_matches``, ``label_targets`` and ``truth`` from the tables ``labels``, ``media`` and
     ``predictions``.
 
@@ -58,8 +65,9 @@ def create_truth(connection: duckdb.DuckDBPyConnection) -> None:
 
     Args:
         connection: database with the tables; gets the temporary ones.
+        kept: what earlier reports found of labels; the tables are the same without.
     """
-    _create_label_targets(connection)
+    _create_label_targets(connection, kept)
     for name in ("label_boxes", "label_matches", "truth"):
         connection.execute(_sql(name))
 
@@ -75,9 +83,11 @@ def need_label_targets(connection: duckdb.DuckDBPyConnection) -> None:
         _create_label_targets(connection)
 
 
-def _create_label_targets(connection: duckdb.DuckDBPyConnection) -> None:
-    create_label_media(connection, "labels WHERE media_id IS NULL AND undoes_import_id IS NULL")
-    connection.execute(_sql("label_targets"))
+def _create_label_targets(connection: duckdb.DuckDBPyConnection, kept: KeptRows | None = None) -> None:
+    lookups = Lookups(connection, kept)
+    _create_label_media(connection, "labels WHERE media_id IS NULL AND undoes_import_id IS NULL", lookups)
+    lookups.find(TARGETS, _sql("placed"))
+    lookups.save()
 
 
 def _sql(name: str) -> str:

@@ -2,7 +2,7 @@
 -- Most files are, and those need not be compared with the names of all media.
 CREATE OR REPLACE TEMP TABLE label_media AS
 WITH written AS (
-    SELECT labels_open.file, uri, duplicate_of, media_id, last_modified_at FROM media JOIN labels_open USING (file)
+    SELECT wanted AS file, uri, duplicate_of, media_id, last_modified_at FROM label_names
     UNION ALL
     SELECT addresses.file, uri, duplicate_of, media_id, last_modified_at
     FROM media JOIN (FROM labels_open WHERE contains(file, '://')) addresses ON uri = addresses.file
