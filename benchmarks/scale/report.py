@@ -131,6 +131,7 @@ def write_audit(out: str, millions: float, first: int = 0) -> None:
                 "batch_key": "$key",
                 "model_digest": "'model-1'",
                 "n_media": str(PER_BATCH),
+                "source": "'memory://cards'",
                 "finished_at": f"TIMESTAMPTZ '2026-01-02 00:00:00+00' + INTERVAL ({batch}) DAY",
             }
             _copy(connection, out, "runs", run, "(SELECT 1)", files["runs"], batch, key)

@@ -114,7 +114,8 @@ def create_listed(
         connection.execute(_sql("listed"), values)
         return
     connection.execute("CREATE OR REPLACE TEMP TABLE deep (batch_key VARCHAR)")  # the macros name it
-    create_queue(connection, _KEPT)
+    with batches_shown(connection, []):  # so that making the macros opens no file
+        create_queue(connection, _KEPT)
     connection.execute(_sql("deep"), {"most": most})
     if connection.execute("SELECT count(*) > 0 FROM queue_given()").fetchall()[0][0]:
         connection.execute(_sql("deep_labels"))

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import duckdb
 
-from scd_core.audit.report.queries import Row, query
+from scd_core.audit.report.queries import Row, first_row, query
 
 __all__ = ["label_file"]
 
@@ -35,7 +35,9 @@ def label_file(connection: duckdb.DuckDBPyConnection, rows: Sequence[Row]) -> st
     if not rows:
         return ""
     files = [row["file"] for row in rows]
-    doubled = {row["file"] for row in query(connection, "doubled_files", files=files)}
+    # A path is of one object within a SOURCE.
+    has_one_source = first_row(connection, "sources")["n_sources"] == 1
+    doubled = set() if has_one_source else {row["file"] for row in query(connection, "doubled_files", files=files)}
     sink = io.StringIO()
     writer = csv.writer(sink)
     writer.writerow(_COLUMNS)

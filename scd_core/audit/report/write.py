@@ -25,7 +25,10 @@ __all__ = ["write_report"]
 
 _PAGE = "report/index.html"
 _MEMORY = "2GB"
-_LABELS = "import_id, undoes_import_id, media_id, detection_id, individual_id, state, labelled_by, labelled_at, imported_at, review_queue"
+_LABELS = (
+    "import_id, undoes_import_id, media_id, detection_id, individual_id, state, labelled_by, labelled_at, imported_at, "
+    "review_queue"
+)
 """What the page and the queues read of labels."""
 
 

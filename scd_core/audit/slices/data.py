@@ -41,7 +41,10 @@ Bools = NDArray[np.bool_]
 PAIR = " -> "
 """Between the true individual and the name given to it, in values of the key ``pair``."""
 _ALL = slice(None)
-_UNUSED = ("report_id", "cause_evidence", "suspicion_reasons", "inclusion_probability", "label_probability")
+_UNUSED = (
+    "report_id", "cause_evidence", "suspicion_reasons", "inclusion_probability", "label_probability", "final_id",
+    "final_probability", "probability", "is_suspected", "is_broken", "gradient_region", "stratum",
+)  # fmt: skip
 """Columns of ``errors`` that slices are not made of."""
 DAY = 86_400_000_000
 """Microseconds of a day."""
