@@ -43,6 +43,7 @@ JUDGED = Stage(
     (
         "suspected",
         "media_quality",
+        "event_truths",
         "visits",
         "cells",
         "chosen",

@@ -1,7 +1,5 @@
--- event_sizes: the number of named predictions of each labelled event.
+-- event_sizes: the number of named predictions of each event that has a label in its batch.
 CREATE OR REPLACE TEMP TABLE event_sizes AS
 SELECT batch_key, event_id, count(*) AS n_frames FROM predictions
-WHERE prediction_status = 'ok' AND event_id IN (
-    SELECT event_id FROM predictions SEMI JOIN labelled USING (batch_key, target_id)
-)
-GROUP BY batch_key, event_id
+SEMI JOIN (FROM predictions SEMI JOIN labelled USING (batch_key, target_id)) with_label USING (batch_key, event_id)
+WHERE prediction_status = 'ok' GROUP BY batch_key, event_id

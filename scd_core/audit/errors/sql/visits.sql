@@ -2,12 +2,7 @@
 -- A visit: events of one individual at one camera with at most `visit_minutes` between them, or one without time or camera.
 -- An event whose labels are all of one individual is that individual's, with the frames of it that nobody labelled.
 CREATE OR REPLACE TEMP TABLE visits AS
-WITH truths AS (
-    SELECT batch_key, coalesce(event_id, target_id) AS event, min(true_id) AS true_id
-    FROM predictions JOIN labelled USING (batch_key, target_id) WHERE true_id IS NOT NULL
-    GROUP BY ALL HAVING min(true_id) = max(true_id)
-),
-frames AS (
+WITH frames AS (
     SELECT predictions.batch_key, coalesce(predictions.event_id, target_id) AS event,
         coalesce(labelled.true_id, truths.true_id, predicted_id) AS individual,
         primary_reason(flag_reasons, inclusion_probability) <> 'unflagged' AS has_reason,
@@ -16,7 +11,7 @@ frames AS (
     FROM predictions JOIN media_quality media USING (batch_key, media_id)
     ANTI JOIN superseded USING (batch_key, media_id)
     LEFT JOIN labelled USING (batch_key, target_id)
-    LEFT JOIN truths ON truths.batch_key = predictions.batch_key
+    LEFT JOIN event_truths truths ON truths.batch_key = predictions.batch_key
         AND truths.event = coalesce(predictions.event_id, target_id)
     WHERE (prediction_status = 'ok' OR labelled.true_id IS NOT NULL)
         AND predictions.batch_key IN (SELECT batch_key FROM labelled WHERE true_id IS NOT NULL)
