@@ -6,6 +6,8 @@ import hashlib
 from dataclasses import dataclass
 
 import duckdb
+import numpy as np
+import pyarrow as pa
 
 from scd_core.audit.query.batches import batches_shown, knows_files
 from scd_core.audit.sql import load_sql
@@ -138,8 +140,20 @@ def holding_batches(connection: duckdb.DuckDBPyConnection, hashes: str, wanted: 
         wanted: query of the texts.
         among: condition that the batches meet.
     """
-    rows = connection.execute(
-        f"SELECT DISTINCT batch_key FROM (SELECT batch_key, unnest({hashes}) AS one FROM names WHERE {among}) "
-        f"WHERE one IN (SELECT (hash(columns(*)) >> 32)::UINTEGER FROM ({wanted}))"
-    ).fetchall()
-    return [key for (key,) in rows]
+    texts = connection.sql(
+        f"SELECT DISTINCT (hash(columns(*)) >> 32)::UINTEGER AS one FROM ({wanted})"
+    ).to_arrow_table()
+    wants = np.sort(texts["one"].to_numpy())
+    of_batches = connection.sql(f"SELECT batch_key, {hashes} AS one FROM names WHERE {among}").to_arrow_table()
+    if not wants.size or not of_batches.num_rows:
+        return []
+    lists = of_batches["one"].combine_chunks()
+    found = lists.values.to_numpy()
+    # Most are left out by their first 16 bits, which takes a hundredth of the time.
+    may_be = np.zeros(1 << 16, bool)
+    may_be[wants >> 16] = True
+    places = np.flatnonzero(may_be[found >> 16])
+    at = np.minimum(np.searchsorted(wants, found[places]), wants.size - 1)
+    places = places[wants[at] == found[places]]
+    batches = np.unique(np.searchsorted(lists.offsets.to_numpy(), places, side="right") - 1)
+    return sorted(of_batches["batch_key"].take(pa.array(batches)).to_pylist())

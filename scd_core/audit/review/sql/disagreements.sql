@@ -6,11 +6,13 @@ WITH counting AS (
     WHERE media_id IS NOT NULL AND undoes_import_id IS NULL AND labelled_by IS NOT NULL
         AND import_id NOT IN (SELECT undoes_import_id FROM labels WHERE undoes_import_id IS NOT NULL)
 ),
+-- Few pictures have labels of several people.
+several AS (SELECT media_id FROM counting GROUP BY media_id HAVING min(labelled_by) < max(labelled_by)),
 spoken AS (
     SELECT media_id, detection_id, labelled_by, arg_max(name, (labelled_at, imported_at)) AS name,
         max((labelled_at, imported_at)) AS spoken_at,
         max((labelled_at, imported_at)) FILTER (review_queue = 'disagreements') AS decided_at
-    FROM counting GROUP BY media_id, detection_id, labelled_by
+    FROM counting SEMI JOIN several USING (media_id) GROUP BY media_id, detection_id, labelled_by
 ),
 open_ones AS (
     SELECT media_id, detection_id, list_sort(list(labelled_by || ': ' || name)) AS said
