@@ -264,7 +264,9 @@ def test_the_file_is_no_formula_and_means_one_picture(tmp_path: Path) -> None:
             "INSERT INTO known SELECT * REPLACE ('s3://other/same.jpg' AS uri) FROM known WHERE file = 'same.jpg'"
         )
         connection.execute("CREATE OR REPLACE TEMP VIEW media AS SELECT * FROM known")
-        connection.execute("CREATE TEMP TABLE runs AS FROM runs UNION ALL SELECT * REPLACE ('s3://other' AS source) FROM runs")
+        connection.execute(
+            "CREATE TEMP TABLE runs AS FROM runs UNION ALL SELECT * REPLACE ('s3://other' AS source) FROM runs"
+        )
         address = label_file(connection, [row | {"uri": uris[row["file"]]} for row in rows])
     text = base64.b64decode(address.partition(",")[2]).decode("utf-8-sig")
     found = {line["file"]: line for line in csv.DictReader(io.StringIO(text))}

@@ -3,7 +3,7 @@ WITH counting AS (
     SELECT media_id, detection_id, labelled_by, coalesce(individual_id, state) AS name, labelled_at, imported_at FROM labels
     WHERE media_id IS NOT NULL AND undoes_import_id IS NULL
         AND import_id NOT IN (SELECT undoes_import_id FROM labels WHERE undoes_import_id IS NOT NULL)
-        AND hash(media_id || ':' || coalesce(detection_id, '')) / 18446744073709551616 < $share
+        AND media_id IN (SELECT media_id FROM label_targets WHERE lot_of(content_number, target_id) < $share)
 ),
 spoken AS (
     SELECT media_id, detection_id, any_value(labelled_by) AS labelled_by, arg_max(name, (labelled_at, imported_at)) AS name
