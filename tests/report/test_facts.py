@@ -59,7 +59,7 @@ def test_the_page_after_a_report_is_the_one_from_all_rows(out, monkeypatch):
     page = AuditStore(out).get_file("report/index.html")
     with monkeypatch.context() as patch:
         patch.setattr(facts, "create_truth", None)
-        patch.setattr(facts, "load_sql", None)
+        patch.setattr(facts, "need_facts", None)
         assert write_report(out, PLAIN, now) == anew
         assert AuditStore(out).get_file("report/index.html") == page
     for file in AuditStore(out).files("state"):
