@@ -10,7 +10,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.audit import AuditResult, run_audit
-from flows.hand_over import handed_over
+from flows.hand_over import handed_over, lists_all
 from flows.prefect_runner import PrefectRunner
 from flows.progress import current_bars
 from flows.threads_runner import THREADS
@@ -42,6 +42,8 @@ def audit_batch(request: AuditRequest) -> AuditResult:
     Returns:
         As :func:`flows.audit.run_audit`; raises as it does.
     """
+    if lists_all():
+        request = request.model_copy(update={"all_prefixes": True})
     job, listed = handed_over() or (prepare_job(request), None)
     result = run_audit(job, PrefectRunner(current_bars()), listed)
     _publish(result, clean_url(request.source))

@@ -10,6 +10,7 @@ from prefect.logging import get_run_logger
 from flows.audit import AuditResult
 from flows.audit_batch import audit_batch
 from flows.deployed import alone_on, warn_of_other_version
+from flows.hand_over import listing_all
 from flows.prefect_runner import task_runner_for
 from scd_core.request import AuditRequest
 
@@ -44,5 +45,5 @@ def audit_uploads(request: AuditRequest, event: dict[str, Any] | None = None) ->
             "woken by %s notifications of %s", event.get("n_notifications", "?"), event.get("prefix", "an upload")
         )
     of_runner = audit_batch.with_options(task_runner=task_runner_for(request))
-    with alone_on(request.source), tags("trapaudit"):  # the tag also finds a part of a lost run
+    with alone_on(request.source), listing_all(), tags("trapaudit"):  # the tag also finds a part of a lost run
         return of_runner(request)

@@ -36,6 +36,30 @@ def test_the_event_is_a_wake_up_and_nothing_more(handed_on: list[Any], caplog: p
     assert "woken by 3 notifications of s3://cards/c1" in caplog.messages
 
 
+def test_a_run_that_an_upload_woke_lists_closed_folders_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The upload may be in one, also where its event stands for those of others."""
+    import flows.audit_batch as inner
+
+    seen: list[AuditRequest] = []
+
+    def prepare(request: AuditRequest) -> Any:
+        seen.append(request)
+        raise InterruptedError
+
+    monkeypatch.setattr(inner, "prepare_job", prepare)
+
+    class Stub:
+        def with_options(self, **_: Any) -> Any:
+            return inner.audit_batch.fn
+
+    monkeypatch.setattr(module, "audit_batch", Stub())
+    with pytest.raises(InterruptedError):
+        module.audit_uploads.fn(REQUEST)
+    with pytest.raises(InterruptedError):
+        inner.audit_batch.fn(REQUEST)
+    assert [request.all_prefixes for request in seen] == [True, False]
+
+
 @pytest.mark.parametrize(("deployed", "warns"), [("0.0.1", True), (__version__, False), (None, False)])
 def test_another_version_than_the_deployed_one_says_so(
     handed_on: list[Any], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, deployed: str, warns: bool
