@@ -110,6 +110,8 @@ class CandidateChange(StrEnum):
     """The picture is added to it."""
     MERGED = "merged"
     """All its pictures go to another candidate; the row is of no picture."""
+    SPLIT = "split"
+    """The picture leaves another candidate (`split_from`), whose pictures fall into two, for this one."""
 
 
 class PredictionStatus(StrEnum):

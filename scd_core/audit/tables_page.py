@@ -21,7 +21,7 @@ _ROWS = {
     "error_slices": "slice tested in one report",
     "runs": "committed run",
     "embeddings": "image or detection that was named, as the network sees it",
-    "candidates": "unknown image or detection, and one per merge of two candidates",
+    "candidates": "unknown image or detection, one per merge of two candidates, and one per picture that leaves a candidate",
 }
 
 

@@ -17,7 +17,7 @@ from scd_core.identify.linkage import average_linkage
 from scd_core.names import UNKNOWN, CandidateChange
 from scd_core.tables.rows import Candidate, CandidateRow, PredictionRow
 
-__all__ = ["EarlierCandidate", "group_unknowns", "ranked", "replay", "with_candidates"]
+__all__ = ["EarlierCandidate", "counting_rows", "group_unknowns", "ranked", "replay", "with_candidates"]
 
 _AT_ONCE = 3000
 """Pictures that are grouped together: the similarities of all pairs are held."""
@@ -45,7 +45,8 @@ def replay(
 ) -> tuple[dict[str, EarlierCandidate], dict[str, str]]:
     """Candidates as the rows of all batches leave them, in whatever order these were committed.
 
-    A row adds its picture to its candidate; a `merged` row gives all pictures of its candidate to another. So two batches that
+    A row adds its picture to its candidate, a `split` row takes it from all others too; a `merged` row gives all pictures of its
+    candidate to another. So two batches that
     were worked on at once lose nothing, and a picture that is forgotten leaves the candidate too.
 
     Args:
@@ -55,6 +56,8 @@ def replay(
     Returns:
         Candidates that stand, by id; and every id that was ever given -> the id under which it stands now.
     """
+    rows = list(rows)
+    counting = {id(row) for row in counting_rows(rows)}
     merges: dict[str, str] = {}
     totals: dict[str, NDArray[np.floating]] = {}
     counts: dict[str, int] = defaultdict(int)
@@ -64,7 +67,7 @@ def replay(
         versions[own] = max(versions[own], int(row.get("version") or 1))
         if row["change"] == CandidateChange.MERGED and row.get("merged_into"):
             merges[own] = min(merges.get(own, str(row["merged_into"])), str(row["merged_into"]))
-        if target is not None and target in embedded:
+        if target is not None and target in embedded and id(row) in counting:
             totals[own] = totals[own] + embedded[target] if own in totals else embedded[target]
             counts[own] += 1
     stands = {name: _stands(name, merges) for name in versions}
@@ -76,6 +79,22 @@ def replay(
             total, count = total + held.total, count + held.n_pictures
         found[root] = EarlierCandidate(root, total, count, versions[root])
     return found, stands
+
+
+def counting_rows(rows: Iterable[CandidateRow]) -> list[CandidateRow]:
+    """Rows that put a picture to a candidate, without those of candidates that it has left (``split``).
+
+    A picture that left several is in the one of the highest version.
+    """
+    placed = [row for row in rows if row.get("target_id") is not None]
+    moved: dict[str, tuple[int, str]] = {}
+    for row in placed:
+        if row["change"] == CandidateChange.SPLIT:
+            target, at = str(row["target_id"]), (int(row.get("version") or 1), str(row["candidate_id"]))
+            moved[target] = max(moved.get(target, at), at)
+    return [
+        row for row in placed if row["target_id"] not in moved or moved[str(row["target_id"])][1] == row["candidate_id"]
+    ]
 
 
 def _stands(name: str, merges: Mapping[str, str]) -> str:

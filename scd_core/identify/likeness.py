@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from scd_core.identify.whitening import Space, fit_whitening, group_space
 
-__all__ = ["FEWEST", "Alike", "halves_alike", "pairs_alike"]
+__all__ = ["FEWEST", "Alike", "halves_alike", "halves_of", "pairs_alike"]
 
 FEWEST = 4
 """Pictures of a name with fewer of which nothing is said; a half has 2 or more."""
@@ -90,13 +90,19 @@ def halves_alike(
             places = np.flatnonzero(own == name)
             most = Counter(sides[place] for place in places).most_common(1)[0][0]
             places = np.array([place for place in places if sides[place] == most], dtype=np.int64)
-            alike = _halves(places, space(features[places])) if len(places) >= FEWEST else None
+            alike = halves_of(places, space(features[places])) if len(places) >= FEWEST else None
             if alike is not None:
                 found[name] = alike
     return found
 
 
-def _halves(places: NDArray[np.int64], unit: NDArray[np.float32]) -> Alike | None:
+def halves_of(places: NDArray[np.int64], unit: NDArray[np.float32]) -> Alike | None:
+    """The two halves that pictures fall into best, by k-means with a seed; None where one of them has a single picture.
+
+    Args:
+        places: (N,), of the pictures.
+        unit: (N, D) of unit length.
+    """
     from sklearn.cluster import KMeans  # slow to import
 
     if len(np.unique(unit.round(5), axis=0)) < 2:  # equal pictures prove nothing

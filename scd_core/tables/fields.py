@@ -166,6 +166,7 @@ FIELDS: dict[str, Field] = {
     "merged_into": Field(
         pa.string(), "candidate that all pictures of this one belong to from here on; null where it is not merged"
     ),
+    "split_from": Field(pa.string(), "candidate that the picture leaves for this one; null where it leaves none"),
     "resembles": Field(
         _CANDIDATES,
         "known individuals by their mean probability over the batch's pictures of the candidate, the three most like first",

@@ -361,3 +361,4 @@ class CandidateRow(TypedDict, total=False):
     embedding_space: str
     embedding: list[float] | None
     resembles: list[Candidate] | None
+    split_from: str | None

@@ -16,7 +16,7 @@ from scd_core.audit.individuals.grouped import read_candidates
 from scd_core.audit.query.connection import open_tables
 from scd_core.audit.sql import load_sql
 from scd_core.errors import InputError
-from scd_core.identify.candidates import replay
+from scd_core.identify.candidates import counting_rows, replay
 from scd_core.identify.child import check_target
 from scd_core.identify.embeddings import unit_rows
 from scd_core.identify.gallery import read_gallery
@@ -127,7 +127,7 @@ def _members(out: str, candidate: str, space: str) -> tuple[str, dict[str, NDArr
     own = _find(candidate, stands, out, has_others=bool(read_candidates(out)))
     return own, {
         str(row["target_id"]): np.asarray(row["embedding"], dtype=np.float32)
-        for row in rows
+        for row in counting_rows(rows)
         if row.get("embedding") is not None and stands[str(row["candidate_id"])] == own
     }
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from scd_core.identify.candidates import group_unknowns, replay
+from scd_core.identify.candidates import counting_rows, group_unknowns, replay
 from scd_core.identify.embeddings import feature_matrix
+from scd_core.identify.gallery import read_gallery
 from scd_core.identify.grouping import fit_grouping
-from scd_core.identify.package import read_package
+from scd_core.identify.likeness import halves_alike
+from scd_core.identify.package import Package, read_package
+from scd_core.identify.splitting import split_in_parts, split_rows
 from scd_core.names import UNKNOWN
 from scd_core.tables.rows import CandidateRow
 from scd_core.tables.schema import empty_table, table_from_rows
@@ -64,7 +69,40 @@ def group_batch(out: str, model: str | None, predictions: pa.Table, embeddings: 
     earlier, stands = replay(earlier_rows, whitened)
     embedded = dict(zip(seen["target_id"].to_pylist(), grouping.space(new), strict=True)) if len(seen) else {}
     rows = group_unknowns(unknown.select(_COLUMNS).to_pylist(), embedded, earlier, grouping.similarity, stands.keys())
+    known = [one.ratio for one in halves_alike(*_known(package, features, names)).values()]
+    rows += _splits([*earlier_rows, *rows], rows, whitened | embedded, grouping.similarity, known)
     return table_from_rows("candidates", [{**row, "embedding_space": space} for row in rows])
+
+
+def _splits(
+    rows: Sequence[CandidateRow],
+    new: Sequence[CandidateRow],
+    embedded: Mapping[str, NDArray[np.float32]],
+    similarity: float,
+    known: Sequence[float],
+) -> list[CandidateRow]:
+    """Rows of pictures that leave candidates which this batch has changed."""
+    standing, stands = replay(rows, embedded)
+    changed = {stands[str(row["candidate_id"])] for row in new}
+    of: dict[str, dict[str, CandidateRow]] = {}
+    for row in counting_rows(rows):
+        own = stands[str(row["candidate_id"])]
+        if own in changed and row["target_id"] in embedded:
+            of.setdefault(own, {})[str(row["target_id"])] = row
+    found: list[CandidateRow] = []
+    for own, held in sorted(of.items()):
+        parts = split_in_parts({target: embedded[target] for target in held}, similarity, known)
+        taken = {*stands, *(str(row["candidate_id"]) for row in found)}
+        found += split_rows(own, standing[own].version, parts, held, taken)
+    return found
+
+
+def _known(package: Package, features: NDArray[np.float32], names: list[str]) -> tuple[NDArray[np.float32], list[str]]:
+    """Pictures whose individual is known: those of the gallery, else the sure ones of the batch."""
+    if package.gallery is None:
+        return features, names
+    embeddings, classes = read_gallery(package.gallery, package.spec)
+    return embeddings.numpy(), [package.spec.labels[place] for place in classes.tolist()]
 
 
 def read_candidates(out: str, space: str | None = None) -> list[CandidateRow]:

@@ -7,7 +7,7 @@ import pyarrow as pa
 from scd_core.audit.individuals.grouped import read_candidates
 from scd_core.audit.individuals.suspects import Suspect, read_suspects
 from scd_core.audit.individuals.whose import open_individuals, select
-from scd_core.identify.candidates import replay
+from scd_core.identify.candidates import counting_rows, replay
 from scd_core.names import NameSuspicion
 from scd_core.tables.rows import CandidateRow
 
@@ -59,9 +59,7 @@ def _resembling(rows: list[CandidateRow], stands: dict[str, str]) -> pa.Table:
     """Candidate and the known individuals that its pictures are most like, in words."""
     sums: dict[str, dict[str, float]] = {}
     counts: dict[str, int] = {}
-    for row in rows:
-        if row.get("target_id") is None:
-            continue
+    for row in counting_rows(rows):
         own = stands[str(row["candidate_id"])]
         counts[own] = counts.get(own, 0) + 1
         of = sums.setdefault(own, {})

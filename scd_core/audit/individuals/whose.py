@@ -18,7 +18,7 @@ from scd_core.audit.export.newest import create_newest
 from scd_core.audit.individuals.grouped import read_candidates
 from scd_core.audit.query.connection import open_tables
 from scd_core.audit.sql import load_sql
-from scd_core.identify.candidates import replay
+from scd_core.identify.candidates import counting_rows, replay
 from scd_core.identify.embeddings import feature_matrix
 from scd_core.identify.grouping import fit_grouping
 from scd_core.tables.rows import CandidateRow
@@ -67,7 +67,7 @@ def create_whose(connection: duckdb.DuckDBPyConnection, rows: Sequence[Candidate
         rows: of `candidates`, of all batches.
     """
     _, stands = replay(rows, {})
-    of = {str(row["target_id"]): stands[str(row["candidate_id"])] for row in rows if row.get("target_id") is not None}
+    of = {str(row["target_id"]): stands[str(row["candidate_id"])] for row in counting_rows(rows)}
     standing = pa.table({"target_id": pa.array(of, pa.string()), "candidate": pa.array(of.values(), pa.string())})
     connection.register("standing", standing)
     connection.execute(load_sql(__package__, "whose"))
