@@ -9,6 +9,7 @@ from scd_core.audit.query.connection import open_tables
 from scd_core.audit.sql import load_sql
 from scd_core.config import AuditConfig
 from scd_core.errors import InputError
+from scd_core.tables.store import AuditStore
 
 __all__ = ["shown_comparison"]
 
@@ -45,6 +46,8 @@ def shown_comparison(out: str, config: AuditConfig, models: tuple[str, str] | No
 
 
 def _pair(out: str) -> tuple[str, str] | None:
+    if len({commit["model_digest"] for commit in AuditStore(out).committed().values()}) < 2:
+        return None
     with open_tables(out, with_shadows=True) as connection:
         rows: list[Any] = connection.execute(load_sql("scd_core.audit.compare", "models_shown")).fetchall()
     used = [row for row in rows if row[2] is not None]
