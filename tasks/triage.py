@@ -34,6 +34,7 @@ def triage_batch(
     limits: Mapping[str, float] = MappingProxyType({}),
     unchanged: Collection[tuple[str, str]] = (),
     yields: Mapping[str, float] = MappingProxyType({}),
+    lineages: Mapping[str, str] = MappingProxyType({}),
 ) -> pa.Table:
     """The predictions of a whole batch with events, flags, control sample and selection."""
 
@@ -50,6 +51,7 @@ def triage_batch(
             limits,
             unchanged,
             yields,
+            lineages,
         )
         return table_from_rows("predictions", rows)
 

@@ -110,6 +110,10 @@ class Taxonomy:
             return ranked
         return self._by_rank.get(words[0])
 
+    def agree(self, one: str, other: str) -> bool:
+        """Whether two names do not contradict each other: the same in other words, or one a group that the other is of."""
+        return self.relation(one, other) in (Relation.SAME, Relation.LESS_EXACT, Relation.MORE_EXACT)
+
     def relation(self, true: str, called: str) -> Relation | None:
         """How a name that was given is related to the true one; None where they are one word, or one is not in the taxonomy."""
         if true == called:

@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from scd_core.config import TriageConfig
 from scd_core.identify.content import draw_name
+from scd_core.inputs.taxonomy import Taxonomy
 from scd_core.media.groups import is_timed
 from scd_core.names import UNKNOWN, FlagReason, PredictionStatus
 from scd_core.tables.rows import MediaRow, PredictionRow
@@ -41,6 +42,7 @@ def triage(
     outside_limits: Mapping[str, float] = MappingProxyType({}),
     unchanged_confusions: Collection[tuple[str, str]] = (),
     yields: Mapping[str, float] = MappingProxyType({}),
+    lineages: Mapping[str, str] = MappingProxyType({}),
 ) -> list[PredictionRow]:
     """Add event, flags, control and selection to the predictions of a whole batch.
 
@@ -65,12 +67,13 @@ def triage(
         unchanged_confusions: those of `known_confusions` of which no mask has changed a name; a few pictures of each are masked.
         yields: first reason of a flag -> share of its masks that showed something in earlier batches, above 0; of a reason
             that is not among them, a half.
+        lineages: name -> its place in a taxonomy; a roll-up of the event's name is no other name.
 
     Returns:
         The rows, in order, with `event_id`, `event_predicted_id`, `is_flagged`, `flag_reasons`, `is_control`,
         `is_selected` and `inclusion_probability`. A row without a name is never selected.
     """
-    by_media = {row["media_id"]: row for row in media}
+    by_media, taxonomy = {row["media_id"]: row for row in media}, Taxonomy(lineages)
     rows: list[PredictionRow] = [{**row, "event_id": by_media[row["media_id"]].get("event_id")} for row in predictions]
     names = event_names(rows, n_labels)
     least = least_probability(config, unknown_threshold)
@@ -79,7 +82,10 @@ def triage(
         is_named = row["prediction_status"] == PredictionStatus.OK
         row["event_predicted_id"] = names.get(row["event_id"] or "")
         frame = by_media[row["media_id"]]
+        together, name = row["event_predicted_id"], row.get("predicted_id")
         given = {
+            FlagReason.EVENT_DISAGREEMENT: together not in (None, name)
+            and not taxonomy.agree(str(together), str(name)),
             FlagReason.HUMAN_FLAG: frame["file"] in human_flags or frame["uri"] in human_flags,
             FlagReason.IMPOSSIBLE_TRAVEL: row["target_id"] in travelled,
             FlagReason.EVIDENCE_OUTSIDE: is_outside(row, config.min_outside, outside_limits),
@@ -184,7 +190,6 @@ def _reasons(
     """Reasons to look at a named row, most pressing first; `given` holds for some of them whether they apply."""
     applies = {
         **given,
-        FlagReason.EVENT_DISAGREEMENT: row["event_predicted_id"] not in (None, row["predicted_id"]),
         FlagReason.UNKNOWN: row["predicted_id"] == UNKNOWN,
         # What a tool does not give is not known to be small.
         FlagReason.LOW_PROBABILITY: row["probability"] is not None and row["probability"] < least_probability,

@@ -45,6 +45,19 @@ def test_rows_of_errors_have_the_relation(tmp_path: Path) -> None:
     assert [(row["true_id"], row["predicted_id"], row["error_type"], row["relation"]) for row in rows] == NAMES
 
 
+@pytest.mark.parametrize(("is_placed", "doubted"), [(True, ["01.jpg"]), (False, ["00.jpg", "01.jpg"])])
+def test_a_roll_up_is_no_other_name_of_an_event(is_placed: bool, doubted: list[str], tmp_path: Path) -> None:
+    builder = AuditBuilder(tmp_path / "audit", individuals=[*LABELS])
+    builder.run = {"lineages": list(lineages_of(LABELS.items()).items())} if is_placed else {}
+    builder.predict("00.jpg", "cat family", event="e", event_predicted_id="leopard")
+    builder.predict("01.jpg", "lion", event="e", event_predicted_id="leopard")
+    builder.predict("02.jpg", "leopard", event="e", event_predicted_id="leopard")
+    builder.write()
+    rows = derive_errors(str(tmp_path / "audit")).to_pylist()
+    assert [row["media_id"].removeprefix("id-") for row in rows] == doubted
+    assert all(row["suspicion_reasons"] == ["event_disagreement"] for row in rows)
+
+
 def test_without_a_taxonomy_other_words_are_errors(tmp_path: Path) -> None:
     rows = derive_errors(audit(tmp_path, [pair[:2] for pair in NAMES], is_placed=False)).to_pylist()
     assert {row["relation"] for row in rows} == {None}

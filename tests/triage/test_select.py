@@ -53,6 +53,20 @@ def test_the_budget_goes_to_the_most_pressing_and_what_it_cut_stays_flagged() ->
     assert done[2]["flag_reasons"] == ["human_flag"]
 
 
+def test_a_roll_up_of_the_events_name_is_no_other_name() -> None:
+    lineages = {
+        "leopard": "mammalia;carnivora;felidae;panthera;pardus", "lion": "mammalia;carnivora;felidae;panthera;leo",
+        "cat family": "mammalia;carnivora;felidae;;",
+    }  # fmt: skip
+    names = ["leopard", "leopard", "cat family", "lion"]
+    rows = [prediction(number, name, event_id="e") for number, name in enumerate(names)]
+    for row in rows:
+        row["topk"] = row["topk"][:1]
+    for known, flagged in ((lineages, ["lion"]), ({}, ["cat family", "lion"])):
+        done = triage(rows, media_of(rows), 3, TriageConfig(control_rate=0.0), lineages=known)
+        assert [row["predicted_id"] for row in done if "event_disagreement" in row["flag_reasons"]] == flagged
+
+
 def test_inclusion_probability_is_exact_whatever_the_draw() -> None:
     """Over many seeds a row without a reason is selected as often as its inclusion probability is."""
     rows = [prediction(number) for number in range(40)]

@@ -22,7 +22,11 @@ named AS (
 -- The names that are compared: a picture without an animal is right where it has no name, or one that means so; a name is right
 -- that means the same as the true one, a group that it is of, or one of the group that it is.
 called AS (
-    SELECT named.*, of_name.relation,
+    SELECT named.* EXCLUDE (suspicion_reasons), of_name.relation,
+        -- a roll-up of the event's name is no other name
+        CASE WHEN of_event.relation IN ('same', 'less_exact', 'more_exact')
+            THEN list_filter(suspicion_reasons, lambda reason: reason <> 'event_disagreement')
+            ELSE suspicion_reasons END AS suspicion_reasons,
         CASE WHEN of_name.relation IN ('same', 'less_exact', 'more_exact') THEN right_id
             WHEN right_id = 'blank' AND coalesce(lower(predicted_id), 'blank') IN ('blank', 'empty', 'nothing', 'none')
             THEN 'blank' ELSE predicted_id END AS called_id,
@@ -32,6 +36,7 @@ called AS (
     FROM named
     LEFT JOIN relations of_name ON named.true_id = of_name.true_id AND named.predicted_id = of_name.name
     LEFT JOIN relations of_final ON named.true_id = of_final.true_id AND named.final_id = of_final.name
+    LEFT JOIN relations of_event ON named.event_predicted_id = of_event.true_id AND named.predicted_id = of_event.name
 )
 SELECT * EXCLUDE (called_id, final_called_id), right_id IS NOT NULL AND called_id IS DISTINCT FROM right_id AS is_wrong,
     CASE WHEN right_id IS NULL THEN NULL
@@ -43,4 +48,4 @@ SELECT * EXCLUDE (called_id, final_called_id), right_id IS NOT NULL AND called_i
     right_id IS NOT NULL AND called_id IS DISTINCT FROM right_id AND final_called_id IS NOT DISTINCT FROM right_id
         AS is_recovered,
     coalesce(called_id = right_id AND final_called_id IS DISTINCT FROM right_id, false) AS is_broken
-FROM called
+FROM called WHERE true_id IS NOT NULL OR len(suspicion_reasons) > 0
