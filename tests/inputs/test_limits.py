@@ -17,6 +17,7 @@ import pytest
 
 from scd_core.config import FilesConfig, MediaConfig
 from scd_core.errors import InputError
+from scd_core.identify.package import read_package
 from scd_core.inputs.limits import READERS, Reader, file_limits
 from scd_core.inputs.text import read_text
 from scd_core.media.manifest_counts import manifest_counts
@@ -24,6 +25,7 @@ from scd_core.scenes import packaged_model
 from scd_core.storage.base import Storage
 
 ROOT = Path(__file__).resolve().parents[2]
+SPEC = read_package(str(packaged_model("clean"))).spec
 CSV = "file,individual_id,predicted_id,deploymentID,latitude,longitude,x_min,y_min,width,height,category,confidence\n"
 CONTENT = {
     "load_config": ("c.yaml", "media: {shard_size: 9}\n" + "#" * 3000),
@@ -46,9 +48,7 @@ def run(reader: Reader, path: Path) -> Any:
     module, _, name = reader.function.rpartition(".")
     read: Callable[..., Any] = getattr(importlib.import_module(module), name)
     if name == "check_expected":
-        from scd_core.identify.package import read_package
-
-        return read(None, read_package(str(packaged_model("clean"))).spec, path)
+        return read(None, SPEC, path)
     if name == "lines_of":
         return read(path)
     return read(str(path.parent if name in ("read_package", "find_manifest") else path))
