@@ -381,7 +381,7 @@ class Preference(StrEnum):
     """Which of several better ways `trapaudit improve` recommends."""
 
     HOME = "home"
-    """The one that keeps most of what the model knows at home, among those with half of the largest gain in new places."""
+    """The one that keeps most of what the model knows at home, among those with .8 of the largest gain in new places."""
     NEW_PLACES = "new-places"
     """The one that is right most often in new places."""
 

@@ -39,7 +39,7 @@ def improve(
         Preference,
         typer.Option(
             "--prefer",
-            help="of several better ways: home keeps most of what MODEL knows where it is right, among those with half of the "
+            help="of several better ways: home keeps most of what MODEL knows where it is right, among those with .8 of the "
             "largest gain in new places; new-places takes the one right most often there",
         ),
     ] = Preference.HOME,

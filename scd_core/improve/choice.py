@@ -13,7 +13,7 @@ from scd_core.names import Preference
 
 __all__ = ["expected_of", "find_best"]
 
-SHARE_OF_GAIN = 0.5
+SHARE_OF_GAIN = 0.8
 """Share of the largest gain in new places that a way must have to be recommended for what it keeps at home."""
 
 _DRAWS = 400
@@ -22,7 +22,7 @@ _DRAWS = 400
 def find_best(outcomes: Sequence[Outcome], prefer: Preference = Preference.HOME) -> Outcome | None:
     """The way to recommend among those that `trapaudit run` can take and that are better; None where there is none.
 
-    ``home``: of those with half of the largest gain in new places, the one whose names are safest where the model is at home
+    ``home``: of those with .8 of the largest gain in new places, the one whose names are safest where the model is at home
     (``Outcome.home_margin``). ``new-places``, and where no visit shows a home: the one right most often in new places. Ways that
     are equal: the one that is right most often at home, then the first.
 

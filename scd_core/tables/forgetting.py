@@ -166,6 +166,7 @@ def _make(store: AuditStore, before: Generation, pending: Collection[str], token
             batches[key] = changed
     files = dict(before.files) | _imports(store, before, gone, ending, done)
     files |= _reports(store, before, gone, ending, done)
+    _drop_expectations(store, gone)
     return replace(
         before, number=before.number + 1, applied=before.applied | set(pending), batches=batches, files=files
     ), done
@@ -225,6 +226,14 @@ def _reports(store: AuditStore, before: Generation, gone: Gone, ending: str, don
                 done.rows[table] += len(rows[table]) - len(found)
                 changed[f"{table}/{report}"] = store.rewrite_table(table, found, files[table] or "", ending)
     return changed
+
+
+def _drop_expectations(store: AuditStore, gone: Gone) -> None:
+    """Remove what runs of `improve` expected, of those that name a camera of which no picture is left."""
+    for file in store.files("improvements"):
+        rows = json.loads(store.get_file(file) or b"[]")
+        if any(("camera_id", row["camera_id"]) in gone.places for row in rows):
+            store.delete_file(file)
 
 
 def _written(store: AuditStore, generation: Generation, table: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ import json
 import shutil
 import threading
 from contextlib import closing
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from deployments.cli.main import app
 from scd_core.audit import read_table
 from scd_core.audit.forget.forget import choose_forgotten, forget_chosen
+from scd_core.audit.improvements import ImprovementRecord, read_improvements, write_improvements
 from scd_core.audit.labels.importing import import_labels
 from scd_core.audit.query.connection import run_sql
 from scd_core.audit.report.refresh import refresh_report_tables
@@ -122,6 +123,15 @@ def test_a_camera_that_is_gone_is_no_slice_of_any_report_and_no_picture_of_it_an
     forget(out, "--camera", "C01")
     history = "SELECT slice_id, example_media_ids FROM error_slices_history WHERE report_id = 'r0'"
     assert run_sql(out, history).fetchall() == [("C02", ["id-C02/c.jpg"])]
+
+
+def test_what_was_expected_of_a_camera_that_is_gone_goes_with_it(out):
+    figures = (24, 0.3, 0.88, 0.79, 0.94, 0.58, 0.3, 0.8)
+    for camera in ("C01", "C02"):
+        made = datetime(2026, 3, 4, tzinfo=UTC)
+        write_improvements(out, [ImprovementRecord(f"i-{camera}", made, "m", None, "box_crop", camera, *figures)])
+    forget(out, "--camera", "C01")
+    assert [one.camera_id for one in read_improvements(AuditStore(out))] == ["C02"]
 
 
 def test_a_dry_run_changes_no_byte(out):
