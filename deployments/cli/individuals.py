@@ -132,32 +132,45 @@ def count(
         Path | None, typer.Option("--pairs", help="file to write the pairs to that are to be answered next")
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="most pairs to write")] = 25,
+    drawn: Annotated[
+        Path | None, typer.Option("--drawn", help="file to write the first drawn pictures to, to be named instead")
+    ] = None,
     output: Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="how rows are printed")] = "table",
 ) -> None:
     """Estimate how many individuals there are, from pairs of pictures that people tell apart."""
     from deployments.cli.answers import print_rows
     from scd_core.audit.individuals.counting import MAX_ANSWERS, count_individuals
-    from scd_core.inputs.pairs import read_pair_answers
+    from scd_core.inputs.pairs import name_lines, read_pair_answers
 
-    if pairs is not None and pairs.exists():
-        raise InputError(f"pairs {pairs}: is there already, and may hold answers; give another name")
+    for path in (pairs, drawn):
+        if path is not None and path.exists():
+            raise InputError(f"file {path}: is there already, and may hold answers; give another name")
     given = [answer for url in answers or () for answer in read_pair_answers(url)]
     found = count_individuals(out, given, limit)
     print_rows(found.table(), output)
     for line in found.notes():
         _say(line)
+    if drawn is not None:
+        _write_new(drawn, name_lines(found.to_name))
+        _say(
+            f"{drawn}: {len(found.to_name)} pictures; fill in `individual_id`, then `trapaudit labels import OUT {drawn}`"
+        )
     if pairs is None:
         return
     if not found.n_pairs:
         done = found.n_answers >= MAX_ANSWERS
         _say(f"no pairs are written: {f'{MAX_ANSWERS} answers are given' if done else 'all pictures are told apart'}")
         return
-    try:
-        with pairs.open("x", encoding="utf-8") as file:
-            file.write(found.pairs)
-    except OSError as error:
-        raise InputError(f"pairs {pairs}: cannot be written ({error.strerror}); give another path") from error
+    _write_new(pairs, found.pairs)
     _say(f"{pairs}: {found.n_pairs} pairs; fill in `same` with yes, no or unclear, and give it as --answers")
+
+
+def _write_new(path: Path, text: str) -> None:
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise InputError(f"file {path}: cannot be written ({error.strerror}); give another path") from error
 
 
 def _say(line: str) -> None:

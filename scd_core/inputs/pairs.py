@@ -11,7 +11,7 @@ from scd_core.errors import InputError
 from scd_core.inputs.csv import read_csv
 from scd_core.inputs.text import plain_letters, read_text
 
-__all__ = ["PairAnswer", "pair_lines", "read_pair_answers"]
+__all__ = ["PairAnswer", "name_lines", "pair_lines", "read_pair_answers"]
 
 _COLUMNS = ("target_id", "other_target_id", "file", "other_file", "same")
 _WORDS: dict[str, bool | None] = {
@@ -46,6 +46,18 @@ def pair_lines(pairs: Iterable[tuple[str, str]], files: dict[str, str]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
     writer.writerows((first, second, files[first], files[second], "") for first, second in pairs)
+    return text.getvalue()
+
+
+def name_lines(files: Iterable[str]) -> str:
+    """A CSV table of pictures to name, as `labels import` reads it: `individual_id` is empty.
+
+    >>> name_lines(["a.jpg"])
+    'file,individual_id\\na.jpg,\\n'
+    """
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([("file", "individual_id"), *((file, "") for file in files)])
     return text.getvalue()
 
 

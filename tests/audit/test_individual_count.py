@@ -137,6 +137,18 @@ def test_the_command_writes_pairs_once_reads_answers_and_prints_the_count(tmp_pa
     assert row["n_answers"] == "25" and float(row["low"]) <= 5 <= float(row["high"])
 
 
+def test_pictures_that_are_drawn_can_be_named_instead(tmp_path) -> None:
+    out, truth = audit_of(tmp_path, n=300)
+    drawn = tmp_path / "drawn.csv"
+    done = CliRunner().invoke(app, ["individuals", "count", out, "--drawn", str(drawn)])
+    assert done.exit_code == 0, done.output
+    files = [row["file"] for row in csv.DictReader(drawn.open())]
+    assert len(files) == 200
+    label(out, tmp_path, {file: truth[f"id-{file}"] for file in files})
+    found = count_individuals(out)
+    assert found.n_drawn >= 200 and (found.count.estimate, found.count.low) == (5.0, 5)
+
+
 @pytest.mark.parametrize(("same", "said"), [("maybe", "line 2: same 'maybe'"), ("yes", "two different pictures")])
 def test_answers_that_cannot_be_read_are_refused_with_their_line(tmp_path, same, said) -> None:
     file = tmp_path / "a.csv"

@@ -57,6 +57,8 @@ class IndividualCount:
     """CSV table of the pairs to answer next; without a line of pairs where there are none."""
     n_pairs: int
     """Pairs in it."""
+    to_name: list[str]
+    """Files of the first pictures that are drawn, in order, for those who name pictures instead of comparing pairs."""
 
     def table(self) -> pa.Table:
         """One row: the estimate with its 95 % interval beside the naive count, and what it rests on."""
@@ -144,6 +146,7 @@ def count_individuals(
         n_left_out=len(drawn.left_out),
         pairs=pair_lines(drawn.pairs, files),
         n_pairs=len(drawn.pairs),
+        to_name=list(dict.fromkeys(files[target] for target in order[:most])),
     )
 
 
