@@ -326,3 +326,16 @@ def test_what_else_is_no_program_is_named(tmp_path: Path, network: nn.Module) ->
 def test_an_archive_is_the_same_after_it_was_written_anew(archive: Path) -> None:
     once = safe_archive(archive.read_bytes(), "m.pt2")
     assert safe_archive(once, "m.pt2") == once
+
+
+def test_other_preprocessing_of_a_program_is_tried_too(
+    tmp_path: Path, network: nn.Module, archive: Path, trapaudit: Callable[..., Any], card: Path
+) -> None:
+    """A network as a file has no published mean and standard deviation; values in [0, 255] are among what is tried."""
+    names = sorted({line.split(",")[1] for line in (card / "labels.csv").read_text().splitlines()[1:]})
+    packed(tmp_path, archive, labels=names[:3])
+    done = trapaudit(
+        "model", "check", tmp_path / "package", "--pictures", card / "images", "--labels", card / "labels.csv"
+    )
+    assert done.code == 0, done.err
+    assert "--std 0.00392157" in done.out and "the package's own" in done.out

@@ -17,7 +17,7 @@ from scd_core.errors import InputError
 from scd_core.identify.architectures import default_input
 from scd_core.identify.classifier import Classifier, load_model
 from scd_core.identify.preprocess import preprocess
-from scd_core.identify.spec import InputSpec
+from scd_core.identify.spec import PROGRAMS, InputSpec
 from scd_core.inputs.joining import MediaIndex
 from scd_core.media import MediaError, iter_images, list_source
 from scd_core.names import UNKNOWN
@@ -28,6 +28,7 @@ _IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 _CLIP = {"mean": (0.48145466, 0.4578275, 0.40821073), "std": (0.26862954, 0.26130258, 0.27577711)}
 _HALF = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
 _NONE = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
+_BYTES = {"mean": (0.0, 0.0, 0.0), "std": (1 / 255,) * 3}
 _LEVEL = 0.05
 _FEWEST = 10
 _BATCH = 16
@@ -166,7 +167,9 @@ def _variants(own: InputSpec, architecture: str) -> dict[str, Prepare]:
             add(f"--resize crop --resize-size {size}", resize="crop", resize_size=size)
     for interpolation in ("nearest", "bilinear", "bicubic"):
         add(f"--interpolation {interpolation}", interpolation=interpolation)
-    published = {key: tuple(default_input(architecture)[key]) for key in ("mean", "std")}
+    # A network as a file has no published values, and many such take bytes.
+    is_program = architecture in PROGRAMS
+    published = _BYTES if is_program else {key: tuple(default_input(architecture)[key]) for key in ("mean", "std")}
     for values in (published, _IMAGENET, _CLIP, _HALF, _NONE):
         if any(np.abs(np.subtract(values[key], getattr(own, key))).max() > 1e-3 for key in ("mean", "std")):
             words = " ".join(f"--{key} {','.join(f'{one:g}' for one in values[key])}" for key in ("mean", "std"))
