@@ -29,12 +29,13 @@ from benchmarks.common import DATA
 from benchmarks.real.sets import ARCHITECTURE, find_weights
 from scd_core.identify import InputSpec, load_model
 from scd_core.identify.architectures import default_input
-from scd_core.identify.candidates import group_unknowns, replay
+from scd_core.identify.candidates import group_unknowns
 from scd_core.identify.comparison import choose_whitening
 from scd_core.identify.embeddings import unit_rows
 from scd_core.identify.grouping import find_similarity, fit_grouping
 from scd_core.identify.linkage import average_linkage
 from scd_core.identify.preprocess import preprocess
+from scd_core.identify.standing import replay
 from scd_core.identify.strangers import find_stranger_limit
 from scd_core.identify.whitening import CENTRE, group_space, hidden_groups
 from scd_core.scenes import packaged_model, preset_world, render, sample_specs
@@ -43,7 +44,7 @@ FIXED = 0.75
 """Mean cosine from which pictures are one animal with the plain method: near the best fixed one for these cats."""
 
 N_HIDDEN = 4
-N_NIGHTS = 30
+N_NIGHTS, N_NIGHTS_OF_CATS = 30, 10
 
 Found = dict[str, float]
 
@@ -72,7 +73,7 @@ def groups_of(
 ) -> dict[str, NDArray]:
     """Groups that each method makes of unknowns, of which there are truly `n` individuals."""
     plain = unit_rows(features)
-    space = group_space(choose_whitening(known, names)[0], known)
+    space = group_space(choose_whitening(known, names)[0], np.concatenate([known, features]))
     limit = find_similarity(hidden_groups(known, names)) or 0.0
     ones = np.ones(len(plain))
     return {
@@ -106,12 +107,42 @@ def draw(features: NDArray[np.float32], ids: NDArray[np.str_], splits: NDArray[n
     found["reach stated at 10 %"] = limit.reach
     found["strangers named at 10 %"] = float((near["ours"][is_stranger] >= limit.similarity).mean())
     found["reach measured at 10 %"] = float((near["ours"][test] >= limit.similarity).mean())
+    order = np.random.default_rng(seed).permutation(np.flatnonzero(is_stranger))
+    found |= over_nights(known, names, features[order], ids[order], N_NIGHTS_OF_CATS)
     called = (near["ours"] < limit.similarity) & (test | is_stranger)
     for kind, chosen in (("strangers", is_stranger), ("all called unknown", called)):
         truth = ids[chosen]
         for method, labels in groups_of(features[chosen], known, names, len(set(truth))).items():
             found[f"ARI of {kind}, {method}"] = float(adjusted_rand_score(truth, labels))
     return found
+
+
+def over_nights(
+    known: NDArray[np.float32], names: list[str], features: NDArray[np.float32], truth: NDArray[np.str_], n_nights: int
+) -> Found:
+    """Candidates of strangers whose pictures come in this order, a part of them each night."""
+    whitening, similarity = choose_whitening(known, names)[0], find_similarity(hidden_groups(known, names))
+    rows: list = []
+    held: dict = {}
+    ever: set = set()
+    for part in np.array_split(np.arange(len(features)), n_nights):
+        so_far = features[: part[-1] + 1]
+        grouping = fit_grouping(known, names, np.concatenate([known, so_far]), whitening, similarity)
+        held = {f"t{place}": unit for place, unit in enumerate(grouping.space(so_far))}
+        earlier = replay(rows, held)
+        unknown: list = [
+            {"target_id": f"t{place}", "media_id": f"t{place}", "predicted_id": "unknown"} for place in part
+        ]
+        rows += group_unknowns(unknown, held, earlier, grouping.similarity)
+        ever |= {row["candidate_id"] for row in rows}
+    members = replay(rows, {}).members
+    found = [members[f"t{place}"].candidate_id for place in range(len(features))]
+    n = len(set(truth))
+    return {
+        f"candidates per stranger, {n_nights} nights": len(set(found)) / n,
+        f"ids ever per stranger, {n_nights} nights": len(ever) / n,
+        f"ARI, ours over {n_nights} nights": float(adjusted_rand_score(truth, found)),
+    }
 
 
 def nights(seed: int) -> Found:
@@ -129,24 +160,9 @@ def nights(seed: int) -> Found:
     hidden = rng.permutation(names)[: len(names) // 2]
     is_stranger = np.isin(ids, hidden)
     strangers = np.flatnonzero(is_stranger)
-    grouping = fit_grouping(features[~is_stranger], ids[~is_stranger].tolist(), features[strangers])
-    unit = dict(zip((f"t{place}" for place in strangers), grouping.space(features[strangers]), strict=True))
-    rows: list = []
-    held: dict = {}
-    for part in np.array_split(strangers, N_NIGHTS):
-        new = {f"t{place}": unit[f"t{place}"] for place in part}
-        earlier, stands = replay(rows, held)
-        unknown = [{"target_id": name, "media_id": name, "predicted_id": "unknown"} for name in new]
-        rows += group_unknowns(unknown, new, earlier, grouping.similarity, stands.keys())  # type: ignore[arg-type]
-        held |= new
-    standing, stands = replay(rows, held)
-    of = {row["target_id"]: stands[row["candidate_id"]] for row in rows if row.get("target_id")}
     truth = ids[strangers]
-    found = {
-        "strangers": float(len(set(truth))),
-        "candidates per stranger": len(standing) / len(set(truth)),
-        "ARI, ours over 30 nights": float(adjusted_rand_score(truth, [of[f"t{place}"] for place in strangers])),
-    }
+    found = {"strangers": float(len(set(truth)))}
+    found |= over_nights(features[~is_stranger], ids[~is_stranger].tolist(), features[strangers], truth, N_NIGHTS)
     known, own = features[~is_stranger], ids[~is_stranger].tolist()
     for method, labels in groups_of(features[strangers], known, own, len(set(truth))).items():
         found[f"ARI, {method} at once"] = float(adjusted_rand_score(truth, labels))

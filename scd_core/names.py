@@ -111,7 +111,7 @@ class CandidateChange(StrEnum):
     MERGED = "merged"
     """All its pictures go to another candidate; the row is of no picture."""
     SPLIT = "split"
-    """The picture leaves another candidate (`split_from`), whose pictures fall into two, for this one."""
+    """The picture leaves another candidate (`split_from`) for this one."""
 
 
 class PredictionStatus(StrEnum):

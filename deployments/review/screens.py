@@ -289,7 +289,10 @@ def _settle(row: Row) -> str:
 def _group(session: ReviewSession, row: Row, who: str) -> Json:
     """All open members of a candidate, and other candidates that may be the same individual."""
     groups = session.groups(who)
-    members = groups.pop(row["candidate_id"], [])
+    own = next(
+        (name for name, waiting in groups.items() if row["target_id"] in {one.target_id for one in waiting}), None
+    )
+    members = groups.pop(own, []) if own is not None else []
     others = [of_one[0] for of_one in list(groups.values())[:_OTHERS]]
     shown = [(one, target) for one in members if (target := session.target(one.target_id, one)) is not None]
     return {

@@ -66,7 +66,7 @@ def find_similarity(groups: Sequence[tuple[NDArray[np.float32], NDArray[np.str_]
 def fit_grouping(
     features: NDArray[np.floating],
     names: Sequence[str],
-    unknown: NDArray[np.floating],
+    pictures: NDArray[np.floating],
     whitening: Whitening | None = None,
     similarity: float | None = None,
 ) -> Grouping:
@@ -75,7 +75,7 @@ def fit_grouping(
     Args:
         features: (N, D) of pictures whose individual is known well enough.
         names: N individuals.
-        unknown: (M, D) of unknowns, whose mean is taken off where there is no whitening.
+        pictures: (M, D) of pictures at hand, known or not, whose mean is taken off.
         whitening: of the package; None fits one to `features`, where it is no worse than plain cosine on held-out individuals.
         similarity: of the package; None finds it by hiding known individuals, or else takes :data:`PLAIN_SIMILARITY`.
     """
@@ -86,7 +86,7 @@ def fit_grouping(
         whitening = found if found is not None and is_better_than_plain(features, names) else None
     if similarity is None:
         similarity = find_similarity(hidden_groups(features, names)) if len(names) else None
-    space = group_space(whitening, np.concatenate([part for part in (features, unknown) if len(part)] or [unknown]))
+    space = group_space(whitening, pictures)
     return Grouping(space, PLAIN_SIMILARITY if similarity is None else similarity)
 
 

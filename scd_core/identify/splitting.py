@@ -107,6 +107,7 @@ def split_rows(
                     "resembles": row.get("resembles") or [],
                     "embedding": row.get("embedding"),
                     "split_from": candidate_id,
+                    "n_moves": int(row.get("n_moves") or 0) + 1,
                 }
             )
     return found

@@ -13,10 +13,18 @@ from safetensors.numpy import load, save
 from scd_core.errors import InputError
 from scd_core.identify.embeddings import unit_rows
 
-__all__ = ["CENTRE", "Whitening", "fit_whitening", "hidden_groups", "is_better_than_plain", "read_whitening"]
+__all__ = [
+    "CENTRE",
+    "Whitening",
+    "fit_whitening",
+    "group_space",
+    "hidden_groups",
+    "is_better_than_plain",
+    "read_whitening",
+]
 
 CENTRE = 0.8
-"""Share of the mean that is taken off before two pictures are compared for a name; candidates take off all of it.
+"""Share of the mean that is taken off before two pictures are compared for a name; for candidates see :func:`group_space`.
 
 What all pictures have in common says nothing of who it is, but how strong it is says how much of an animal is seen at all. On
 cats 0.8 parts strangers from known ones better than 0 or 1 do (docs/research/individuals.md)."""
@@ -157,7 +165,7 @@ def _n_nearest(unit: NDArray[np.float32], names: NDArray[np.str_]) -> int:
 def hidden_groups(
     features: NDArray[np.floating], names: Sequence[str]
 ) -> list[tuple[NDArray[np.float32], NDArray[np.str_]]]:
-    """Known individuals as strangers: two at a time, embedded by a whitening that was fitted without them.
+    """Known individuals as strangers: two at a time, whitened by the pictures of the others, less the mean of all.
 
     Returns:
         At most 12 pairs of individuals: their pictures, (n, D) of unit length, and their names.
@@ -169,7 +177,7 @@ def hidden_groups(
     groups = []
     for place in order.tolist():
         held = np.isin(own, [several[one] for one in _pair(place, len(several))])
-        space = group_space(fit_whitening(features[~held], own[~held].tolist()), features[~held])
+        space = group_space(fit_whitening(features[~held], own[~held].tolist()), features)
         groups.append((space(features[held]), own[held]))
     return groups
 
@@ -186,9 +194,17 @@ def _pair(place: int, n: int) -> tuple[int, int]:
     return first, first + 1 + place
 
 
-def group_space(whitening: Whitening | None, features: NDArray[np.floating]) -> Space:
-    """How embeddings are compared to group them: whitened, or less the mean of what is at hand."""
-    if whitening is not None:
-        return whitening
-    mean = unit_rows(features).mean(0) if len(features) else np.zeros(1, np.float32)
-    return lambda found: unit_rows(unit_rows(found) - mean)
+def group_space(whitening: Whitening | None, pictures: NDArray[np.floating]) -> Space:
+    """How embeddings are compared to group them: whitened, less what all pictures at hand have in common.
+
+    Args:
+        whitening: of the package; None compares embeddings as they are.
+        pictures: (N, D) that the mean is taken of, known individuals and strangers: with the mean of known ones alone strangers
+            are too like each other, with that of strangers alone one stranger falls into parts (docs/research/individuals.md).
+    """
+
+    def turned(features: NDArray[np.floating]) -> NDArray[np.float32]:
+        return unit_rows(features) if whitening is None else whitening(features, 0.0)
+
+    mean = turned(pictures).mean(0) if len(pictures) else np.zeros(1, np.float32)
+    return lambda features: unit_rows(turned(features) - mean)

@@ -167,6 +167,10 @@ FIELDS: dict[str, Field] = {
         pa.string(), "candidate that all pictures of this one belong to from here on; null where it is not merged"
     ),
     "split_from": Field(pa.string(), "candidate that the picture leaves for this one; null where it leaves none"),
+    "n_moves": Field(
+        pa.int32(),
+        "how often the picture went from one candidate to another so far; of its rows the one with the most moves counts",
+    ),
     "resembles": Field(
         _CANDIDATES,
         "known individuals by their mean probability over the batch's pictures of the candidate, the three most like first",

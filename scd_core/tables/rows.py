@@ -362,3 +362,4 @@ class CandidateRow(TypedDict, total=False):
     embedding: list[float] | None
     resembles: list[Candidate] | None
     split_from: str | None
+    n_moves: int | None

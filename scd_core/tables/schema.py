@@ -107,7 +107,7 @@ TABLES: dict[str, list[str]] = {
     "embeddings": [*_STAMP, *_TARGET, "embedding_space", "features"],
     "candidates": [
         *_STAMP, "candidate_id", "version", "change", "change_reason", "merged_into", *_TARGET, "embedding_space",
-        "embedding", "resembles", "split_from",
+        "embedding", "resembles", "split_from", "n_moves",
     ],
 }  # fmt: skip
 

@@ -33,6 +33,8 @@ def out(tmp_path_factory):
             name = "Nyx" if camera == "C03" and (model == "m1" or n % 5) else true
             file = f"{camera}/{n:03d}.jpg"
             truth[file] = true
+            if n == 0:
+                builder.predict("C00/new.jpg", "unknown", 0.2, camera=camera, at=minutes(5), candidate_id="candidate-a")
             target = builder.predict(file, name, 0.8, camera=camera, at=minutes(90 * n))
             if camera == "C03":
                 builder.mask(

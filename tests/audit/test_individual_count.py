@@ -27,7 +27,8 @@ def audit_of(folder, *, n=60, embeddings=True):
     for number in range(n):
         who = number % 5
         name = ("Luna" if number % 2 else "Moon", "Nyx", "Nyx", "unknown", "unknown")[who]
-        target = audit.predict(f"{number:03}.jpg", name, 0.95)
+        candidate = f"candidate-{who}{number % 3}" if name == "unknown" else None
+        target = audit.predict(f"{number:03}.jpg", name, 0.95, candidate_id=candidate)
         truth[target] = TRUE[who]
         stamp = {key: audit.tables["predictions"][-1][key] for key in (*audit.stamp, "target_id", "media_id")}
         features = (axes[who] + noise.normal(0, 0.1, 5)).astype(np.float16).tolist()
@@ -35,7 +36,7 @@ def audit_of(folder, *, n=60, embeddings=True):
             audit.tables.setdefault("embeddings", []).append(stamp | {"embedding_space": "s", "features": features})
         if name == "unknown":
             more = {
-                "candidate_id": f"candidate-{who}{number % 3}",
+                "candidate_id": candidate,
                 "version": 1,
                 "change": "new",
                 "embedding_space": "s",

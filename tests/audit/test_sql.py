@@ -33,6 +33,7 @@ WORDS = {
         "i",
     },
     "errors": {"week"},
+    "individuals": {"day"},
     "picture": {"ambiguous"},
     "labels": {"newest", "conflicting", "ambiguous", "superseded", "waiting"},
     "report": {"infrared", "day", "night", "no_name"},

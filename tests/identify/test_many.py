@@ -19,6 +19,7 @@ from scd_core.identify.comparison import choose_whitening
 from scd_core.identify.embeddings import unit_rows
 from scd_core.identify.packing import pack_gallery
 from scd_core.identify.spelling import check_spellings, checked_name
+from scd_core.identify.standing import replay
 from scd_core.identify.strangers import gallery_temperature, hold_out
 
 
@@ -74,13 +75,14 @@ def test_a_night_of_very_many_strangers_is_grouped_in_parts(monkeypatch: pytest.
     embedded = {f"t{place}": unit[place] for place in order}
 
     def groups() -> tuple[float, int]:
-        found = candidates.group_unknowns(rows, embedded, {}, 0.4)
-        _, stands = candidates.replay(found, {})
+        found = candidates.group_unknowns(rows, embedded, replay([], {}), 0.4)
+        stands = replay(found, {}).homes
         of = {row["target_id"]: stands[row["candidate_id"]] for row in found if row.get("target_id") is not None}
         assert of.keys() == embedded.keys()
         return adjusted_rand_score([names[int(name[1:])] for name in of], list(of.values())), len(set(of.values()))
 
     assert groups() == (1.0, 40)
+    monkeypatch.setattr(candidates, "MOST_REGROUPED", 50)
     monkeypatch.setattr(candidates, "_AT_ONCE", 50)
     assert groups() == (1.0, 40)
     # Fewer earlier candidates than are near: more candidates than animals, but no picture is lost and none is wrongly joined.

@@ -7,11 +7,13 @@ from datetime import date
 import numpy as np
 import pytest
 
+from scd_core.audit.individuals import grouped
 from scd_core.audit.individuals.grouped import group_batch
 from scd_core.audit.individuals.listing import list_individuals
+from scd_core.identify import candidates as joining
 from scd_core.identify import read_package
-from scd_core.identify.candidates import counting_rows, replay
 from scd_core.identify.splitting import split_in_parts, split_rows
+from scd_core.identify.standing import replay
 from scd_core.scenes import packaged_model
 from scd_core.tables.schema import table_from_rows
 from tests.audit.audit_builder import AuditBuilder
@@ -84,20 +86,26 @@ def test_a_split_holds_in_any_order_of_rows_and_its_candidates_can_be_split_and_
     new = {row["candidate_id"] for row in moved}
     assert len(new) == 1 and "candidate-a" not in new and {row["split_from"] for row in moved} == {"candidate-a"}
     for together in ([*rows, *moved], [*moved, *rows], list(reversed([*rows, *moved]))):
-        standing, _ = replay(together, found)
+        standing, _, placed = replay(together, found)
         assert {one.n_pictures for one in standing.values()} == {8} and len(standing) == 2
-        of = {row["target_id"]: row["candidate_id"] for row in counting_rows(together)}
+        of = {target: one.candidate_id for target, one in placed.items()}
         assert {(whose[target], name) for target, name in of.items()} == {
             (whose[moved[0]["target_id"]], next(iter(new))),
             (1 - whose[moved[0]["target_id"]], "candidate-a"),
         }
     back = {"candidate_id": next(iter(new)), "version": 3, "change": "merged", "merged_into": "candidate-a"}
-    standing, _ = replay([*rows, *moved, back], found)
+    standing = replay([*rows, *moved, back], found).candidates
     assert {name: one.n_pictures for name, one in standing.items()} == {"candidate-a": 16}
 
 
-def test_a_batch_splits_the_candidate_that_it_shows_to_be_two(tmp_path) -> None:
-    """Seven animals are known; twelve pictures of a stranger and five of another are one candidate, and one more comes."""
+@pytest.mark.parametrize("most", [3000, 4])
+def test_a_batch_splits_the_candidate_that_it_shows_to_be_two(tmp_path, monkeypatch, most) -> None:
+    """Whether all pictures are grouped anew, or there are too many for that.
+
+    Seven animals are known; twelve pictures of a stranger and five of another are one candidate, and one more comes.
+    """
+    monkeypatch.setattr(joining, "MOST_REGROUPED", most)
+    monkeypatch.setattr(grouped, "MOST_REGROUPED", most)
     model = str(packaged_model("clean"))
     space = read_package(model).spec.embedding_space
     strangers = members(10, n=12, size=24)[0] | members(11, n=5, size=24)[0]
@@ -128,6 +136,8 @@ def test_a_batch_splits_the_candidate_that_it_shows_to_be_two(tmp_path) -> None:
     assert {row["split_from"] for row in split} == {"candidate-a"} and len(split) == 5
     assert {row["target_id"].split("-")[1] for row in split} == {"t11"}
     night.tables["candidates"] = [row | night.stamp for row in rows]
+    (own,) = [row["candidate_id"] for row in rows if row["change"] in ("new", "grown")]
+    night.tables["predictions"][-1]["candidate_id"] = own
     listed = {row["individual_id"]: row for row in list_individuals(str(night.write())).to_pylist()}
-    candidates = [row for row in listed.values() if row["kind"] == "candidate"]
-    assert sorted(row["n_pictures"] for row in candidates) == [5, 13]
+    found = [row for row in listed.values() if row["kind"] == "candidate"]
+    assert sorted(row["n_pictures"] for row in found) == [5, 13]

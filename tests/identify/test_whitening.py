@@ -22,6 +22,7 @@ from scd_core.identify.whitening import (
     CENTRE,
     Whitening,
     fit_whitening,
+    group_space,
     hidden_groups,
     is_better_than_plain,
     read_whitening,
@@ -110,7 +111,29 @@ def test_hidden_individuals_are_embedded_without_their_own_pictures() -> None:
     unit, held = groups[0]
     is_held = np.isin(own, list(set(held.tolist())))
     fitted = fit_whitening(features[~is_held], own[~is_held].tolist())
-    assert fitted is not None and np.array_equal(unit, fitted(features[is_held]))
+    assert fitted is not None
+    turned = fitted(features, 0.0)
+    expected = turned[is_held] - turned.mean(0)
+    assert np.allclose(unit, expected / np.linalg.norm(expected, axis=1, keepdims=True), atol=1e-5)
+
+
+@pytest.mark.parametrize("is_whitened", [True, False])
+def test_the_mean_is_of_all_pictures_at_hand(is_whitened: bool) -> None:
+    """With known ones in it a lone stranger is not torn apart; with strangers in it they are not all alike."""
+    features, names = animals(12, 8, nuisance=1.0, seed=3)
+    known, strangers = features[:64], features[64:].copy()
+    strangers[:, 20:] += 1.5  # what all strangers have in common
+    whitening = fit_whitening(known, names[:64]) if is_whitened else None
+
+    def cosines(pictures: NDArray[np.float32], some: NDArray[np.float32]) -> NDArray[np.float32]:
+        unit = group_space(whitening, pictures)(some)
+        return unit @ unit.T
+
+    one, two = slice(0, 8), slice(8, 16)
+    alone = cosines(np.concatenate([known, strangers[one]]), strangers[one])
+    assert alone.mean() > 0.5 > 0.2 > cosines(strangers[one], strangers[one]).mean()
+    both = np.concatenate([known, strangers])
+    assert cosines(both, strangers)[one, two].mean() < cosines(known, strangers)[one, two].mean() - 0.1
 
 
 def _angles(*degrees: float) -> NDArray[np.float64]:

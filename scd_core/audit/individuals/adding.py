@@ -16,7 +16,6 @@ from scd_core.audit.individuals.grouped import read_candidates
 from scd_core.audit.query.connection import open_tables
 from scd_core.audit.sql import load_sql
 from scd_core.errors import InputError
-from scd_core.identify.candidates import counting_rows, replay
 from scd_core.identify.child import check_target
 from scd_core.identify.embeddings import unit_rows
 from scd_core.identify.gallery import read_gallery
@@ -26,6 +25,7 @@ from scd_core.identify.learning import Learnt, learn_name
 from scd_core.identify.package import Package, read_package
 from scd_core.identify.packing import add_embeddings
 from scd_core.identify.spelling import checked_name
+from scd_core.identify.standing import replay
 from scd_core.identify.whitening import group_space
 from scd_core.names import UNKNOWN
 from scd_core.tables.store import AuditStore
@@ -122,13 +122,12 @@ def remove_candidate(out: str, candidate: str, name: str, model: str, write: str
 
 def _members(out: str, candidate: str, space: str) -> tuple[str, dict[str, NDArray[np.float32]]]:
     """The candidate that an id means, and its pictures: target_id -> embedding."""
-    rows = read_candidates(out, space)
-    _, stands = replay(rows, {})
-    own = _find(candidate, stands, out, has_others=bool(read_candidates(out)))
+    _, homes, standing = replay(read_candidates(out, space), {})
+    own = _find(candidate, homes, out, has_others=bool(read_candidates(out)))
     return own, {
-        str(row["target_id"]): np.asarray(row["embedding"], dtype=np.float32)
-        for row in counting_rows(rows)
-        if row.get("embedding") is not None and stands[str(row["candidate_id"])] == own
+        target: np.asarray(embedding, dtype=np.float32)
+        for target, member in standing.items()
+        if member.candidate_id == own and (embedding := member.row.get("embedding")) is not None
     }
 
 
@@ -160,7 +159,7 @@ def _near(found: NDArray[np.float32], package: Package, name: str) -> list[tuple
     assert package.gallery is not None
     embeddings, classes = read_gallery(package.gallery, package.spec)
     held = embeddings.numpy()
-    space = group_space(package.read_whitening(), held)
+    space = group_space(package.read_whitening(), np.concatenate([held, found]))
     white, mean = space(held), space(found).mean(0)
     least = package.spec.candidate_similarity
     of: dict[str, list[float]] = {}

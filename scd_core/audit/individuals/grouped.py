@@ -9,13 +9,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from scd_core.identify.candidates import counting_rows, group_unknowns, replay
+from scd_core.identify.candidates import MOST_REGROUPED, group_unknowns
 from scd_core.identify.embeddings import feature_matrix
 from scd_core.identify.gallery import read_gallery
 from scd_core.identify.grouping import fit_grouping
 from scd_core.identify.likeness import halves_alike
 from scd_core.identify.package import Package, read_package
 from scd_core.identify.splitting import split_in_parts, split_rows
+from scd_core.identify.standing import replay
 from scd_core.names import UNKNOWN
 from scd_core.tables.rows import CandidateRow
 from scd_core.tables.schema import empty_table, table_from_rows
@@ -25,6 +26,9 @@ __all__ = ["group_batch", "read_candidates"]
 
 _SURE = 0.9
 """Probability from which a name counts as known when the grouping is fitted to the batch itself."""
+
+_MOST_KNOWN = 1000
+"""Pictures of known individuals that the mean of all pictures is taken of."""
 
 _COLUMNS = ("target_id", "predicted_id", "content_number", "media_id", "detection_id", "embedding", "topk")
 
@@ -53,51 +57,53 @@ def group_batch(out: str, model: str | None, predictions: pa.Table, embeddings: 
         return empty_table("candidates")
     if model is None or not pc.any(pc.is_valid(unknown["embedding"])).as_py():
         taken = {str(row["candidate_id"]) for row in read_candidates(out)}
-        alone = group_unknowns(unknown.select(_COLUMNS).to_pylist(), {}, {}, 1.0, taken)
+        alone = group_unknowns(unknown.select(_COLUMNS).to_pylist(), {}, replay([], {}), 1.0, taken)
         return table_from_rows("candidates", [{**row, "embedding_space": "none"} for row in alone])
     package = read_package(model)
     space = package.spec.embedding_space
     earlier_rows = read_candidates(out, space)
     seen = unknown.filter(pc.is_valid(unknown["embedding"]))
     new = feature_matrix(seen["embedding"])
-    held = [row for row in earlier_rows if row.get("embedding") is not None]
+    held = list({row["target_id"]: row for row in earlier_rows if row.get("embedding") is not None}.values())
     old = np.array([row["embedding"] for row in held], dtype=np.float32).reshape(len(held), new.shape[1])
     features, names = _sure(predictions, embeddings)
-    both = np.concatenate([part for part in (old, new) if len(part)] or [new])
-    grouping = fit_grouping(features, names, both, package.read_whitening(), package.spec.candidate_similarity)
-    whitened = dict(zip([str(row["target_id"]) for row in held], grouping.space(old), strict=True)) if held else {}
-    earlier, stands = replay(earlier_rows, whitened)
-    embedded = dict(zip(seen["target_id"].to_pylist(), grouping.space(new), strict=True)) if len(seen) else {}
-    rows = group_unknowns(unknown.select(_COLUMNS).to_pylist(), embedded, earlier, grouping.similarity, stands.keys())
-    known = [one.ratio for one in halves_alike(*_known(package, features, names)).values()]
-    rows += _splits([*earlier_rows, *rows], rows, whitened | embedded, grouping.similarity, known)
+    pictures = np.concatenate([_known(package, predictions, embeddings, new.shape[1]), old, new])
+    grouping = fit_grouping(features, names, pictures, package.read_whitening(), package.spec.candidate_similarity)
+    embedded = dict(zip((str(row["target_id"]) for row in held), grouping.space(old), strict=True)) if held else {}
+    standing = replay(earlier_rows, embedded)
+    embedded |= dict(zip(seen["target_id"].to_pylist(), grouping.space(new), strict=True)) if len(seen) else {}
+    rows = group_unknowns(unknown.select(_COLUMNS).to_pylist(), embedded, standing, grouping.similarity)
+    if len(embedded) > MOST_REGROUPED:
+        known = [one.ratio for one in halves_alike(*_fitted_to(package, features, names)).values()]
+        rows += _splits([*earlier_rows, *rows], rows, embedded, grouping.similarity, known)
     return table_from_rows("candidates", [{**row, "embedding_space": space} for row in rows])
 
 
 def _splits(
     rows: Sequence[CandidateRow],
     new: Sequence[CandidateRow],
-    embedded: Mapping[str, NDArray[np.float32]],
+    embedded: Mapping[str, NDArray[np.floating]],
     similarity: float,
     known: Sequence[float],
 ) -> list[CandidateRow]:
-    """Rows of pictures that leave candidates which this batch has changed."""
-    standing, stands = replay(rows, embedded)
-    changed = {stands[str(row["candidate_id"])] for row in new}
+    """Rows of pictures that leave candidates which this batch has changed, where there are too many to be grouped anew."""
+    standing, homes, members = replay(rows, embedded)
+    changed = {homes[str(row["candidate_id"])] for row in new}
     of: dict[str, dict[str, CandidateRow]] = {}
-    for row in counting_rows(rows):
-        own = stands[str(row["candidate_id"])]
-        if own in changed and row["target_id"] in embedded:
-            of.setdefault(own, {})[str(row["target_id"])] = row
+    for target, (own, row) in sorted(members.items()):
+        if own in changed and target in embedded:
+            of.setdefault(own, {})[target] = row
     found: list[CandidateRow] = []
     for own, held in sorted(of.items()):
         parts = split_in_parts({target: embedded[target] for target in held}, similarity, known)
-        taken = {*stands, *(str(row["candidate_id"]) for row in found)}
+        taken = {*homes, *(str(row["candidate_id"]) for row in found)}
         found += split_rows(own, standing[own].version, parts, held, taken)
     return found
 
 
-def _known(package: Package, features: NDArray[np.float32], names: list[str]) -> tuple[NDArray[np.float32], list[str]]:
+def _fitted_to(
+    package: Package, features: NDArray[np.float32], names: list[str]
+) -> tuple[NDArray[np.float32], list[str]]:
     """Pictures whose individual is known: those of the gallery, else the sure ones of the batch."""
     if package.gallery is None:
         return features, names
@@ -115,6 +121,23 @@ def read_candidates(out: str, space: str | None = None) -> list[CandidateRow]:
     if space is not None:
         rows = rows.filter(pc.equal(rows["embedding_space"], space))
     return rows.to_pylist()
+
+
+def _known(package: Package, predictions: pa.Table, embeddings: pa.Table, size: int) -> NDArray[np.float32]:
+    """(N, size) features of known individuals: of the gallery and of the batch, at most 1 000 of each."""
+    is_named = pc.fill_null(pc.not_equal(predictions["predicted_id"], UNKNOWN), False)
+    named = predictions.filter(is_named)["target_id"].combine_chunks()
+    found = embeddings.filter(pc.is_in(embeddings["target_id"], named))["features"]
+    parts = [feature_matrix(found.take(_spread(len(found)))).reshape(-1, size)]
+    if package.gallery is not None:
+        gallery = read_gallery(package.gallery, package.spec)[0].numpy()
+        parts.append(gallery[_spread(len(gallery))])
+    return np.concatenate(parts)
+
+
+def _spread(n: int) -> NDArray[np.int64]:
+    """At most 1 000 places of n, evenly spread."""
+    return np.linspace(0, n - 1, min(n, _MOST_KNOWN)).astype(np.int64)
 
 
 def _sure(predictions: pa.Table, embeddings: pa.Table) -> tuple[NDArray[np.float32], list[str]]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pyarrow as pa
 
 from scd_core.audit.individuals.grouped import read_candidates
 from scd_core.audit.individuals.suspects import Suspect, read_suspects
 from scd_core.audit.individuals.whose import open_individuals, select
-from scd_core.identify.candidates import counting_rows, replay
+from scd_core.identify.standing import Member, replay
 from scd_core.names import NameSuspicion
-from scd_core.tables.rows import CandidateRow
 
 __all__ = ["list_individuals"]
 
@@ -31,10 +32,9 @@ def list_individuals(out: str) -> pa.Table:
         InputError: OUT holds no audit.
         RunError: OUT could not be read.
     """
-    rows = read_candidates(out)
-    _, stands = replay(rows, {})
-    with open_individuals(out, rows) as connection:
-        connection.register("resembling", _resembling(rows, stands))
+    members = replay(read_candidates(out), {}).members
+    with open_individuals(out) as connection:
+        connection.register("resembling", _resembling(members.values()))
         connection.register("suspecting", _suspecting(read_suspects(connection)[0]))
         return select(connection, "individuals")
 
@@ -55,12 +55,11 @@ def _suspecting(suspects: list[Suspect]) -> pa.Table:
     )
 
 
-def _resembling(rows: list[CandidateRow], stands: dict[str, str]) -> pa.Table:
+def _resembling(members: Iterable[Member]) -> pa.Table:
     """Candidate and the known individuals that its pictures are most like, in words."""
     sums: dict[str, dict[str, float]] = {}
     counts: dict[str, int] = {}
-    for row in counting_rows(rows):
-        own = stands[str(row["candidate_id"])]
+    for own, row in members:
         counts[own] = counts.get(own, 0) + 1
         of = sums.setdefault(own, {})
         for one in row.get("resembles") or ():

@@ -15,16 +15,14 @@ from numpy.typing import NDArray
 
 from scd_core.audit.errors.certificates import read_certificates
 from scd_core.audit.export.newest import create_newest
-from scd_core.audit.individuals.grouped import read_candidates
 from scd_core.audit.query.connection import open_tables
+from scd_core.audit.query.views import READY_VIEWS
 from scd_core.audit.sql import load_sql
-from scd_core.identify.candidates import counting_rows, replay
 from scd_core.identify.embeddings import feature_matrix
 from scd_core.identify.grouping import fit_grouping
-from scd_core.tables.rows import CandidateRow
 from scd_core.tables.store import AuditStore
 
-__all__ = ["Embedded", "create_whose", "open_individuals", "read_embedded", "select", "vectors"]
+__all__ = ["Embedded", "open_individuals", "read_embedded", "select", "vectors"]
 
 _SURE = 0.9
 """Probability from which a name counts as known when pictures are compared."""
@@ -41,36 +39,21 @@ class Embedded:
 
 
 @contextmanager
-def open_individuals(out: str, rows: Sequence[CandidateRow] | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A database with the tables of :func:`create_whose` and of :func:`scd_core.audit.export.newest.create_newest`.
+def open_individuals(out: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database with the table ``whose`` (``sql/whose.sql``) and those of :func:`scd_core.audit.export.newest.create_newest`.
 
     Args:
         out: OUT.
-        rows: of `candidates`, where they have been read.
 
     Raises:
         InputError: OUT holds no audit.
         RunError: OUT could not be read.
     """
-    rows = read_candidates(out) if rows is None else rows
     with open_tables(out) as connection:
         create_newest(connection, read_certificates(AuditStore(out)))
-        create_whose(connection, rows)
+        connection.execute(f"CREATE TEMP VIEW current_candidates AS {READY_VIEWS['current_candidates']}")
+        connection.execute(load_sql(__package__, "whose"))
         yield connection
-
-
-def create_whose(connection: duckdb.DuckDBPyConnection, rows: Sequence[CandidateRow]) -> None:
-    """Make the temporary table ``whose`` (``sql/whose.sql``).
-
-    Args:
-        connection: database with the tables of :func:`scd_core.audit.export.newest.create_newest`.
-        rows: of `candidates`, of all batches.
-    """
-    _, stands = replay(rows, {})
-    of = {str(row["target_id"]): stands[str(row["candidate_id"])] for row in counting_rows(rows)}
-    standing = pa.table({"target_id": pa.array(of, pa.string()), "candidate": pa.array(of.values(), pa.string())})
-    connection.register("standing", standing)
-    connection.execute(load_sql(__package__, "whose"))
 
 
 def read_embedded(connection: duckdb.DuckDBPyConnection, targets: Sequence[str]) -> dict[str, Embedded]:

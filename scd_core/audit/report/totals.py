@@ -94,7 +94,8 @@ def _certificate_words(connection: duckdb.DuckDBPyConnection) -> str:
     """What became of names after masks; why there are none where no network here gives the newest names with gradients."""
     models = query(connection, "models")
     if models and models[0]["is_without_network"]:
-        return f"not available: {query(connection, 'no_masks')[0]['reason']}"
+        (why,) = query(connection, "no_masks")
+        return f"not available: {why['reason']}"
     return certificate_words(newest_certificate(connection))
 
 

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from scd_core.audit.labels.truth import need_label_targets
 from scd_core.audit.query.connection import open_tables
+from scd_core.audit.query.views import READY_VIEWS
 from scd_core.audit.queue.draw import create_listed, listed_shown
 from scd_core.audit.sql import load_sql
 from scd_core.names import ReviewQueue
@@ -160,6 +161,8 @@ def _rows(connection: duckdb.DuckDBPyConnection, queue: str) -> pa.Table:
         connection.execute(load_sql(package, macro))
     if is_drawn:
         create_listed(connection, _LIMIT, _LOOKED_AT)
+    if queue == ReviewQueue.CANDIDATES:
+        connection.execute(f"CREATE OR REPLACE TEMP VIEW current_candidates AS {READY_VIEWS['current_candidates']}")
     with listed_shown(connection) if is_drawn else nullcontext():
         values = {"limit": _LIMIT, **_DERIVED[queue]}
         found = connection.sql(load_sql(__package__, queue), params=values).to_arrow_table()

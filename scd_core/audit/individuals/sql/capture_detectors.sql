@@ -1,5 +1,5 @@
--- capture_detectors: one row per detector: where it is, and the occasions between the first and the last picture of each time that
--- it stood there, in which it is taken to have worked.
+-- capture_detectors: one row per detector, with where it is and the occasions in which it is taken to have worked.
+-- These lie between the first and the last picture of each time that it stood there.
 WITH stays AS (
     SELECT place, coalesce(deployment_id, '') AS deployment, min(occasion) AS low, max(occasion) AS high
     FROM capture_pictures JOIN newest_media USING (media_id) WHERE occasion IS NOT NULL GROUP BY ALL

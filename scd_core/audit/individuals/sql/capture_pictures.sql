@@ -1,5 +1,5 @@
--- capture_pictures: media with the camera and the occasion that they belong to. A camera that stood in several places is one detector
--- for each deployment. occasion: 1 for the first $hours hours from $first_hour o'clock of the day of the first picture.
+-- capture_pictures: media with the camera and the occasion that they belong to.
+-- A camera that stood in several places is one detector for each deployment. occasion: 1 for the first $hours hours from $first_hour o'clock of the day of the first picture.
 CREATE OR REPLACE TEMP TABLE capture_pictures AS
 WITH moved AS (
     SELECT camera_id FROM newest_media WHERE camera_id IS NOT NULL AND latitude IS NOT NULL AND longitude IS NOT NULL

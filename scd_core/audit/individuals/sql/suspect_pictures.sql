@@ -1,5 +1,5 @@
--- suspect_pictures: pictures of known individuals with their features, one of each event and at most $most of a name, in the
--- embedding space that most of them have.
+-- suspect_pictures: pictures of known individuals with their features, one of each event and at most $most of a name.
+-- They are of the embedding space that most of them have.
 WITH found AS (
     SELECT whose.target_id, whose.media_id, whose.individual_id AS name, flank, label_id IS NOT NULL AS is_labelled,
         embedding_space, features, coalesce(event_id, whose.media_id) AS event, file, camera_id, captured_at, content_number

@@ -1,5 +1,6 @@
--- improvements: Did a better model do what was expected of it? Each camera, and all new places (camera_id null), of each run of `improve`;
--- measured on labels given afterwards, of individuals that had no label at that camera before; null until the new model has named them.
+-- improvements: Did a better model do what was expected of it?
+-- Each camera, and all new places (camera_id null), of each run of `improve`; measured on labels given afterwards, of individuals that had
+-- no label at that camera before; null until the new model has named them.
 WITH named AS (
     SELECT model_digest, true_id, camera_id, known_at, coalesce(visit_id, event_id, target_id) AS visit, error_type = 'correct' AS is_right
     FROM errors WHERE is_labelled AND known_at IS NOT NULL

@@ -1,28 +1,9 @@
 -- candidates: unknowns that look like one new individual, group by group, those first that a label helps most.
--- A candidate that was merged is the one that it was merged into, at any remove; a picture that left a candidate is in the last
--- one that it left it for.
-WITH RECURSIVE finished AS (SELECT batch_key, max(finished_at) AS finished_at FROM runs GROUP BY batch_key),
-merges AS (
-    SELECT candidate_id, arg_max(merged_into, version) AS merged_into FROM candidates
-    WHERE merged_into IS NOT NULL GROUP BY candidate_id
-),
-followed AS (
-    SELECT candidate_id, merged_into AS home FROM merges
-    UNION
-    SELECT followed.candidate_id, merges.merged_into FROM followed JOIN merges ON merges.candidate_id = followed.home
-),
-homes AS (SELECT candidate_id, home FROM followed WHERE home NOT IN (SELECT candidate_id FROM merges)),
-moved AS (
-    SELECT target_id, arg_max(candidate_id, (version, candidate_id)) AS moved_id FROM candidates
-    WHERE change = 'split' GROUP BY target_id
-),
-put AS (
-    SELECT predictions.* REPLACE (coalesce(moved_id, candidate_id) AS candidate_id)
-    FROM predictions LEFT JOIN moved USING (target_id) WHERE candidate_id IS NOT NULL
-),
+-- current_candidates: see the view of this name.
+WITH finished AS (SELECT batch_key, max(finished_at) AS finished_at FROM runs GROUP BY batch_key),
 unknowns AS (
-    SELECT batch_key, target_id, media_id, detection_id, content_number, coalesce(home, put.candidate_id) AS candidate_id, review_rank
-    FROM put LEFT JOIN homes USING (candidate_id)
+    SELECT batch_key, target_id, predictions.media_id, detection_id, content_number, current_candidates.candidate_id, review_rank
+    FROM predictions JOIN current_candidates USING (batch_key, target_id)
 ),
 newest AS (
     SELECT media_id, arg_max(batch_key, (finished_at, batch_key)) AS batch_key
