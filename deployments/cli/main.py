@@ -116,7 +116,6 @@ def run(
     ] = False,
     allow_new_names: options.AllowNewNames = False,
     follow_links: options.FollowLinks = False,
-    all_prefixes: options.AllPrefixes = False,
 ) -> None:
     """Audit what is new in SOURCE and refresh the report."""
     from deployments.cli.run import run_request
@@ -133,7 +132,7 @@ def run(
         "allow_waiting": allow_waiting,
         "allow_new_names": allow_new_names,
         "follow_links": follow_links,
-        "all_prefixes": all_prefixes,
+        "all_prefixes": True,  # who runs it by hand looks for what was just added, whatever its time
     }
     run_request(console, _request(source, model, out, config, runner, ray_address, **given))
 
