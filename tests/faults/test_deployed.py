@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -97,8 +98,15 @@ class Deployed:
     def ask(self, method: str, path: str, content: dict[str, Any] | None = None) -> Any:
         body = None if content is None else json.dumps(content).encode()
         request = urllib.request.Request(self.api + path, body, {"Content-Type": "application/json"}, method=method)
-        with urllib.request.urlopen(request, timeout=120) as answer:
-            return json.loads(answer.read() or b"null")
+        begun = time.monotonic()
+        while True:
+            try:
+                with urllib.request.urlopen(request, timeout=120) as answer:
+                    return json.loads(answer.read() or b"null")
+            except urllib.error.HTTPError as error:  # its SQLite is busy: it did nothing, and says to come back
+                if error.code != 503 or time.monotonic() - begun > LIMIT:
+                    raise
+                time.sleep(1)
 
     def until(self, what: str, look: Callable[[], Any], pause: float = 0.5) -> Any:
         def tail() -> str:
