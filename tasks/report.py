@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from scd_core.audit.report import write_report
 from scd_core.audit.report.refresh import refresh_report_tables
+from scd_core.audit.report.write import write_report
 from scd_core.config import AuditConfig
 from tasks.work import Work
 

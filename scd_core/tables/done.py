@@ -84,7 +84,8 @@ def _read_more(store: AuditStore, files: Mapping[str, str], known: DoneMedia) ->
 
     def read(file: str) -> tuple[np.ndarray[Any, Any], list[str]]:
         rows = store.read_files("media", [file], ["media_id", "status"])
-        is_missing = pc.equal(rows["status"], MediaStatus.MISSING)
+        # Comparing with a value would import pandas, which a run with nothing new does without.
+        is_missing = pc.match_substring_regex(rows["status"], f"^{MediaStatus.MISSING}$")
         missing = rows.filter(is_missing)["media_id"].to_pylist()
         return ids_of_column(rows.filter(pc.invert(is_missing))["media_id"]), missing
 

@@ -12,8 +12,8 @@ import pytest
 from scd_core.audit import connect, read_table
 from scd_core.audit.export import export_audit
 from scd_core.audit.query.connection import run_sql
-from scd_core.audit.report import write_report
 from scd_core.audit.report.refresh import refresh_report_tables
+from scd_core.audit.report.write import write_report
 from scd_core.config import AuditConfig
 from scd_core.errors import InputError
 from scd_core.tables.schema import TABLES, table_from_rows

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scd_core.audit.report import write_report
+from scd_core.audit.report.write import write_report
 from tests.report.browser import Page, chromium
 from tests.report.world import World, build_world
 

@@ -9,8 +9,8 @@ from urllib.parse import unquote
 
 import pytest
 
-from scd_core.audit.report import write_report
 from scd_core.audit.report.page import live_page
+from scd_core.audit.report.write import write_report
 from tests.report.browser import Page
 from tests.report.world import build_world, planted_frames
 from tests.services.wait import until

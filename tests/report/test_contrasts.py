@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from scd_core.audit import read_table
-from scd_core.audit.report import write_report
 from scd_core.audit.report.contrasts import contrast_sentence
+from scd_core.audit.report.write import write_report
 from tests.report.test_report import text
 from tests.report.world import Frame, World, build_world, planted_frames
 

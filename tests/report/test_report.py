@@ -22,12 +22,12 @@ from PIL import Image
 
 from scd_core.audit import connect, read_table
 from scd_core.audit.labels.importing import import_labels, list_imports, undo_import
-from scd_core.audit.report import write_report
 from scd_core.audit.report.content import Limits
 from scd_core.audit.report.label_file import label_file
 from scd_core.audit.report.page import live_page
 from scd_core.audit.report.refresh import refresh_report_tables
 from scd_core.audit.report.sections import handed_in
+from scd_core.audit.report.write import write_report
 from scd_core.audit.wording import slice_title
 from scd_core.config import AuditConfig
 from scd_core.errors import InputError, RunError

@@ -12,7 +12,7 @@ import pytest
 
 import scd_core
 from scd_core.audit import wording
-from scd_core.audit.report import write_report
+from scd_core.audit.report.write import write_report
 from scd_core.names import (
     Cause,
     ErrorType,

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from scd_core.audit.report import write_report
+from scd_core.audit.report.write import write_report
 from tests.report.browser import Page, chromium
 from tests.report.world import World, build_world
 from tests.review.site import TOKEN, Visit, served

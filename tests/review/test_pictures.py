@@ -161,7 +161,7 @@ def test_evidence_of_a_masked_target(client: TestClient) -> None:
 
 def test_the_report_has_its_place_and_links_into_the_review(client: TestClient, world: World) -> None:
     assert client.get("/report").status_code == 404, "no page was written yet"
-    from scd_core.audit.report import write_report
+    from scd_core.audit.report.write import write_report
 
     write_report(world.out, world.config)
     got = client.get(f"/report?token={TOKEN}")

@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
-from scd_core.audit.report.write import write_report
+from typing import Any
 
 __all__ = ["write_report"]
+
+
+def __getattr__(name: str) -> Any:
+    """`write_report`, whose module brings SciPy, which a run with nothing new does without."""
+    if name == "write_report":
+        from scd_core.audit.report.write import write_report
+
+        return write_report
+    raise AttributeError(name)
