@@ -228,7 +228,7 @@ def test_names_keep_two_sources_apart() -> None:
     assert uploads["parameters"] == {
         "request": {
             "source": "s3://cards/2026", "model": "s3://models/jaguars", "out": "s3://audit", "runner": "prefect",
-            "report": False, "all_prefixes": True, "detections": "s3://boxes/md.json", "config": "s3://audit/config.yaml",
+            "report": False, "detections": "s3://boxes/md.json", "config": "s3://audit/config.yaml",
         }
     }  # fmt: skip
     assert items["refresh-error-report-north"]["parameters"] == {
