@@ -62,7 +62,7 @@ def audit_of(folder):
     audit.predict("b1.jpg", "Luna", camera="C 2", at=at(2, 8), **south)
     audit.predict("b2.jpg", "Nyx_2", camera="C 2", at=at(4, 8), **south)
     for file, candidate in (("b3.jpg", "candidate-1"), ("b4.jpg", None)):
-        target = audit.predict(file, "unknown", camera="C 2", at=at(3, 8), **south)
+        target = audit.predict(file, "unknown", camera="C 2", at=at(3, 8), candidate_id=candidate, **south)
         row = {"target_id": target, "media_id": target, "change": "new", "version": 1, "embedding_space": "none"}
         if candidate:
             audit.tables.setdefault("candidates", []).append(audit.stamp | row | {"candidate_id": candidate})
