@@ -27,3 +27,7 @@ def test_a_merged_candidate_is_the_one_that_it_was_merged_into(tmp_path):
     for one in found:
         groups.setdefault(one["group"], set()).add(one["target_id"].removeprefix("id-").split("/")[0])
     assert groups == {"one": {"one", "two", "three"}, "four": {"four"}}
+    # The group is shown whole, whichever of its pictures is opened.
+    one = next(one for one in found if one["target_id"].startswith("id-three"))
+    shown = client(out).get("/page/screen", params={"queue": "candidates", "target": one["target_id"]}).json()
+    assert shown["kind"] == "group" and len(shown["members"]) == 6
