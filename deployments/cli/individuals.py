@@ -159,7 +159,7 @@ def count(
         return
     if not found.n_pairs:
         done = found.n_answers >= MAX_ANSWERS
-        _say(f"no pairs are written: {f'{MAX_ANSWERS} answers are given' if done else 'all pictures are told apart'}")
+        _say(f"no pairs are written: {f'{MAX_ANSWERS} answers are given' if done else 'all pictures are compared'}")
         return
     _write_new(pairs, found.pairs)
     _say(f"{pairs}: {found.n_pairs} pairs; fill in `same` with yes, no or unclear, and give it as --answers")

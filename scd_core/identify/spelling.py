@@ -45,7 +45,7 @@ def check_spellings(names: Iterable[str]) -> None:
         if other != name:
             raise InputError(
                 f"names {other!r} and {name!r} differ in case, blanks or hyphens alone; if they are one animal give both "
-                "the same name, else tell them apart by more"
+                "the same name, else give names that differ by more"
             )
 
 

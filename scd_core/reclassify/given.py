@@ -26,7 +26,7 @@ def other_names(rows: Sequence[PredictionRow], tensors: Sequence[Tensor], classi
     Returns:
         target_id -> the network's name of the unmasked picture, where it differs.
     """
-    given = [place for place, row in enumerate(rows) if row["gradient_region"] == GradientRegion.NO_NETWORK]
+    given = [place for place, row in enumerate(rows) if row.get("gradient_region") == GradientRegion.NO_NETWORK]
     if not given:
         return {}
     best = classifier.probabilities(classifier.logits(torch.stack([tensors[place] for place in given]))).argmax(dim=1)

@@ -81,13 +81,13 @@ class IndividualCount:
         lines = []
         if self.count is None:
             lines.append(
-                "nothing is estimated yet: no pictures have been told apart; write pairs with --pairs and answer them"
+                "nothing is estimated yet: no pictures have been compared; write pairs with --pairs and answer them"
             )
         elif self.n_drawn == self.n_pool - self.n_left_out:
-            lines.append(f"all {self.n_drawn} pictures are told apart: this is their count, not an estimate")
+            lines.append(f"all {self.n_drawn} pictures are compared: this is their count, not an estimate")
         else:
             lines.append(
-                f"{self.n_drawn} of {self.n_pool} pictures are drawn and told apart: {self.n_seen} individuals, with "
+                f"{self.n_drawn} of {self.n_pool} pictures are drawn and compared: {self.n_seen} individuals, with "
                 f"{self.n_ghosts} names or candidates too many and {self.n_losses} too few among them"
             )
         if self.n_left_out:

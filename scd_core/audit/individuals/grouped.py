@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from scd_core.identify.candidates import MOST_REGROUPED, group_unknowns
 from scd_core.identify.embeddings import feature_matrix
-from scd_core.identify.gallery import read_gallery
 from scd_core.identify.grouping import fit_grouping
 from scd_core.identify.likeness import halves_alike
 from scd_core.identify.package import Package, read_package
@@ -107,7 +106,14 @@ def _fitted_to(
     """Pictures whose individual is known: those of the gallery, else the sure ones of the batch."""
     if package.gallery is None:
         return features, names
-    embeddings, classes = read_gallery(package.gallery, package.spec)
+    return _gallery(package)
+
+
+def _gallery(package: Package) -> tuple[NDArray[np.float32], list[str]]:
+    """Embeddings and names of a package's gallery."""
+    from scd_core.identify.gallery import read_gallery  # with torch, which an audit of given names does without
+
+    embeddings, classes = read_gallery(package.gallery or b"", package.spec)
     return embeddings.numpy(), [package.spec.labels[place] for place in classes.tolist()]
 
 
@@ -130,7 +136,7 @@ def _known(package: Package, predictions: pa.Table, embeddings: pa.Table, size: 
     found = embeddings.filter(pc.is_in(embeddings["target_id"], named))["features"]
     parts = [feature_matrix(found.take(_spread(len(found)))).reshape(-1, size)]
     if package.gallery is not None:
-        gallery = read_gallery(package.gallery, package.spec)[0].numpy()
+        gallery = _gallery(package)[0]
         parts.append(gallery[_spread(len(gallery))])
     return np.concatenate(parts)
 
