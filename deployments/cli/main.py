@@ -154,7 +154,7 @@ def nightly(
         str | None, typer.Option("--shadow", help="package of a second model, which names beside the first for compare")
     ] = None,
 ) -> None:
-    """Run what a night runs, now: as run, but uploads that are still under way are left to a later run."""
+    """Run what a night runs, now: as run, but uploads that are under way wait, and closed folders are not listed."""
     from deployments.cli.run import run_request
 
     given = {
