@@ -83,7 +83,7 @@ def _rendered(seed: int) -> tuple[NDArray[np.float32], NDArray[np.str_]]:
 
 
 def asked(found: Audited, seed: int, per_round: int) -> tuple[Count, int]:
-    """The estimate after at most 200 true answers in rounds, and the pictures told apart."""
+    """The estimate after at most 200 true answers in rounds, and the pictures compared."""
     unit, truth, groups = found
     order = draw_order({str(place): str(group) for place, group in enumerate(groups)}, {}, str(seed))
     given: list[PairAnswer] = []

@@ -137,7 +137,7 @@ def count(
     ] = None,
     output: Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="how rows are printed")] = "table",
 ) -> None:
-    """Estimate how many individuals there are, from pairs of pictures that people tell apart."""
+    """Estimate how many individuals there are, from pairs of pictures that people compare."""
     from deployments.cli.answers import print_rows
     from scd_core.audit.individuals.counting import MAX_ANSWERS, count_individuals
     from scd_core.inputs.pairs import name_lines, read_pair_answers

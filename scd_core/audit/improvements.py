@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scd_core.audit.wording import percent
 from scd_core.tables.store import AuditStore
 
 __all__ = [
@@ -125,8 +126,6 @@ new to camera C05 instead of 33_%, by 24 visits: `trapaudit improve OUT --model 
     """
     if text is None or record is None:
         return text
-    from scd_core.audit.wording import percent  # with it comes SciPy, which a run with nothing new does without
-
     between = f"{percent(record.expected_low)} to {percent(record.expected_high)}"
     return (
         f"{text} Or a better model: {record.way} is expected to be right in {percent(record.expected_rate)} ({between}) of "

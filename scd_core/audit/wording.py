@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from datetime import date, datetime
 
 from scd_core.audit.errors.suspicion import SUSPICION_REASONS
-from scd_core.audit.slices.onset import week_words
 from scd_core.names import (
     Cause,
     ErrorType,
@@ -36,6 +35,7 @@ __all__ = [
     "about",
     "count",
     "day",
+    "day_of_month",
     "lift",
     "moment",
     "number",
@@ -43,6 +43,7 @@ __all__ = [
     "plural",
     "reason",
     "slice_title",
+    "week_words",
 ]
 
 CAUSE_WORDS: Mapping[str, tuple[str, str]] = {
@@ -179,6 +180,11 @@ _LIGHT_WORDS = {
 }
 
 
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
+
+
 def count(value: float | None) -> str:
     """A whole number with thin spaces between thousands; a dash for none.
 
@@ -245,6 +251,21 @@ def moment(value: datetime | None) -> str:
 def day(value: date | datetime | None) -> str:
     """Date; a dash for none."""
     return "–" if value is None else value.strftime("%Y-%m-%d")
+
+
+def day_of_month(value: date) -> str:
+    """Day and month, the month in words."""
+    return f"{value.day} {_MONTHS[value.month - 1]}"
+
+
+def week_words(week: str) -> str:
+    """A week in words.
+
+    >>> week_words("2026-W16")
+    'the week of 13 April 2026'
+    """
+    monday = datetime.strptime(f"{week}-1", "%G-W%V-%u")
+    return f"the week of {day_of_month(monday)} {monday.year}"
 
 
 def reason(name: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from scd_core.names import CandidateChange
 from scd_core.tables.rows import Candidate, CandidateRow, PredictionRow
 
-__all__ = ["candidate_rows", "new_id", "pictures_words"]
+__all__ = ["candidate_rows", "new_id", "pictures_words", "split_row"]
 
 _LIKE = 3
 """Known individuals that a candidate is said to resemble."""
@@ -43,6 +43,31 @@ def candidate_rows(
         }
         for row in members
     ]
+
+
+def split_row(row: CandidateRow, split_from: str, candidate_id: str, version: int, reason: str) -> CandidateRow:
+    """The row of a picture that leaves a candidate for another one.
+
+    Args:
+        row: that put it where it is.
+        split_from: the candidate that it leaves.
+        candidate_id: the one that it goes to.
+        version: of that one.
+        reason: why, in words.
+    """
+    return {
+        "candidate_id": candidate_id,
+        "version": version,
+        "change": CandidateChange.SPLIT,
+        "change_reason": reason,
+        "target_id": row["target_id"],
+        "media_id": row["media_id"],
+        "detection_id": row.get("detection_id"),
+        "resembles": row.get("resembles"),
+        "embedding": row.get("embedding"),
+        "split_from": split_from,
+        "n_moves": int(row.get("n_moves") or 0) + 1,
+    }
 
 
 def _resembles(members: Sequence[PredictionRow]) -> list[Candidate]:

@@ -1,4 +1,4 @@
-"""How many individuals there are, from pictures that are drawn and told apart by a person."""
+"""How many individuals there are, from pictures that are drawn and that a person compares."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _AT_ONCE = 2
 
 @dataclass(frozen=True)
 class Drawn:
-    """Pictures that are drawn and told apart, and what is to be asked next."""
+    """Pictures that are drawn and compared, and the pairs to compare next."""
 
     individuals: list[list[str]]
     """target_ids of each individual that was seen, the one drawn first being first."""
     left_out: list[str]
     """Pictures of which a person could not see who it is."""
     pairs: list[tuple[str, str]]
-    """To be asked next: a picture, and one of another that is drawn before it."""
+    """To be compared next: a picture, and one of another that is drawn before it."""
 
 
 @dataclass(frozen=True)
@@ -76,23 +76,22 @@ def tell_apart(
     *,
     is_last: bool = True,
 ) -> Drawn:
-    """Tell drawn pictures apart as far as the answers reach, and find the pairs to ask next.
+    """Part drawn pictures into individuals as far as the answers reach, and find the pairs to compare next.
 
     Each picture is compared with the individuals that were drawn before it, the most alike first, until it is one of them or
-    none: what a person said of one picture holds for all of its individual, so few answers tell many pairs. The pictures
-    before the first open question are the sample; later ones would be those that are easily told.
+    none: what a person said of one picture holds for all of its individual, so few answers settle many pairs. The pictures
+    before the first open question are the sample; later ones would be those that are easy to compare.
 
     Args:
         order: as :func:`draw_order` gives it.
         known: names and answers.
         likeness: a picture and n others -> (n,) how alike they are.
-        n_pairs: most pairs to ask.
+        n_pairs: most pairs.
         is_last: no other answers will follow: pictures are then compared with all individuals one after another. Otherwise
-            each picture is asked about twice, so that its next question knows the answers.
+            a picture is in two pairs at most, so that its next pair depends on their answers.
     """
-    seen: dict[
-        str, list[str]
-    ] = {}  # root -> pictures; those that are asked about count as individuals until it is known
+    # Root -> pictures. A picture whose pairs have no answer yet counts as an individual of its own.
+    seen: dict[str, list[str]] = {}
     sample: list[str] = []
     left_out: list[str] = []
     pairs: list[tuple[str, str]] = []

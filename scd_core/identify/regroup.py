@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from scd_core.identify.candidate_rows import candidate_rows, new_id, pictures_words
+from scd_core.identify.candidate_rows import candidate_rows, new_id, pictures_words, split_row
 from scd_core.identify.content import draw_name
 from scd_core.identify.linkage import average_linkage
 from scd_core.identify.standing import Standing
@@ -61,7 +61,9 @@ def regroup(
     homes = {target: standing.members[target].candidate_id for target in earlier}
     sizes = Counter(homes.values())
     _name(groups, homes, used)
-    totals = {name: np.sum([embedded[target] for target in earlier if homes[target] == name], axis=0) for name in sizes}
+    totals: dict[str, NDArray[np.floating]] = {}
+    for target, name in homes.items():
+        totals[name] = totals[name] + embedded[target] if name in totals else embedded[target]
     found: list[CandidateRow] = []
     for group in groups:
         leaving: dict[str, list[str]] = defaultdict(list)
@@ -168,20 +170,5 @@ def _split(
     if n_others:
         alike = float(moved @ (group.total - moved)) / (len(targets) * n_others)
         reason += f"; the {n_others} {'here' if n_kept else 'that begin this one'} have {alike:.2f}"
-    found: list[CandidateRow] = []
-    for target in targets:
-        member = standing.members[target]
-        kept = {key: member.row.get(key) for key in ("media_id", "detection_id", "resembles", "embedding")}
-        found.append(
-            {
-                **kept,  # type: ignore[typeddict-item]
-                "candidate_id": group.candidate_id,
-                "version": version,
-                "change": CandidateChange.SPLIT,
-                "change_reason": reason,
-                "target_id": target,
-                "split_from": left.candidate_id,
-                "n_moves": member.n_moves + 1,
-            }
-        )
-    return found
+    rows = (standing.members[target].row for target in targets)
+    return [split_row(row, left.candidate_id, group.candidate_id, version, reason) for row in rows]

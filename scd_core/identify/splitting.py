@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from scd_core.identify.candidate_rows import split_row
 from scd_core.identify.likeness import halves_of
-from scd_core.names import CandidateChange
 from scd_core.tables.rows import CandidateRow
 
 __all__ = ["Part", "split_in_parts", "split_rows"]
@@ -93,23 +93,7 @@ def split_rows(
         while (name := _split_id(candidate_id, min(part.targets), attempt)) in used:
             attempt += 1
         used.add(name)
-        for target in part.targets:
-            row = of[target]
-            found.append(
-                {
-                    "candidate_id": name,
-                    "version": version + 1,
-                    "change": CandidateChange.SPLIT,
-                    "change_reason": part.reason,
-                    "target_id": target,
-                    "media_id": row["media_id"],
-                    "detection_id": row.get("detection_id"),
-                    "resembles": row.get("resembles") or [],
-                    "embedding": row.get("embedding"),
-                    "split_from": candidate_id,
-                    "n_moves": int(row.get("n_moves") or 0) + 1,
-                }
-            )
+        found += [split_row(of[target], candidate_id, name, version + 1, part.reason) for target in part.targets]
     return found
 
 

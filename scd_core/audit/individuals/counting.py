@@ -1,4 +1,4 @@
-"""How many individuals are in an audit: an estimate from pairs of pictures that people told apart, with an interval."""
+"""How many individuals are in an audit: an estimate with an interval, from pairs of pictures that people compared."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from scd_core.inputs.pairs import PairAnswer, pair_lines
 __all__ = ["MAX_ANSWERS", "IndividualCount", "count_individuals"]
 
 MAX_ANSWERS = 200
-"""Answers that a person is asked for in all."""
+"""Answers that a person gives, at most."""
 
 _COMPARED = 1000
-"""Pictures, the first ones that are drawn, whose embeddings are read: more are not told apart by 200 answers."""
+"""Pictures, the first ones that are drawn, whose embeddings are read: 200 answers do not compare more."""
 
 
 _TYPES = {"estimate": pa.float64()} | dict.fromkeys(
@@ -34,13 +34,13 @@ class IndividualCount:
     """How many individuals an audit has pictures of."""
 
     count: Count | None
-    """None where no two pictures have been told apart yet."""
+    """None where no two pictures have been compared yet."""
     naive: int
     """Names and candidates in the audit."""
     n_pool: int
     """Pictures that could be drawn."""
     n_drawn: int
-    """Pictures that are drawn and told apart."""
+    """Pictures that are drawn and compared."""
     n_seen: int
     """Individuals among these."""
     n_ghosts: int
@@ -102,14 +102,14 @@ def count_individuals(
 ) -> IndividualCount:
     """Estimate the number of individuals in an audit, and find the pairs to be answered next.
 
-    Pictures are drawn so that each name and each candidate comes up equally often, and told apart by answers and by names
+    Pictures are drawn so that each name and each candidate comes up equally often, and compared by answers and by names
     that people gave. How often each individual was drawn shows how many were not.
 
     Args:
         out: OUT.
         answers: so far.
-        n_pairs: most pairs to ask in this round; where no more answers than that are left, each picture is asked about in full.
-        most: answers that are asked for in all.
+        n_pairs: most pairs of this round. Where no more answers than that are left, each picture gets all its pairs.
+        most: answers of all rounds together.
         seed: another one gives another draw.
 
     Raises:

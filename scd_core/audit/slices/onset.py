@@ -13,17 +13,15 @@ from scipy.special import betaln, xlogy
 
 from scd_core.audit.slices.data import DAY, SliceData, slice_members
 from scd_core.audit.slices.tested import TestedSlice
+from scd_core.audit.wording import day_of_month, week_words
 
-__all__ = ["Onset", "find_onset", "onset_words", "set_onset", "visit_times", "week_words"]
+__all__ = ["Onset", "find_onset", "onset_words", "set_onset", "visit_times"]
 
 LEVEL = 0.01
 """Level of the test against a rate that never changed."""
 CONFIDENCE = 0.95
 _DRAWS = 999
 _SEED = 16
-_MONTHS = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
-)  # fmt: skip
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -154,21 +152,7 @@ def onset_words(onset: datetime, low: datetime, high: datetime, first_error: dat
     'more often wrong since the week of 13 April 2026 (12 April to 17 April)'
     """
     start = "wrong" if first_error >= onset else "more often wrong"
-    return f"{start} since {week_words(f'{onset:%G-W%V}')} ({_day(low)} to {_day(high)})"
-
-
-def week_words(week: str) -> str:
-    """A week in words.
-
-    >>> week_words("2026-W16")
-    'the week of 13 April 2026'
-    """
-    monday = datetime.strptime(f"{week}-1", "%G-W%V-%u")
-    return f"the week of {_day(monday)} {monday.year}"
-
-
-def _day(moment: datetime) -> str:
-    return f"{moment.day} {_MONTHS[moment.month - 1]}"
+    return f"{start} since {week_words(f'{onset:%G-W%V}')} ({day_of_month(low)} to {day_of_month(high)})"
 
 
 def _time(micros: int) -> datetime:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from scd_core.audit.slices.data import PAIR
-from scd_core.audit.slices.onset import onset_words, week_words
+from scd_core.audit.slices.onset import onset_words
 from scd_core.audit.slices.tested import TestedSlice
-from scd_core.audit.wording import RELATION_WORDS
+from scd_core.audit.wording import RELATION_WORDS, week_words
 from scd_core.names import Cause
 
 __all__ = ["Common", "is_weighted", "sentence"]
