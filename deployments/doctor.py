@@ -31,6 +31,7 @@ __all__ = ["check_server", "diagnose"]
 _SERVER_SECONDS = 30.0
 _PENDING_MINUTES = 30
 """Longest time between a worker taking a run and beginning it; pulling an image is part of it."""
+_LEASES = "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE=prefect.server.concurrency.lease_storage.filesystem there"
 _SCHEDULER_SECONDS = 120.0
 """The server plans the runs of a new deployment once a minute."""
 
@@ -121,13 +122,28 @@ async def _look_at_slots() -> Check | None:
             lines.append(f"{names.get(run.deployment_id)}: run {run.name} is {state} for {minutes:.0f} min")
             if run.state_type == StateType.PENDING and minutes > _PENDING_MINUTES:
                 stuck.append(str(run.id))
-    if not names:
-        return None
+        if not names:
+            return None
+        in_memory = await _slots_are_in_memory(client)
     found = "; ".join(lines) or "no run is at work"
+    if in_memory:
+        found += f"; slots are in the server's memory, and a run loses its own when the server restarts: set {_LEASES}"
     if stuck:
         mend = f"no worker began it: prefect flow-run cancel {stuck[0]}; `trapaudit deploy` has such runs end by themselves"
         return Check("slots", False, found, mend)
     return Check("slots", True, found)
+
+
+async def _slots_are_in_memory(client: PrefectClient) -> bool:
+    """Whether the server forgets who holds a slot when it is restarted; False where it does not say."""
+    from prefect.exceptions import PrefectHTTPStatusError
+
+    try:
+        settings = (await client.request("GET", "/admin/settings")).json()
+    except PrefectHTTPStatusError:  # a server of another maker, or one that keeps its settings to itself
+        return False
+    module = settings.get("server", {}).get("concurrency", {}).get("lease_storage", "")
+    return str(module).endswith(".memory")
 
 
 async def _look_at_server(url: str) -> Check:

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun, State
     from prefect.client.schemas.responses import DeploymentResponse
 
-__all__ = ["Tidied", "audits_of", "tidy_all", "tidy_waiting", "waiting_runs"]
+__all__ = ["NIGHT", "Tidied", "audits_of", "tidy_all", "tidy_waiting", "waiting_runs"]
 
 _PAGE = 200
-_NIGHT = "nightly-audit"
+NIGHT = "nightly-audit"
 _WAITING = (
     "Scheduled",
     "Late",
@@ -113,7 +113,7 @@ def tidy_waiting(client: SyncPrefectClient, source: str, now: datetime | None = 
             continue
         client.set_flow_run_state(run.id, Cancelled(message=_COVERED), force=True)
         n_cancelled += 1
-    nights = [run for key, run in first.items() if key and deployments[key].startswith(_NIGHT)]
+    nights = [run for key, run in first.items() if key and deployments[key].startswith(NIGHT)]
     for night in nights:
         begins = night.next_scheduled_start_time or now
         for run in first.values():

@@ -20,6 +20,7 @@ from deployments.relay.events import Emit, emit_to_prefect
 from deployments.relay.limits import TokenBucket
 from deployments.relay.metrics import prometheus_text
 from deployments.relay.notifications import NotificationError, read_notification
+from deployments.relay.runs import LastRuns, keep_reading
 from deployments.relay.settings import RelaySettings
 from deployments.relay.sqs import SqsConsumer
 from deployments.relay.tidy import keep_tidy
@@ -41,7 +42,8 @@ def create_app(
     notification; 401 wrong or no secret; 408 too slow; 413 too large; 429 too many. ``GET /health`` needs no secret: 200 while
     the relay works, 503 once it has stopped.
 
-    ``GET /metrics`` gives the same counts as Prometheus reads them, without a secret and without names.
+    ``GET /metrics`` gives the same counts as Prometheus reads them, and what the last audit was like as Prefect's server has it
+    (:mod:`deployments.relay.runs`), without a secret and without names.
 
     The secret is taken from the header ``X-Trapaudit-Secret``, from ``Authorization: Bearer`` (MinIO), from the password of
     ``Authorization: Basic``, or from the path of the address (Ceph, which sends no headers), and compared in constant time. It is
@@ -56,7 +58,7 @@ def create_app(
         The application; its ``state.relay`` is the :class:`Relay`.
     """
     relay = Relay(settings, emit, clock)
-    webhook = _Webhook(settings, relay, clock, is_tidying=emit is emit_to_prefect)
+    webhook = _Webhook(settings, relay, clock, with_server=emit is emit_to_prefect)
     app = FastAPI(title="trapaudit relay", docs_url=None, redoc_url=None, openapi_url=None, lifespan=webhook.lifespan)
     app.state.relay = relay
     for address in ("/notifications", "/notifications/{secret}"):
@@ -69,9 +71,10 @@ def create_app(
 class _Webhook:
     """The handlers of the relay's addresses, and the tasks that run beside them."""
 
-    def __init__(self, settings: RelaySettings, relay: Relay, clock: Callable[[], float], *, is_tidying: bool) -> None:
+    def __init__(self, settings: RelaySettings, relay: Relay, clock: Callable[[], float], *, with_server: bool) -> None:
         self._settings = settings
-        self._is_tidying = is_tidying
+        self._with_server = with_server
+        self._last = LastRuns()
         self._relay = relay
         self._clock = clock
         self._accepted = TokenBucket(settings.rate, settings.burst)
@@ -84,8 +87,11 @@ class _Webhook:
         if self._settings.queue_url:
             consumer = SqsConsumer(self._settings.queue_url, self._relay)
             self._jobs.append(asyncio.create_task(consumer.run(), name="queue"))
-        if self._settings.tidy_seconds and self._is_tidying:
-            self._jobs.append(asyncio.create_task(keep_tidy(self._settings.tidy_seconds), name="waiting runs"))
+        if self._with_server:
+            if self._settings.tidy_seconds:
+                self._jobs.append(asyncio.create_task(keep_tidy(self._settings.tidy_seconds), name="waiting runs"))
+            reading = keep_reading(self._last, self._settings.runs_seconds)
+            self._jobs.append(asyncio.create_task(reading, name="last runs"))
         self._jobs.append(asyncio.create_task(self._relay.run(), name="relay"))
         for job in self._jobs:
             job.add_done_callback(_note_end)
@@ -138,8 +144,9 @@ class _Webhook:
         return JSONResponse({"status": status, **self._relay.health()}, status_code=503 if stopped else 200)
 
     async def metrics(self) -> PlainTextResponse:
-        """The relay's counts as Prometheus reads them."""
-        return PlainTextResponse(prometheus_text(self._relay.health()), media_type="text/plain; version=0.0.4")
+        """The relay's counts and the last runs as Prometheus reads them."""
+        text = prometheus_text(self._relay.health(), self._last)
+        return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
 
 
 def _note_end(job: asyncio.Task[None]) -> None:

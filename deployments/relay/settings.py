@@ -86,6 +86,9 @@ class RelaySettings(BaseModel):
     tidy_seconds: float = Field(
         30.0, ge=0, description="how often surplus waiting runs are cancelled (s); 0 leaves that to the runs themselves"
     )
+    runs_seconds: float = Field(
+        60.0, gt=0, description="how often the last runs are read from Prefect's server, for `/metrics` (s)"
+    )
     emit_timeout_seconds: float = Field(
         30.0, gt=0, description="longest wait for Prefect's server to take an event (s)"
     )

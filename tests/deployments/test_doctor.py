@@ -17,7 +17,7 @@ from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, tempor
 from typer.testing import CliRunner
 
 from deployments.cli.operations import register_commands
-from deployments.doctor import check_server, diagnose
+from deployments.doctor import _slots_are_in_memory, check_server, diagnose
 from scd_core import __version__
 from scd_core.doctor import check_device, check_disk, check_model, check_out, check_software, check_source
 from scd_core.scenes import packaged_model
@@ -291,3 +291,20 @@ def test_what_a_server_lacks(server: FakeClient, found: str, mend: str, monkeypa
     assert found in check.found
     assert mend in check.mend
     assert check.ok is (mend == "")
+
+
+@pytest.mark.parametrize(
+    ("answer", "in_memory"),
+    [
+        ({"server": {"concurrency": {"lease_storage": "prefect.server.concurrency.lease_storage.memory"}}}, True),
+        ({"server": {"concurrency": {"lease_storage": "prefect.server.concurrency.lease_storage.filesystem"}}}, False),
+        ({}, False),
+    ],
+)
+def test_a_server_that_keeps_slots_in_memory_is_known(answer: dict[str, Any], *, in_memory: bool) -> None:
+    class Client:
+        async def request(self, *_: str) -> Any:
+            return SimpleNamespace(json=lambda: answer)
+
+    client: Any = Client()
+    assert asyncio.run(_slots_are_in_memory(client)) is in_memory

@@ -75,7 +75,7 @@ def test_a_stage_that_fails_keeps_its_error(updates: list[tuple[float, str]]) ->
 
 
 def test_throughput_of_each_stage_is_pictures_by_seconds() -> None:
-    from flows.audit_batch import throughput_rows
+    from flows.throughput import throughput_rows
 
     counts = {"n_media": 100, "n_ok": 90, "n_predictions": 90, "n_masks": 8}
     commit = {

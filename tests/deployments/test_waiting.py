@@ -115,6 +115,7 @@ def test_doctor_shows_who_holds_the_slot_and_a_run_that_no_worker_began(client: 
     client.set_flow_run_state(run.id, Pending(timestamp=datetime.now(UTC) - timedelta(minutes=3)), force=True)
     check = check_slots()
     assert check is not None and check.ok and f"run {run.name} is pending" in check.found
+    assert "slots are in the server's memory" in check.found, "so the server of the tests keeps them"
     monkeypatched = pytest.MonkeyPatch()
     monkeypatched.setattr("deployments.doctor._PENDING_MINUTES", -1)
     check = check_slots()

@@ -51,6 +51,9 @@ def test_it_resolves_and_what_runs_has_limits(tmp_path: Path, example: str, more
         assert services[name]["cap_drop"] == ["ALL"]
         assert services[name]["security_opt"] == ["no-new-privileges:true"]
         assert services[name]["tmpfs"] == ["/tmp"]
+    server = services["prefect"]
+    assert server["environment"]["PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"].endswith(".filesystem")
+    assert [volume.split(":")[1] for volume in map(str, server["volumes"])] == [server["environment"]["PREFECT_HOME"]]
     assert services["worker"]["environment"]["TRAPAUDIT_GPU_LIMIT" if more else "AWS_DEFAULT_REGION"]
 
 

@@ -9,18 +9,22 @@ import uuid
 from pathlib import Path
 
 import pytest
+import yaml
 
 from scd_core.scenes import write_scenes
 from tests.services.containers import build, engine, running, start
 from tests.services.ports import free_port
 from tests.services.wait import until
 
+ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 OTHER = ("--user", "12345:12345")
 """A user that the image has no name for; HOME is not theirs to write."""
 
 MODEL = "/opt/trapaudit/example-model"
 HEALTH = ("python", "-m", "deployments.health")
+KEPT = ("PREFECT_HOME", "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE")
+"""Where the server of `docker/compose.yaml` keeps who holds a slot."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -39,6 +43,10 @@ def site(tmp_path: Path) -> Path:
 
 def mounts(site: Path) -> tuple[str, ...]:
     return ("--volume", f"{site}/in/images:/data/in:ro", "--volume", f"{site}/out:/data/out")
+
+
+def compose_environment(service: str) -> dict[str, str]:
+    return yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text())["services"][service]["environment"]
 
 
 def name(part: str) -> str:
@@ -99,7 +107,10 @@ def test_a_night_by_a_server_and_a_worker(site: Path) -> None:
         f"TRAPAUDIT_{key}={value}" for key, value in (("SOURCE", "/data/in"), ("MODEL", MODEL), ("OUT", "/data/out"))
     ]
     command = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
-    with running(name("prefect"), "server", *command, options=writable) as prefect:
+    kept = tuple(f"--env={name}={text}" for name, text in compose_environment("prefect").items() if name in KEPT)
+    volume = name("kept")
+    kept += ("--volume", f"{volume}:/var/lib/trapaudit")
+    with running(name("prefect"), "server", *command, options=(*writable, *kept)) as prefect:
         said = lambda: engine("logs", prefect).stderr[-2000:]  # noqa: E731
         until(lambda: engine("exec", prefect, *HEALTH, f"{server}/ready").returncode == 0, 300, said, pause=1)
         done = start("worker", "trapaudit", "deploy", options=(*client, *(f"--env={one}" for one in audit)))
@@ -110,6 +121,9 @@ def test_a_night_by_a_server_and_a_worker(site: Path) -> None:
             said = lambda: engine("logs", worker).stderr[-2000:]  # noqa: E731
             until(lambda: list((site / "out/commits").glob("*.json")), 1200, said, pause=5)
             until(lambda: (site / "out/report/index.html").exists(), 600, said, pause=5)
+        slots = engine("exec", prefect, "ls", "/var/lib/trapaudit/concurrency_leases")
+        assert slots.returncode == 0, "who holds a slot stands on the volume, which another user may write"
+    engine("volume", "rm", volume)
     rows = start(
         "server", "trapaudit", "sql", "/data/out", "select count(*) n from media", options=(*OTHER, *mounts(site))
     )

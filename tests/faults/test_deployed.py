@@ -182,8 +182,11 @@ def test_the_server_is_restarted_under_a_run(deployed: Deployed, scenes: Path, t
 def test_a_night_that_came_while_the_server_was_away_is_run_when_it_is_back(
     deployed: Deployed, scenes: Path, tmp_path: Path
 ) -> None:
-    out = str(tmp_path / "out")
-    deployed.deploy("away", str(scenes), out, "--cron", "* * * * *")
+    out, source = str(tmp_path / "out"), tmp_path / "cards"
+    shutil.copytree(scenes, source)
+    for path in source.rglob("*"):
+        os.utime(path, (time.time() - 86_400,) * 2)  # a night leaves what was written just now to the next one
+    deployed.deploy("away", str(source), out, "--cron", "* * * * *")
     planned = deployed.until("nights are planned", lambda: deployed.runs("nightly-audit-away"))
     deployed.services.kill("prefect")
     time.sleep(130)  # two nights come meanwhile

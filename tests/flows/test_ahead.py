@@ -55,7 +55,7 @@ def test_a_batch_is_begun_while_the_masks_of_the_one_before_are_made_and_each_me
     for stage, storage, model, slot in shares:
         assert storage + model + slot <= 1.01, shares
         assert storage > 0 and (model > 0) == (stage in ("classify", "mask", "reclassify")), (stage, shares)
-    from flows.audit_batch import throughput_rows
+    from flows.throughput import throughput_rows
 
     published = throughput_rows(result.batches)
     assert {row["stage"]: row["with_model"] > 0 for row in published if row["stage"] in ("ingest", "mask")} == {
