@@ -105,8 +105,8 @@ def read_last_runs(last: LastRuns) -> None:
             deployment_filter=nights, flow_run_filter=done, sort=FlowRunSort.END_TIME_DESC, limit=1
         )
     if found:
-        data = found[0].data
-        last.stages = stage_totals(json.loads(data) if isinstance(data, str) else data or [])
+        rows: list[dict[str, Any]] = json.loads(str(found[0].data or "[]"))  # a table is kept as text
+        last.stages = stage_totals(rows)
         last.audited_at = found[0].updated.timestamp() if found[0].updated else None
     if ended and ended[0].end_time is not None:
         last.night_at = ended[0].end_time.timestamp()
