@@ -3,7 +3,8 @@
 python -m benchmarks.scale.listing --json FILE [--quick] [--keys N ...] [--server ceph]
 
 The server is Ceph's object gateway where it is installed (`tests/services/rgw.sh`), else moto's, whose own work for one
-page of a listing grows with the number of keys in the bucket.
+page of a listing grows with the number of keys in the bucket. On Ceph, more than `--put-up-to` keys are written into the bucket's
+index (:mod:`benchmarks.scale.rgw_index`), and are not laid on a disk.
 """
 
 from __future__ import annotations
@@ -55,15 +56,21 @@ def main(arguments: Sequence[str] | None = None) -> Report:
     parser = options("Listing and planning of a large SOURCE.")
     parser.add_argument("--keys", type=int, nargs="+", default=[10_000, 100_000], help="objects in SOURCE")
     parser.add_argument("--server", choices=["ceph", "moto"], default="ceph" if shutil.which("radosgw") else "moto")
+    parser.add_argument("--put-up-to", type=int, default=200_000, help="most objects that are put one by one")
     chosen = parser.parse_args(arguments)
     report = Report("listing", resolve_device("cpu"), notes=dict(_NOTES))
     with _ceph() if chosen.server == "ceph" else _moto() as environment:
         for keys in [10_000] if chosen.quick else chosen.keys:
-            _fill(environment, keys)
+            is_indexed = chosen.server == "ceph" and keys > chosen.put_up_to
+            _fill(environment, keys, 1 if is_indexed else keys)
+            if is_indexed:
+                _fill_index(Path(environment["CEPH_CONF"]), keys)
             report.progress(f"{chosen.server} filled, {keys} keys")
             found = measure(f"s3://cards-{keys}", f"s3://out-{keys}", environment)
             report.rows.append({"storage": chosen.server} | found)
             report.progress(f"{chosen.server}, {keys} keys: {found['seconds']:.0f} s")
+            if is_indexed:
+                continue
             with tempfile.TemporaryDirectory() as folder:
                 _files(Path(folder) / "cards", keys)
                 report.rows.append({"storage": "disk"} | measure(f"{folder}/cards", f"{folder}/out", {}))
@@ -112,7 +119,7 @@ def _ceph() -> Iterator[dict[str, str]]:
     port, monitor = _free_port(), _free_port()
     try:
         subprocess.run([script, "start", folder, str(port), str(monitor)], check=True, timeout=180)
-        yield _environment(port, "default")
+        yield _environment(port, "default") | {"CEPH_CONF": f"{folder}/ceph.conf"}
     finally:
         subprocess.run([script, "stop", folder], check=False, timeout=60)
         shutil.rmtree(folder, ignore_errors=True)
@@ -143,8 +150,17 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _fill(environment: dict[str, str], keys: int) -> None:
-    """Make the two buckets, and put objects of one byte by plain requests, since signing each costs more than the put."""
+def _fill_index(conf: Path, keys: int) -> None:
+    """Write the names into the index of a bucket that has the first of them."""
+    stats = ["radosgw-admin", "-c", str(conf), "-n", "client.rgw", "bucket", "stats", f"--bucket=cards-{keys}"]
+    found = subprocess.run(stats, capture_output=True, text=True, check=True)
+    names = "\n".join(_names(keys)).encode()
+    command = ["/usr/bin/python3", ROOT / "benchmarks" / "scale" / "rgw_index.py", conf, json.loads(found.stdout)["id"]]
+    subprocess.run(command, input=names, check=True)
+
+
+def _fill(environment: dict[str, str], keys: int, n_put: int) -> None:
+    """Make the two buckets, and put the first objects, of one byte, by plain requests: signing each costs more than the put."""
     import boto3
 
     client = boto3.client(
@@ -169,7 +185,7 @@ def _fill(environment: dict[str, str], keys: int) -> None:
                 raise RuntimeError(f"{name}: {answer.status} {answer.reason}")
         link.close()
 
-    names = list(_names(keys))
+    names = list(_names(n_put))
     with ThreadPoolExecutor(_WRITERS) as pool:
         list(pool.map(put, (names[start::_WRITERS] for start in range(_WRITERS))))
     client.put_bucket_acl(Bucket=f"cards-{keys}", ACL="private")
