@@ -31,8 +31,9 @@ def pack_gallery(
         Path, typer.Option(help="folder with one folder of pictures per individual", show_default=False)
     ],
     embedding: Annotated[
-        Literal["features", "head"], typer.Option(help="what the last layer reads, or what it gives")
-    ] = "features",
+        Literal["features", "head"] | None,
+        typer.Option(help="what the last layer reads (default), or what it gives (default of onnx, torch-export)"),
+    ] = None,
     embedding_size: Annotated[int, typer.Option(min=2, help="outputs of the network, with --embedding head")] = 128,
     head: Annotated[
         Literal["gem-bn-arcface"] | None,
@@ -47,10 +48,13 @@ def pack_gallery(
         float | None,
         typer.Option(min=0, max=1, help="share of strangers' pictures that may get a name; fits the limit of a name"),
     ] = None,
+    layout: options.Layout = None,
+    embedding_output: options.EmbeddingOutput = None,
 ) -> None:
     """Make a package of an embedding network and pictures of known individuals."""
     from scd_core.identify.packing import pack_gallery as make
 
+    steps: list[str] = []
     package, limit = make(
         folder,
         architecture=architecture,
@@ -65,7 +69,12 @@ def pack_gallery(
         decode=decode,
         unknown_rate=unknown_rate,
         head=head,
+        layout=layout,
+        embedding_output=embedding_output,
+        steps=steps,
     )
+    for step in steps:
+        console.print(step, markup=False, highlight=False, soft_wrap=True)
     console.print(f"{folder}: {len(package.spec.labels)} individuals, model_digest {package.digest[:16]}")
     compared = "whitened" if package.spec.whitening else "as they are"
     console.print(f"embeddings are compared {compared}; temperature {package.spec.temperature:.3f}")

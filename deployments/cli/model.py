@@ -52,15 +52,14 @@ def pack(
     expect: Annotated[
         Path | None, typer.Option(help="CSV or JSON of pictures with `top1` or `logits` of the model's own code")
     ] = None,
-    layout: Annotated[
-        Literal["nchw", "nhwc"] | None, typer.Option(help="of onnx, torch-export: channels first, or last as in Keras")
-    ] = None,
+    layout: options.Layout = None,
     output: Annotated[
         Literal["logits", "probabilities"] | None, typer.Option(help="of onnx, torch-export: what it gives")
     ] = None,
     prompt: Annotated[
         str | None, typer.Option(help="of open_clip: text of a label, such as 'a photo of {}' (the default)")
     ] = None,
+    embedding_output: options.EmbeddingOutput = None,
 ) -> None:
     """Make a model package; size, mean and std default to the architecture's own transforms, resize to stretch."""
     from scd_core.identify import pack_model
@@ -88,6 +87,7 @@ def pack(
         layout=layout,
         output=output,
         prompt=prompt,
+        embedding_output=embedding_output,
     )
     for step in steps:
         console.print(step, markup=False, highlight=False, soft_wrap=True)

@@ -19,9 +19,11 @@ __all__ = [
     "ByPerson",
     "Column",
     "Decode",
+    "EmbeddingOutput",
     "Folder",
     "FollowLinks",
     "Interpolation",
+    "Layout",
     "Resize",
     "ResizeSize",
     "Size",
@@ -45,6 +47,12 @@ Decode = Annotated[
     Literal["full", "reduced"], typer.Option(help="reduced: large JPEGs several times faster, and less exact")
 ]
 FollowLinks = Annotated[bool, typer.Option("--follow-links", help="follow links on a disk that lead out of SOURCE")]
+Layout = Annotated[
+    Literal["nchw", "nhwc"] | None, typer.Option(help="of onnx, torch-export: channels first, or last as in Keras")
+]
+EmbeddingOutput = Annotated[
+    str | None, typer.Option("--embedding-output", help="of onnx, torch-export: name of the output with the embedding")
+]
 AllPrefixes = Annotated[
     bool, typer.Option("--all-prefixes", help="list closed folders too, as is done once a week (media.closed_after)")
 ]

@@ -9,15 +9,16 @@ from scd_core.identify.package import read_package
 from scd_core.identify.spec import InputSpec, PackageSpec
 
 if TYPE_CHECKING:
+    from scd_core.identify.check import check_package
     from scd_core.identify.classifier import Classifier, load_model
-    from scd_core.identify.packing import check_package, pack_model
+    from scd_core.identify.packing import pack_model
 
 __all__ = ["Classifier", "InputSpec", "PackageSpec", "check_package", "load_model", "pack_model", "read_package"]
 
 _NEEDS_TORCH = {
     "Classifier": "classifier",
     "load_model": "classifier",
-    "check_package": "packing",
+    "check_package": "check",
     "pack_model": "packing",
 }
 

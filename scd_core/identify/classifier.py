@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -62,24 +63,31 @@ class Classifier:
         self._name_of_class = torch.tensor([place[label] for label in self.spec.labels])
 
     def _loaded_program(self, package: Package) -> nn.Module:
-        found = self._program = load_program(package.weights, self.spec, self.device, self.spec.weights)
-        self.no_masks, self.gives_gradient, self.has_features = (
-            found.no_masks,
-            found.gives_gradient,
-            found.head is not None,
-        )
+        found = load_program(package.weights, self.spec, self.device, self.spec.weights)
+        if package.gallery is not None:
+            naming = self._with_gallery(found.naming, package)
+            model = naming if found.model is found.naming else self._with_gallery(found.model, package)
+            found = replace(found, naming=naming, model=model)
+        self._program = found
+        self.no_masks, self.gives_gradient = found.no_masks, found.gives_gradient
+        self.has_features = self.has_gallery or found.head is not None
         return found.model
 
     def _built(self, package: Package) -> nn.Module:
         network = network_of(self.spec)
         fit_state(network, load_state(package.weights, self.spec.weights), self.spec, self.spec.weights)
         if package.gallery is not None:
-            embeddings, classes = read_gallery(package.gallery, self.spec)
-            if self.whitening is not None and len(self.whitening.mean) != embeddings.shape[1]:
-                sizes = f"{len(self.whitening.mean)}, the gallery's have {embeddings.shape[1]}"
-                raise InputError(f"whitening {self.spec.whitening}: is of embeddings of {sizes} values; pack it again")
-            network = GalleryNetwork(network, embeddings, classes, self.spec.similarity_scale, self.whitening)
+            return self._with_gallery(network, package)
         return network.eval().requires_grad_(False).to(self.device)
+
+    def _with_gallery(self, network: nn.Module, package: Package) -> nn.Module:
+        assert package.gallery is not None
+        embeddings, classes = read_gallery(package.gallery, self.spec)
+        if self.whitening is not None and len(self.whitening.mean) != embeddings.shape[1]:
+            sizes = f"{len(self.whitening.mean)}, the gallery's have {embeddings.shape[1]}"
+            raise InputError(f"whitening {self.spec.whitening}: is of embeddings of {sizes} values; pack it again")
+        found = GalleryNetwork(network, embeddings, classes, self.spec.similarity_scale, self.whitening)
+        return found.eval().requires_grad_(False).to(self.device)
 
     def preprocess(self, image: Image.Image) -> Tensor:
         """Picture -> (3, H, W) normalised float32, on the CPU."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,6 +21,8 @@ from scd_core.identify.spec import PackageSpec, ProgramSpec
 __all__ = ["load_exported"]
 _PASSED_ON = ("view", "reshape", "flatten", "squeeze", "to", "_to_copy", "clone", "contiguous", "alias")
 """Operations that leave values as they are."""
+_SCALED = ("mul", "div", "add", "sub", "mul_", "div_", "softmax", "log_softmax", "_softmax", "_log_softmax")
+"""Operations that may follow a layer of names: a scale, or the same for all names of a picture."""
 
 
 def load_exported(data: bytes, spec: PackageSpec, device: torch.device, name: str) -> Program:
@@ -47,20 +49,45 @@ def load_exported(data: bytes, spec: PackageSpec, device: torch.device, name: st
 
         exported = move_to_device_pass(exported, device)
     network = ProgramNetwork(_with_parts(exported), layout, batches).eval().requires_grad_(False).to(device)
-    head = _head_of(network, len(spec.labels))
+    head = "embedding" if layout.embedding is not None else _head_of(exported, network, layout.output)
+    if layout.gives == "embeddings" and spec.embedding == "features":
+        network, head = _without_head(network, head, where), None
     return Program(network, network, gives_gradient=True, head=head, sigmoids=_sigmoids(exported))
+
+
+def _without_head(network: ProgramNetwork, head: str | None, where: str) -> ProgramNetwork:
+    """The network that gives what its last layer reads."""
+    if head is None:
+        raise InputError(
+            f"{where}: what its last layer reads cannot be found in it; export it with its embedding as an output, and state "
+            "that by --embedding-output"
+        )
+    parent, _, own = head.rpartition(".")
+    setattr(network.get_submodule(parent), own, nn.Identity())
+    return network
 
 
 def _sigmoids(exported: ExportedProgram) -> frozenset[int]:
     """Numbers of the outputs that end in a sigmoid."""
-    found = set()
-    for place, name in enumerate(exported.graph_signature.user_outputs):
-        node: Any = next((one for one in exported.graph.nodes if one.name == name), None)
-        while isinstance(node, fx.Node) and _operation(node) in _PASSED_ON:
-            node = node.args[0]
-        if isinstance(node, fx.Node) and _operation(node) in ("sigmoid", "hardsigmoid", "sigmoid_"):
-            found.add(place)
-    return frozenset(found)
+    ends = enumerate(_last(node, _PASSED_ON) for node in _outputs(exported))
+    return frozenset(place for place, node in ends if _operation(node) in ("sigmoid", "hardsigmoid", "sigmoid_"))
+
+
+def _outputs(exported: ExportedProgram) -> list[fx.Node]:
+    """What makes each output that is a tensor, in order."""
+    by_name = {node.name: node for node in exported.graph.nodes}
+    found = (by_name.get(str(name)) for name in exported.graph_signature.user_outputs)
+    return [node for node in found if node is not None and isinstance(node.meta.get("val"), Tensor)]
+
+
+def _last(node: fx.Node, passed_on: Collection[str]) -> fx.Node:
+    """What gave a node its values: the first one before it that does more than pass them on."""
+    while _operation(node) in passed_on:
+        inputs = [one for one in node.all_input_nodes if one.op != "placeholder"]
+        if len(inputs) != 1:
+            break
+        node = inputs[0]
+    return node
 
 
 def _operation(node: fx.Node) -> str:
@@ -162,12 +189,19 @@ def _with_parts(exported: ExportedProgram) -> nn.Module:
         return fx.GraphModule(flat, flat.graph)
 
 
-def _head_of(network: nn.Module, n_classes: int) -> str | None:
-    """The last part with a matrix of one row a class and at most a bias: what reads features and gives logits."""
-    found = None
-    for name, module in network.named_modules():
-        own = {key: tuple(value.shape) for key, value in module.named_parameters(recurse=False)}
-        shape = own.pop("weight", ())
-        if len(shape) == 2 and shape[0] == n_classes and own in ({}, {"bias": (n_classes,)}):
-            found = name
-    return found
+def _head_of(exported: ExportedProgram, network: nn.Module, output: int) -> str | None:
+    """The part that gives an output: one with a matrix and at most a bias, whose result is scaled or normalised at most."""
+    nodes = _outputs(exported)
+    if output >= len(nodes):
+        return None
+    last = _last(nodes[output], (*_PASSED_ON, *_SCALED))
+    stack = list((last.meta.get("nn_module_stack") or {}).values())
+    if _operation(last) not in ("linear", "addmm", "mm", "matmul") or not stack:
+        return None
+    name = f"program.{stack[-1][0]}"
+    try:
+        part = network.get_submodule(name)
+    except AttributeError:  # of a graph without parts
+        return None
+    own = {key: value.dim() for key, value in part.named_parameters(recurse=False)}
+    return name if own in ({"weight": 2}, {"weight": 2, "bias": 1}) else None

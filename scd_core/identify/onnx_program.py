@@ -41,8 +41,12 @@ def load_onnx(data: bytes, spec: PackageSpec, device: torch.device, name: str) -
     found, why = _in_torch(model, naming, spec)
     if found is None:
         why = f"the ONNX model gives names only: {why}"
-        return Program(naming, naming, gives_gradient=False, no_masks=why, sigmoids=_sigmoids(model))
-    return Program(naming, found.to(device), gives_gradient=False, sigmoids=_sigmoids(model))
+    else:
+        found = found.to(device)
+    head = None if layout.embedding is None else "embedding"
+    return Program(
+        naming, found or naming, gives_gradient=False, head=head, no_masks=why or None, sigmoids=_sigmoids(model)
+    )
 
 
 def _sigmoids(model: Any) -> frozenset[int]:
@@ -68,12 +72,14 @@ class _Session(nn.Module):
     def __deepcopy__(self, memo: dict[int, Any]) -> _Session:
         return self  # it holds nothing that a run changes
 
-    def forward(self, fed: Tensor) -> list[Tensor]:
-        """Outputs of the model, as it gives them."""
+    def forward(self, fed: Tensor) -> dict[str, Tensor]:
+        """Outputs of the model by name, as it gives them."""
         found = self.session.run(None, {self.input: fed.detach().cpu().numpy()})
-        return [
-            torch.from_numpy(np.ascontiguousarray(one)).to(fed.device) for one in found if isinstance(one, np.ndarray)
-        ]
+        return {
+            output.name: torch.from_numpy(np.ascontiguousarray(one)).to(fed.device)
+            for output, one in zip(self.session.get_outputs(), found, strict=True)
+            if isinstance(one, np.ndarray)
+        }
 
 
 def _session(data: bytes, device: torch.device, name: str) -> Any:
@@ -119,10 +125,10 @@ def _in_torch(model: Any, naming: ProgramNetwork, spec: PackageSpec) -> tuple[Pr
         from onnx2torch import convert
 
         network = convert(_plain(model, naming.spec.output)).eval().requires_grad_(False)
-        found = ProgramNetwork(network, naming.spec.model_copy(update={"output": 0}), naming.batches)
+        found = ProgramNetwork(network, naming.spec.model_copy(update={"output": 0, "embedding": None}), naming.batches)
         pictures = made_pictures(spec, 2)
         with torch.no_grad():
-            off = float((found(pictures) - naming(pictures)).abs().max())
+            off = _difference(found(pictures), naming(pictures), spec)
     except ImportError:
         return None, "onnx2torch is not installed (pip install 'trapaudit[onnx]')"
     except NotImplementedError as error:
@@ -132,6 +138,14 @@ def _in_torch(model: Any, naming: ProgramNetwork, spec: PackageSpec) -> tuple[Pr
     if not off <= EXACT:
         return None, f"in PyTorch its logits differ by {off:.2g}, and {EXACT:g} is the most that counts as equal"
     return found.eval(), ""
+
+
+def _difference(found: Tensor, expected: Tensor, spec: PackageSpec) -> float:
+    """Largest difference of logits (B, K); of embeddings (B, D), the largest that logits of a gallery may have by it."""
+    if spec.gallery is None:
+        return float((found - expected).abs().max())
+    off = nn.functional.normalize(found, dim=1) - nn.functional.normalize(expected, dim=1)
+    return spec.similarity_scale * float(off.norm(dim=1).max())
 
 
 def _plain(model: Any, output: int) -> Any:

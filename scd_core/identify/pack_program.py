@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from scd_core.errors import InputError
 from scd_core.identify.expected import check_expected, run_once
 from scd_core.identify.kinds import TORCHSCRIPT, Kind, check_kind
 from scd_core.identify.load_program import load_program
-from scd_core.identify.program import Program, ProgramNetwork, find_output
+from scd_core.identify.program import Program, ProgramNetwork, find_embedding, find_output, made_pictures
 from scd_core.identify.spec import PackageSpec, validated
 
-__all__ = ["pack_program"]
+__all__ = ["pack_program", "program_for_gallery"]
 
 _CPU = torch.device("cpu")
 
@@ -29,6 +30,7 @@ def pack_program(
     preprocessing: Mapping[str, Any],
     program: Mapping[str, Any],
     *,
+    embedding_output: str | None,
     unused: Mapping[str, Any],
     expect: str | Path | None,
     steps: list[str],
@@ -42,6 +44,8 @@ def pack_program(
         labels: one per class, in class order.
         preprocessing: fields of :class:`InputSpec`; `size`, `mean` and `std` are needed, for a program does not state them.
         program: `layout` and `gives` of :class:`ProgramSpec`; None for the default.
+        embedding_output: name of the output that holds the embedding of a picture; None takes what the last layer reads, where
+            that can be found in the program.
         unused: options that are for weights without a network; one that is given is refused.
         expect: as for :func:`scd_core.identify.packing.pack_model`.
         steps: gets what was done, one sentence a step.
@@ -52,6 +56,97 @@ def pack_program(
     Raises:
         InputError: it cannot be packed; the message has the reason and what to do.
     """
+    stored, content = _described(data, path, architecture, labels, preprocessing, program, unused)
+    name = path.name
+    spec = validated(content, "model pack")
+    found = load_program(stored, spec, _CPU, name)
+    own = spec.program.model_copy(update={"output": find_output(found, spec, name)}) if spec.program else None
+    spec = spec.model_copy(update={"program": own})
+    spec, stored = _with_embedding(found, spec, stored, name, embedding_output)
+    found = load_program(stored, spec, _CPU, name)
+    steps += _words(found)
+    steps.append(run_once(found.naming, spec, name))
+    if expect is not None:
+        steps.append(check_expected(found.naming, spec, expect))
+    return spec, stored
+
+
+def program_for_gallery(
+    data: bytes,
+    path: Path,
+    architecture: str,
+    labels: Sequence[str],
+    preprocessing: Mapping[str, Any],
+    program: Mapping[str, Any],
+    *,
+    embedding: str,
+    embedding_output: str | None,
+    scale: float,
+    unused: Mapping[str, Any],
+    steps: list[str],
+) -> tuple[PackageSpec, bytes, nn.Module]:
+    """Check a program that gives embeddings and run it; what the package of its gallery holds.
+
+    Args:
+        data: the file.
+        path: of it.
+        architecture: ``onnx`` or ``torch-export``.
+        labels: the individuals.
+        preprocessing: as for :func:`pack_program`.
+        program: `layout` of :class:`ProgramSpec`; None for the default.
+        embedding: ``head``: what an output holds; ``features``: what the layer reads that gives it.
+        embedding_output: name of that output; None takes the only one.
+        scale: similarities are multiplied by it.
+        unused: as for :func:`pack_program`.
+        steps: gets what was done, one sentence a step.
+
+    Returns:
+        The package's description, without its gallery's own file; the file that it names; and the network, normalised pictures
+        (B, 3, H, W) -> embeddings (B, D).
+
+    Raises:
+        InputError: it cannot be packed; the message has the reason and what to do.
+    """
+    program = {key: value for key, value in program.items() if value is not None} | {"gives": "embeddings"}
+    stored, content = _described(data, path, architecture, labels, preprocessing, program, unused)
+    name = path.name
+    content |= {"gallery": "gallery.safetensors", "embedding": "head", "similarity_scale": scale}
+    spec = validated(content, "model pack-gallery")
+    found = load_program(stored, spec, _CPU, name)
+    output, _ = find_embedding(found, spec, name, embedding_output, may_be_names=embedding == "features")
+    program["output"] = output
+    if embedding == "features" and architecture == "onnx":
+        from scd_core.identify.onnx_features import with_features
+
+        read = with_features(stored, output, name)
+        if read is None:
+            raise InputError(
+                f"weights {name}: what its last layer reads cannot be found in it; export it with its embedding as an output"
+            )
+        stored, output_name = read
+        found = load_program(stored, spec, _CPU, name)
+        program["output"] = find_embedding(found, spec, name, output_name)[0]
+    content |= {"program": program, "embedding": embedding, "weights_sha256": hashlib.sha256(stored).hexdigest()}
+    spec = validated(content, "model pack-gallery")
+    found = load_program(stored, spec, _CPU, name)
+    names = list(_network(found).named_outputs(made_pictures(spec, 1)))
+    chosen = names[spec.program.output if spec.program else 0]
+    _, size = find_embedding(found, spec, name, chosen)
+    steps.append(f"embeddings of {size} numbers from output {chosen}")
+    steps += _words(found)
+    return validated(content | {"embedding_size": size}, "model pack-gallery"), stored, found.naming
+
+
+def _described(
+    data: bytes,
+    path: Path,
+    architecture: str,
+    labels: Sequence[str],
+    preprocessing: Mapping[str, Any],
+    program: Mapping[str, Any],
+    unused: Mapping[str, Any],
+) -> tuple[bytes, dict[str, Any]]:
+    """The file as it is stored, and the content of ``model.json``."""
     name = path.name
     if architecture == "torchscript":
         raise InputError(f"weights {name}: {TORCHSCRIPT}")
@@ -65,7 +160,7 @@ def pack_program(
     kind: Kind = "onnx" if architecture == "onnx" else "torch-export"
     check_kind(data, name, kind)
     stored = _stored(data, path, architecture)
-    content: dict[str, Any] = {
+    return stored, {
         "architecture": architecture,
         "labels": list(labels),
         "input": {"resize": "stretch"} | {key: value for key, value in preprocessing.items() if value is not None},
@@ -73,17 +168,33 @@ def pack_program(
         "weights_sha256": hashlib.sha256(stored).hexdigest(),
         "program": {key: value for key, value in program.items() if value is not None},
     }
-    spec = validated(content, "model pack")
-    found = load_program(stored, spec, _CPU, name)
-    output = find_output(found, spec, name)
-    if output:
-        spec = validated(content | {"program": content["program"] | {"output": output}}, "model pack")
-        found = load_program(stored, spec, _CPU, name)
-    steps += _words(found)
-    steps.append(run_once(found.naming, spec, name))
-    if expect is not None:
-        steps.append(check_expected(found.naming, spec, expect))
-    return spec, stored
+
+
+def _with_embedding(
+    found: Program, spec: PackageSpec, stored: bytes, name: str, wanted: str | None
+) -> tuple[PackageSpec, bytes]:
+    """The description and file of a program whose embedding is known: an output of it, or what its last layer reads."""
+    assert spec.program is not None
+    if wanted is not None:
+        return _reading(spec, find_embedding(found, spec, name, wanted)[0]), stored
+    if spec.architecture != "onnx":
+        return spec, stored
+    from scd_core.identify.onnx_features import with_features
+
+    read = with_features(stored, spec.program.output, name)
+    if read is None:
+        return spec, stored
+    changed, output = read
+    try:
+        place, _ = find_embedding(load_program(changed, spec, _CPU, name), spec, name, output)
+    except InputError:  # it reads one number, or the same of all pictures
+        return spec, stored
+    return _reading(spec, place).model_copy(update={"weights_sha256": hashlib.sha256(changed).hexdigest()}), changed
+
+
+def _reading(spec: PackageSpec, output: int) -> PackageSpec:
+    assert spec.program is not None
+    return spec.model_copy(update={"program": spec.program.model_copy(update={"embedding": output})})
 
 
 def _stored(data: bytes, path: Path, architecture: str) -> bytes:
@@ -96,16 +207,22 @@ def _stored(data: bytes, path: Path, architecture: str) -> bytes:
     return safe_archive(data, path.name)
 
 
-def _words(found: Program) -> list[str]:
+def _network(found: Program) -> ProgramNetwork:
     assert isinstance(found.naming, ProgramNetwork)
-    batches = found.naming.batches
+    return found.naming
+
+
+def _words(found: Program) -> list[str]:
+    batches, own = _network(found).batches, _network(found).spec
     words = []
     if batches.most == batches.least:
         words.append(f"it takes {batches.least} picture{'s' if batches.least > 1 else ''} at once, as it was exported")
     words.append(found.no_masks or "masks are available: gradients pass through the network")
-    if not found.gives_gradient:
+    if own.gives != "embeddings" and found.head is None:
         words.append(
-            "not available with onnxruntime: embeddings, so that pictures called unknown are not grouped, and the share of the "
-            "gradient outside the animal"
+            "embeddings are not available, so that pictures called unknown are not grouped: no layer that gives the logits was "
+            "found; export the network with its embedding as a further output, and state that by --embedding-output"
         )
+    if not found.gives_gradient:
+        words.append("not available with onnxruntime: the share of the gradient outside the animal")
     return words

@@ -137,6 +137,8 @@ def _digest(spec: PackageSpec, parts: Sequence[bytes | None]) -> str:
     unused = {"decode": spec.input.decode == "full", "box_use": spec.input.box_use is None}
     unused["box_margin"] = spec.input.box_margin is None
     without["input"] = {name: True for name, is_unused in unused.items() if is_unused}
+    if spec.program is not None and spec.program.embedding is None:
+        without["program"] = {"embedding": True}
     described = spec.model_dump(mode="json", exclude=without)
     content = json.dumps(described, sort_keys=True).encode()
     gallery, *others = parts

@@ -1,4 +1,4 @@
-"""Making, extending and checking model packages: from a state dict, or from an embedding network and pictures."""
+"""Making and extending model packages: from a state dict, or from an embedding network and pictures."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from PIL import Image
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from scd_core.errors import InputError
 from scd_core.identify.architectures import fit_state, network_of
-from scd_core.identify.checkpoint import Checkpoint, read_checkpoint
+from scd_core.identify.checkpoint import read_checkpoint
 from scd_core.identify.child import check_target
-from scd_core.identify.classifier import Classifier, load_model
+from scd_core.identify.classifier import Classifier
 from scd_core.identify.comparison import fit_comparison
 from scd_core.identify.expected import check_expected, run_once
 from scd_core.identify.gallery import EQUAL, GalleryNetwork, read_gallery
@@ -25,13 +24,13 @@ from scd_core.identify.gallery_pictures import check_new, embed_files, embed_ind
 from scd_core.identify.labels import check_labels
 from scd_core.identify.new_package import input_of, read_weights, write_package
 from scd_core.identify.pack_heads import embedding_state, fitted_state
-from scd_core.identify.pack_program import pack_program
+from scd_core.identify.pack_program import pack_program, program_for_gallery
 from scd_core.identify.package import Package, read_package
-from scd_core.identify.spec import PROGRAMS, HeadName, validated
+from scd_core.identify.spec import PROGRAMS, HeadName, PackageSpec, validated
 from scd_core.identify.spelling import check_spellings, checked_name
 from scd_core.identify.strangers import StrangerLimit
 
-__all__ = ["add_embeddings", "add_individual", "check_package", "pack_gallery", "pack_model"]
+__all__ = ["add_embeddings", "add_individual", "pack_gallery", "pack_model"]
 
 
 def pack_model(
@@ -57,6 +56,7 @@ def pack_model(
     layout: str | None = None,
     output: str | None = None,
     prompt: str | None = None,
+    embedding_output: str | None = None,
 ) -> Package:
     """Write a model package from a state dict, or from a network as a program, and check that it loads.
 
@@ -86,6 +86,7 @@ def pack_model(
         layout: of a program's input: ``nchw`` (default), ``nhwc``.
         output: what a program gives: ``logits`` (default), ``probabilities``.
         prompt: of ``open_clip/NAME``, a text in which ``{}`` stands for the label; None is ``a photo of {}``.
+        embedding_output: of a program, the output that holds the embedding; None takes what its last layer reads.
 
     Raises:
         InputError: the folder holds a package, a file cannot be read, the weights do not fit the architecture, or the network
@@ -108,11 +109,11 @@ def pack_model(
         }
         spec, stored = pack_program(
             read_weights(folder, weights), weights, architecture, labels, given | {"resize_size": resize_size},
-            {"layout": layout, "gives": output}, unused=of_tensors, expect=expect, steps=done,
+            {"layout": layout, "gives": output}, embedding_output=embedding_output, unused=of_tensors, expect=expect,
+            steps=done,
         )  # fmt: skip
         return write_package(folder, spec, stored)
-    if layout or output:
-        raise InputError(f"--layout and --output are for {' and '.join(PROGRAMS)}; {architecture} is built here")
+    _check_for_programs(architecture, {"--layout": layout, "--output": output, "--embedding-output": embedding_output})
     content: dict[str, Any] = {
         "architecture": architecture,
         "architecture_args": architecture_args or {},
@@ -120,7 +121,7 @@ def pack_model(
         "input": {},
         "weights_sha256": "0" * 64,
     }
-    found = _new_checkpoint(folder, weights, key)
+    found = read_checkpoint(read_weights(folder, weights), weights.name, key)
     content["input"] = input_of(
         architecture, size=size, mean=mean, std=std, resize=resize, decode=decode, interpolation=interpolation,
         resize_size=resize_size,
@@ -144,7 +145,7 @@ def pack_gallery(
     architecture: str,
     weights: str | Path,
     pictures: Mapping[str, Sequence[str | Path]],
-    embedding: str = "features",
+    embedding: str | None = None,
     embedding_size: int = 128,
     scale: float = 16.0,
     size: tuple[int, int] | None = None,
@@ -155,6 +156,9 @@ def pack_gallery(
     architecture_args: dict[str, Any] | None = None,
     unknown_rate: float | None = None,
     head: Literal["gem-bn-arcface"] | None = None,
+    layout: str | None = None,
+    embedding_output: str | None = None,
+    steps: list[str] | None = None,
 ) -> tuple[Package, StrangerLimit | None]:
     """Write a package of an embedding network and pictures of known individuals.
 
@@ -162,15 +166,20 @@ def pack_gallery(
 
     Args:
         folder: where the package is written; must not hold a package yet.
-        architecture: ``torchvision/NAME``, ``timm/NAME`` or ``scd_core/small_cnn``.
-        weights: state dict; a classifier's head in it is not used where `embedding` is ``features``.
+        architecture: ``torchvision/NAME``, ``timm/NAME`` or ``scd_core/small_cnn``; ``onnx`` or ``torch-export`` for a
+            program, which needs `size`, `mean` and `std`.
+        weights: state dict; a classifier's head in it is not used where `embedding` is ``features``; or the program.
         pictures: individual -> files of it; at least 2 individuals.
-        embedding: ``features``: what the network's last layer would read; ``head``: what its last layer gives.
+        embedding: ``features``: what the network's last layer would read; ``head``: what its last layer gives. None is
+            ``features``, and ``head`` for a program.
         embedding_size: D of ``head``.
         scale: similarities are multiplied by it to make logits; `calibrate` fits the temperature over it.
         unknown_rate: also find the least similarity of a name, so that at most this share of pictures of individuals that are
             left out of the gallery gets one, 0-1.
         head: `gem-bn-arcface` where GeM pooling and a neck lie between the backbone and the embedding.
+        layout: of a program's input: ``nchw`` (default), ``nhwc``.
+        embedding_output: of a program, the output that holds the embedding; None takes the only one.
+        steps: gets what was done with a program, one sentence a step.
 
     Returns:
         The package; and what its least similarity of a name costs, where `unknown_rate` is given.
@@ -179,34 +188,32 @@ def pack_gallery(
         InputError: a file cannot be read, too few pictures for `unknown_rate`, or fewer than 2 individuals, or two equal ones.
     """
     folder, weights = Path(folder), Path(weights)
-    if architecture in PROGRAMS:
-        raise InputError(
-            f"pack-gallery: architecture {architecture} gives names; a gallery needs a network built here, such as timm/NAME"
-        )
-    state = _new_checkpoint(folder, weights).state
+    data = read_weights(folder, weights)
     if len(pictures) < 2:
         raise InputError(
             f"gallery: {len(pictures)} individual; at least 2 are needed, because a name is a choice between individuals"
         )
     check_spellings(pictures)
-    content: dict[str, Any] = {
-        "architecture": architecture,
-        "architecture_args": architecture_args or {},
-        "labels": list(pictures),
-        "input": input_of(architecture, size=size, mean=mean, std=std, resize=resize, decode=decode),
-        "weights_sha256": "0" * 64,
-        "embedding": embedding,
-        "similarity_scale": scale,
-        "embedding_size": embedding_size,
-        "gallery": "gallery.safetensors",
-        "head": head,
-    }
-    spec = validated(content, "model pack-gallery")
-    state = embedding_state(state, spec, f"weights {weights.name}")
-    stored = save(state)
-    spec = spec.model_copy(update={"weights_sha256": hashlib.sha256(stored).hexdigest()})
-    network = network_of(spec)
-    fit_state(network, state, spec, weights.name)
+    given = {"size": size, "mean": mean, "std": std, "resize": resize, "decode": decode}
+    if architecture in (*PROGRAMS, "torchscript"):
+        spec, stored, network = program_for_gallery(
+            data, weights, architecture, list(pictures), given, {"layout": layout}, embedding=embedding or "head",
+            embedding_output=embedding_output, scale=scale, steps=steps if steps is not None else [],
+            unused={"--head": head, "--architecture-args": architecture_args},
+        )  # fmt: skip
+    else:
+        _check_for_programs(architecture, {"--layout": layout, "--embedding-output": embedding_output})
+        content: dict[str, Any] = {
+            "architecture": architecture,
+            "architecture_args": architecture_args or {},
+            "labels": list(pictures),
+            "input": input_of(architecture, **given),
+            "embedding": embedding or "features",
+            "similarity_scale": scale,
+            "embedding_size": embedding_size,
+            "head": head,
+        }
+        spec, stored, network = _built_for_gallery(data, weights.name, content)
     embeddings, classes = embed_individuals(network.eval().requires_grad_(False), spec, pictures)
     names = [spec.labels[place] for place in classes.tolist()]
     fitted, whitening, limit = fit_comparison(spec, embeddings.numpy(), names, unknown_rate)
@@ -215,6 +222,24 @@ def pack_gallery(
     if whitening is not None:
         (folder / str(fitted.whitening)).write_bytes(whitening)
     return write_gallery(folder, fitted, embeddings, classes), limit
+
+
+def _built_for_gallery(data: bytes, name: str, content: Mapping[str, Any]) -> tuple[PackageSpec, bytes, nn.Module]:
+    """The description of a gallery's package, the file of its weights, and the network that gives embeddings."""
+    described = {"weights_sha256": "0" * 64, "gallery": "gallery.safetensors"} | dict(content)
+    spec = validated(described, "model pack-gallery")
+    state = embedding_state(read_checkpoint(data, name).state, spec, f"weights {name}")
+    stored = save(state)
+    spec = spec.model_copy(update={"weights_sha256": hashlib.sha256(stored).hexdigest()})
+    network = network_of(spec)
+    fit_state(network, state, spec, name)
+    return spec, stored, network
+
+
+def _check_for_programs(architecture: str, given: Mapping[str, str | None]) -> None:
+    """Refuse options that are for a network as a file."""
+    if used := [option for option, value in given.items() if value]:
+        raise InputError(f"{used[0]} is for {' and '.join(PROGRAMS)}; {architecture} is built here")
 
 
 def add_individual(url: str, name: str, files: Sequence[str | Path], write: str | None = None) -> Package:
@@ -239,7 +264,8 @@ def add_individual(url: str, name: str, files: Sequence[str | Path], write: str 
     name = checked_name(name, spec.labels)
     if not files:
         raise InputError(f"gallery: no pictures of {name}; give at least one file")
-    model = Classifier(package, torch.device("cpu")).model
+    classifier = Classifier(package, torch.device("cpu"))
+    model = classifier.model if spec.program is None else classifier.naming_network
     assert isinstance(model, GalleryNetwork)
     return add_embeddings(url, name, embed_files(model.network, spec, files, name), write)
 
@@ -277,36 +303,3 @@ def add_embeddings(url: str, name: str, found: Tensor, write: str | None = None)
     return replace_gallery(
         package, url, changed, torch.cat((embeddings, found)), classes, write, "model add-individual", added
     )
-
-
-def check_package(url: str) -> dict[str, Any]:
-    """Load a package whole, run one grey picture through it, and return what a person wants to know of it.
-
-    Raises:
-        InputError: whatever :func:`read_package` and :func:`scd_core.identify.load_model` refuse; or logits that are NaN.
-    """
-    classifier = load_model(url)
-    spec = classifier.spec
-    logits = classifier.logits(classifier.preprocess(Image.new("RGB", (640, 480), (128, 128, 128)))[None])
-    if bool(logits.isnan().any()):
-        raise InputError(f"model {url}: gives logits that are no numbers for a grey picture; its weights are damaged")
-    return {
-        "architecture": spec.architecture,
-        "classes": len(spec.labels),
-        "input": f"{spec.input.size[0]}x{spec.input.size[1]} {spec.input.resize}",
-        "parameters": sum(parameter.numel() for parameter in classifier.model.parameters()),
-        "masks": classifier.no_masks or "available",
-        "temperature": spec.temperature,
-        "unknown_threshold": spec.unknown_threshold,
-        "logits_on_grey": f"{float(logits.min()):.2f}..{float(logits.max()):.2f}",
-        "model_digest": classifier.digest,
-    }
-
-
-def _new_checkpoint(folder: Path, weights: Path, key: str | None = None) -> Checkpoint:
-    """The weights that a new package is made of, out of what they are wrapped in.
-
-    Raises:
-        InputError: as :func:`_new_weights`, or they are no tensors.
-    """
-    return read_checkpoint(read_weights(folder, weights), weights.name, key)

@@ -18,6 +18,7 @@ __all__ = [
     "Batches",
     "Program",
     "ProgramNetwork",
+    "find_embedding",
     "find_output",
     "is_probabilities",
     "made_pictures",
@@ -27,6 +28,8 @@ EXACT = 1e-4
 """Largest difference of logits with which two ways to run one network give the same."""
 LARGEST = 2**31
 """Most numbers of a tensor in a program: of a few pictures, no network for pictures has as many."""
+_WIDEST = 65536
+"""Most numbers of an embedding."""
 _SUM_SLACK = 1e-3
 """A row of probabilities sums to 1 within this, in half precision as well."""
 
@@ -52,7 +55,7 @@ class Program:
     gives_gradient: bool
     """Whether gradients pass through `naming`."""
     head: str | None = None
-    """The part of `naming` that reads the features of a picture and gives its logits; None where it is not known."""
+    """The part of `naming` whose input is the embedding of a picture; None where it is not known."""
     no_masks: str | None = None
     """Why no gradients pass through `model`."""
     sigmoids: frozenset[int] = frozenset()
@@ -72,9 +75,15 @@ class ProgramNetwork(nn.Module):
     def __init__(self, program: nn.Module, spec: ProgramSpec, batches: Batches) -> None:
         super().__init__()
         self.program, self.spec, self.batches = program, spec, batches
+        self.embedding = nn.Identity()
+        """Reads the embedding of each picture, where the program gives it."""
 
     def outputs(self, images: Tensor) -> list[Tensor]:
         """Everything that the program gives for at most one batch of it, as it gives it."""
+        return list(self.named_outputs(images).values())
+
+    def named_outputs(self, images: Tensor) -> dict[str, Tensor]:
+        """The same by name: the name of the output, its key, or its number; in parts joined by dots where it lies deeper."""
         fed = images.to(self.batches.dtype)
         if self.spec.layout == "nhwc":
             fed = fed.permute(0, 2, 3, 1)
@@ -82,15 +91,21 @@ class ProgramNetwork(nn.Module):
         short = self.batches.least - len(fed)
         if short > 0:
             fed = torch.cat((fed, fed[-1:].expand(short, *fed.shape[1:])))
-        return [one[: len(images)] if one.dim() else one for one in _flat(self.program(fed))]
+        return {name: one[: len(images)] if one.dim() else one for name, one in _flat(self.program(fed))}
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (B, K), float32."""
-        parts = images.split(self.batches.most) if self.batches.most else (images,)
-        logits = torch.cat([self.outputs(part)[self.spec.output].flatten(1) for part in parts]).float()
+        """Logits (B, K), or embeddings (B, D) where it gives them; float32."""
+        parts = [self.outputs(part) for part in self.parts(images)]
+        if self.spec.embedding is not None:
+            self.embedding(torch.cat([part[self.spec.embedding].flatten(1) for part in parts]))
+        logits = torch.cat([part[self.spec.output].flatten(1) for part in parts]).float()
         if self.spec.gives == "probabilities":
             return logits.clamp_min(torch.finfo(torch.float32).tiny).log()
         return logits
+
+    def parts(self, images: Tensor) -> Sequence[Tensor]:
+        """Pictures (B, 3, H, W) in parts that the program takes at once."""
+        return images.split(self.batches.most) if self.batches.most else (images,)
 
 
 def made_pictures(spec: PackageSpec, n: int = 4) -> Tensor:
@@ -112,20 +127,10 @@ def find_output(program: Program, spec: PackageSpec, name: str) -> int:
         InputError: the program cannot be run on the input's size, no output or several fit the labels, or it ends in a
             sigmoid, or holds probabilities where logits are stated, or the other way round.
     """
-    network: Any = program.naming
     pictures, n = made_pictures(spec), len(spec.labels)
-    height, width = spec.input.size
-    try:
-        parts = [network.outputs(part) for part in pictures.split(network.batches.most or len(pictures))]
-    except InputError:
-        raise
-    except Exception as error:  # a program's operations raise anything, as do the libraries that run them
-        raise InputError(
-            f"weights {name}: cannot be run on {height}x{width} pixels ({first_line(error)}); check --size and --layout"
-        ) from error
-    outputs = [torch.cat(list(one)) for one in zip(*parts, strict=True) if one[0].dim()]
+    outputs = list(_run(program, spec, pictures, name).values())
     shapes = [tuple(one.shape) for one in outputs]
-    fitting = [place for place, one in enumerate(outputs) if one.is_floating_point() and one.flatten(1).shape[1] == n]
+    fitting = [place for place, one in enumerate(outputs) if _is_of_pictures(one) and one.flatten(1).shape[1] == n]
     if not fitting:
         raise InputError(
             f"weights {name}: gives {_words(shapes)} for {len(pictures)} pictures, and there are {n} labels; the labels must "
@@ -151,6 +156,68 @@ def find_output(program: Program, spec: PackageSpec, name: str) -> int:
     )
 
 
+@torch.inference_mode()
+def find_embedding(
+    program: Program, spec: PackageSpec, name: str, wanted: str | None = None, *, may_be_names: bool = False
+) -> tuple[int, int]:
+    """Number of the output that holds the embedding of a picture, and how many numbers that has.
+
+    Args:
+        program: the program.
+        spec: with `program`.
+        name: of the file, in messages.
+        wanted: name, key or number of the output; None takes the only one.
+        may_be_names: it may hold probabilities, since what the layer reads that gives them is taken.
+
+    Raises:
+        InputError: the program cannot be run on the input's size; there is no such output, or several and none is wanted; or it
+            holds no embedding: probabilities, no numbers, or the same for all pictures.
+    """
+    pictures = made_pictures(spec)
+    outputs = _run(program, spec, pictures, name)
+    names = list(outputs)
+    fitting = [one for one in names if _is_of_pictures(outputs[one]) and 2 <= outputs[one][0].numel() <= _WIDEST]
+    if wanted is not None and wanted not in names:
+        raise InputError(f"--embedding-output {wanted}: {name} has no such output; there is {', '.join(names[:8])}")
+    if wanted is None and len(fitting) != 1:
+        found = ", ".join(f"{one} {tuple(outputs[one].shape)}" for one in names[:8])
+        raise InputError(
+            f"weights {name}: has {len(fitting)} outputs that may be the embedding ({found}); state one by --embedding-output"
+        )
+    chosen = wanted if wanted is not None else fitting[0]
+    values = outputs[chosen].flatten(1).float() if chosen in fitting else outputs[chosen].new_zeros(1, 1)
+    if chosen not in fitting or not bool(values.isfinite().all()) or bool((values == values[:1]).all()):
+        raise InputError(
+            f"weights {name}: output {chosen} of {tuple(outputs[chosen].shape)} for {len(pictures)} pictures is no embedding: "
+            f"expected 2 to {_WIDEST} finite numbers a picture, which differ between pictures"
+        )
+    if not may_be_names and is_probabilities(values):
+        raise InputError(
+            f"weights {name}: output {chosen} holds probabilities of names, which are no embedding; take what its last layer "
+            "reads by --embedding features, or another output by --embedding-output"
+        )
+    return names.index(chosen), values.shape[1]
+
+
+def _run(program: Program, spec: PackageSpec, pictures: Tensor, name: str) -> dict[str, Tensor]:
+    """Outputs of a program for some pictures, by name; those that are one number are left as they are."""
+    network: Any = program.naming
+    height, width = spec.input.size
+    try:
+        parts = [network.named_outputs(part) for part in network.parts(pictures)]
+    except InputError:
+        raise
+    except Exception as error:  # a program's operations raise anything, as do the libraries that run them
+        raise InputError(
+            f"weights {name}: cannot be run on {height}x{width} pixels ({first_line(error)}); check --size and --layout"
+        ) from error
+    return {key: torch.cat([part[key] for part in parts]) if one.dim() else one for key, one in parts[0].items()}
+
+
+def _is_of_pictures(values: Tensor) -> bool:
+    return values.is_floating_point() and values.dim() > 1
+
+
 def is_probabilities(values: Tensor) -> bool:
     """Whether rows (B, K) are what a softmax gives: each in [0, 1], with the sum 1.
 
@@ -162,15 +229,15 @@ def is_probabilities(values: Tensor) -> bool:
     return in_range and len(values) > 0 and bool(((values.sum(1) - 1).abs() <= _SUM_SLACK).all())
 
 
-def _flat(output: Any) -> Iterator[Tensor]:
+def _flat(output: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
     if torch.is_tensor(output):
-        yield output
+        yield name or "0", output
     elif isinstance(output, Mapping):
-        for one in output.values():
-            yield from _flat(one)
-    elif isinstance(output, Sequence):
-        for one in output:
-            yield from _flat(one)
+        for key, one in output.items():
+            yield from _flat(one, f"{name}.{key}" if name else str(key))
+    elif isinstance(output, Sequence) and not isinstance(output, str):
+        for number, one in enumerate(output):
+            yield from _flat(one, f"{name}.{number}" if name else str(number))
 
 
 def _words(shapes: Sequence[tuple[int, ...]]) -> str:

@@ -106,8 +106,16 @@ class ProgramSpec(BaseModel):
         "nchw", description="order of the input: channels first, or last as in Keras"
     )
     output: int = Field(0, ge=0, lt=256, description="number of the output that holds the names")
-    gives: Literal["logits", "probabilities"] = Field(
-        "logits", description="what the output holds; of probabilities that a softmax gives, the logarithm is taken"
+    gives: Literal["logits", "probabilities", "embeddings"] = Field(
+        "logits",
+        description="what the output holds; of probabilities that a softmax gives, the logarithm is taken; embeddings belong to "
+        "a gallery",
+    )
+    embedding: int | None = Field(
+        None,
+        ge=0,
+        lt=256,
+        description="number of a further output, which holds the embedding of a picture; null: none does",
     )
 
 
@@ -184,13 +192,15 @@ class PackageSpec(BaseModel):
         if self.features_of is not None:
             return self.features_of
         kind = self.embedding if self.gallery is not None else "features"
-        parts = [
+        parts: list[Any] = [
             self.architecture,
             self.architecture_args,
             self.weights_sha256,
             kind,
             self.input.model_dump(mode="json", exclude=None if self.input.box_margin else {"box_margin"}),
         ]
+        if self.program is not None and (self.gallery is not None or self.program.embedding is not None):
+            parts.append(self.program.output if self.gallery is not None else self.program.embedding)
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
     @field_validator("labels")
@@ -240,8 +250,10 @@ class PackageSpec(BaseModel):
             raise ValueError(f"sub_centres belongs to the head {GEM}")
         if (self.program is None) == (self.architecture in PROGRAMS):
             raise ValueError(f"`program` belongs to the architectures {' and '.join(PROGRAMS)}, and to no other")
-        if self.program is not None and (self.gallery or self.architecture_args or self.head):
-            raise ValueError(f"architecture {self.architecture} has no gallery, arguments or other head")
+        if self.program is not None and (self.architecture_args or self.head):
+            raise ValueError(f"architecture {self.architecture} has no arguments or other head")
+        if self.program is not None and (self.gallery is None) == (self.program.gives == "embeddings"):
+            raise ValueError("a gallery belongs to a program that gives embeddings, and to no other program")
         if len(self.labels) < 2:
             raise ValueError(f"labels must name at least 2 classes, got {len(self.labels)}")
         if UNKNOWN in self.labels:

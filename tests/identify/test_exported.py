@@ -121,7 +121,7 @@ def test_what_a_program_does_not_state_must_be_stated(tmp_path: Path, archive: P
         refused(tmp_path, archive, "is for weights without their network", **given)
     torch.save(small().state_dict(), tmp_path / "state.pth")
     refused(tmp_path, tmp_path / "state.pth", "holds tensors of torch.save and no network")
-    with pytest.raises(InputError, match="--layout and --output are for onnx and torch-export"):
+    with pytest.raises(InputError, match="--layout is for onnx and torch-export"):
         pack_model(
             tmp_path / "p",
             architecture="scd_core/small_cnn",

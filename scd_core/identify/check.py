@@ -1,0 +1,36 @@
+"""Whether a package can be used: loaded whole and run once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PIL import Image
+
+from scd_core.errors import InputError
+from scd_core.identify.classifier import load_model
+
+__all__ = ["check_package"]
+
+
+def check_package(url: str) -> dict[str, Any]:
+    """Load a package whole, run one grey picture through it, and return what a person wants to know of it.
+
+    Raises:
+        InputError: whatever :func:`read_package` and :func:`scd_core.identify.load_model` refuse; or logits that are NaN.
+    """
+    classifier = load_model(url)
+    spec = classifier.spec
+    logits = classifier.logits(classifier.preprocess(Image.new("RGB", (640, 480), (128, 128, 128)))[None])
+    if bool(logits.isnan().any()):
+        raise InputError(f"model {url}: gives logits that are no numbers for a grey picture; its weights are damaged")
+    return {
+        "architecture": spec.architecture,
+        "classes": len(spec.labels),
+        "input": f"{spec.input.size[0]}x{spec.input.size[1]} {spec.input.resize}",
+        "parameters": sum(parameter.numel() for parameter in classifier.model.parameters()),
+        "masks": classifier.no_masks or "available",
+        "temperature": spec.temperature,
+        "unknown_threshold": spec.unknown_threshold,
+        "logits_on_grey": f"{float(logits.min()):.2f}..{float(logits.max()):.2f}",
+        "model_digest": classifier.digest,
+    }
