@@ -5,7 +5,8 @@
 Each form of docs/models.md is packed as a team would, and names the same preprocessed photographs as the network itself does.
 mobilenet_v2 has ImageNet's weights; the others have random ones, with statistics of the photographs and a head that tells them
 apart, since their weights can't be had here. `masks` counts the photographs on which PyTorch gives onnxruntime's logits to 1e-4,
-so that a mask may be made; `seconds` is what loading takes. A form whose library is not installed is left out.
+so that a mask may be made; `of_embeddings` is the largest difference of embeddings of unit length; `seconds` is what loading
+takes. A form whose library is not installed is left out.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,13 @@ from torchvision import models
 from benchmarks.common import DATA, Report, options
 from benchmarks.real.sets import find_weights
 from scd_core.identify import load_model, pack_model
+from scd_core.identify.packing import pack_gallery
 from scd_core.identify.preprocess import preprocess
 from scd_core.identify.spec import InputSpec
 
 FOLDERS = ("jaguar", "southwest", "ena24", "cats", "nyala", "imagenet_animals")
 N_CLASSES = 20
+N_KNOWN = 3
 LABELS = tuple(f"class {number}" for number in range(N_CLASSES))
 IMAGENET: dict[str, Any] = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 
@@ -47,6 +50,10 @@ class Form:
     expected: Callable[[Tensor], Tensor] | None = None
     """Inputs -> logits; None is the network."""
     labels: tuple[str, ...] = LABELS
+    embedding: Callable[[Tensor], Tensor] | None = None
+    """Inputs -> embeddings; None is what the last linear layer of the network reads."""
+    is_gallery: bool = False
+    """Whether it is packed with pictures of known individuals, and `expected` gives embeddings alone."""
 
 
 class OfKeras(nn.Module):
@@ -168,6 +175,7 @@ def _programs(name: str, network: nn.Module, labels: tuple[str, ...]) -> Iterato
         f"ONNX as of Keras: {name}", network, _onnx(OfKeras(network), (1, 224, 224, 3)), scaled | {"architecture": "onnx"},
         lambda x: network(_normalised(x / 255)).log_softmax(1),
         labels,
+        lambda x: _read_by_head(network, _normalised(x / 255)),
     )  # fmt: skip
 
 
@@ -201,11 +209,16 @@ class _ReId(nn.Module):
         self.bn = nn.BatchNorm1d(width)
         self.final = nn.ParameterDict({"weight": nn.Parameter(torch.randn(rows, width))})
 
+    def embedded(self, x: Tensor) -> Tensor:
+        """What the neck gives, (B, D)."""
+        features, p = self.backbone(x), self.pooling["p"]
+        pooled = nn.functional.avg_pool2d(features.clamp(min=1e-6) ** p, (7, 7)) ** (1 / p)
+        found: Tensor = self.bn(pooled[:, :, 0, 0])
+        return found
+
     def forward(self, x: Tensor) -> Tensor:
         """16 times the cosines (B, K) of the nearest of three vectors of a class."""
-        features, p = self.backbone(x), self.pooling["p"]
-        pooled = nn.functional.avg_pool2d(features.clamp(min=1e-6) ** p, features.shape[-2:]) ** (1 / p)
-        embedded, vectors = self.bn(pooled[:, :, 0, 0]), self.final["weight"]
+        embedded, vectors = self.embedded(x), self.final["weight"]
         cosines = (embedded / embedded.norm(dim=1, keepdim=True)) @ (vectors / vectors.norm(dim=1, keepdim=True)).T
         return 16 * cosines.view(len(x), -1, 3).amax(2)
 
@@ -214,9 +227,27 @@ def _miewid(batch: Tensor) -> Iterator[Form]:
     if not _has("timm"):
         return
     torch.manual_seed(2)
-    network = settled(_ReId("efficientnetv2_rw_t", 3 * N_CLASSES), None, batch)
+    network: Any = settled(_ReId("efficientnetv2_rw_t", 3 * N_CLASSES), None, batch)
     given = {"architecture": "timm/efficientnetv2_rw_t", "head": "gem-bn-arcface", "size": (224, 224), **IMAGENET}
-    yield Form("GeM, neck, ArcFace: efficientnetv2_rw_t", network, _tensors(network.state_dict()), given)
+    name, embed = "efficientnetv2_rw_t", network.embedded
+    yield Form(f"GeM, neck, ArcFace: {name}", network, _tensors(network.state_dict()), given, embedding=embed)
+    for form in _programs(name, Embedding(network), LABELS):
+        if "Keras" not in form.name:
+            yield replace(form, name=f"gallery by {form.name}, GeM, neck", embedding=embed, is_gallery=True)
+
+
+class Embedding(nn.Module):
+    """A network without its head, as one is exported to embed pictures."""
+
+    def __init__(self, network: Any) -> None:
+        super().__init__()
+        self.network = network
+        self.eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Embeddings (B, D)."""
+        found: Tensor = self.network.embedded(x)
+        return found
 
 
 def _bioclip(_batch: Tensor) -> Iterator[Form]:
@@ -234,7 +265,14 @@ def _bioclip(_batch: Tensor) -> Iterator[Form]:
         return found
 
     given = {"architecture": "open_clip/ViT-B-16"}
-    yield Form("image tower and texts: ViT-B-16", model.visual, _tensors(model.state_dict()), given, expected)
+    yield Form(
+        "image tower and texts: ViT-B-16",
+        model.visual,
+        _tensors(model.state_dict()),
+        given,
+        expected,
+        embedding=model.visual,
+    )
 
 
 @torch.inference_mode()
@@ -244,15 +282,26 @@ def measured(form: Form, pictures: list[Image.Image], folder: Path) -> dict[str,
     weights = folder / f"weights{suffix}"
     with torch.inference_mode(False):
         form.save(weights)
-        pack_model(folder / "package", weights=weights, labels=form.labels, **form.given)
+        if form.is_gallery:
+            _pack_gallery(form, weights, pictures, folder)
+        else:
+            pack_model(folder / "package", weights=weights, labels=form.labels, **form.given)
         began = time.perf_counter()
         classifier = load_model(str(folder / "package"))
         seconds = time.perf_counter() - began
+    embed = form.embedding or (lambda x: _read_by_head(form.network, x))
     expected = form.expected or form.network
-    largest, best, exact, spread = 0.0, 0, 0, []
+    largest, apart, best, exact, spread = 0.0, 0.0, 0, 0, []
+    known: Tensor | None = None
     for start in range(0, len(pictures), 8):
         batch = torch.stack([classifier.preprocess(one) for one in pictures[start : start + 8]])
-        own, found = expected(batch).float(), classifier.logits(batch)
+        embedded, found = nn.functional.normalize(embed(batch).flatten(1), dim=1), classifier.logits(batch)
+        apart = max(apart, float((embedded - classifier.embed(batch)).abs().max()))
+        if form.is_gallery:  # the first pictures are the known individuals, two each
+            known = embedded[: 2 * N_KNOWN] if known is None else known
+            own = 16 * (embedded @ known.T).unflatten(1, (N_KNOWN, 2)).amax(2)
+        else:
+            own = expected(batch).float()
         largest = max(largest, float((own - found).abs().max()))
         best += int((own.argmax(1) == found.argmax(1)).sum())
         spread.append(own)
@@ -261,11 +310,33 @@ def measured(form: Form, pictures: list[Image.Image], folder: Path) -> dict[str,
         "form": form.name,
         "photographs": len(pictures),
         "largest_difference": largest,
+        "of_embeddings": apart,
         "same_name": best,
         "spread_of_logits": float(torch.cat(spread).std(dim=0).mean()),
         "masks": exact,
         "seconds": seconds,
     }
+
+
+def _pack_gallery(form: Form, weights: Path, pictures: list[Image.Image], folder: Path) -> None:
+    """Package of a gallery: the first photographs, two an individual."""
+    known: dict[str, list[Path]] = {}
+    for number, picture in enumerate(pictures[: 2 * N_KNOWN]):
+        path = folder / f"{number}.png"
+        picture.save(path)
+        known.setdefault(f"individual {number // 2}", []).append(path)
+    given = {key: value for key, value in form.given.items() if key != "output"}
+    pack_gallery(folder / "package", weights=weights, pictures=known, **given)
+
+
+def _read_by_head(network: nn.Module, batch: Tensor) -> Tensor:
+    """What the last linear layer of a network reads."""
+    read: list[Tensor] = []
+    head = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
+    handle = head.register_forward_pre_hook(lambda _module, inputs: read.append(inputs[0]))
+    network(batch)
+    handle.remove()
+    return read[-1]
 
 
 def main() -> None:
@@ -283,10 +354,9 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             report.rows.append(measured(form, pictures, Path(folder)))
         report.progress(f"{form.name}: {report.rows[-1]['largest_difference']:.2g}")
-    report.show(
-        ["form", "photographs", "largest_difference", "same_name", "spread_of_logits", "masks", "seconds"], "Forms"
-    )
-    report.summary = {"largest_difference": max(row["largest_difference"] for row in report.rows)}
+    columns = ["form", "photographs", "largest_difference", "of_embeddings", "same_name", "spread_of_logits", "masks"]
+    report.show([*columns, "seconds"], "Forms")
+    report.summary = {name: max(row[name] for row in report.rows) for name in ("largest_difference", "of_embeddings")}
     report.notes["forms"] = "largest absolute difference of logits between the package and the network itself"
     report.finish(arguments.json)
 

@@ -50,6 +50,7 @@ def pack_gallery(
     ] = None,
     layout: options.Layout = None,
     embedding_output: options.EmbeddingOutput = None,
+    relations: options.Relations = None,
 ) -> None:
     """Make a package of an embedding network and pictures of known individuals."""
     from scd_core.identify.packing import pack_gallery as make
@@ -72,6 +73,7 @@ def pack_gallery(
         layout=layout,
         embedding_output=embedding_output,
         steps=steps,
+        relations=relations,
     )
     for step in steps:
         console.print(step, markup=False, highlight=False, soft_wrap=True)

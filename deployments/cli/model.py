@@ -60,6 +60,7 @@ def pack(
         str | None, typer.Option(help="of open_clip: text of a label, such as 'a photo of {}' (the default)")
     ] = None,
     embedding_output: options.EmbeddingOutput = None,
+    relations: options.Relations = None,
 ) -> None:
     """Make a model package; size, mean and std default to the architecture's own transforms, resize to stretch."""
     from scd_core.identify import pack_model
@@ -88,6 +89,7 @@ def pack(
         output=output,
         prompt=prompt,
         embedding_output=embedding_output,
+        relations=relations,
     )
     for step in steps:
         console.print(step, markup=False, highlight=False, soft_wrap=True)

@@ -24,6 +24,7 @@ __all__ = [
     "FollowLinks",
     "Interpolation",
     "Layout",
+    "Relations",
     "Resize",
     "ResizeSize",
     "Size",
@@ -52,6 +53,9 @@ Layout = Annotated[
 ]
 EmbeddingOutput = Annotated[
     str | None, typer.Option("--embedding-output", help="of onnx, torch-export: name of the output with the embedding")
+]
+Relations = Annotated[
+    Path | None, typer.Option("--relations", help="file of what each name is: its species or group, or its ranks")
 ]
 AllPrefixes = Annotated[
     bool, typer.Option("--all-prefixes", help="list closed folders too, as is done once a week (media.closed_after)")

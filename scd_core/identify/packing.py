@@ -29,6 +29,7 @@ from scd_core.identify.package import Package, read_package
 from scd_core.identify.spec import PROGRAMS, HeadName, PackageSpec, validated
 from scd_core.identify.spelling import check_spellings, checked_name
 from scd_core.identify.strangers import StrangerLimit
+from scd_core.inputs.relations import check_relations, read_relations
 
 __all__ = ["add_embeddings", "add_individual", "pack_gallery", "pack_model"]
 
@@ -57,6 +58,7 @@ def pack_model(
     output: str | None = None,
     prompt: str | None = None,
     embedding_output: str | None = None,
+    relations: str | Path | None = None,
 ) -> Package:
     """Write a model package from a state dict, or from a network as a program, and check that it loads.
 
@@ -87,6 +89,8 @@ def pack_model(
         output: what a program gives: ``logits`` (default), ``probabilities``.
         prompt: of ``open_clip/NAME``, a text in which ``{}`` stands for the label; None is ``a photo of {}``.
         embedding_output: of a program, the output that holds the embedding; None takes what its last layer reads.
+        relations: file of what each name is (:func:`scd_core.inputs.relations.read_relations`), so that errors between related
+            species are told from others, and a group of the true name is right.
 
     Raises:
         InputError: the folder holds a package, a file cannot be read, the weights do not fit the architecture, or the network
@@ -112,7 +116,7 @@ def pack_model(
             {"layout": layout, "gives": output}, embedding_output=embedding_output, unused=of_tensors, expect=expect,
             steps=done,
         )  # fmt: skip
-        return write_package(folder, spec, stored)
+        return write_package(folder, _related(spec, relations, done), stored)
     _check_for_programs(architecture, {"--layout": layout, "--output": output, "--embedding-output": embedding_output})
     content: dict[str, Any] = {
         "architecture": architecture,
@@ -136,7 +140,16 @@ def pack_model(
     done.append(run_once(network.eval(), spec, weights.name))
     if expect is not None:
         done.append(check_expected(network.eval(), spec, expect))
-    return write_package(folder, spec, stored)
+    return write_package(folder, _related(spec, relations, done), stored)
+
+
+def _related(spec: PackageSpec, relations: str | Path | None, steps: list[str]) -> PackageSpec:
+    """The description with the taxonomy of a file."""
+    if relations is None:
+        return spec
+    found = read_relations(str(relations))
+    steps.append(check_relations(found, spec.labels))
+    return spec.model_copy(update={"relations": found})
 
 
 def pack_gallery(
@@ -159,6 +172,7 @@ def pack_gallery(
     layout: str | None = None,
     embedding_output: str | None = None,
     steps: list[str] | None = None,
+    relations: str | Path | None = None,
 ) -> tuple[Package, StrangerLimit | None]:
     """Write a package of an embedding network and pictures of known individuals.
 
@@ -179,7 +193,8 @@ def pack_gallery(
         head: `gem-bn-arcface` where GeM pooling and a neck lie between the backbone and the embedding.
         layout: of a program's input: ``nchw`` (default), ``nhwc``.
         embedding_output: of a program, the output that holds the embedding; None takes the only one.
-        steps: gets what was done with a program, one sentence a step.
+        steps: gets what was done, one sentence a step.
+        relations: as for :func:`pack_model`.
 
     Returns:
         The package; and what its least similarity of a name costs, where `unknown_rate` is given.
@@ -188,6 +203,7 @@ def pack_gallery(
         InputError: a file cannot be read, too few pictures for `unknown_rate`, or fewer than 2 individuals, or two equal ones.
     """
     folder, weights = Path(folder), Path(weights)
+    done = steps if steps is not None else []
     data = read_weights(folder, weights)
     if len(pictures) < 2:
         raise InputError(
@@ -198,7 +214,7 @@ def pack_gallery(
     if architecture in (*PROGRAMS, "torchscript"):
         spec, stored, network = program_for_gallery(
             data, weights, architecture, list(pictures), given, {"layout": layout}, embedding=embedding or "head",
-            embedding_output=embedding_output, scale=scale, steps=steps if steps is not None else [],
+            embedding_output=embedding_output, scale=scale, steps=done,
             unused={"--head": head, "--architecture-args": architecture_args},
         )  # fmt: skip
     else:
@@ -214,6 +230,7 @@ def pack_gallery(
             "head": head,
         }
         spec, stored, network = _built_for_gallery(data, weights.name, content)
+    spec = _related(spec, relations, done)
     embeddings, classes = embed_individuals(network.eval().requires_grad_(False), spec, pictures)
     names = [spec.labels[place] for place in classes.tolist()]
     fitted, whitening, limit = fit_comparison(spec, embeddings.numpy(), names, unknown_rate)

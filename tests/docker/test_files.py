@@ -170,6 +170,14 @@ def test_every_variable_is_in_the_example_and_none_there_is_unused() -> None:
         assert example()[secret] == "", "an example must not be a password that works"
 
 
+def test_a_team_without_a_model_names_by_predictions_alone() -> None:
+    """Compose stops at a variable that is required and empty; `trapaudit deploy` refuses that both are empty."""
+    kinds = {name: kind for name, kind, _ in SETTABLE.findall((DOCKER / "compose.yaml").read_text())}
+    assert (kinds["TRAPAUDIT_MODEL"], kinds["TRAPAUDIT_PREDICTIONS"]) == ("-", "-")
+    assert (kinds["TRAPAUDIT_SOURCE"], kinds["TRAPAUDIT_OUT"]) == ("?", "?")
+    assert {"TRAPAUDIT_MODEL", "TRAPAUDIT_PREDICTIONS"} <= set(environment(SERVICES["deploy"]))
+
+
 def test_no_secret_is_written_down() -> None:
     for name, service in SERVICES.items():
         for variable, value in environment(service).items():

@@ -170,8 +170,23 @@ def test_miewid(place: Path, trapaudit: Call) -> None:
         (place / "known" / name).mkdir(parents=True, exist_ok=True)
         shutil.copy(place / "cards" / file, place / "known" / name / file.replace("/", "_"))
     fewer(place, 4)
+    for name in ("onnx", "onnxruntime", "onnx2torch"):
+        extra(name)
+    embedding = build_network("timm/test_efficientnet", 2 * len(names), head="gem-bn-arcface")
+    embedding.load_state_dict(network.state_dict())
+    embedding.final = torch.nn.Identity()
+    torch.onnx.export(
+        embedding.eval(), (torch.rand(1, 3, 96, 96),), "miewid.onnx", input_names=["x"], dynamo=False,
+        dynamic_axes={"x": {0: "n"}}, opset_version=17,
+    )  # fmt: skip
     smaller = {"timm/efficientnetv2_rw_m": "timm/test_efficientnet", "440": "96"}
-    assert follow("miewid.md", trapaudit, smaller) == ["model pack-gallery", "run", "model pack", "run"]
+    done = follow("miewid.md", trapaudit, smaller)
+    assert done == ["model pack-gallery", "run", "model pack", "run", "model pack-gallery", "run"]
+    batch = torch.rand(3, 3, 96, 96)
+    built, exported = load_model("miewid"), load_model("exported")
+    torch.testing.assert_close(exported.embed(batch), built.embed(batch), atol=1e-3, rtol=0)
+    torch.testing.assert_close(exported.logits(batch), built.logits(batch), atol=1e-3, rtol=0)
+    assert exported.no_masks is None
     assert load_model("named").spec.sub_centres == 2
     assert (read_table("audit", "predictions")["prediction_status"] == "ok").all()
 

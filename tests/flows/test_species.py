@@ -74,3 +74,55 @@ def test_related_species_are_told_apart_and_roll_ups_are_right(
     page = (tmp_path / "a" / "report" / "index.html").read_text()
     assert "Of the right names 1 is the same in other words, 2 are less exact than the label." in page
     assert "1 is of one genus, 1 is of no common rank with the true one; of 2 the taxonomy does not hold both." in page
+
+
+def test_a_package_with_a_taxonomy_tells_related_species_apart(
+    card: Path, tmp_path: Path, trapaudit: Callable[..., Any]
+) -> None:
+    """A network packed with ranks of its names: a roll-up is right, an error has its relation."""
+    import torch
+    from safetensors.torch import save_file
+
+    from scd_core.identify.architectures import build_network
+
+    torch.manual_seed(0)
+    names = ("leopard", "cat family", "lion", "common buzzard")
+    save_file(build_network("scd_core/small_cnn", len(names), {"width": 4}).state_dict(), tmp_path / "w.safetensors")
+    (tmp_path / "names.txt").write_text("\n".join(names))
+    (tmp_path / "ranks.csv").write_text(
+        "label,class,order,family,genus,species\nleopard,mammalia,carnivora,felidae,panthera,pardus\n"
+        "cat family,mammalia,carnivora,felidae,,\nlion,mammalia,carnivora,felidae,panthera,leo\n"
+        "common buzzard,aves,accipitriformes,accipitridae,buteo,buteo\nserval,mammalia,carnivora,felidae,leptailurus,serval\n"
+    )
+    done = trapaudit(
+        "model", "pack", tmp_path / "m", "--architecture", "scd_core/small_cnn", "--architecture-args", '{"width": 4}',
+        "--weights", tmp_path / "w.safetensors", "--labels", tmp_path / "names.txt", "--relations", tmp_path / "ranks.csv",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert "the taxonomy has 4 of 4 names" in done.out
+    first = str(tmp_path / "first")
+    (tmp_path / "c.yaml").write_text("triage: {budget: 0, control_rate: 0.0}\n")
+    run = ("run", card / "images", "--model", tmp_path / "m", "--config", tmp_path / "c.yaml", "--out")
+    assert trapaudit(*run, first).code == 0
+    files = read_table(first, "media").set_index("media_id")["file"]
+    named = {files[row["media_id"]]: row["predicted_id"] for _, row in read_table(first, "predictions").iterrows()}
+    # Labels are chosen by what the network calls each picture, for it has random weights.
+    relation = {
+        ("leopard", "lion"): ("shift", "genus"), ("leopard", "cat family"): ("correct", "less_exact"),
+        ("serval", "lion"): ("combination", "family"), ("serval", "cat family"): ("correct", "less_exact"),
+        ("leopard", "common buzzard"): ("shift", "apart"), ("serval", "leopard"): ("combination", "family"),
+        ("serval", "common buzzard"): ("combination", "apart"), ("lion", "leopard"): ("shift", "genus"),
+    }  # fmt: skip
+    cases: dict[str, tuple[str, str]] = {}
+    for number, (file, called) in enumerate(sorted(named.items())):
+        fitting = [true for true, name in relation if name == called]
+        cases[file] = (fitting[number % len(fitting)], called)
+    (tmp_path / "labels.csv").write_text(
+        "file,individual_id\n" + "".join(f"{file},{true}\n" for file, (true, _) in cases.items())
+    )
+    done = trapaudit("labels", "import", first, tmp_path / "labels.csv", "--allow-new-names")
+    assert done.code == 0, done.err
+    assert trapaudit("report", first).code == 0
+    errors = read_table(first, "errors").query("is_labelled")
+    found = {files[row["media_id"]]: (row["error_type"], row["relation"]) for _, row in errors.iterrows()}
+    assert found == {file: relation[case] for file, case in cases.items()}

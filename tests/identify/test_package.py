@@ -17,8 +17,8 @@ from safetensors.torch import load_file, save
 from scd_core.errors import InputError
 from scd_core.identify import load_model, pack_model, read_package
 from scd_core.identify.architectures import build_network
-from scd_core.identify.classify import name_from_logits
 from scd_core.identify.check import check_package
+from scd_core.identify.classify import name_from_logits
 from scd_core.scenes import packaged_model
 
 LABELS = ("Luna", "Nyx", "Orion")

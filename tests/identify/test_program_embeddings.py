@@ -61,7 +61,11 @@ def features_of(network: nn.Module, batch: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("kind", WRITE)
 @pytest.mark.parametrize("after", ["logits", "scaled", "probabilities"])
 def test_what_the_last_layer_reads_is_the_embedding(kind: str, after: str, network: nn.Module, tmp_path: Path) -> None:
-    ends = {"logits": lambda x: x, "scaled": lambda x: 3 * x.reshape(-1, 3) + 1, "probabilities": lambda x: x.softmax(1)}
+    ends = {
+        "logits": lambda x: x,
+        "scaled": lambda x: 3 * x.reshape(-1, 3) + 1,
+        "probabilities": lambda x: x.softmax(1),
+    }
     weights = WRITE[kind](Last(network, ends[after]), tmp_path / "m.bin")
     steps: list[str] = []
     output = "probabilities" if after == "probabilities" else None
@@ -85,7 +89,7 @@ def test_an_output_that_is_stated_is_the_embedding(kind: str, network: nn.Module
         torch.testing.assert_close(classifier.logits(pictures(5)), both(pictures(5)), atol=1e-3, rtol=0)
         torch.testing.assert_close(classifier.features(pictures(5)), both(pictures(5)).cos()[:, :2], atol=1e-3, rtol=0)
     assert classifier.no_masks is None
-    with pytest.raises(InputError, match="--embedding-output absent: .* has no such output; there is"):
+    with pytest.raises(InputError, match=r"--embedding-output absent: .* has no such output; there is"):
         pack_model(tmp_path / "q", architecture=kind, weights=weights, embedding_output="absent", **STATED)
     assert not (tmp_path / "q").exists()
 
@@ -151,7 +155,7 @@ def test_a_gallery_by_what_the_layer_of_names_reads(
     kind: str, network: nn.Module, known: dict[str, list[Path]], tmp_path: Path
 ) -> None:
     weights = WRITE[kind](Last(network, lambda x: x.softmax(1)), tmp_path / "m.bin")
-    with pytest.raises(InputError, match="holds probabilities of names, .* --embedding features"):
+    with pytest.raises(InputError, match=r"holds probabilities of names, .* --embedding features"):
         gallery_of(tmp_path / "no", known, architecture=kind, weights=weights)
     assert not (tmp_path / "no").exists()
     if kind == "torch-export":  # whose softmax stays behind the layer that is taken out
@@ -166,7 +170,7 @@ def test_an_output_that_is_no_embedding_is_refused(
     kind: str, network: nn.Module, known: dict[str, list[Path]], tmp_path: Path
 ) -> None:
     several = WRITE[kind](Two(network), tmp_path / "several.bin")
-    with pytest.raises(InputError, match="has 2 outputs that may be the embedding .* --embedding-output"):
+    with pytest.raises(InputError, match=r"has 2 outputs that may be the embedding .* --embedding-output"):
         gallery_of(tmp_path / "no", known, architecture=kind, weights=several)
     constant = WRITE[kind](Last(network, lambda x: x * 0 + 1), tmp_path / "constant.bin")
     with pytest.raises(InputError, match="is no embedding: expected 2 to 65536 finite numbers"):
