@@ -43,6 +43,8 @@ def pack_gallery(
     mean: options.Triple = None,
     std: options.Triple = None,
     resize: options.Resize = None,
+    resize_size: options.ResizeSize = None,
+    interpolation: options.Interpolation = None,
     decode: options.Decode = "full",
     unknown_rate: Annotated[
         float | None,
@@ -74,6 +76,8 @@ def pack_gallery(
         embedding_output=embedding_output,
         steps=steps,
         relations=relations,
+        interpolation=interpolation,
+        resize_size=resize_size,
     )
     for step in steps:
         console.print(step, markup=False, highlight=False, soft_wrap=True)

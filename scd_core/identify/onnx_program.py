@@ -140,6 +140,14 @@ def _in_torch(model: Any, naming: ProgramNetwork, spec: PackageSpec) -> tuple[Pr
     return found.eval(), ""
 
 
+def _without_gaps(node: Any) -> None:
+    """Write optional inputs that are not given in the way that the converter reads."""
+    while len(node.input) and not node.input[-1]:
+        node.input.pop()
+    if node.op_type == "Clip" and len(node.input) == 3 and not node.input[1]:  # from above alone
+        node.op_type, node.input[:] = "Min", [node.input[0], node.input[2]]
+
+
 def _difference(found: Tensor, expected: Tensor, spec: PackageSpec) -> float:
     """Largest difference of logits (B, K); of embeddings (B, D), the largest that logits of a gallery may have by it."""
     if spec.gallery is None:
@@ -155,6 +163,7 @@ def _plain(model: Any, output: int) -> Any:
     constants = {one.name: one.name for one in graph.initializer}
     nodes = []
     for node in graph.node:
+        _without_gaps(node)
         if node.op_type == "Identity" and node.input[0] in constants:
             constants[node.output[0]] = constants[node.input[0]]  # exporters share equal weights in this way
         elif node.op_type == "LayerNormalization":

@@ -173,6 +173,8 @@ def pack_gallery(
     embedding_output: str | None = None,
     steps: list[str] | None = None,
     relations: str | Path | None = None,
+    interpolation: str | None = None,
+    resize_size: int | None = None,
 ) -> tuple[Package, StrangerLimit | None]:
     """Write a package of an embedding network and pictures of known individuals.
 
@@ -194,7 +196,9 @@ def pack_gallery(
         layout: of a program's input: ``nchw`` (default), ``nhwc``.
         embedding_output: of a program, the output that holds the embedding; None takes the only one.
         steps: gets what was done, one sentence a step.
-        relations: as for :func:`pack_model`.
+        relations: as for :func:`pack_model`, and so are the following.
+        interpolation: see there.
+        resize_size: see there.
 
     Returns:
         The package; and what its least similarity of a name costs, where `unknown_rate` is given.
@@ -210,7 +214,10 @@ def pack_gallery(
             f"gallery: {len(pictures)} individual; at least 2 are needed, because a name is a choice between individuals"
         )
     check_spellings(pictures)
-    given = {"size": size, "mean": mean, "std": std, "resize": resize, "decode": decode}
+    given = {
+        "size": size, "mean": mean, "std": std, "resize": resize, "decode": decode, "interpolation": interpolation,
+        "resize_size": resize_size,
+    }  # fmt: skip
     if architecture in (*PROGRAMS, "torchscript"):
         spec, stored, network = program_for_gallery(
             data, weights, architecture, list(pictures), given, {"layout": layout}, embedding=embedding or "head",

@@ -79,6 +79,15 @@ def test_a_model_for_one_number_of_pictures_takes_any(tmp_path: Path, network: n
     assert classifier.no_masks is None
 
 
+@pytest.mark.parametrize("limits", [{"min": 1e-6}, {"max": 0.5}, {"min": -0.5, "max": 0.5}])
+def test_values_cut_at_one_end_have_masks(tmp_path: Path, network: nn.Module, limits: dict[str, float]) -> None:
+    """GeM pooling cuts from below alone; an exporter writes the other end as an input without a name."""
+    cut = Last(network, lambda x: x.clamp(**limits) + 0.5 * x)
+    classifier, _ = packed(tmp_path, as_onnx(cut, tmp_path / "m.onnx"))
+    assert classifier.no_masks is None
+    assert_same(classifier, cut)
+
+
 def test_channels_last_and_probabilities_as_of_keras(tmp_path: Path, network: nn.Module) -> None:
     path = as_onnx(Last(network, lambda x: x.softmax(1), nhwc=True), tmp_path / "m.onnx", nhwc=True)
     refused(tmp_path, path, r"takes pictures of 48x64x3, .* state --layout nhwc", output="probabilities")
