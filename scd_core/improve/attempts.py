@@ -20,7 +20,7 @@ from scd_core.improve.split import Split
 from scd_core.improve.ways import Evidence, Way
 from scd_core.names import HeadKind, View
 
-__all__ = ["NEEDS", "Attempt", "Scores", "attempt_all", "fit_way", "view_as_run"]
+__all__ = ["NEEDS", "Attempt", "Scores", "attempt_all", "fit_way", "right_names", "view_as_run"]
 
 Bools = NDArray[np.bool_]
 Scores = tuple[Floats, Floats]
@@ -73,7 +73,7 @@ def attempt_all(
         evidence_of: whether the model as it is run names each target rightly -> the evidence.
     """
     views = {
-        view: _right_names(labelled, classifier, shown.logits[view]) & shown.has_view[view] for view in shown.logits
+        view: right_names(labelled, classifier, shown.logits[view]) & shown.has_view[view] for view in shown.logits
     }
     if View.BOX_CROP in views and View.POOLED in views:
         both = np.stack([_log_probabilities(classifier, shown.logits[view]) for view in (View.BOX_CROP, View.POOLED)])
@@ -190,7 +190,7 @@ def _left_out(kind: HeadKind, shown: Shown, view: View, labelled: Labelled, spli
     return scores
 
 
-def _right_names(labelled: Labelled, classifier: Classifier, logits: Floats) -> Bools:
+def right_names(labelled: Labelled, classifier: Classifier, logits: Floats) -> Bools:
     """(N,) whether the model's own names are right; a name below its threshold of `unknown` is not."""
     return _right(labelled, classifier, _log_probabilities(classifier, logits))
 

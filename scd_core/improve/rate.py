@@ -10,7 +10,7 @@ from scipy import stats
 
 from scd_core.audit.slices.statistics import wilson_interval
 
-__all__ = ["Gain", "Rate", "gain_of", "rate_of"]
+__all__ = ["Gain", "Rate", "gain_of", "is_beyond_chance", "rate_of"]
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,17 @@ def gain_of(
     half = float(stats.t.ppf(0.5 + confidence / 2, max(1, len(np.unique(cells)) - 1))) * deviation
     won, lost = int((differences > 0).sum()), int((differences < 0).sum())
     return Gain(value, max(-1.0, value - half), min(1.0, value + half), won, lost)
+
+
+def is_beyond_chance(gain: Gain, level: float) -> bool:
+    """The gain's interval lies above 0, and of the visits that differ more are won than chance explains.
+
+    Args:
+        gain: with its interval.
+        level: of the exact sign test, one-sided, 0-1.
+    """
+    n = gain.n_won + gain.n_lost
+    return n > 0 and gain.low > 0 and float(stats.binom.sf(gain.n_won - 1, n, 0.5)) < level
 
 
 def _by_visit(

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
-from scd_core.improve.rate import Gain, Rate, gain_of, rate_of
+from scd_core.improve.rate import Gain, Rate, gain_of, is_beyond_chance, rate_of
 from scd_core.names import HeadKind, View
 
 __all__ = ["MAX_HOME_LOSS", "RUNNABLE", "Evidence", "Outcome", "Way", "held_by", "judge"]
@@ -103,9 +102,7 @@ class Outcome:
     @property
     def is_gain(self) -> bool:
         """The gain in new places is beyond chance."""
-        won, lost = self.gain.n_won, self.gain.n_lost
-        p_value = float(stats.binom.sf(won - 1, won + lost, 0.5)) if won + lost else 1.0
-        return self.gain.low > 0 and p_value < _LEVEL
+        return is_beyond_chance(self.gain, _LEVEL)
 
     @property
     def home_loss(self) -> float:

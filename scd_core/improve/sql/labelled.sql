@@ -3,6 +3,7 @@
 SELECT errors.batch_key, errors.target_id, errors.media_id, predictions.detection_id, errors.true_id,
     coalesce(errors.camera_id, errors.deployment_id, regexp_replace(media.file, '/?[^/]*$', '')) AS camera,
     coalesce(errors.visit_id, errors.event_id, errors.target_id) AS visit,
+    coalesce(predictions.is_control, false) AS is_control,
     predictions.bbox_x_min, predictions.bbox_y_min, predictions.bbox_width, predictions.bbox_height, predictions.hidden_boxes,
     media.file, media.uri, media.etag, media.size_bytes, media.version_id, media.content_sha256
 FROM errors
