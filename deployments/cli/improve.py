@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from deployments.cli.adapt import adapt_cameras
 from scd_core.errors import InputError
 from scd_core.names import Preference
 
@@ -43,6 +44,15 @@ def improve(
             "largest gain in new places; new-places takes the one right most often there",
         ),
     ] = Preference.HOME,
+    adapt: Annotated[
+        bool,
+        typer.Option(
+            "--adapt", help="try instead, camera by camera, whether adapting MODEL to its own pictures would help"
+        ),
+    ] = False,
+    camera: Annotated[
+        list[str] | None, typer.Option("--camera", help="with --adapt: this camera alone; may be given several times")
+    ] = None,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N")] = "auto",
 ) -> None:
     """Try what a better model could be, on the labels of OUT, and write it (docs/improve.md)."""
@@ -53,12 +63,18 @@ def improve(
     from scd_core.improve.trial import run_improve
     from scd_core.improve.write import write_improved
 
+    if adapt and (write is not None or way is not None):
+        raise InputError("--adapt: writes no package; leave --write and --way out")
+    if camera and not adapt:
+        raise InputError(f"--camera {camera[0]}: goes with --adapt")
     if way is not None and write is None:
         raise InputError(f"--way {way}: names what --write writes; give --write NEW as well")
     if write is not None:
         check_target(write)
     parent = read_package(model)
     classifier = Classifier(parent, resolve_device(device))
+    if adapt:
+        return adapt_cameras(out, classifier, camera or [])
     with console.status("pictures") as status:
         trial = run_improve(out, classifier, lambda done, n: status.update(f"pictures: {done} of {n}"), prefer)
     _print_table(trial)

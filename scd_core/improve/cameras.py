@@ -51,6 +51,8 @@ MOST_PICTURES = 192
 HARM = 0.01
 """Probability with which any camera of a table is recommended by chance."""
 _MOST_TIMES = 50
+_MIN_INDIVIDUALS = 5
+"""Fewer are no sample of which an interval could be made: they are the animals of that camera."""
 
 Bools = NDArray[np.bool_]
 
@@ -159,8 +161,8 @@ def judge_camera(
 ) -> Judged:
     """What adapting did to a camera's controls.
 
-    It is recommended where the gain's interval, of Student over visits or individuals, whichever is wider, lies above 0 and an
-    exact sign test agrees, each with a probability of .01, divided by the number of cameras, of being so by chance.
+    It is recommended where the gain's interval, of Student over visits, or over 5 individuals or more where that is wider, lies
+    above 0 and an exact sign test agrees, each with a probability of .01 over the number of cameras of being so by chance.
 
     Args:
         before: (N,) whether MODEL names each control rightly.
@@ -170,12 +172,13 @@ def judge_camera(
         n_cameras: cameras of the table.
     """
     level = HARM / n_cameras
-    gain = gain_of(before, after, group, individual, 1 - 2 * level)
+    cell = individual if len(np.unique(individual)) >= _MIN_INDIVIDUALS else group
+    gain = gain_of(before, after, group, cell, 1 - 2 * level)
     is_recommended = is_beyond_chance(gain, level)
     n_more = None
     if not is_recommended and gain.n_won > gain.n_lost:
         n_more = _controls_more(gain, len(np.unique(group)), level)
-    return Judged(rate_of(before, group, individual), rate_of(after, group, individual), gain, is_recommended, n_more)
+    return Judged(rate_of(before, group, cell), rate_of(after, group, cell), gain, is_recommended, n_more)
 
 
 def _controls_more(gain: Gain, n: int, level: float) -> int | None:

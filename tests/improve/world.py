@@ -30,14 +30,16 @@ NOON = datetime(2026, 5, 30, 12, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Seen:
-    """A picture: who is where, in which visit, and by whom it is labelled to be."""
+    """A picture: who is where, in which visit, and who it is labelled to be."""
 
     individual: str
     camera: str
     visit: int
     label: str
+    """Empty: nobody has labelled it."""
     look: int
     """Seed of the animal's picture; two of one look are nearly one picture."""
+    is_control: bool = False
 
 
 def plain(n: int = 60, cameras: Sequence[str] = ("C1", "C2", "C3", "C4"), seed: int = 0) -> list[Seen]:
@@ -72,7 +74,7 @@ def build(folder: Path, seen: Sequence[Seen], *, boxes: bool = True) -> str:
         )  # fmt: skip
         row = {
             "target_id": ref.media_id, "media_id": ref.media_id, "prediction_status": "ok", "predicted_id": NAMES[0],
-            "probability": 0.9, "is_flagged": False, "is_control": False, "is_selected": False,
+            "probability": 0.9, "is_flagged": False, "is_control": one.is_control, "is_selected": False,
             "event_id": f"e{one.camera}{one.visit}",
         }  # fmt: skip
         if boxes:
@@ -85,7 +87,7 @@ def build(folder: Path, seen: Sequence[Seen], *, boxes: bool = True) -> str:
     tables = {"media": pa.Table.from_pylist(media), "predictions": pa.Table.from_pylist(predictions)}
     write_batch(out, tables, date(2026, 5, 30), "k1", run)
     labels = folder / "labels.csv"
-    lines = [f"{ref.file},{one.label}" for one, ref in zip(seen, listed, strict=True)]
+    lines = [f"{ref.file},{one.label}" for one, ref in zip(seen, listed, strict=True) if one.label]
     labels.write_text("\n".join(["file,individual_id", *lines]) + "\n")
     import_labels(out, str(labels))
     refresh_report_tables(out)
