@@ -28,6 +28,7 @@ class Deployment:
         config, detections: URLs of the settings and of boxes; None for the defaults, and for none.
         predictions, predictions_column: URL of names that another tool gives, read anew by each run, and their column.
         shadow: a second model, which names beside the first each night.
+        expected: URL of individuals expected at cameras or sites, read anew by each run.
         pool: kind of work pool.
         name: suffix of all names, where one server audits several sources.
         image: image of the docker and kubernetes pools.
@@ -47,6 +48,7 @@ class Deployment:
     predictions: str | None = None
     predictions_column: str | None = None
     shadow: str | None = None
+    expected: str | None = None
     pool: Pool = "process"
     name: str | None = None
     image: str | None = None
@@ -84,7 +86,7 @@ def render(wanted: Deployment, content: dict[str, Any]) -> dict[str, Any]:
         )
     if wanted.predictions_column and not wanted.predictions:
         raise InputError("--predictions-column: is of a table of predictions; give it with --predictions")
-    optional = ("model", "config", "detections", "predictions", "shadow")
+    optional = ("model", "config", "detections", "predictions", "shadow", "expected")
     places = {key: _address(key, getattr(wanted, key)) for key in ("source", "out")}
     places |= {key: _address(key, url) for key in optional if (url := getattr(wanted, key))}
     places |= {"predictions_column": wanted.predictions_column} if wanted.predictions_column else {}

@@ -93,6 +93,6 @@ class Ahead:
             config = config.model_copy(update={"classify": classify})
         shard = Shard(
             request.source, request.model, job.model_digest, request.out, batch.batch_key, config,
-            job.package_digest or "",
+            job.package_digest or "", job.expected,
         )  # fmt: skip
         return BatchState(job, batch, shard, self._runner)

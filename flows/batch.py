@@ -18,6 +18,9 @@ from tasks.commit import COMMIT
 
 __all__ = ["run_batch"]
 
+_PLACE = ["camera_id", "site_id", "captured_at"]
+"""Columns of `media` that individuals are expected by."""
+
 
 def run_batch(job: Job, batch: Batch, runner: Runner, device: str, ahead: Ahead) -> dict[str, Any]:
     """Take one batch through all stages and commit it.
@@ -51,6 +54,7 @@ def run_batch(job: Job, batch: Batch, runner: Runner, device: str, ahead: Ahead)
         "started_at": state.started_at,
         "config": job.config.model_dump_json(),
         "individuals": sorted(job.names),
+        "individuals_by_hash": job.searched.by_digest(state.tables["media"].select(_PLACE).to_pylist()),
         "device": device,
         "model_name": job.model_name,
         "inputs": counts_as_json(job.joined.inputs),

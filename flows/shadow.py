@@ -62,7 +62,8 @@ def shadow_job(job: Job) -> Job:
     detections = job.detections or (job.predictions.detections if job.predictions else None)
     return replace(
         job, request=request, config=config, spec=package.spec, model_digest=package.digest,
-        package_digest=package.digest, predictions=None, detections=detections, labels=None, flags=None, is_shadow=True,
+        package_digest=package.digest, gallery_digest=package.gallery_digest,
+        predictions=None, detections=detections, labels=None, flags=None, is_shadow=True,
     )  # fmt: skip
 
 

@@ -69,7 +69,7 @@ def _triage(state: BatchState) -> None:
         state.tables["predictions"] = state.runner.call(
             TRIAGE, names, state.tables["media"], len(job.names), state.shard, flagged,
             confusions_of(state.shard), job.unknown_threshold, limits_of(state.shard),
-            unchanged_of(state.shard), yields_of(state.shard, len(names)), job.lineages,
+            unchanged_of(state.shard), yields_of(state.shard, len(names)), job.lineages, job.searched,
         )  # fmt: skip
         if job.is_shadow:
             return  # new individuals are the model in use's to find

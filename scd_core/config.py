@@ -109,6 +109,13 @@ class ClassifyConfig(Settings):
         description="measure for each name how far its gradient lies outside the animal, in the pass that names it (at most a "
         "third more time); false leaves gradient_outside empty, and triage's reason evidence_outside never applies",
     )
+    expected_weight: float = Field(
+        1.0,
+        ge=0,
+        le=10,
+        description="how much more probable an individual that the list of expected ones (`--expected`) has for the place and "
+        "time counts than another one, before the picture is seen: natural logarithm of the ratio; 1 is 2.7 times, 0 is nothing",
+    )
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N")
 
 

@@ -13,10 +13,11 @@ from scd_core.audit.labels.checks import check_labels
 from scd_core.audit.labels.importing import known_names
 from scd_core.config import AuditConfig
 from scd_core.errors import InputError
+from scd_core.identify.available import Searched
 from scd_core.identify.package import Package, read_package
 from scd_core.identify.spec import PackageSpec
-from scd_core.inputs.counts import LEFT_OUT, PREDICTIONS, FileCounts
 from scd_core.inputs.detections import Detections, read_detections
+from scd_core.inputs.expected import Expected, read_expected
 from scd_core.inputs.flags import Flags, read_flags
 from scd_core.inputs.joining import MediaIndex
 from scd_core.inputs.labels import LabelFile, read_labels
@@ -24,11 +25,12 @@ from scd_core.inputs.limits import file_limits
 from scd_core.inputs.predictions import Predictions, read_predictions
 from scd_core.inputs.taxonomy import lineages_of, relations_of
 from scd_core.joined import Joined, join_inputs
+from scd_core.kept_out import without_forgotten, without_names
 from scd_core.media import batch_levels, find_manifest, list_source
 from scd_core.media.metadata import folder_levels
 from scd_core.request import AuditRequest, settings_of, settings_with_model
 from scd_core.storage import clean_url, has_password, open_source
-from scd_core.storage.object_table import Listing, ObjectTable
+from scd_core.storage.object_table import ObjectTable
 from scd_core.storage.objects import ObjectRef
 from scd_core.tables.batches import Batch, folder_of, split_complete
 from scd_core.tables.closed import ClosedFolders, close_folders, closed_folders
@@ -36,7 +38,6 @@ from scd_core.tables.done import done_media, not_done
 from scd_core.tables.forgetting import settle_forgotten
 from scd_core.tables.plans import plan_batches
 from scd_core.tables.store import AuditStore
-from scd_core.tables.tombstones import read_tombstones
 
 __all__ = ["Job", "Listed", "Shard", "list_job", "plan_job", "prepare_job"]
 
@@ -57,6 +58,9 @@ class Job:
     detections: Detections | None = None
     labels: LabelFile | None = None
     flags: Flags | None = None
+    expected: Expected | None = None
+    gallery_digest: str | None = None
+    """sha256 of the package's gallery; None without one, or where names were given."""
     joined: Joined = field(default_factory=Joined)
     """Set once SOURCE is listed (:func:`list_job`)."""
     is_shadow: bool = False
@@ -75,6 +79,11 @@ class Job:
         of_labels = lineages_of((name, name) for name in self.names) if self.predictions is None else {}
         stated = relations_of(self.spec.relations or {}) if self.spec is not None else {}
         return of_labels | stated | dict(self.predictions.lineages if self.predictions is not None else {})
+
+    @property
+    def searched(self) -> Searched:
+        """What each picture is searched among."""
+        return Searched(self.names, self.expected, self.gallery_digest)
 
     @property
     def unknown_threshold(self) -> float | None:
@@ -96,6 +105,7 @@ class Job:
             found = {file: [str(box) for box in boxes] for file, boxes in self.detections.boxes.items()}
             boxes = found | dict(self.detections.failures) | dict.fromkeys(self.detections.unplaced)
         parts = [self.config.digest, boxes, sorted(self.flags.reasons if self.flags else ())]
+        parts += [self.expected.digest] if self.expected else []
         # What a shadow did is not done for the model in use.
         content = json.dumps([*parts, "shadow"] if self.is_shadow else parts, sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
@@ -114,6 +124,8 @@ class Shard:
     config: AuditConfig
     package_digest: str = ""
     """Of the model package."""
+    expected: Expected | None = None
+    """Individuals that are expected, by place and time."""
 
 
 def prepare_job(request: AuditRequest) -> Job:
@@ -131,6 +143,7 @@ def prepare_job(request: AuditRequest) -> Job:
         request.detections,
         request.labels,
         request.flags,
+        request.expected,
         request.config,
     ):
         if url is not None and has_password(url):
@@ -161,7 +174,10 @@ def _prepared(request: AuditRequest) -> Job:
         detections=read_detections(request.detections) if request.detections else None,
         labels=_read_labels(request),
         flags=read_flags(request.flags) if request.flags else None,
+        gallery_digest=package.gallery_digest if package and given is None else None,
     )
+    if request.expected is not None:
+        job = replace(job, expected=read_expected(request.expected).of_names(job.names))
     store = AuditStore(request.out)
     store.committed()  # one of a newer version ends here
     store.check_writable()
@@ -255,11 +271,12 @@ def _listed(job: Job) -> Listed:
     joined = join_inputs(
         request.source, settings, listing,
         predictions=job.predictions, detections=job.detections, flags=job.flags, labels=job.labels,
+        expected=job.expected,
     )  # fmt: skip
-    objects, joined = _without_forgotten(job, listing, joined)
+    objects, joined = without_forgotten(store, listing, joined, request.source, folder_levels(settings))
     n_all = len(objects)
     if needs_all:
-        objects, joined = _without_names(store, not_done(objects, done), joined)
+        objects, joined = without_names(store, not_done(objects, done), joined)
     elif settings.closed_after is not None:
         close_folders(*place, listing, closed, settings.closed_after)
     n_done = n_all - len(objects) + listing.n_done + listing.n_closed
@@ -284,42 +301,8 @@ def _listed(job: Job) -> Listed:
 
 def _needs_all(job: Job) -> bool:
     """Whether something was given that is held against all media of SOURCE, also those that are done."""
-    given = (job.labels, job.flags, job.detections, job.predictions)
+    given = (job.labels, job.flags, job.detections, job.predictions, job.expected)
     return any(one is not None for one in given) or find_manifest(job.request.source) is not None
-
-
-def _without_forgotten(job: Job, listing: Listing, joined: Joined) -> tuple[ObjectTable, Joined]:
-    """What was not forgotten, with a count of what was; examples of files that were handed in lose its names."""
-    stones = read_tombstones(AuditStore(job.request.out))
-    if not stones:
-        return listing.objects, joined
-    stays, n, levels = ObjectTable(), 0, folder_levels(job.config.media)
-    for one in listing.objects:
-        if stones.has_medium(one.media_id, one.file, one.size_bytes):
-            n += 1
-            listing.folders[folder_of(one.file, levels)].n_new -= 1  # it does not keep its folder from being closed
-        else:
-            stays.append(one)
-    inputs = [one.without(stones.is_mentioned) for one in joined.inputs]
-    if n:
-        words = f"{n} {'picture that was' if n == 1 else 'pictures that were'} forgotten"
-        inputs.append(FileCounts(LEFT_OUT, clean_url(job.request.source), n, unusable=n, examples=(words,)))
-    return stays, replace(joined, inputs=tuple(inputs))
-
-
-def _without_names(store: AuditStore, objects: ObjectTable, joined: Joined) -> tuple[ObjectTable, Joined]:
-    """Without pictures that the predictions lack and OUT holds: a file of new pictures takes no older one its name."""
-    names = joined.names
-    if names is None or all(one.file in names for one in objects):
-        return objects, joined
-    lacking = [one.media_id for one in objects if one.file not in names]
-    held = {name for name, is_held in zip(lacking, done_media(store).ids.has(lacking), strict=True) if is_held}
-    n, stays = len(held), ObjectTable(one for one in objects if one.media_id not in held)
-    words = f"{n} {'picture' if n == 1 else 'pictures'} without an entry {'was' if n == 1 else 'were'} audited before and kept"
-    inputs = [
-        replace(one, notes=(*one.notes, words)) if n and one.kind == PREDICTIONS else one for one in joined.inputs
-    ]
-    return stays, replace(joined, inputs=tuple(inputs))
 
 
 def plan_job(job: Job, objects: Sequence[ObjectRef]) -> list[Batch]:

@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from scd_core.config import MediaConfig
 from scd_core.inputs.counts import LEFT_OUT, FileCounts
 from scd_core.inputs.detections import Detections, Entry
+from scd_core.inputs.expected import Expected
 from scd_core.inputs.flags import Flags
 from scd_core.inputs.joining import MediaIndex
 from scd_core.inputs.labels import LabelFile
 from scd_core.inputs.predictions import GivenEntry, Predictions
-from scd_core.media import find_manifest
+from scd_core.media import Manifest, find_manifest
 from scd_core.media.left_out import left_out_words
 from scd_core.media.manifest_counts import manifest_counts
+from scd_core.media.metadata import path_facts
 from scd_core.storage import clean_url
 from scd_core.storage.object_table import Listing
 
@@ -46,6 +48,7 @@ def join_inputs(
     detections: Detections | None,
     flags: Flags | None,
     labels: LabelFile | None,
+    expected: Expected | None = None,
 ) -> Joined:
     """Join what was handed in and a manifest to the media of SOURCE, and count what became of each file's rows.
 
@@ -57,6 +60,7 @@ def join_inputs(
         detections: boxes.
         flags: files to look at.
         labels: names that people gave.
+        expected: individuals that are expected, by place and time.
 
     Raises:
         InputError: detections or flags do not fit the media, or SOURCE names a manifest that cannot be read.
@@ -89,8 +93,27 @@ def join_inputs(
         examples = tuple(left_out_words(listing.left_out))
         counts.append(FileCounts(LEFT_OUT, clean_url(source_url), n, unusable=n, examples=examples))
     in_manifest: Mapping[str, str] = {}
-    if (manifest := find_manifest(source_url)) is not None:
+    manifest = find_manifest(source_url)
+    if expected is not None:
+        counts.append(expected.counts(_places(listing, config, manifest)))
+    if manifest is not None:
         of_manifest = manifest.join(listing.objects)
         in_manifest = of_manifest.names
         counts += manifest_counts(manifest, listing.objects, config, of_manifest)
     return Joined(names, boxes, flagged, tuple(counts), in_manifest)
+
+
+def _places(listing: Listing, config: MediaConfig, manifest: Manifest | None) -> set[tuple[str | None, str | None]]:
+    """Camera and site of the media, as their paths and a manifest give them."""
+    names = manifest.join(listing.objects).names if manifest is not None else {}
+    found = set()
+    for item in listing.objects:
+        path = path_facts(item.file, config)
+        facts = manifest.lookup(item, path, names) if manifest is not None else None
+        found.add(
+            (
+                (facts.camera_id if facts else None) or path.camera_id,
+                (facts.site_id if facts else None) or path.site_id,
+            )
+        )
+    return found

@@ -133,6 +133,7 @@ class FlagReason(StrEnum):
     EVIDENCE_OUTSIDE = "evidence_outside"
     KNOWN_CONFUSION = "known_confusion"
     EVENT_DISAGREEMENT = "event_disagreement"
+    NOT_EXPECTED = "not_expected"
     UNKNOWN = "unknown"
     LOW_PROBABILITY = "low_probability"
     SMALL_MARGIN = "small_margin"

@@ -41,6 +41,11 @@ class AuditRequest(Settings):
         False, description="a person has checked every name of the labels, which a classifier wrote"
     )
     flags: str | None = Field(None, description="URL of a CSV of files to look at")
+    expected: str | None = Field(
+        None,
+        description="URL of a CSV of individuals expected at cameras or sites (individual_id, camera_id, site_id, from, to), "
+        "which count as more probable there (settings.classify.expected_weight)",
+    )
     config: str | None = Field(None, description="URL of a YAML or JSON file of settings")
     settings: AuditConfig = Field(AuditConfig(), description="settings given here; they win over those of the file")
     allow_unknown_labels: bool = Field(

@@ -24,7 +24,9 @@ def classify_shard(media: pa.Table, shard: Shard, boxes: Boxes | None) -> pa.Tab
         classifier = shard_model(shard)
         with gpu_slot(str(classifier.device)):
             naming = GradientNaming(classifier) if shard.config.classify.measure_gradient else None
-            rows = classify_media(media.to_pylist(), classifier, shard.source, shard.config, boxes, naming)
+            rows = classify_media(
+                media.to_pylist(), classifier, shard.source, shard.config, boxes, naming, shard.expected
+            )
         return table_from_rows("predictions", rows)
 
     return kept(shard, "predictions", shard_key(media, "media_id"), compute)

@@ -33,6 +33,7 @@ def reclassify_shard(predictions: pa.Table, masks: pa.Table, media: pa.Table, sh
                 classifier,
                 shard.source,
                 shard.config,
+                shard.expected,
             )
         return table_from_rows("reclassifications", rows + no_decisions(without))
 

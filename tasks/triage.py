@@ -10,6 +10,7 @@ import pyarrow as pa
 from scd_core.audit.errors.outside import outside_limits
 from scd_core.audit.slices.confusions import known_confusions, unchanged_confusions
 from scd_core.audit.slices.mask_yields import mask_yields
+from scd_core.identify.available import Searched, with_available
 from scd_core.job import Shard
 from scd_core.tables.schema import table_from_rows
 from scd_core.triage import triage
@@ -35,14 +36,18 @@ def triage_batch(
     unchanged: Collection[tuple[str, str]] = (),
     yields: Mapping[str, float] = MappingProxyType({}),
     lineages: Mapping[str, str] = MappingProxyType({}),
+    searched: Searched | None = None,
 ) -> pa.Table:
     """The predictions of a whole batch with events, flags, control sample and selection."""
 
     def compute() -> pa.Table:
         settings = shard.config.triage
+        named, frames = predictions.to_pylist(), media.to_pylist()
+        if searched is not None:
+            named = with_available(named, {row["media_id"]: row for row in frames}, searched)
         rows = triage(
-            predictions.to_pylist(),
-            media.to_pylist(),
+            named,
+            frames,
             n_labels,
             settings,
             human_flags,

@@ -26,6 +26,9 @@ Column = typer.Option("--predictions-column", help="column that holds the names,
 Shadow = typer.Option(
     "--shadow", envvar="TRAPAUDIT_SHADOW", help="URL of a second model, which names beside the first for `compare`"
 )
+Expected = typer.Option(
+    "--expected", envvar="TRAPAUDIT_EXPECTED", help="URL of a CSV of individuals expected at cameras or sites"
+)
 Pool = typer.Option("--pool", envvar="TRAPAUDIT_POOL", help="kind of work pool")
 Image = typer.Option("--image", envvar="TRAPAUDIT_IMAGE", help="image of the docker and kubernetes pools")
 Name = typer.Option("--name", help="suffix of all names, for another source on the same server")
@@ -64,6 +67,7 @@ def deploy(
     detections: Annotated[
         str | None, typer.Option("--detections", envvar="TRAPAUDIT_DETECTIONS", help="URL of boxes")
     ] = None,
+    expected: Annotated[str | None, Expected] = None,
     pool: Annotated[Literal["process", "docker", "kubernetes"], Pool] = "process",
     image: Annotated[str | None, Image] = None,
     name: Annotated[str | None, Name] = None,
@@ -85,7 +89,8 @@ def deploy(
         raise InputError(f"--ray-address {ray_address}: is for --runner ray")
     wanted = Deployment(
         source=source, model=model or None, out=out, config=config, detections=detections, predictions=predictions or None,
-        predictions_column=predictions_column, shadow=shadow or None, pool=pool, name=name, image=image,
+        predictions_column=predictions_column, shadow=shadow or None, expected=expected or None,
+        pool=pool, name=name, image=image,
         cron=cron, timezone=timezone, poll_minutes=poll_minutes, runner=runner, ray_address=ray_address,
         gpu_limits=_limits(gpu_limit or []),
         lost_after_seconds=lost_after, stuck_after_seconds=stuck_after,

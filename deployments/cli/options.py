@@ -20,6 +20,7 @@ __all__ = [
     "Column",
     "Decode",
     "EmbeddingOutput",
+    "Expected",
     "Folder",
     "FollowLinks",
     "Interpolation",
@@ -46,6 +47,10 @@ Size = Annotated[str | None, typer.Option(help="input size in pixels: SIDE or HE
 Resize = Annotated[Literal["stretch", "pad", "crop"] | None, typer.Option(help="how a picture becomes the input")]
 Decode = Annotated[
     Literal["full", "reduced"], typer.Option(help="reduced: large JPEGs several times faster, and less exact")
+]
+Expected = Annotated[
+    str | None,
+    typer.Option("--expected", help="CSV of individuals expected there: individual_id, camera_id or site_id, from, to"),
 ]
 FollowLinks = Annotated[bool, typer.Option("--follow-links", help="follow links on a disk that lead out of SOURCE")]
 Layout = Annotated[

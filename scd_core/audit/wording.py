@@ -97,6 +97,7 @@ RELATION_WORDS: Mapping[str, str] = {
 
 REASON_WORDS: Mapping[str, str] = SUSPICION_REASONS | {
     FlagReason.KNOWN_CONFUSION: "the name is half of a known mix-up",
+    FlagReason.NOT_EXPECTED: "it looks most like an individual that is not expected there",
     FlagReason.UNKNOWN: "called unknown",
     FlagReason.EVIDENCE_OUTSIDE: "the name rests on what is around the animal",
     FlagReason.LOW_PROBABILITY: "the model was not sure",

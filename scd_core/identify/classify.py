@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from PIL import Image
@@ -15,17 +16,31 @@ from scd_core.identify.classifier import Classifier
 from scd_core.identify.pictures import crop_to_box
 from scd_core.identify.preprocess import decode_size
 from scd_core.identify.redaction import blank
-from scd_core.identify.spec import InputSpec, PackageSpec
+from scd_core.identify.spec import InputSpec
 from scd_core.identify.targets import Boxes, Targets, targets_of
+from scd_core.identify.weighing import is_unknown, shifts_of, weighed
+from scd_core.inputs.expected import Expected
 from scd_core.media import MediaError
 from scd_core.media.fetch import iter_prepared
 from scd_core.names import UNKNOWN, PredictionStatus
 from scd_core.tables.rows import Candidate, MediaRow, PredictionRow
 
-__all__ = ["Naming", "classify_media", "name_from_logits"]
+__all__ = ["Naming", "Shifts", "classify_media", "name_from_logits"]
 
-Naming = Callable[[torch.Tensor, Sequence[PredictionRow]], tuple[torch.Tensor, list[PredictionRow]]]
-"""Inputs (B, 3, H, W) and their rows -> logits (B, K), float32, on the CPU, and further columns of each row that is named."""
+Shifts = Sequence[torch.Tensor | None] | None
+"""For each picture what :func:`scd_core.identify.weighing.shift_of` gives; None for none."""
+
+
+class Naming(Protocol):
+    """What gives logits."""
+
+    def __call__(
+        self, batch: torch.Tensor, rows: Sequence[PredictionRow], shifts: Shifts = None
+    ) -> tuple[torch.Tensor, list[PredictionRow]]:
+        """Inputs (B, 3, H, W) and their rows -> logits (B, K), float32, on the CPU, and further columns of rows that are named.
+
+        Shifts are not in the logits; they have a part in which name the columns are about.
+        """
 
 
 def classify_media(
@@ -35,6 +50,7 @@ def classify_media(
     config: AuditConfig,
     boxes: Boxes | None = None,
     naming: Naming | None = None,
+    expected: Expected | None = None,
 ) -> list[PredictionRow]:
     """Name the individual in every image, or in every animal box.
 
@@ -50,6 +66,7 @@ def classify_media(
             without an entry.
         naming: what gives the logits, and more about each name, such as :class:`scd_core.masks.gradient.GradientNaming`; None
             takes the classifier's logits alone.
+        expected: individuals that count as more probable at their place and time, by `classify.expected_weight`; None for none.
 
     Returns:
         Prediction rows in the order of `rows`. An image whose detections hold no animal, or that has no entry in them, a
@@ -60,6 +77,7 @@ def classify_media(
     targets = {row["media_id"]: targets_of(row["file"], boxes, config.classify) for row in rows}
     predictions: list[PredictionRow] = []
     waiting = _Waiting(classifier, config.classify, naming or _plain(classifier))
+    shift_at = shifts_of(classifier, expected, config.classify.expected_weight)
     wanted = [row for row in rows if targets[row["media_id"]].boxes]
     decoded = iter_prepared(
         wanted,
@@ -87,7 +105,7 @@ def classify_media(
             elif (tensor := prepared[place]) is None:
                 prediction["failure_reason"] = own.problem(box)
             else:
-                waiting.add(prediction, tensor)
+                waiting.add(prediction, tensor, shift_at(row))
     waiting.finish()
     return predictions
 
@@ -115,7 +133,12 @@ def _inputs(targets: Targets, image: Image.Image, classifier: Classifier) -> lis
 
 
 def _plain(classifier: Classifier) -> Naming:
-    return lambda stacked, rows: (classifier.logits(stacked), [{} for _ in rows])
+    def name(
+        batch: torch.Tensor, rows: Sequence[PredictionRow], shifts: Shifts = None
+    ) -> tuple[torch.Tensor, list[PredictionRow]]:
+        return classifier.logits(batch), [{} for _ in rows]
+
+    return name
 
 
 class _Waiting:
@@ -123,11 +146,11 @@ class _Waiting:
 
     def __init__(self, classifier: Classifier, config: ClassifyConfig, naming: Naming) -> None:
         self.classifier, self.config, self.naming = classifier, config, naming
-        self._waiting: list[tuple[PredictionRow, torch.Tensor]] = []
+        self._waiting: list[tuple[PredictionRow, torch.Tensor, torch.Tensor | None]] = []
 
-    def add(self, row: PredictionRow, tensor: torch.Tensor) -> None:
+    def add(self, row: PredictionRow, tensor: torch.Tensor, shift: torch.Tensor | None = None) -> None:
         """Name the row's (3, H, W) input, now or with those to come."""
-        self._waiting.append((row, tensor))
+        self._waiting.append((row, tensor, shift))
         if len(self._waiting) == self.config.batch_size:
             self.finish()
 
@@ -135,53 +158,52 @@ class _Waiting:
         """Name all that wait; the pass that names them gives their features as well."""
         if not self._waiting:
             return
-        rows, stacked = [row for row, _ in self._waiting], torch.stack([tensor for _, tensor in self._waiting])
+        rows, shifts = [row for row, _, _ in self._waiting], [shift for _, _, shift in self._waiting]
+        stacked = torch.stack([tensor for _, tensor, _ in self._waiting])
         self._waiting.clear()
         with self.classifier.reading_features() as read:
-            named, more = self.naming(stacked, rows)
+            named, more = self.naming(stacked, rows, shifts)
         # The first passes may have been a probe of the network; the pictures' own come last.
         found = torch.cat(read)[-len(rows) :] if read else stacked[:0]
         if len(found) != len(rows) and self.classifier.has_features:
             found = self.classifier.features(stacked)
         kept = found.tolist() if self.classifier.has_features else [None] * len(rows)
-        for row, logits, columns, features in zip(rows, named, more, kept, strict=True):
-            row.update(name_from_logits(logits, self.classifier, self.config.topk))
+        for row, logits, columns, features, shift in zip(rows, named, more, kept, shifts, strict=True):
+            row.update(name_from_logits(logits, self.classifier, self.config.topk, shift))
             if row["prediction_status"] == PredictionStatus.OK:
                 row.update(columns)
                 row["embedding"] = features
 
 
-def name_from_logits(logits: torch.Tensor, classifier: Classifier, topk: int) -> PredictionRow:
+def name_from_logits(
+    logits: torch.Tensor, classifier: Classifier, topk: int, shift: torch.Tensor | None = None
+) -> PredictionRow:
     """Columns of a prediction from one image's (K,) logits; a failed row where they are not finite.
 
-    A logit of -inf is that of a class which the model leaves out: its probability is 0.
+    A logit of -inf is that of a class which the model leaves out: its probability is 0. `shift`: (K,), of expected individuals.
     """
     if bool((logits.isnan() | (logits == torch.inf)).any()) or not bool(logits.isfinite().any()):
         reason = "the model's logits are not finite for this image"
         return {"prediction_status": PredictionStatus.FAILED, "failure_reason": reason}
-    probabilities = classifier.probabilities(logits[None])[0]
+    alone = probabilities = classifier.probabilities(logits[None])[0]
+    is_stranger = is_unknown(classifier.spec, float(alone.max()), float(logits.max()))
+    if shift is not None:
+        probabilities = classifier.probabilities(weighed(classifier, logits[None], [shift]))[0]
     best = torch.topk(probabilities, min(topk, len(probabilities)))
     candidates: list[Candidate] = [
         {"individual_id": classifier.names[index], "probability": value}
         for index, value in zip(best.indices.tolist(), best.values.tolist())
     ]
     top = candidates[0]["probability"]
-    is_unknown = _is_unknown(classifier.spec, top, float(logits.max()))
+    is_moved = bool(alone[best.indices[0]] < alone.max())
     entropy = -(probabilities * probabilities.clamp_min(1e-30).log()).sum().item() / math.log(len(probabilities))
     return {
         "prediction_status": PredictionStatus.OK,
         "failure_reason": None,
-        "predicted_id": UNKNOWN if is_unknown else candidates[0]["individual_id"],
+        "predicted_id": UNKNOWN if is_stranger else candidates[0]["individual_id"],
         "probability": top,
         "margin": top - torch.topk(probabilities, 2).values[1].item(),
         "entropy": min(1.0, max(0.0, entropy)),
         "topk": candidates,
+        "unweighted_id": classifier.names[int(alone.argmax())] if is_moved else None,
     }
-
-
-def _is_unknown(spec: PackageSpec, probability: float, logit: float) -> bool:
-    """Whether the best name is not given: too improbable, or with a gallery too little like any picture of it."""
-    if spec.unknown_threshold is not None and probability < spec.unknown_threshold:
-        return True
-    has_limit = spec.gallery is not None and spec.unknown_similarity is not None
-    return has_limit and logit < spec.similarity_scale * (spec.unknown_similarity or 0.0)

@@ -31,6 +31,11 @@ class Package:
     whitening: bytes | None = None
     class_means: bytes | None = None
 
+    @property
+    def gallery_digest(self) -> str | None:
+        """sha256 of its gallery; None without one."""
+        return None if self.gallery is None else hashlib.sha256(self.gallery).hexdigest()
+
     def read_whitening(self) -> Whitening | None:
         """How embeddings of the package are compared; None where they are as they are.
 

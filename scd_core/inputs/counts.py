@@ -41,7 +41,8 @@ class FileCounts:
     """Rows of one file, and what became of them; a row counts in one of the counts besides `rows`."""
 
     kind: str
-    """What the file is to the user: ``detections``, ``predictions``, ``labels``, ``flags``, ``manifest``, or :data:`LEFT_OUT`."""
+    """What the file is to the user: ``detections``, ``predictions``, ``labels``, ``flags``, ``expected``, ``manifest``, or
+    :data:`LEFT_OUT`."""
     name: str
     """Its own name, for messages."""
     rows: int

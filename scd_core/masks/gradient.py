@@ -14,6 +14,8 @@ from torch.nn import functional
 
 from scd_core.boxes import Box, located_box, pixel_box
 from scd_core.identify.classifier import Classifier
+from scd_core.identify.classify import Shifts
+from scd_core.identify.weighing import weighed
 from scd_core.masks.feature_layer import FeatureLayer, find_feature_layer
 from scd_core.masks.log_odds import log_odds
 from scd_core.masks.reliance import ANIMAL_MARGIN
@@ -42,12 +44,15 @@ class GradientNaming:
         self._layer: FeatureLayer | None = None
         self._is_searched = False
 
-    def __call__(self, batch: Tensor, rows: Sequence[PredictionRow]) -> tuple[Tensor, list[PredictionRow]]:
+    def __call__(
+        self, batch: Tensor, rows: Sequence[PredictionRow], shifts: Shifts = None
+    ) -> tuple[Tensor, list[PredictionRow]]:
         """Name pictures.
 
         Args:
             batch: (B, 3, H, W), normalised.
             rows: B prediction rows, of which `detection_id` and the box are read.
+            shifts: of expected individuals, B of them, which have a part in what the picture's own name is.
 
         Returns:
             (B, K) logits, float32, on the CPU; and for each row its `gradient_outside` and `gradient_region`.
@@ -59,8 +64,11 @@ class GradientNaming:
             why = GradientRegion.NO_LAYER if self._classifier.gives_gradient else GradientRegion.NO_GRADIENT
             return logits, [{"gradient_outside": None, "gradient_region": why} for _ in rows]
         logits_of, maps_of = [], []
+        start = 0
         for part in self._classifier.passes(batch):
-            logits, maps = self._named(part, self._layer)
+            of_part = None if shifts is None else shifts[start : start + len(part)]
+            start += len(part)
+            logits, maps = self._named(part, self._layer, of_part)
             logits_of.append(logits)
             maps_of.append(maps)
         columns = []
@@ -78,23 +86,28 @@ class GradientNaming:
             except ValueError:
                 return None
 
-    def _named(self, part: Tensor, layer: FeatureLayer) -> tuple[Tensor, Tensor]:
+    def _named(self, part: Tensor, layer: FeatureLayer, shifts: Shifts) -> tuple[Tensor, Tensor]:
         """(B, K) logits and (B, h, w) maps of one pass, both on the CPU."""
         network: Any = self._classifier.naming_network
         with torch.inference_mode(False), torch.enable_grad(), _graph_from(network, layer.name) as leaves:
             if self._classifier.has_gallery:
                 embedded = network.embed(part)
                 logits = network.similarity_logits(embedded)
-                classes = self._classifier.strongest_class(logits.detach().float().cpu()).to(part.device)
+                classes = self._classes(logits, shifts)
                 scores = (embedded * network.prototypes()[classes]).sum(dim=1)
             else:
                 logits = network(part)
-                classes = self._classifier.strongest_class(logits.detach().float().cpu()).to(part.device)
+                classes = self._classes(logits, shifts)
                 scores = log_odds(logits, classes)
             (gradient,) = torch.autograd.grad(scores.sum(), leaves[-1])
         activations, gradients = (layer.as_picture(one.detach()) for one in (leaves[-1], gradient))
         maps = (gradients.mean(dim=(2, 3), keepdim=True) * activations).sum(dim=1).clamp_min(0)
         return logits.detach().float().cpu(), maps.float().cpu()
+
+    def _classes(self, logits: Tensor, shifts: Shifts) -> Tensor:
+        """(B,) int64 on the logits' device: the class of each picture's name."""
+        own = logits.detach().float().cpu()
+        return self._classifier.strongest_class(weighed(self._classifier, own, shifts)).to(logits.device)
 
 
 @contextmanager

@@ -155,8 +155,10 @@ def _with_one_mask(
         some = pictures[start : start + step]
         seen = [[_view(classifier, strategy, one, config) for strategy in config.strategies] for one in some]
         views = [view for row in seen for view in row if isinstance(view, View)]
-        original = classifier.probabilities(classifier.logits(torch.stack([one.tensor for one in some])))
-        found = iter(_probabilities(classifier, views))
+        shifts = [one.shift for one, row in zip(some, seen, strict=True) for view in row if isinstance(view, View)]
+        logits = classifier.logits(torch.stack([one.tensor for one in some]))
+        original = _shifted(classifier, logits, [one.shift for one in some])
+        found = iter(_probabilities(classifier, views, shifts))
         for one, row, before in zip(some, seen, original, strict=True):
             answers = [(view, next(found) if isinstance(view, View) else None) for view in row]
             results.append(_outcomes(before, answers, config, is_located=one.box is not None))
@@ -172,19 +174,27 @@ def _view(
     return view
 
 
-def _probabilities(classifier: Classifier, views: Sequence[View]) -> list[Tensor]:
+def _shifted(classifier: Classifier, logits: Tensor, shifts: Sequence[Tensor | None]) -> Tensor:
+    """(B, K) logits -> probabilities, with what expected individuals weigh; a name of all views together weighs it once."""
+    return classifier.probabilities(
+        torch.stack([row if shift is None else row + shift for row, shift in zip(logits, shifts, strict=True)])
+    )
+
+
+def _probabilities(classifier: Classifier, views: Sequence[View], shifts: Sequence[Tensor | None]) -> list[Tensor]:
     """(K,) probabilities of each view; those that mask features go through the network apart from the others."""
     found: dict[int, Tensor] = {}
     plain = [place for place, view in enumerate(views) if view.keep is None]
     masked = [place for place, view in enumerate(views) if view.keep is not None]
     if plain:
         logits = classifier.logits(torch.stack([views[place].tensor for place in plain]))
-        found |= zip(plain, classifier.probabilities(logits))
+        found |= zip(plain, _shifted(classifier, logits, [shifts[place] for place in plain]))
     layer = pooled_layer(classifier) if masked else ""
     if isinstance(layer, FeatureLayer):
         tensors = torch.stack([views[place].tensor for place in masked])
         keep = torch.stack([view.keep for view in views if view.keep is not None])
-        found |= zip(masked, classifier.probabilities(late_logits(classifier, layer, tensors, keep)))
+        late = late_logits(classifier, layer, tensors, keep)
+        found |= zip(masked, _shifted(classifier, late, [shifts[place] for place in masked]))
     return [found[place] for place in range(len(views))]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,11 @@ from scd_core.config import AuditConfig, ReclassifyConfig
 from scd_core.identify.classifier import Classifier
 from scd_core.identify.pictures import best_candidate, iter_pictures
 from scd_core.identify.spec import InputSpec
+from scd_core.identify.weighing import shifts_of
+from scd_core.inputs.expected import Expected
 from scd_core.masks.rows import decode_mask, encode_mask, fit_named
 from scd_core.media import MediaError
-from scd_core.names import MaskStatus, Strategy, StrategyStatus
+from scd_core.names import UNKNOWN, MaskStatus, Strategy, StrategyStatus
 from scd_core.reclassify.core import Outcome, reclassify
 from scd_core.reclassify.given import kept_given, other_names
 from scd_core.reclassify.strategies import AWAY_SIDE, MaskedPicture, mask_crop_box
@@ -38,6 +41,7 @@ def reclassify_predictions(
     classifier: Classifier,
     source: str,
     config: AuditConfig,
+    expected: Expected | None = None,
 ) -> list[ReclassificationRow]:
     """Classify masked predictions again.
 
@@ -48,6 +52,7 @@ def reclassify_predictions(
         classifier: the model package in use.
         source: SOURCE of the media.
         config: settings.
+        expected: individuals that counted as more probable when the pictures were named, and do again; None for none.
 
     Returns:
         For each row one row per strategy and one for the fused decision. Where there is no mask or no picture, the
@@ -71,6 +76,7 @@ def reclassify_predictions(
         )
 
     pending: list[tuple[PredictionRow, MaskedPicture]] = []
+    shift_at = shifts_of(classifier, expected, config.classify.expected_weight)
 
     def flush() -> None:
         results.update(_classified_again(pending, classifier, config))
@@ -81,7 +87,9 @@ def reclassify_predictions(
             results[row["target_id"]] = _failed(row, str(picture), config)
             continue
         frame = media[row["media_id"]]
-        pending.append((row, masked_picture(row, frame, picture, maps[row["target_id"]], classifier.spec.input)))
+        masked = masked_picture(row, frame, picture, maps[row["target_id"]], classifier.spec.input)
+        shift = None if row["predicted_id"] == UNKNOWN else shift_at(frame)
+        pending.append((row, replace(masked, shift=shift)))
         if len(pending) == _CHUNK or sum(math.prod(held.picture.size) for _, held in pending) > _PIXELS:
             flush()
     if pending:

@@ -62,6 +62,8 @@ class MaskedPicture:
     """Where the animal is in the picture; None where that is not known, or where the picture is the box."""
     is_box: bool = False
     """The picture is the animal's box, so evidence anywhere in it counts as evidence on the animal."""
+    shift: Tensor | None = None
+    """(K,) what is added to the logits of all its views, because some individuals are expected; None for nothing."""
 
     def __post_init__(self) -> None:
         if self.mask.ndim != 2:

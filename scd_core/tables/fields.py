@@ -181,6 +181,24 @@ FIELDS: dict[str, Field] = {
     ),
     "candidate_id": Field(pa.string(), "group of unknowns that look like one new individual; null for known ones"),
     "event_predicted_id": Field(pa.string(), "individual named by all frames of the event together"),
+    "gallery_digest": Field(
+        pa.string(),
+        "sha256 of the gallery that the picture was compared with; null without a gallery, and in older audits",
+    ),
+    "individuals_available": Field(
+        pa.string(),
+        "hash over the individuals that are expected at the picture's place and time, or over all names that could be given "
+        "where none are stated; `runs` has the names (`individuals_by_hash`); null without a name, and in older audits",
+    ),
+    "is_expected": Field(
+        pa.bool_(),
+        "whether the individual that the picture looks most like is expected at its place and time; null where none are stated, "
+        "for unknowns, and in older audits",
+    ),
+    "unweighted_id": Field(
+        pa.string(),
+        "individual that the picture by itself gives, where the list of expected ones made another one `predicted_id`; else null",
+    ),
     "is_flagged": Field(pa.bool_(), "deserves a mask, for a reason or as a control", is_required=True),
     "flag_reasons": Field(pa.list_(pa.string()), "why it was flagged; empty where it was not", values=names.FlagReason),
     "is_control": Field(pa.bool_(), "drawn into the random control sample", is_required=True),
@@ -434,6 +452,10 @@ FIELDS: dict[str, Field] = {
     "config": Field(pa.string(), "the whole configuration, as JSON"),
     "model_input": Field(pa.string(), "how the model's input is made of a picture, as JSON (`input` of model.json)"),
     "individuals": Field(pa.list_(pa.string()), "names that the model can give"),
+    "individuals_by_hash": Field(
+        pa.map_(pa.string(), pa.list_(pa.string())),
+        "for each `individuals_available` of the batch's pictures the individuals; null in older audits",
+    ),
     "versions": Field(pa.string(), "versions of trapaudit, Python, torch, torchvision, prefect, as JSON"),
     "device": Field(pa.string(), "device of the model"),
     "inputs": Field(

@@ -113,6 +113,10 @@ class PredictionRow(TypedDict, total=False):
     is_selected: bool
     inclusion_probability: float | None
     box_margin: float | None
+    gallery_digest: str | None
+    individuals_available: str | None
+    is_expected: bool | None
+    unweighted_id: str | None
 
 
 class MaskRow(TypedDict, total=False):
@@ -329,6 +333,7 @@ class RunRow(TypedDict, total=False):
     telling_by_reason: list[tuple[str, int]] | None
     lineages: list[tuple[str, str]] | None
     is_shadow: bool | None
+    individuals_by_hash: list[tuple[str, list[str]]] | None
 
 
 class EmbeddingRow(TypedDict, total=False):

@@ -63,6 +63,7 @@ TABLES: dict[str, list[str]] = {
         "failure_reason", "predicted_id", "probability", "margin", "entropy", "topk", "gradient_outside", "gradient_region",
         "embedding", "candidate_id", "review_rank", "event_id", "event_predicted_id", "is_flagged", "flag_reasons",
         "is_control", "is_selected", "inclusion_probability", "box_margin",
+        "gallery_digest", "individuals_available", "is_expected", "unweighted_id",
     ],
     "masks": [
         *_STAMP, *_TARGET, "method", "mask_status", "failure_reason", "predicted_id", "contrast_id", "mask_png",
@@ -103,6 +104,7 @@ TABLES: dict[str, list[str]] = {
         "masks_by_reason", "telling_by_reason",
         "lineages",
         "is_shadow",
+        "individuals_by_hash",
     ],
     "embeddings": [*_STAMP, *_TARGET, "embedding_space", "features"],
     "candidates": [

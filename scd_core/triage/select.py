@@ -86,6 +86,7 @@ def triage(
         given = {
             FlagReason.EVENT_DISAGREEMENT: together not in (None, name)
             and not taxonomy.agree(str(together), str(name)),
+            FlagReason.NOT_EXPECTED: row.get("is_expected") is False,
             FlagReason.HUMAN_FLAG: frame["file"] in human_flags or frame["uri"] in human_flags,
             FlagReason.IMPOSSIBLE_TRAVEL: row["target_id"] in travelled,
             FlagReason.EVIDENCE_OUTSIDE: is_outside(row, config.min_outside, outside_limits),

@@ -94,6 +94,11 @@ def test_names_of_another_tool_are_deployed_with_or_without_a_model() -> None:
             made = AuditRequest.model_validate(parameters["request"])
             assert (made.model, made.predictions, made.predictions_column) == tuple(given.values())
             flow_of(item).validate_parameters(parameters)
+    listed = rendered(expected="s3://lists/expected.csv")["nightly-audit"]["parameters"]["request"]
+    assert (
+        listed["expected"] == "s3://lists/expected.csv"
+        and "expected" not in rendered()["nightly-audit"]["parameters"]["request"]
+    )
     both = rendered(predictions="names.csv", shadow="s3://models/next")["nightly-audit"]["parameters"]["request"]
     assert (both["model"], both["shadow"]) == ("s3://models/jaguars", "s3://models/next")
     assert Path(both["predictions"]).is_absolute()

@@ -29,7 +29,7 @@ def test_every_named_row_has_the_features_that_its_name_was_read_from(has_gradie
     naming = (
         GradientNaming(classifier)
         if has_gradient
-        else (lambda batch, rows: (classifier.logits(batch), [{} for _ in rows]))
+        else (lambda batch, rows, shifts=None: (classifier.logits(batch), [{} for _ in rows]))
     )
     rows: list[PredictionRow] = [{"target_id": str(place), "detection_id": "0"} for place in range(11)]
     waiting = _Waiting(classifier, ClassifyConfig(batch_size=11), naming)
