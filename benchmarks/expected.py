@@ -35,7 +35,7 @@ WEIGHTS = (0.5, 1.0, 2.0, 4.0)
 def naming(kinds: list[str], temperature: float) -> Any:
     """What a classifier is to the functions that name: labels, temperature, probabilities."""
     spec = SimpleNamespace(labels=tuple(kinds), temperature=temperature, unknown_threshold=None, gallery=None)
-    found = SimpleNamespace(spec=spec, names=tuple(kinds), _name_of_class=torch.arange(len(kinds)))
+    found: Any = SimpleNamespace(spec=spec, names=tuple(kinds), _name_of_class=torch.arange(len(kinds)))
     found.probabilities = partial(Classifier.probabilities, found)
     return found
 

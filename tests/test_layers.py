@@ -28,6 +28,7 @@ ROOMS = (
     ("scd_core.scenes",),
     ("scd_core.request",),
     ("scd_core.joined",),
+    ("scd_core.kept_out",),
     ("scd_core.job", "scd_core.doctor"),
     ("tasks",),
     ("flows",),
