@@ -9,6 +9,7 @@ __all__ = [
     "BlankWord",
     "Category",
     "Cause",
+    "CopyKind",
     "ErrorType",
     "FailureStage",
     "FlagReason",
@@ -394,6 +395,21 @@ class HeadKind(StrEnum):
     """Logistic regression."""
     CLASS_MEANS = "class_means"
     """The nearest class mean, in features whitened by the spread within classes."""
+    FINE_TUNED = "fine_tuned"
+    """Trained by gradients, together with the last blocks of the network."""
+
+
+class CopyKind(StrEnum):
+    """What a copy of an animal's picture is that fine-tuning learns from."""
+
+    PLAIN = "plain"
+    """The crop to its box, as it is named later."""
+    MOVED = "moved"
+    """The edges of the box moved a little."""
+    MASKED = "masked"
+    """The middle alone; grey or blurred around it."""
+    SWAPPED = "swapped"
+    """The animal in the place of another camera, with some of that place around it."""
 
 
 class Relation(StrEnum):

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +18,9 @@ from scd_core.errors import InputError
 from scd_core.names import Preference
 
 if TYPE_CHECKING:
+    from rich.status import Status
+
+    from scd_core.identify.package import Package
     from scd_core.improve.rate import Rate
     from scd_core.improve.trial import Trial
     from scd_core.improve.ways import Outcome
@@ -53,18 +61,30 @@ def improve(
     camera: Annotated[
         list[str] | None, typer.Option("--camera", help="with --adapt: this camera alone; may be given several times")
     ] = None,
+    fine_tune: Annotated[
+        bool,
+        typer.Option(
+            "--fine-tune", help="train the last blocks of the network as well: minutes, resumable with --write"
+        ),
+    ] = False,
+    blocks: Annotated[int, typer.Option("--blocks", min=1, help="last blocks that --fine-tune trains")] = 3,
+    epochs: Annotated[
+        int, typer.Option("--epochs", min=1, max=100, help="most passes of --fine-tune over the pictures")
+    ] = 8,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N")] = "auto",
 ) -> None:
     """Try what a better model could be, on the labels of OUT, and write it (docs/improve.md)."""
     from scd_core.identify.child import check_target
     from scd_core.identify.classifier import Classifier, resolve_device
     from scd_core.identify.package import read_package
-    from scd_core.improve.record import keep_record
     from scd_core.improve.trial import run_improve
-    from scd_core.improve.write import write_improved
+    from scd_core.improve.tune import TuneRequest
+    from scd_core.improve.tune_training import TuneSettings
 
     if adapt and (write is not None or way is not None):
         raise InputError("--adapt: writes no package; leave --write and --way out")
+    if adapt and fine_tune:
+        raise InputError("--adapt: tries no other way; leave --fine-tune out")
     if camera and not adapt:
         raise InputError(f"--camera {camera[0]}: goes with --adapt")
     if way is not None and write is None:
@@ -75,8 +95,56 @@ def improve(
     classifier = Classifier(parent, resolve_device(device))
     if adapt:
         return adapt_cameras(out, classifier, camera or [])
-    with console.status("pictures") as status:
-        trial = run_improve(out, classifier, lambda done, n: status.update(f"pictures: {done} of {n}"), prefer)
+    with ExitStack() as open_until_written:
+        status = open_until_written.enter_context(console.status("pictures"))
+        folder = open_until_written.enter_context(_work(write)) if fine_tune else None
+        tune = None
+        if folder is not None:
+            tune = TuneRequest(folder, TuneSettings(blocks=blocks, epochs=epochs), _progress(status))
+        trial = run_improve(out, classifier, lambda done, n: status.update(f"pictures: {done} of {n}"), prefer, tune)
+        status.stop()
+        _finish(
+            out,
+            trial,
+            parent,
+            write,
+            way,
+            fewer_names=fewer_names,
+            again=f"--model {model}{' --fine-tune' * fine_tune}",
+        )
+
+
+@contextmanager
+def _work(write: str | None) -> Iterator[Path]:
+    """Folder of the unfinished work of a fine-tuning: beside the package, where a killed run goes on; gone once it is written."""
+    from scd_core.improve.tune import tune_folder
+
+    if write is None:
+        with TemporaryDirectory(prefix="trapaudit-") as scratch:
+            yield Path(scratch)
+        return
+    folder = tune_folder(write)
+    if folder.is_dir():
+        _say(f"going on with the fine-tuning in {folder}")
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _progress(status: Status) -> Callable[[str, int, int], None]:
+    def show(what: str, done: int, n: int) -> None:
+        status.start()
+        status.update(f"fine-tuning, {what}: {done} of {n}")
+
+    return show
+
+
+def _finish(
+    out: str, trial: Trial, parent: Package, write: str | None, way: str | None, *, fewer_names: bool, again: str
+) -> None:
+    """Print what was found, keep what is expected, and write the package where that is wanted."""
+    from scd_core.improve.record import keep_record
+    from scd_core.improve.write import write_improved
+
     _print_table(trial)
     best = trial.best
     for line in _lines(trial):
@@ -84,7 +152,7 @@ def improve(
     if write is None:
         keep_record(out, trial, parent, None)
         if best is not None:
-            _say(f"next: trapaudit improve {out} --model {model} --write NEW")
+            _say(f"next: trapaudit improve {out} {again} --write NEW")
         return
     chosen = trial.outcome(way) if way is not None else best
     if chosen is None:

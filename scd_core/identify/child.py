@@ -18,7 +18,7 @@ from scd_core.identify.classifier import Classifier
 from scd_core.identify.package import Package, local_folder, read_package
 from scd_core.identify.spec import MODEL_FILE, PackageSpec, write_spec
 
-__all__ = ["check_target", "head_of", "lineage", "with_head", "write_child"]
+__all__ = ["check_target", "head_of", "lineage", "with_head", "with_tensors", "write_child"]
 
 
 def check_target(url: str) -> Path:
@@ -67,8 +67,13 @@ def head_of(package: Package) -> tuple[str, Head]:
 
 def with_head(package: Package, name: str, head: Head) -> bytes:
     """The package's weights, as safetensors, with a head in the place of its last linear layer `name`."""
-    state = load_state(package.weights, package.spec.weights)
-    state[f"{name}.weight"], state[f"{name}.bias"] = torch.from_numpy(head.weight), torch.from_numpy(head.bias)
+    new = {f"{name}.weight": torch.from_numpy(head.weight), f"{name}.bias": torch.from_numpy(head.bias)}
+    return with_tensors(package, new)
+
+
+def with_tensors(package: Package, new: Mapping[str, torch.Tensor]) -> bytes:
+    """The package's weights, as safetensors, with other tensors in the places of some."""
+    state = {**load_state(package.weights, package.spec.weights), **new}
     return save({key: value.contiguous() for key, value in state.items()})
 
 

@@ -12,15 +12,16 @@ from numpy.typing import NDArray
 
 from scd_core.identify.class_means import Head
 from scd_core.identify.classifier import Classifier
-from scd_core.improve.heads import Floats, fit_head
+from scd_core.improve.heads import FITTED, Floats, fit_head
 from scd_core.improve.keeping import KEEPS, blend_heads, own_head, spread
 from scd_core.improve.labelled import Labelled
 from scd_core.improve.show import MARGINS, SHOWN, Shown
 from scd_core.improve.split import Split
+from scd_core.improve.tune import FINE_TUNED, Tuner
 from scd_core.improve.ways import Evidence, Way
 from scd_core.names import HeadKind, View
 
-__all__ = ["NEEDS", "Attempt", "Scores", "attempt_all", "fit_way", "right_names", "view_as_run"]
+__all__ = ["NEEDS", "Attempt", "Scores", "attempt_all", "attempt_tuned", "fit_way", "right_names", "view_as_run"]
 
 Bools = NDArray[np.bool_]
 Scores = tuple[Floats, Floats]
@@ -97,6 +98,21 @@ def attempt_all(
     return found, evidence
 
 
+def attempt_tuned(tuner: Tuner, labelled: Labelled, splits: tuple[Split, Split], evidence: Evidence) -> Attempt:
+    """The way whose last blocks are trained.
+
+    Args:
+        tuner: trains them.
+        labelled: the targets.
+        splits: by place, and by visit.
+        evidence: that all ways are judged by.
+    """
+    new, home = tuner.left_out(splits)
+    right, at_home = ((scores.argmax(1) == labelled.truth) & tuner.has_box for scores in (new, home))
+    margin = home_margin(home, labelled.truth, evidence)
+    return Attempt(FINE_TUNED, (right, at_home), (new, home), tuner.seconds, margin)
+
+
 def fit_way(way: Way, weight: float, labelled: Labelled, shown: Shown, classifier: Classifier) -> Head:
     """The head of a way, fitted to all labelled targets that have its view.
 
@@ -137,7 +153,7 @@ def _new_heads(
     def right(scores: Floats) -> Bools:
         return (scores.argmax(1) == labelled.truth) & has_view
 
-    for kind in HeadKind:
+    for kind in FITTED:
         started = time.perf_counter()
         new, home = (_left_out(kind, shown, view, labelled, split) for split in splits)
         took = time.perf_counter() - started

@@ -8,9 +8,12 @@ from numpy.typing import NDArray
 from scd_core.identify.class_means import NEVER, Head, fit_class_means
 from scd_core.names import HeadKind
 
-__all__ = ["Floats", "fit_head"]
+__all__ = ["FITTED", "Floats", "fit_head"]
 
 Floats = NDArray[np.float32]
+
+FITTED = (HeadKind.LOGISTIC, HeadKind.CLASS_MEANS)
+"""Kinds that are fitted to features, without a gradient through the network."""
 
 _INVERSE_PENALTY = 0.1
 _STEPS = 200

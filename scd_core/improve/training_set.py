@@ -7,47 +7,35 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image
 
 from scd_core.audit.export.send import send_file
-from scd_core.boxes import Box, box_from_row, covering_box, crop_box
+from scd_core.boxes import box_from_row
 from scd_core.errors import InputError
 from scd_core.identify.pictures import crop_to_box
 from scd_core.improve.alike import join_alike, thumbnail
 from scd_core.improve.labelled import Labelled, codes, read_labelled
 from scd_core.improve.pictures import iter_labelled
+from scd_core.improve.places import Place, content_name, find_places, place_for, smaller, swap_place
 from scd_core.improve.split import split_by_camera
 from scd_core.media import MediaError
 from scd_core.storage import Storage, open_source
 
-__all__ = ["README", "swap_place", "write_training_set"]
+__all__ = ["README", "write_training_set"]
 
 README = "README.md"
 """The file to open."""
 
 KINDS = ("crops", "whole", "swapped")
 
-SIDE = 1024
-"""Longer side of what is written (pixels); a larger picture is made smaller."""
-
-_PLACES = 24
-"""Most cameras whose places animals are set into; one frame of each is held."""
 _QUALITY = 92
 _COLUMNS = ("file", "kind", "split", "fold", "individual_id", "camera", "visit", "place_of", "weight", "source_file")
-
-
-@dataclass(frozen=True)
-class _Frame:
-    """A frame, and where its animal is."""
-
-    image: Image.Image
-    box: Box | None
 
 
 def write_training_set(out: str, directory: str) -> str:
@@ -71,7 +59,7 @@ def write_training_set(out: str, directory: str) -> str:
     """
     labelled = read_labelled(out)
     storage = open_source(directory)
-    frames, thumbnails = _first_pass(labelled)
+    frames, thumbnails = find_places(labelled), _thumbnails(labelled)
     content = codes([row["content_sha256"] or row["target_id"] for row in labelled.rows])
     group = join_alike(labelled.visit, content, thumbnails)
     split = split_by_camera(labelled.truth, labelled.camera, group)
@@ -82,12 +70,16 @@ def write_training_set(out: str, directory: str) -> str:
     is_learnt = np.isin(np.arange(len(fold)), split.folds[0][0])
     folders = _folders(labelled.names)
     index: list[list[Any]] = []
+    written: set[str] = set()
     with tempfile.TemporaryDirectory(prefix="trapaudit-") as scratch:
         for place, kind, image, place_of in _pictures(labelled, frames, is_learnt):
             row = labelled.rows[place]
             part = "train" if is_learnt[place] else "val" if fold[place] == 0 else "unused"
-            name = hashlib.sha256(str(row["target_id"]).encode()).hexdigest()[:16]
-            file = f"{kind}/{part}/{folders[row['true_id']]}/{name}.jpg"
+            folder = f"{kind}/{part}/{folders[row['true_id']]}"
+            name = hashlib.sha256(content_name(row).encode()).hexdigest()[:16]
+            copies = (f"{folder}/{name}{'' if not number else f'-{number}'}.jpg" for number in count())
+            file = next(file for file in copies if file not in written)
+            written.add(file)
             local = Path(scratch) / "picture.jpg"
             image.save(local, quality=_QUALITY)
             send_file(storage, local, file)
@@ -101,66 +93,28 @@ def write_training_set(out: str, directory: str) -> str:
     return storage.uri_of(storage.path(README))
 
 
-def swap_place(animal: Image.Image, box: Box, place: Image.Image, hidden: Box | None) -> Image.Image:
-    """An animal, cut out by its box, set with soft edges into another place where it was in its own.
-
-    The place's own animal is blurred away first, so that nobody else is learnt by this name.
-
-    Args:
-        animal: frame of the animal.
-        box: where it is.
-        place: frame of the other camera, of any size.
-        hidden: where the place's own animal is; None where there is none.
-    """
-    ground = place.convert("RGB").resize(animal.size, Image.Resampling.BILINEAR)
-    width, height = ground.size
-    if hidden is not None:
-        covered = covering_box(hidden, width, height, margin=0.1, bleed=2)
-        left, top, right, bottom = (
-            max(0, covered[0]),
-            max(0, covered[1]),
-            min(width, covered[2]),
-            min(height, covered[3]),
-        )
-        blurred = ground.filter(ImageFilter.GaussianBlur(max(right - left, bottom - top) / 3))
-        ground.paste(blurred.crop((left, top, right, bottom)), (left, top))
-    left, top, right, bottom = crop_box(box, width, height)
-    edge = max(1, min(right - left, bottom - top) // 16)
-    soft = Image.new("L", (right - left, bottom - top), 0)
-    ImageDraw.Draw(soft).rectangle((edge, edge, right - left - edge - 1, bottom - top - edge - 1), fill=255)
-    ground.paste(animal.crop((left, top, right, bottom)), (left, top), soft.filter(ImageFilter.GaussianBlur(edge / 2)))
-    return ground
-
-
-def _first_pass(labelled: Labelled) -> tuple[dict[str, _Frame], NDArray[np.float32]]:
-    """A frame of each of some cameras, and the thumbnail of each animal."""
+def _thumbnails(labelled: Labelled) -> NDArray[np.float32]:
+    """The thumbnail of each animal."""
     thumbnails = np.zeros((len(labelled.rows), 576), np.float32)
-    frames: dict[str, _Frame] = {}
 
-    def prepare(row: Mapping[str, Any], image: Image.Image) -> tuple[NDArray[np.float32] | None, Image.Image]:
+    def prepare(row: Mapping[str, Any], image: Image.Image) -> NDArray[np.float32] | None:
         box = box_from_row(row)
-        return (None if box is None else thumbnail(crop_to_box(image, box))), _smaller(image)
+        return None if box is None else thumbnail(crop_to_box(image, box))
 
     for place, made in iter_labelled(labelled, prepare):
-        if isinstance(made, MediaError):
-            continue
-        found, image = made
-        row = labelled.rows[place]
-        if found is not None:
-            thumbnails[place] = found
-        if row["camera"] not in frames and len(frames) < _PLACES:
-            frames[row["camera"]] = _Frame(image, box_from_row(row))
-    return frames, thumbnails
+        if made is not None and not isinstance(made, MediaError):
+            thumbnails[place] = made
+    return thumbnails
 
 
 def _pictures(
-    labelled: Labelled, frames: Mapping[str, _Frame], is_learnt: NDArray[np.bool_]
+    labelled: Labelled, frames: Mapping[str, Place], is_learnt: NDArray[np.bool_]
 ) -> Iterator[tuple[int, str, Image.Image, str]]:
     """Place of each target, kind, picture, and the camera whose place it shows."""
 
     def prepare(row: Mapping[str, Any], image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
         box = box_from_row(row)
-        return _smaller(image), None if box is None else _smaller(crop_to_box(image, box))
+        return smaller(image), None if box is None else smaller(crop_to_box(image, box))
 
     for place, made in iter_labelled(labelled, prepare):
         if isinstance(made, MediaError):
@@ -175,18 +129,9 @@ def _pictures(
         if not is_learnt[place]:
             yield place, "swapped", whole, row["camera"]
             continue
-        others = sorted(name for name in frames if name != row["camera"])
-        if others:
-            number = int(hashlib.sha256(str(row["target_id"]).encode()).hexdigest()[:8], 16)
-            camera = others[number % len(others)]
+        camera = place_for(row, list(frames))
+        if camera is not None:
             yield place, "swapped", swap_place(whole, box, frames[camera].image, frames[camera].box), camera
-
-
-def _smaller(image: Image.Image) -> Image.Image:
-    scale = SIDE / max(image.size)
-    if scale >= 1:
-        return image
-    return image.resize([max(1, round(side * scale)) for side in image.size], Image.Resampling.LANCZOS)
 
 
 def _weights(truth: NDArray[np.int64], group: NDArray[np.int64], n_names: int) -> NDArray[np.float64]:

@@ -15,12 +15,13 @@ from scd_core.errors import InputError
 from scd_core.identify.class_means import Head
 from scd_core.identify.classifier import Classifier
 from scd_core.improve.alike import join_alike
-from scd_core.improve.attempts import NEEDS, Scores, attempt_all, fit_way
+from scd_core.improve.attempts import NEEDS, Attempt, Scores, attempt_all, attempt_tuned, fit_way
 from scd_core.improve.choice import expected_of, find_best
 from scd_core.improve.labelled import Labelled, codes, read_labelled
 from scd_core.improve.rate import Rate
 from scd_core.improve.show import Shown, show_views
 from scd_core.improve.split import Split, split_by_place, split_by_visit
+from scd_core.improve.tune import Tuner, TuneRequest
 from scd_core.improve.ways import Evidence, Outcome, Way, held_by, judge
 from scd_core.names import Preference
 
@@ -59,6 +60,8 @@ class Trial:
     """In all."""
     prefer: Preference = Preference.HOME
     """Which of several better ways is recommended."""
+    tuner: Tuner | None = None
+    """Of the way that was fine-tuned; None where none was."""
 
     @cached_property
     def n_held(self) -> int:
@@ -103,8 +106,9 @@ def run_improve(
     classifier: Classifier,
     progress: Callable[[int, int], None] = lambda done, n: None,
     prefer: Preference = Preference.HOME,
+    tune: TuneRequest | None = None,
 ) -> Trial:
-    """Try other views and new heads on the labels of OUT.
+    """Try other views and new heads on the labels of OUT, and fine-tuning where it is wanted.
 
     Every head is judged on what it did not learn from: whole cameras that were left out, and visits that were left out at
     cameras that were learnt from. Pictures that are nearly one picture are left out together.
@@ -114,6 +118,7 @@ def run_improve(
         classifier: the model to improve.
         progress: called with the number of pictures shown so far, and of all.
         prefer: which of several better ways is recommended.
+        tune: how the last blocks are trained; None leaves that out.
 
     Raises:
         InputError: too few labels, labels that no way agrees with beyond chance, individuals that are each labelled at one
@@ -130,17 +135,18 @@ def run_improve(
         progress(done, len(labelled.rows))
 
     shown = show_views(labelled, classifier, shown_so_far)
-    trial = try_all(*_readable(labelled, shown), classifier)
+    trial = try_all(*_readable(labelled, shown), classifier, tune)
     return replace(trial, seconds=time.perf_counter() - began, prefer=prefer)
 
 
-def try_all(labelled: Labelled, shown: Shown, classifier: Classifier) -> Trial:
+def try_all(labelled: Labelled, shown: Shown, classifier: Classifier, tune: TuneRequest | None = None) -> Trial:
     """Judge every way on pictures that the network has been run on; errors as for :func:`run_improve`.
 
     Args:
         labelled: targets whose pictures could be read.
         shown: what the network makes of them.
         classifier: the model to improve.
+        tune: how the last blocks are trained, after all other ways; None leaves that out.
     """
     began = time.perf_counter()
     truth, camera = labelled.truth, labelled.camera
@@ -155,15 +161,13 @@ def try_all(labelled: Labelled, shown: Shown, classifier: Classifier) -> Trial:
 
     _check_places(in_new, group)
     attempts, evidence = attempt_all(labelled, shown, classifier, (in_new, at_home), evidence_of)
-    # Heads that differ in the weight of MODEL's own alone are nearly one way.
-    n_ways = sum(one.way.can_run and not one.way.keep for one in attempts)
-    outcomes = [
-        judge(
-            one.way, one.right, attempts[0].right, evidence, one.seconds, NEEDS[one.way.view], n_ways, one.home_margin
-        )
-        for one in attempts
-    ]
+    outcomes = _judged(attempts, evidence)
     _check_labels(labelled, outcomes, evidence)
+    tuner = None
+    if tune is not None:
+        tuner = Tuner(labelled, shown, classifier, tune)
+        attempts.append(attempt_tuned(tuner, labelled, (in_new, at_home), evidence))
+        outcomes = _judged(attempts, evidence)
     return Trial(
         labelled,
         shown,
@@ -178,7 +182,19 @@ def try_all(labelled: Labelled, shown: Shown, classifier: Classifier) -> Trial:
         int((~in_new.counts).sum()),
         _n_joined(labelled, group),
         time.perf_counter() - began,
+        tuner=tuner,
     )
+
+
+def _judged(attempts: list[Attempt], evidence: Evidence) -> list[Outcome]:
+    # Heads that differ in the weight of MODEL's own alone are nearly one way.
+    n_ways = sum(one.way.can_run and not one.way.keep for one in attempts)
+    return [
+        judge(
+            one.way, one.right, attempts[0].right, evidence, one.seconds, NEEDS[one.way.view], n_ways, one.home_margin
+        )
+        for one in attempts
+    ]
 
 
 def _readable(labelled: Labelled, shown: Shown) -> tuple[Labelled, Shown]:

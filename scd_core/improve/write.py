@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ import torch
 
 from scd_core.errors import InputError
 from scd_core.identify.calibrate import fit_temperature
-from scd_core.identify.child import check_target, head_of, lineage, with_head, write_child
+from scd_core.identify.child import check_target, head_of, lineage, with_head, with_tensors, write_child
 from scd_core.identify.classifier import Classifier
 from scd_core.identify.package import Package
 from scd_core.identify.spec import PackageSpec, validated
@@ -21,7 +21,7 @@ from scd_core.improve.rate import Gain, Rate
 from scd_core.improve.show import MARGINS
 from scd_core.improve.trial import Trial
 from scd_core.improve.ways import Outcome
-from scd_core.names import View
+from scd_core.names import HeadKind, View
 
 __all__ = ["write_improved"]
 
@@ -55,10 +55,17 @@ def write_improved(url: str, parent: Package, trial: Trial, outcome: Outcome, no
     content["provenance"] = _provenance(parent, trial, outcome, now)
     weights = parent.weights
     if way.head is not None:
-        weights = with_head(parent, head_of(parent)[0], trial.head(way))
         content |= {"labels": list(trial.labelled.names), "weights": "weights.safetensors"}
         content["class_means"] = None  # of the parent's names
-        content["features_of"] = parent.spec.embedding_space
+        if trial.tuner is not None and way.head == HeadKind.FINE_TUNED:
+            weights = with_tensors(parent, trial.tuner.fitted)
+            content["features_of"] = content["whitening"] = content["candidate_similarity"] = None  # others than before
+            content["provenance"]["training"] = asdict(trial.tuner.request.settings) | {
+                "stopped_after": trial.tuner.n_epochs
+            }
+        else:
+            weights = with_head(parent, head_of(parent)[0], trial.head(way))
+            content["features_of"] = parent.spec.embedding_space
         content["weights_sha256"] = hashlib.sha256(weights).hexdigest()
     spec = validated(content, "improve")
     made = replace(parent, url=url, spec=spec, weights=weights)

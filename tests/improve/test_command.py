@@ -61,6 +61,24 @@ def test_a_request_that_cannot_be_met_is_one_line(trapaudit, audit, tmp_path, op
     assert done.code == 2 and words in done.err.splitlines()[-1] and not (tmp_path / "new").exists()
 
 
+def test_fine_tuning_is_tried_on_demand_and_its_work_is_gone_once_it_is_written(trapaudit, audit, tmp_path):
+    command = ["improve", audit[0], "--model", audit[1], "--fine-tune", "--epochs", "1", "--blocks", "1"]
+    done = trapaudit(*command, "--write", tmp_path / "new", "--way", "fine_tuned:box_crop")
+    assert done.code == 0, done.err
+    assert "fine_tuned:box_crop" in done.out and "written: " in done.err
+    provenance = read_package(str(tmp_path / "new")).spec.provenance
+    assert provenance is not None and provenance["training"]["blocks"] == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new"]
+
+
+def test_work_of_a_fine_tuning_stays_where_nothing_is_written(trapaudit, audit, tmp_path):
+    command = ["improve", audit[0], "--model", audit[1], "--fine-tune", "--epochs", "1", "--write", tmp_path / "new"]
+    first = trapaudit(*command, "--way", "magic")
+    assert first.code == 2 and [path.name for path in tmp_path.iterdir()] == ["new.tuning"]
+    again = trapaudit(*command, "--way", "fine_tuned:box_crop")
+    assert again.code == 0 and "going on with the fine-tuning in" in again.err
+
+
 def test_names_are_not_lost_silently(trapaudit, audit, tmp_path):
     model = world.pack(tmp_path, labels=("Ada", "Bo", "Cy", "Di"))
     done = trapaudit("improve", audit[0], "--model", model, "--write", tmp_path / "new")

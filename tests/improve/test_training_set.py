@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scd_core.improve.training_set import KINDS, swap_place, write_training_set
+from scd_core.improve.places import swap_place
+from scd_core.improve.training_set import KINDS, write_training_set
 from tests.improve import world
 
 
@@ -113,3 +114,35 @@ def test_the_command_says_what_it_wrote_and_takes_no_limit(trapaudit, tmp_path):
 def test_too_few_labels_are_one_line(trapaudit, tmp_path):
     done = trapaudit("export", world.build(tmp_path, world.plain(9)), tmp_path / "set", "--format", "training-set")
     assert done.code == 2 and "has labels of 9 visits" in done.err and not (tmp_path / "set").exists()
+
+
+def test_the_place_of_an_animal_is_drawn_by_its_content_not_by_its_address(tmp_path):
+    """The same bytes under another address: the same place, the same name of the file."""
+    row = {"target_id": "a", "content_sha256": "ab" * 32, "detection_id": "0", "camera": "C1"}
+    moved = row | {"target_id": "b"}
+    cameras = [f"C{number}" for number in range(9)]
+    assert place_for(row, cameras) == place_for(moved, cameras) != "C1"
+    drawn = {place_for(row | {"content_sha256": f"{number:064x}"}, cameras) for number in range(60)}
+    assert drawn == set(cameras) - {"C1"}
+    assert content_name(row) == content_name(moved) != content_name(row | {"detection_id": "1"})
+    assert place_for(row, ["C1"]) is None
+
+
+def test_the_frame_of_a_camera_is_drawn_by_content(tmp_path):
+    """SOURCE lies elsewhere, so every address is another: the places are the same frames."""
+    seen = world.plain(40)
+    one, other = (find_places(read_labelled(world.build(tmp_path / name, seen))) for name in ("one", "other"))
+    assert sorted(one) == ["C1", "C2", "C3", "C4"] == sorted(other)
+    assert all(one[camera].image.tobytes() == other[camera].image.tobytes() for camera in one)
+
+
+def test_equal_pictures_at_two_cameras_are_two_files(tmp_path, monkeypatch):
+    draw = world.draw
+    monkeypatch.setattr(world, "draw", lambda one, number: draw(replace(one, camera="C1"), one.look))
+    seen = world.plain(40)
+    out = world.build(tmp_path, [*seen, replace(seen[0], camera="C9", visit=500)])
+    contents = {row["content_sha256"] for row in read_labelled(out).rows}
+    assert len(contents) == 40
+    write_training_set(out, str(tmp_path / "set"))
+    files = [row["file"] for row in rows(tmp_path / "set")]
+    assert len(files) == len(set(files)) == 3 * 41
