@@ -34,7 +34,7 @@ def test_a_reader_can_follow_the_page(
         outcome = trapaudit(*command.words[1:])
         assert outcome.code == 0, f"{command}\n{outcome.err}"
         done.append(outcome)
-    assert len(done) == 8
+    assert len(done) == 9
     assert "recommended: " in done[1].err and "written: better" in done[2].err
     assert (tmp_path / "better/model.json").is_file() and (tmp_path / "DIR/README.md").is_file()
     assert "60" in done[5].out

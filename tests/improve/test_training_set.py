@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scd_core.improve.places import swap_place
+from scd_core.improve.labelled import read_labelled
+from scd_core.improve.places import content_name, find_places, place_for, swap_place
 from scd_core.improve.training_set import KINDS, write_training_set
 from tests.improve import world
 
