@@ -11,16 +11,15 @@ authors published (10 pictures with 20 neighbours each, the best of the shapes a
 
 from __future__ import annotations
 
-import argparse
 import json
 from functools import cache, partial
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.individual_common import individual_options, write_figures
 from benchmarks.individuals import N_HIDDEN, photographs
 from scd_core.audit.slices.statistics import wilson_interval
 from scd_core.identify import load_model
@@ -148,19 +147,14 @@ def measure(title: str, n_draws: int, world: partial) -> dict[str, object]:
 
 def main() -> None:
     """Print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--draws", type=int, default=100)
-    parser.add_argument("--only", choices=["cats", "nyala", "scenes"])
-    parser.add_argument("--write", type=Path, help="JSON file for the figures")
-    args = parser.parse_args()
+    args = individual_options(__doc__, 100, ["cats", "nyala", "scenes"]).parse_args()
     results = []
     for name in ("cats", "nyala", "scenes"):
         if args.only in (None, name):
             world = partial(scenes) if name == "scenes" else partial(audited, *photographs(name))
             results.append(measure(name, args.draws, world))
             print(json.dumps(results[-1], indent=1), flush=True)
-    if args.write is not None:
-        args.write.write_text(json.dumps(results, indent=1) + "\n")
+    write_figures(args.write, results)
 
 
 if __name__ == "__main__":

@@ -9,14 +9,13 @@ shares.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.individual_common import individual_options, write_figures
 from benchmarks.individuals import photographs
 from scd_core.audit.individuals.suspects import find_suspects
 from scd_core.audit.slices.statistics import wilson_interval
@@ -67,19 +66,14 @@ def measure(title: str, features: NDArray[np.float32], ids: NDArray[np.str_], n_
 
 def main() -> None:
     """Print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--draws", type=int, default=3, help="halvings of each animal")
-    parser.add_argument("--only", choices=["cats", "nyala"])
-    parser.add_argument("--write", type=Path, help="JSON file for the figures")
-    args = parser.parse_args()
+    args = individual_options(__doc__, 3, ["cats", "nyala"], "halvings of each animal").parse_args()
     results = []
     for name in ("cats", "nyala"):
         if args.only in (None, name):
             features, ids, _ = photographs(name)
             results.append(measure(name, features, ids, args.draws))
             print(json.dumps(results[-1], indent=1), flush=True)
-    if args.write is not None:
-        args.write.write_text(json.dumps(results, indent=1) + "\n")
+    write_figures(args.write, results)
 
 
 if __name__ == "__main__":

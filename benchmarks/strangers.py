@@ -10,16 +10,14 @@ on the other (``quote``), where two animals are strangers; ``all`` hides four. C
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp, softmax
 from sklearn.metrics import roc_auc_score
 
+from benchmarks.individual_common import individual_options, write_figures
 from benchmarks.individuals import photographs
 from scd_core.identify.calibrate import expected_calibration_error
 from scd_core.identify.class_means import fit_class_means
@@ -104,10 +102,7 @@ def draw(features: Floats, ids: NDArray[np.str_], pool: list[str], n_hidden: int
 
 def main() -> None:
     """Print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--draws", type=int, default=12)
-    parser.add_argument("--write", type=Path, help="file for the figures")
-    args = parser.parse_args()
+    args = individual_options(__doc__, 12).parse_args()
     written: dict[str, dict[str, list[float]]] = {}
     rng = np.random.default_rng(0)
     for kind, half in (("cats", 6), ("nyala", 5)):
@@ -127,8 +122,7 @@ def main() -> None:
                 own[f"ECE {when}"] = [round(expected_calibration_error(sure, right), 3), len(right)]
             for name, value in own.items():
                 print(f"{kind} {part:6s} {name:48s} {value}", flush=True)
-    if args.write is not None:
-        args.write.write_text(json.dumps({"draws": args.draws, "figures": written}, indent=1) + "\n")
+    write_figures(args.write, {"draws": args.draws, "figures": written})
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ NEVER = -1e4
 
 _LEAST = 1e-9
 """Of the mean variance: keeps a scatter that is shrunk to nothing invertible."""
+
+_HELD_BACK = 0.5
+"""Of the lead that an added name's least sure pictures have over trained names: by so much its score is lowered."""
 
 _DRAWS = 64
 _MOST_DRAWS = 16384
@@ -56,6 +59,31 @@ class ClassMeans:
     """Individuals that the network was trained with: the first of K. Those after them were added."""
     is_aligned: bool
     """The head is made of the means; else it is the trained one, and added individuals have rows beside it."""
+    leads: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    """(K - n_trained,) for each added individual by how much its least sure picture that is named right leads the trained ones,
+    where it is left out of mean and covariance; nan where that is not known."""
+
+    @property
+    def n_free(self) -> int:
+        """Pictures that the covariance is of, less one for each individual."""
+        return max(1, int(self.counts.sum()) - int((self.counts > 0).sum()))
+
+    @property
+    def shrinkage(self) -> tuple[float, float]:
+        """The share of the covariance that is ``level I``, and its mean variance."""
+        variance = self.level + float((self.scatter**2).sum()) / self.scatter.shape[1]
+        return min(1.0, self.level / variance), variance
+
+    @property
+    def held_back(self) -> float:
+        """By how much the scores of added individuals are lowered.
+
+        More names take pictures from those that were there before; held back, they take fewer. By how much was chosen on cats and
+        antelopes so that added ones are still named .9 times as often as by a head that is trained anew. It is one number for
+        all, by the median over them: one individual has too few pictures for a number of its own.
+        """
+        known = self.leads[np.isfinite(self.leads)]
+        return _HELD_BACK * float(np.median(known)) if len(known) else 0.0
 
     def head(self) -> Head:
         """The linear discriminant of equal priors, ``m_c' S^-1 x - m_c' S^-1 m_c / 2`` up to a constant.
@@ -71,6 +99,7 @@ class ClassMeans:
         bias = np.full(len(self.means), NEVER, np.float32)
         weight[present] = found
         bias[present] = -0.5 * np.einsum("kd,kd->k", found, means - centre) - found @ centre
+        bias[self.n_trained :] -= self.held_back
         return Head(weight, bias)
 
     def _solve(self, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -85,7 +114,10 @@ class ClassMeans:
         )
 
     def with_pictures(self, place: int, features: NDArray[np.floating]) -> ClassMeans:
-        """With more pictures of one individual; `place` K adds one. The covariance stays.
+        """With more pictures of one individual; `place` K adds one.
+
+        Where the head is made of the means, the covariance gets what these pictures add to it, as if it had been taken from all
+        (Chan, Golub and LeVeque 1979); the share that it is shrunk by falls as the number of pictures grows.
 
         Args:
             place: of the individual, 0 to K.
@@ -94,11 +126,61 @@ class ClassMeans:
         means, counts = self.means, self.counts
         if place == len(counts):
             means, counts = np.concatenate([means, np.zeros((1, means.shape[1]))]), np.append(counts, 0)
-        means, counts = means.copy(), counts.copy()
-        total = counts[place] * means[place] + features.astype(np.float64).sum(0)
-        counts[place] += len(features)
-        means[place] = total / counts[place]
-        return replace(self, means=means, counts=counts)
+        means, counts, features = means.copy(), counts.copy(), features.astype(np.float64)
+        own, n_before, n_new = features.mean(0), int(counts[place]), len(features)
+        spread = features - own
+        if n_before:
+            spread = np.concatenate(
+                [spread, np.sqrt(n_before * n_new / (n_before + n_new)) * (own - means[place])[None]]
+            )
+        counts[place] += n_new
+        means[place] += (own - means[place]) * n_new / counts[place]
+        # Rows beside trained ones are fitted to draws; with a covariance of new pictures they take more of the old ones.
+        n_free = n_new - (not n_before) if self.is_aligned else 0
+        grown = replace(self._with_spread(spread, n_free), means=means, counts=counts)
+        if place < self.n_trained:
+            return grown
+        leads = np.append(self.leads, np.nan) if place - self.n_trained == len(self.leads) else self.leads.copy()
+        leads[place - self.n_trained] = grown._lead(place, np.asarray(features, dtype=np.float64))
+        return replace(grown, leads=leads)
+
+    def _with_spread(self, spread: NDArray[np.float64], n_free: int) -> ClassMeans:
+        """With (N, D) deviations within individuals, of so many degrees of freedom, in the covariance."""
+        if n_free < 1:
+            return self
+        before, n_all = self.n_free, self.n_free + n_free
+        share, variance = self.shrinkage
+        lower = share * before / n_all
+        variance = (before * variance + float((spread**2).sum()) / spread.shape[1]) / n_all
+        old = self.scatter * np.sqrt((1 - lower) / max(1 - share, _LEAST) * before / n_all)
+        scatter = np.concatenate([old, spread * np.sqrt((1 - lower) / n_all)])
+        return replace(self, scatter=_as_few(scatter), level=lower * variance)
+
+    def _lead(self, place: int, features: NDArray[np.float64]) -> float:
+        """By how much the least sure of an individual's pictures that are named right leads the trained names; nan for none.
+
+        Each is left out of its mean and of the covariance (Sherman and Morrison's formula).
+        """
+        n_own, trained = int(self.counts[place]), np.flatnonzero(self.counts[: self.n_trained] > 0)
+        if n_own < 2 or not len(trained):
+            return np.nan
+        factor = (1 - self.shrinkage[0]) / self.n_free * n_own / (n_own - 1)
+        others = self.means[trained] - self.means[place]
+        leads = []
+        solved_others = self._solve(others)
+        moved = features - self.means[place]
+        for one, solved in zip(moved, self._solve(moved), strict=True):
+            gain = factor / max(1 - factor * float(one @ solved), _LEAST)
+
+            # The picture lies n / (n - 1) as far from the mean of the others as from that of all.
+            further = n_own / (n_own - 1)
+            near = float(one @ solved)
+            to_own = further**2 * (near + gain * near**2)
+            inner = float(one @ solved) - 2 * (solved_others @ one) + np.einsum("kd,kd->k", solved_others, others)
+            to_others = inner + gain * ((one - others) @ solved) ** 2
+            leads.append(0.5 * (float(to_others.min()) - to_own))
+        right = [lead for lead in leads if lead > 0]
+        return min(right) if right else np.nan
 
     def draw(self, places: NDArray[np.int64], seed: int) -> NDArray[np.float32]:
         """(N, D) features drawn from the distributions of N individuals."""
@@ -116,6 +198,7 @@ class ClassMeans:
                 "scatter": np.ascontiguousarray(self.scatter, dtype=np.float32),
                 "level": np.array([self.level], np.float32),
                 "kind": np.array([self.n_trained, int(self.is_aligned)], np.int64),
+                "leads": self.leads.astype(np.float32),
             }
         )
 
@@ -130,7 +213,7 @@ def read_class_means(data: bytes, name: str, n_names: int) -> ClassMeans:
         state = load(data)
     except SafetensorError as error:
         raise InputError(f"class means {name}: cannot be read ({error}); take the parent package") from error
-    sizes = {"means": 2, "counts": 1, "scatter": 2, "level": 1, "kind": 1}
+    sizes = {"means": 2, "counts": 1, "scatter": 2, "level": 1, "kind": 1, "leads": 1}
     if set(state) != set(sizes) or any(state[key].ndim != size for key, size in sizes.items()):
         raise InputError(f"class means {name}: expected tensors {', '.join(sizes)}")
     means, scatter = state["means"].astype(np.float64), state["scatter"].astype(np.float64)
@@ -141,7 +224,10 @@ def read_class_means(data: bytes, name: str, n_names: int) -> ClassMeans:
     if not (np.isfinite(means).all() and np.isfinite(scatter).all() and np.isfinite(level) and level > 0):
         raise InputError(f"class means {name}: hold values that are not finite")
     n_trained, is_aligned = (int(value) for value in state["kind"])
-    return ClassMeans(means, state["counts"].astype(np.int64), scatter, level, n_trained, bool(is_aligned))
+    leads = state["leads"].astype(np.float64)
+    if len(leads) != n_names - n_trained or not np.isfinite(leads[~np.isnan(leads)]).all():
+        raise InputError(f"class means {name}: hold {len(leads)} leads of {n_names - n_trained} added individuals")
+    return ClassMeans(means, state["counts"].astype(np.int64), scatter, level, n_trained, bool(is_aligned), leads)
 
 
 def fit_class_means(features: NDArray[np.floating], truth: NDArray[np.int64], n_names: int) -> ClassMeans:
@@ -164,9 +250,12 @@ def fit_class_means(features: NDArray[np.floating], truth: NDArray[np.int64], n_
     n_free = max(1, len(features) - int((counts > 0).sum()))
     level = float((spread**2).sum()) / n_free / features.shape[1]
     scatter = spread * np.sqrt((1 - share) / n_free)
-    if len(scatter) > scatter.shape[1]:
-        scatter = np.linalg.qr(scatter, mode="r")  # as many rows as there are features, with the same products
-    return ClassMeans(means, counts, scatter, (share + _LEAST) * level + 1e-30, n_names, is_aligned=True)
+    return ClassMeans(means, counts, _as_few(scatter), (share + _LEAST) * level + 1e-30, n_names, is_aligned=True)
+
+
+def _as_few(scatter: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(R, D) with the same products, R at most D."""
+    return np.asarray(np.linalg.qr(scatter, mode="r")) if len(scatter) > scatter.shape[1] else scatter
 
 
 def align_row(means: ClassMeans, place: int, others: Head, temperature: float) -> Head:

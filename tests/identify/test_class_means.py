@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -38,6 +40,66 @@ def test_an_added_individual_gives_the_head_of_all_at_once() -> None:
     assert (grown.head().scores(features).argmax(1) == truth).mean() > 0.9
 
 
+def test_the_covariance_after_additions_is_that_of_all_pictures() -> None:
+    """Apart from the share that it is shrunk by, which is taken from the first pictures."""
+    features, truth = blobs(400, 5, 8)
+    old, new = truth < 4, np.flatnonzero(truth == 4)
+    grown = fit_class_means(features[old], truth[old], 4)
+    for part in np.array_split(new, 3):
+        grown = grown.with_pictures(4, features[part])
+    grown = grown.with_pictures(0, features[:1]).with_pictures(0, features[1:9] + 0.5)
+    every = np.concatenate([features, features[:1], features[1:9] + 0.5])
+    names = np.concatenate([truth, np.zeros(9, dtype=np.int64)])
+    found = np.zeros((8, 8))
+    for kind in range(5):
+        spread = every[names == kind] - every[names == kind].mean(0)
+        found += spread.T @ spread / (len(every) - 5)
+    share, variance = grown.shrinkage
+    assert 0 < share < 0.1 and variance == pytest.approx(np.trace(found) / 8)
+    wanted = (1 - share) * found + share * variance * np.eye(8)
+    assert np.allclose(grown.scatter.T @ grown.scatter + grown.level * np.eye(8), wanted)
+    assert grown.n_free == len(every) - 5 and len(grown.scatter) <= 8
+
+
+def test_the_covariance_stays_where_trained_rows_stay() -> None:
+    features, truth = blobs(60, 3, 8)
+    means = replace(fit_class_means(features[truth < 2], truth[truth < 2], 2), is_aligned=False)
+    grown = means.with_pictures(2, features[truth == 2])
+    assert np.array_equal(grown.scatter, means.scatter) and grown.level == means.level
+
+
+@pytest.mark.parametrize("size", [6, 120])
+def test_the_lead_of_an_added_name_is_that_of_its_pictures_left_out_one_by_one(size: int) -> None:
+    rng = np.random.default_rng(2)
+    features, truth = blobs(60, 4, size, seed=5)
+    old, own = truth < 3, features[truth == 3] + rng.normal(0, 1, size)
+    grown = fit_class_means(features[old], truth[old], 3).with_pictures(3, own)
+    share, variance = grown.shrinkage
+    leads = []
+    for place, one in enumerate(own):
+        others = np.delete(own, place, axis=0)
+        spread = np.concatenate([features[old] - grown.means[truth[old]], others - others.mean(0)])
+        inner = (1 - share) * spread.T @ spread / grown.n_free + share * variance * np.eye(size)
+        solved = np.linalg.inv(inner)
+        to_own = (one - others.mean(0)) @ solved @ (one - others.mean(0))
+        leads.append(min((one - mean) @ solved @ (one - mean) for mean in grown.means[:3]) / 2 - to_own / 2)
+    assert grown.leads[0] == pytest.approx(min(lead for lead in leads if lead > 0), rel=1e-6)
+
+
+def test_added_names_are_held_back_by_one_number_and_trained_ones_are_not() -> None:
+    features, truth = blobs(100, 5, 30, seed=1)
+    grown = fit_class_means(features[truth < 3], truth[truth < 3], 3)
+    for kind in (3, 4):
+        grown = grown.with_pictures(kind, features[truth == kind])
+    assert grown.held_back == pytest.approx(0.5 * np.median(grown.leads)) and grown.held_back > 0
+    free = replace(grown, leads=grown.leads * np.nan).head()
+    held = grown.head()
+    assert np.array_equal(free.weight, held.weight) and np.array_equal(free.bias[:3], held.bias[:3])
+    assert np.allclose(free.bias[3:] - held.bias[3:], grown.held_back, rtol=1e-3)
+    alone = grown.with_pictures(5, features[:1] + 3)
+    assert np.isnan(alone.leads[2]) and alone.held_back == grown.held_back, "one picture shows no lead"
+
+
 def test_draws_have_the_mean_and_covariance_that_they_are_drawn_from() -> None:
     features, truth = blobs(300, 3, 4)
     found = fit_class_means(features, truth, 3)
@@ -56,6 +118,10 @@ def test_the_file_gives_the_same_back_and_a_wrong_one_is_one_line() -> None:
         read_class_means(found.to_bytes(), "m", 4)
     with pytest.raises(InputError, match="cannot be read"):
         read_class_means(b"no such file", "m", 3)
+    grown = found.with_pictures(3, features[:1])
+    assert np.isnan(read_class_means(grown.to_bytes(), "m", 4).leads).tolist() == [True]
+    with pytest.raises(InputError, match="0 leads of 1 added"):
+        read_class_means(replace(grown, leads=grown.leads[:0]).to_bytes(), "m", 4)
     broken = ClassMeans(found.means * np.nan, found.counts, found.scatter, found.level, 3, True)
     with pytest.raises(InputError, match="not finite"):
         read_class_means(broken.to_bytes(), "m", 3)
