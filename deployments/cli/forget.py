@@ -68,7 +68,8 @@ def forget(
 
 def _print_chosen(chosen: Chosen, out: str) -> None:
     if not chosen:
-        _say(f"OUT {out}: holds nothing of it")
+        near = f"; did you mean {', '.join(chosen.near)}?" if chosen.near else ""
+        _say(f"OUT {out}: holds nothing of it{near}")
         return
     n = len(chosen.media)
     planned = f", {chosen.n_planned} of them of batches that are not finished" if chosen.n_planned else ""

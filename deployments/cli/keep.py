@@ -37,8 +37,7 @@ def prune(
 
     store = AuditStore(out)
     reports, work = _age("--keep-reports", keep_reports), _age("--keep-work", keep_work)
-    if not store.is_begun():
-        raise InputError(f"OUT {out}: holds no audit; write one with `trapaudit run`")
+    store.check_begun()
     pruned = prune_out(store, reports, work, dry_run=dry_run)
     for kind, n in sorted(pruned.files.items()):
         _say(f"{kind}: {n} files, {pruned.size_bytes[kind] / 1e6:.1f} MB")
@@ -54,6 +53,7 @@ def repair(out: _Out, dry_run: _DryRun = False) -> None:
     from scd_core.tables.store import AuditStore
 
     store = AuditStore(out)
+    store.check_begun()
     lost = find_lost(store)
     for key, files in sorted(lost.batches.items()):
         _say(f"batch {key}: {', '.join(files)} gone or damaged")

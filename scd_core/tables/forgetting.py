@@ -111,6 +111,8 @@ def find_gone(store: AuditStore, stones: Tombstones, commits: Mapping[str, Mappi
     """
     gone = Gone(stones)
     here: set[tuple[str, str]] = set()
+    labels = store.read("labels", ["media_id", "file"])
+    labelled = set(labels["media_id"].to_pylist()) - {None}
 
     def look(key: str) -> pa.Table:
         return read_there(store, "media", commits[key]["files"].get("media"), _KEYS)
@@ -138,8 +140,9 @@ def find_gone(store: AuditStore, stones: Tombstones, commits: Mapping[str, Mappi
                 gone.places |= places
             else:
                 here |= places
+                if (name := row["duplicate_of"] or row["media_id"]) in labelled:
+                    gone.labelled.setdefault(name, set()).update((row["file"], row["uri"]))
     gone.places -= here
-    labels = store.read("labels", ["media_id", "file"])
     for media_id, file in set(zip(labels["media_id"].to_pylist(), labels["file"].to_pylist(), strict=True)):
         if is_label_of(media_id, file, gone):
             gone.add_name(file)

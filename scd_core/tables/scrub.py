@@ -29,6 +29,8 @@ class Gone:
     """Of these the copies, which were not to be forgotten."""
     copy_files: dict[str, str] = field(default_factory=dict)
     """File of a copy -> its own media_id, which its labels get: they were joined to the picture that is gone."""
+    labelled: dict[str, set[str]] = field(default_factory=dict)
+    """media_id of a label whose picture stays -> paths and addresses of that picture."""
     names: set[str] = field(default_factory=set)
     """File names of the pictures, without folders."""
     places: set[tuple[str, str]] = field(default_factory=set)
@@ -113,12 +115,15 @@ def scrub_derived(rows: pa.Table, gone: Gone) -> pa.Table:
 def is_label_of(media_id: str | None, file: str, gone: Gone) -> bool:
     """Whether a label is of a forgotten picture, by what it was joined to or by the file that it names.
 
-    A label of a copy of the same bytes stays: the copy was not to be forgotten, and the next run audits it.
+    A label of a copy of the same bytes stays: the copy was not to be forgotten, and the next run audits it. So does one of a
+    picture that stays, though a forgotten one of another folder or SOURCE has its name.
     """
     if file in gone.copy_files:
         return False
     if media_id is not None and gone.is_medium(media_id):
         return True
+    if media_id in gone.labelled:
+        return gone.stones.has_other_name(file, gone.labelled[media_id])
     return gone.stones.has_name(file, in_doubt=media_id is None)
 
 

@@ -72,6 +72,16 @@ class AuditStore(OutFolder):
         """Whether some machine made OUT with :meth:`check_writable`; RunError where the storage did not answer."""
         return self.has_file(_MARKER)
 
+    def check_begun(self) -> None:
+        """Refuse what neither a run nor an import of labels has written to, such as an address with a typing error.
+
+        Raises:
+            InputError: it holds neither.
+            RunError: the storage did not answer.
+        """
+        if not self.is_begun() and not self.files("commits") and not self.files("labels"):
+            raise InputError(f"OUT {self.url}: holds no audit; write one with `trapaudit run`")
+
     # batches
 
     def open_batch(self, batch_key: str, run_id: str) -> str:

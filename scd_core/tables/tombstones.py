@@ -67,6 +67,24 @@ class Tombstones:
             return True
         return in_doubt and _digest("name_end", ends[0]) in self.keys["name_end"]
 
+    def has_other_name(self, name: str, files: Iterable[str]) -> bool:
+        """Whether a name that was joined to a picture that is there is that of a forgotten one: it agrees with more of its folders.
+
+        Args:
+            name: path or address, in the form of any system.
+            files: paths and addresses of the picture that is there.
+        """
+        there = [_ends(file) for file in files]
+        whole = {ends[0] for ends in there}
+        for end in _ends(name):
+            if end in whole:  # a new picture may have the path of a forgotten one
+                return False
+            if _digest("name", end) in self.keys["name"]:
+                return True
+            if any(end in ends for ends in there):
+                return False
+        return False
+
     def is_mentioned(self, text: str) -> bool:
         """Whether a text has the name of a forgotten picture in it, as a word."""
         return any(self.has_name(word, in_doubt=True) for word in _BETWEEN.split(text) if word)

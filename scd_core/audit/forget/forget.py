@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ import pyarrow as pa
 
 from scd_core.config import AuditConfig
 from scd_core.errors import InputError
+from scd_core.inputs.joining import fold_path, path_as_joined
 from scd_core.names import ForgetBy, MediaStatus
 from scd_core.storage.threads import ordered_map
 from scd_core.tables.folder import READERS
@@ -24,6 +26,7 @@ from scd_core.tables.tombstones import Medium, write_tombstone
 
 __all__ = ["Chosen", "choose_forgotten", "forget_chosen", "newest_config"]
 
+_NEAR = 3
 _COLUMNS = ["media_id", "file", "uri", "size_bytes", "camera_id", "status", "captured_at", "last_modified_at"]
 
 
@@ -37,6 +40,11 @@ class _Picture(NamedTuple):
     is_missing: bool
     day: date
 
+    @property
+    def medium(self) -> Medium:
+        """What it is known by in a tombstone."""
+        return Medium(self.media_id, self.file, None if self.is_missing else self.size_bytes)
+
 
 @dataclass(frozen=True)
 class Chosen:
@@ -44,12 +52,16 @@ class Chosen:
 
     media: list[Medium] = field(default_factory=list)
     """Pictures of committed batches, and of planned ones that are not finished."""
+    elsewhere: list[Medium] = field(default_factory=list)
+    """The same pictures by other paths, which they have below another SOURCE."""
     label_files: list[str] = field(default_factory=list)
     """Files that labels name and that fit none of these pictures."""
     batches: Counter[str] = field(default_factory=Counter)
     """Batch -> its pictures among them."""
     n_planned: int = 0
     """Of the pictures those of batches that are not finished."""
+    near: list[str] = field(default_factory=list)
+    """Where nothing is meant: paths that the patterns fit in other letters or with folders before them, the first few."""
 
     def __bool__(self) -> bool:
         return bool(self.media or self.label_files)
@@ -61,8 +73,8 @@ def choose_forgotten(out: str, by: ForgetBy, values: Sequence[str]) -> Chosen:
     Args:
         out: OUT.
         by: what the values are: media_id; patterns of paths relative to SOURCE or of addresses, in which ``*`` stands for
-            anything, slashes included; camera_id; batch_key; or a date, of which all that was captured before is meant, and
-            what has no time of capture by its time of modification.
+            anything, slashes included, and which fit as they are written as well; camera_id; batch_key; or a date, of which all
+            that was captured before is meant, and what has no time of capture by its time of modification.
         values: one or more of them; of dates one.
 
     Raises:
@@ -70,9 +82,10 @@ def choose_forgotten(out: str, by: ForgetBy, values: Sequence[str]) -> Chosen:
         RunError: OUT cannot be read.
     """
     store, is_meant = AuditStore(out), _condition(by, values)
+    store.check_begun()
     chosen = Chosen()
     planned = [one for one in _planned(store) if is_meant(one)]
-    found = [one for one in _pictures(store) if is_meant(one)]
+    found = _found(store, is_meant)
     if by is ForgetBy.FILE:
         labels = set(store.read("labels", ["file"]).column("file").to_pylist()) - {"", *(one.file for one in found)}
         matches = _matcher(values)
@@ -81,11 +94,13 @@ def choose_forgotten(out: str, by: ForgetBy, values: Sequence[str]) -> Chosen:
     planned = [one for one in planned if (one.media_id, one.batch_key) not in seen]
     chosen.batches.update(one.batch_key for one in (*found, *planned))
     media = {one.media_id: one for one in sorted((*planned, *found), key=lambda one: one.file != "")}
-    chosen.media.extend(
-        Medium(one.media_id, one.file, None if one.is_missing else one.size_bytes)
-        for one in sorted(media.values(), key=lambda one: (one.file, one.media_id))
+    chosen.media.extend(one.medium for one in sorted(media.values(), key=lambda one: (one.file, one.media_id)))
+    named = set(chosen.media)
+    chosen.elsewhere.extend({one.medium: None for one in found if one.file and one.medium not in named})
+    near = _near(store, values) if by is ForgetBy.FILE and not chosen else []
+    return Chosen(
+        chosen.media, chosen.elsewhere, chosen.label_files, chosen.batches, len({one.media_id for one in planned}), near
     )
-    return Chosen(chosen.media, chosen.label_files, chosen.batches, len({one.media_id for one in planned}))
 
 
 def forget_chosen(out: str, chosen: Chosen) -> Forgotten:
@@ -101,7 +116,7 @@ def forget_chosen(out: str, chosen: Chosen) -> Forgotten:
     store = AuditStore(out)
     store.check_writable()
     if chosen:
-        write_tombstone(store, chosen.media, chosen.label_files)
+        write_tombstone(store, (*chosen.media, *chosen.elsewhere), chosen.label_files)
     return settle_forgotten(store)
 
 
@@ -124,6 +139,8 @@ def newest_config(out: str) -> AuditConfig | None:
 
 def _condition(by: ForgetBy, values: Sequence[str]) -> Callable[[_Picture], bool]:
     wanted = set(values)
+    if not all(value.strip() for value in values):
+        raise InputError(f"--{by}: is empty; give what is to be forgotten")
     if by is ForgetBy.MEDIA:
         return lambda one: one.media_id in wanted
     if by is ForgetBy.CAMERA:
@@ -141,9 +158,31 @@ def _condition(by: ForgetBy, values: Sequence[str]) -> Callable[[_Picture], bool
 
 
 def _matcher(patterns: Sequence[str]) -> Callable[[str], bool]:
-    """Whether a path fits one of the patterns; letters in their case."""
-    whole = re.compile("|".join(fnmatch.translate(pattern) for pattern in patterns))
-    return lambda path: whole.match(path) is not None
+    """Whether a path or an address fits one of the patterns, or is one as it is written; letters in their case.
+
+    Slashes of either kind, ``./`` and Unicode forms make no difference, and the address of a file may lack its ``file://``.
+    """
+    wanted = {_plain(form) for pattern in patterns for form in (pattern, path_as_joined(pattern))}
+    whole = re.compile("|".join(fnmatch.translate(one) for one in sorted(wanted)))
+
+    def matches(path: str) -> bool:
+        forms = {_plain(path), _plain(path.removeprefix("file://"))}
+        return any(form in wanted or whole.match(form) is not None for form in forms)
+
+    return matches
+
+
+def _plain(path: str) -> str:
+    """A path with forward slashes, in one Unicode form."""
+    return unicodedata.normalize("NFC", path.replace("\\", "/"))
+
+
+def _near(store: AuditStore, patterns: Sequence[str]) -> list[str]:
+    """The first few pictures that patterns would fit in letters of another case, or with folders before them."""
+    folded = [fold_path(path_as_joined(pattern)).lstrip("/") for pattern in patterns]
+    matches = _matcher([form for one in folded for form in (one, f"*/{one}")])
+    found = dict.fromkeys(one.file for one in _pictures(store) if matches(fold_path(one.file)))
+    return list(found)[:_NEAR]
 
 
 def _pictures(store: AuditStore) -> Iterator[_Picture]:
@@ -169,6 +208,20 @@ def _pictures(store: AuditStore) -> Iterator[_Picture]:
             if row["batch_key"] in lost and row["captured_at"] is not None:
                 day = row["captured_at"].date()
                 yield _Picture(row["media_id"], row["batch_key"], "", "", None, row["camera_id"], False, day)
+
+
+def _found(store: AuditStore, is_meant: Callable[[_Picture], bool]) -> list[_Picture]:
+    """Pictures of committed batches that are meant; below other SOURCEs, where they have other paths, as well."""
+    found, sources = [], set[str]()
+    for one in _pictures(store):
+        if len(sources) < 2:
+            sources.add(one.uri.removesuffix(one.file))
+        if is_meant(one):
+            found.append(one)
+    if not found or len(sources) < 2:
+        return found
+    ids = {one.media_id for one in found}
+    return [one for one in _pictures(store) if one.media_id in ids]
 
 
 def _planned(store: AuditStore) -> Iterator[_Picture]:

@@ -33,7 +33,7 @@ def read_features(out: str, space: str, targets: Sequence[str]) -> NDArray[np.fl
     """
     with open_tables(out) as connection:
         values = {"space": space, "targets": list(targets)}
-        found: pa.Table = connection.execute(load_sql(__package__, "target_features"), values).to_arrow_table()
+        found: pa.Table = connection.sql(load_sql(__package__, "target_features"), params=values).to_arrow_table()
     if not len(found):
         raise InputError(f"OUT {out}: holds no features of these pictures; run the audit again with this package")
     return feature_matrix(found["features"])

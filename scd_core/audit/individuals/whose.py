@@ -82,7 +82,7 @@ def read_embedded(connection: duckdb.DuckDBPyConnection, targets: Sequence[str])
 
 def select(connection: duckdb.DuckDBPyConnection, name: str, **values: Any) -> pa.Table:
     """Rows of a query of this package, ``sql/<name>.sql``."""
-    found: pa.Table = connection.execute(load_sql(__package__, name), values or None).to_arrow_table()
+    found: pa.Table = connection.sql(load_sql(__package__, name), params=values or None).to_arrow_table()
     return found
 
 

@@ -107,7 +107,7 @@ def import_labels(
         new = new.set_column(0, new.schema.field("import_id"), pa.array([import_id] * len(new), pa.string()))
         _create_label_media_of(connection, new)
         placed = _query(connection, "placed_labels", new).to_arrow_table().cast(table_schema("labels"))
-        new = _with_counts(_without_forgotten(stones, placed), source, now, stones)
+        new = _with_counts(_without_forgotten(connection, stones, placed), source, now, stones)
         if not len(new):
             counts = _counts(source, _doubts(connection, source, ""), now)
             return ImportResult(source.import_id, 0, len(rows), 0, 0, counts, new_names=new_names)
@@ -193,8 +193,9 @@ def list_imports(out: str) -> pa.Table:
         `counts` is ``import_counts`` of the table ``labels``.
 
     Raises:
-        InputError: OUT was written by a newer version.
+        InputError: OUT holds nothing, or was written by a newer version.
     """
+    AuditStore(out).check_begun()
     with open_tables(out, may_be_empty=True) as connection:
         create_truth(connection)
         return connection.sql(load_sql("scd_core.audit.labels", "imports")).to_arrow_table()
@@ -301,11 +302,16 @@ def _counts(source: LabelFile, doubts: _Doubts, now: datetime) -> FileCounts:
     return source.counts(doubts.ambiguous, doubts.waiting, notes)
 
 
-def _without_forgotten(stones: Tombstones, rows: pa.Table) -> pa.Table:
-    """Rows of an import without those of pictures that were forgotten, which would wait for them in vain."""
+def _without_forgotten(connection: duckdb.DuckDBPyConnection, stones: Tombstones, rows: pa.Table) -> pa.Table:
+    """Rows of an import without those of pictures that were forgotten, which would wait in vain, or count for another one."""
+    if not stones:
+        return rows
+    paths = dict(_query(connection, "paths_of_labelled", rows).fetchall())
     columns = zip(rows.column("media_id").to_pylist(), rows.column("file").to_pylist(), strict=True)
     stays = [
-        not (stones.has_name(file, in_doubt=True) if media_id is None else stones.has_medium(media_id))
+        not stones.has_name(file, in_doubt=True)
+        if media_id is None
+        else not stones.has_medium(media_id) and not stones.has_other_name(file, paths.get(media_id, ()))
         for media_id, file in columns
     ]
     return rows.filter(pa.array(stays, pa.bool_()))
