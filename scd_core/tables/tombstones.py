@@ -68,7 +68,7 @@ class Tombstones:
         return in_doubt and _digest("name_end", ends[0]) in self.keys["name_end"]
 
     def has_other_name(self, name: str, files: Iterable[str]) -> bool:
-        """Whether a name that was joined to a picture that is there is that of a forgotten one: it agrees with more of its folders.
+        """Whether a name, joined to a picture that is there, is that of a forgotten one: it agrees with more of its folders.
 
         Args:
             name: path or address, in the form of any system.
