@@ -40,12 +40,12 @@ __all__ = ["main"]
 
 FAULTS = ("clean", "infrared", "fog")
 N_PICTURES = 48
-_N_FAULTY = 4
+_N_FAULTY = 2
 """Cameras of each seed that are shown with a fault, and without one."""
 _DRAWN = (20, 40)
-_N_DRAWS = 1000
+_N_DRAWS = 200
 _COPIES = {"pictures": 10, "controls": 8}
-_ANIMALS = 3
+_ANIMALS = 2
 """Partings of ImageNet's animals."""
 GROUPS: dict[str, tuple[tuple[int, int], ...]] = {
     "fish": ((0, 6), (389, 397)), "bird": ((7, 24), (80, 100), (127, 146)), "reptile": ((25, 68),),

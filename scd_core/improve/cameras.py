@@ -183,12 +183,12 @@ def judge_camera(
 
 def _controls_more(gain: Gain, n: int, level: float) -> int | None:
     """Visits more with which the sign test and the interval would show the gain, were all shares as they are."""
-    for n_all in range(n + 1, _MOST_TIMES * n + 1):
-        times = n_all / n
-        won, lost = int(gain.n_won * times), math.ceil(gain.n_lost * times)
-        if (gain.value - gain.low) / times**0.5 < gain.value and stats.binom.sf(won - 1, won + lost, 0.5) < level:
-            return n_all - n
-    return None
+    n_more = np.arange(1, (_MOST_TIMES - 1) * n + 1)
+    times = 1 + n_more / n
+    won, lost = np.floor(gain.n_won * times), np.ceil(gain.n_lost * times)
+    is_shown = stats.binom.sf(won - 1, won + lost, 0.5) < level
+    is_shown &= (gain.value - gain.low) / times**0.5 < gain.value
+    return int(n_more[is_shown.argmax()]) if is_shown.any() else None
 
 
 class _Worker:
