@@ -38,8 +38,12 @@ EARLY = ("mean", "grey", "blur")
 SHOWN = ("whole", *EARLY)
 _FROZEN = 14
 _BATCH = 32
-EPOCHS = {"cnn": 6, "vit_gap": 14, "vit_cls": 14}
-TRAINED = {"cnn": (*SHOWN, "late"), "vit_gap": (*SHOWN, "late"), "vit_cls": ("whole", "mean")}
+EPOCHS = {"cnn": 6, "vit_gap": 10, "vit_cls": 10}
+TRAINED = {
+    "cnn": ("whole", "mean", "late", "blur", "grey"),
+    "vit_gap": ("whole", "mean", "late"),
+    "vit_cls": ("whole", "mean"),
+}
 """Network -> how it is trained, one after the other."""
 
 
