@@ -187,14 +187,15 @@ class ReclassifyConfig(Settings):
             Strategy.EARLY_REMOVED,
             Strategy.MASK_CROP,
             Strategy.BOX_CROP,
+            Strategy.TIGHT_CROP,
             Strategy.LATE_BOX,
             Strategy.WIDE_CROP,
             Strategy.AWAY_CROP,
             Strategy.CENTER_CROP,
         ),
-        description="strategies run on every masked prediction; early_inside, box_crop and late_box apply "
-        "only where the animal's box is known, early_removed and away_crop only where it is not, and none of the five where the "
-        "picture is the box",
+        description="strategies run on every masked prediction; early_inside, box_crop, tight_crop and late_box "
+        "apply only where the animal's box is known, early_removed and away_crop only where it is not, and none of the six where "
+        "the picture is the box",
     )
     crop_mass: Fraction = Field(0.5, description="share of the mask's mass that the crop must hold")
     crop_margin: float = Field(0.15, ge=0, description="margin added around the mask's box, as a share of its side")
@@ -216,8 +217,8 @@ class ReclassifyConfig(Settings):
         "from it, where no box is known",
     )
     min_alone: Fraction = Field(
-        0.8,
-        description="joint probability that another name needs from the two views of the animal alone, where its box is "
+        0.9,
+        description="joint probability that another name needs from the three views of the animal alone, where its box is "
         "known and the picture without the evidence outside it gives no other name",
     )
     max_broken: float = Field(

@@ -198,6 +198,7 @@ class Strategy(StrEnum):
     CENTER_CROP = "center_crop"
     LATE = "late"
     LATE_BOX = "late_box"
+    TIGHT_CROP = "tight_crop"
     FUSED = "fused"
 
 

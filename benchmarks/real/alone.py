@@ -10,12 +10,12 @@ from PIL import Image
 from benchmarks.real.sets import RealSet
 from scd_core.config import ReclassifyConfig
 from scd_core.identify import load_model
-from scd_core.names import Strategy
 from scd_core.reclassify import MaskedPicture, reclassify
+from scd_core.reclassify.decision import ALONE
 
 __all__ = ["alone_rows"]
 
-CONFIG = ReclassifyConfig(strategies=(Strategy.BOX_CROP, Strategy.LATE_BOX), max_sure=0.0)
+CONFIG = ReclassifyConfig(strategies=ALONE, max_sure=0.0)
 """Only the first question of the decision: no picture is unsure enough for a closer look."""
 
 

@@ -154,6 +154,7 @@ STRATEGY_WORDS: Mapping[str, str] = {
     Strategy.EARLY_REMOVED: "all evidence blurred",
     Strategy.MASK_CROP: "cropped to the evidence",
     Strategy.BOX_CROP: "cropped to the animal's box",
+    Strategy.TIGHT_CROP: "cropped to the animal's box, without a margin",
     Strategy.WIDE_CROP: "cropped to more of the evidence",
     Strategy.AWAY_CROP: "cropped beside the evidence",
     Strategy.CENTER_CROP: "cropped to the centre (control)",

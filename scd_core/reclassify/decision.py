@@ -12,7 +12,7 @@ from torch import Tensor
 from scd_core.config import ReclassifyConfig
 from scd_core.names import Strategy
 
-__all__ = ["CLEAR", "MOST", "NEAR", "Decision", "decide", "views_together"]
+__all__ = ["ALONE", "CLEAR", "MOST", "NEAR", "Decision", "decide", "views_together"]
 
 MOST = 0.75
 """Largest share of the picture that a crop without a box may hold to be a closer view; a larger one only cuts an edge off."""
@@ -23,8 +23,8 @@ _PICTURE = 0.25
 _TIMES = 4.0
 """How many times as probable as the old name another name must be in each of two views."""
 
-_ALONE = (Strategy.BOX_CROP, Strategy.LATE_BOX)
-"""Views of the animal alone."""
+ALONE = (Strategy.BOX_CROP, Strategy.TIGHT_CROP, Strategy.LATE_BOX)
+"""Views of the animal alone; they need no mask."""
 
 NEAR, CLEAR = 0.7, 1.3
 """Strictness by which another name is near its limits, and by which it is clearly beyond them."""
@@ -64,8 +64,8 @@ def decide(
       A picture that was named for the animal's own marks then shows no marks, and a network names even a picture of
       nothing: so the two must be sure of their name, by `min_agreement`.
 
-    - Evidence that is spread over the whole surroundings is not in the mask's few regions. So the animal alone, in a crop to its
-      box and by the network's features in its box, may give another name too: each of the two must put it before the old
+    - Evidence that is spread over the whole surroundings is not in the mask's few regions. So the animal alone, in two crops to
+      its box and by the network's features in its box, may give another name too: each of the three must put it before the old
       one, and together they must be sure, by `min_alone`. These views need no mask.
 
     *Does a closer view give another name?* This counts where the picture is not sure of its name and the first question
@@ -148,16 +148,16 @@ def _two_views(
 def _animal_alone(
     original: Tensor, views: Mapping[Strategy, Tensor], least: float, strictness: float
 ) -> Decision | None:
-    """Another name where both views of the animal alone put it before the old one, and together are sure of it."""
-    if any(strategy not in views for strategy in _ALONE):
+    """Another name where all views of the animal alone put it before the old one, and together are sure of it."""
+    if any(strategy not in views for strategy in ALONE):
         return None
-    alone = [views[strategy] for strategy in _ALONE]
+    alone = [views[strategy] for strategy in ALONE]
     before, together = int(original.argmax()), _together(alone)
     name, sure = int(together.argmax()), float(together.max())
     if name == before or sure < least or not all(_leads(view, name, before, strictness) for view in alone):
         return None
     return Decision(
-        name, sure, f"the animal alone, in its box and by the features in it, is given another name ({sure:.2f})"
+        name, sure, f"the animal alone, cropped to its box and by the features in it, is given another name ({sure:.2f})"
     )
 
 

@@ -195,6 +195,11 @@ def box_crop(masked: MaskedPicture, config: ReclassifyConfig) -> View | NotAppli
     return cropped(masked, _filling(masked.box, masked.size, masked.spec.size, config))
 
 
+def tight_crop(masked: MaskedPicture, config: ReclassifyConfig) -> View | NotApplicable:
+    """The crop of `box_crop` without its margin: less of the surroundings, at another size."""
+    return box_crop(masked, config.model_copy(update={"crop_margin": 0.0}))
+
+
 def center_crop(masked: MaskedPicture, config: ReclassifyConfig) -> View | NotApplicable:
     """A crop of the mask crop's size in the middle of the picture: the effect of zooming without the mask."""
     return cropped(masked, central_box(_mask_crop_box(masked, config)))
@@ -211,6 +216,7 @@ STRATEGIES: Mapping[Strategy, Showing] = {
     Strategy.WIDE_CROP: wide_crop,
     Strategy.AWAY_CROP: away_crop,
     Strategy.BOX_CROP: box_crop,
+    Strategy.TIGHT_CROP: tight_crop,
     Strategy.CENTER_CROP: center_crop,
 }
 """Strategy -> what it shows of a picture."""

@@ -104,21 +104,25 @@ def test_another_name_needs_both_views() -> None:
 
 
 @pytest.mark.parametrize(
-    ("crop", "pooled", "index"),
+    ("crop", "tight", "pooled", "index"),
     [
-        ((0.05, 0.95), (0.1, 0.9), 1),
-        ((0.3, 0.7), (0.3, 0.7), 0),
-        ((0.01, 0.99), (0.6, 0.4), 0),
-        ((0.6, 0.4), (0.01, 0.99), 0),
+        ((0.05, 0.95), (0.05, 0.95), (0.1, 0.9), 1),
+        ((0.15, 0.85), (0.15, 0.85), (0.15, 0.85), 0),
+        ((0.01, 0.99), (0.01, 0.99), (0.6, 0.4), 0),
+        ((0.6, 0.4), (0.01, 0.99), (0.01, 0.99), 0),
+        ((0.01, 0.99), (0.6, 0.4), (0.01, 0.99), 0),
     ],
-    ids=["both", "not sure", "features disagree", "crop disagrees"],
+    ids=["all", "not sure", "features disagree", "crop disagrees", "tight crop disagrees"],
 )
 def test_the_animal_alone_overrules_surroundings_that_no_mask_shows(
-    crop: tuple[float, float], pooled: tuple[float, float], index: int
+    crop: tuple[float, float], tight: tuple[float, float], pooled: tuple[float, float], index: int
 ) -> None:
-    views = {"early_inside": p(0.99, 0.01), "box_crop": p(*crop), "late_box": p(*pooled)}
-    assert decide(p(0.99, 0.01), views, CONFIG).index == index
-    assert decide(p(0.99, 0.01), {name: views[name] for name in ("early_inside", "box_crop")}, CONFIG).index == 0
+    alone = {"box_crop": p(*crop), "tight_crop": p(*tight), "late_box": p(*pooled)}
+    inside = {"early_inside": p(0.99, 0.01)}
+    assert decide(p(0.99, 0.01), inside | alone, CONFIG).index == index
+    for left_out in alone:
+        views = inside | {name: view for name, view in alone.items() if name != left_out}
+        assert decide(p(0.99, 0.01), views, CONFIG).index == 0, f"all three are needed, not without {left_out}"
 
 
 @pytest.mark.parametrize(("threshold", "flips"), [(0.0, True), (0.7, True), (0.97, False)])

@@ -23,7 +23,7 @@ from scd_core.scenes import packaged_model, preset_world, render, sample_specs
 
 APPLIES = {
     "frame": {"early_removed", "away_crop"},
-    "located": {"early_inside", "box_crop"},
+    "located": {"early_inside", "box_crop", "tight_crop"},
     "box": set(),
 }
 

@@ -95,13 +95,22 @@ def test_the_mask_crop_looks_for_evidence_on_the_animal(shortcut: Classifier) ->
     assert mask_crop_box(mask, (320, 240), config, input_size=(120, 160))[0] == 0
 
 
+def test_the_tight_crop_is_the_box_of_the_animal_and_box_crop_has_a_margin_more(shortcut: Classifier) -> None:
+    square = 0.3, 0.3, 0.4, 0.4
+    seen = masked(shortcut, patch(slice(0, 9), slice(0, 9)), square)
+    config = ReclassifyConfig(crop_min_pixels=0.1)
+    boxes = [STRATEGIES[name](seen, config).crop for name in (Strategy.TIGHT_CROP, Strategy.BOX_CROP)]  # type: ignore[union-attr]
+    assert boxes[0] == pytest.approx(square)
+    assert boxes[1] == pytest.approx((0.3 - 0.06, 0.3 - 0.06, 0.4 + 0.12, 0.4 + 0.12))
+
+
 def test_a_crop_never_shows_fewer_pixels_than_the_input_has(shortcut: Classifier) -> None:
     mask = patch(slice(50, 52), slice(90, 92))
     _, _, width, height = mask_crop_box(mask, (320, 240), ReclassifyConfig(crop_min_pixels=1), input_size=(120, 160))
     assert (width * 320, height * 240) == pytest.approx((160, 120))
 
 
-@pytest.mark.parametrize("name", ["early_inside", "box_crop"])
+@pytest.mark.parametrize("name", ["early_inside", "box_crop", "tight_crop"])
 def test_what_does_not_apply_says_why_and_loses_no_row(shortcut: Classifier, name: str) -> None:
     picture = Image.new("RGB", (320, 240), (90, 110, 80))
     config = ReclassifyConfig(strategies=(Strategy(name), Strategy.MASK_CROP))
@@ -159,7 +168,7 @@ def test_half_of_the_shortcut_errors_are_recovered_and_right_names_stay(
 def test_nothing_in_an_animals_box_is_taken_for_background(shortcut: Classifier) -> None:
     mask = patch(slice(5, 9), slice(5, 9))
     seen = masked(shortcut, mask, None, is_box=True)
-    for name in ("early_inside", "early_removed", "away_crop", "box_crop"):
+    for name in ("early_inside", "early_removed", "away_crop", "box_crop", "tight_crop"):
         view = STRATEGIES[Strategy(name)](seen, ReclassifyConfig())
         assert isinstance(view, NotApplicable), name
         assert "is the animal's box" in view.reason

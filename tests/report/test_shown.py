@@ -25,11 +25,13 @@ from scd_core.reclassify.rows import reclassify_predictions
 from scd_core.scenes import packaged_model, preset_world, render, sample_specs
 
 ALL = tuple(strategy for strategy in Strategy if strategy != Strategy.FUSED)
+IN_A_BOX = {Strategy.EARLY_INSIDE, Strategy.BOX_CROP, Strategy.TIGHT_CROP, Strategy.LATE_BOX}
 APPLIES = {
-    "frame": set(ALL) - {Strategy.EARLY_INSIDE, Strategy.BOX_CROP, Strategy.LATE_BOX},
+    "frame": set(ALL) - IN_A_BOX,
     "located": set(ALL) - {Strategy.EARLY_REMOVED, Strategy.AWAY_CROP},
     "box": set(ALL)
-    - {Strategy.EARLY_INSIDE, Strategy.BOX_CROP, Strategy.LATE_BOX, Strategy.EARLY_REMOVED, Strategy.AWAY_CROP},
+    - IN_A_BOX
+    - {Strategy.EARLY_REMOVED, Strategy.AWAY_CROP},
 }
 INPUTS = {
     "as the package": {},
