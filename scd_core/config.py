@@ -217,8 +217,8 @@ class ReclassifyConfig(Settings):
         "from it, where no box is known",
     )
     min_alone: Fraction = Field(
-        0.9,
-        description="joint probability that another name needs from the three views of the animal alone, where its box is "
+        0.95,
+        description="joint probability that another name needs from the two crops to the animal's box, where the box is "
         "known and the picture without the evidence outside it gives no other name",
     )
     max_broken: float = Field(

@@ -65,8 +65,9 @@ def decide(
       nothing: so the two must be sure of their name, by `min_agreement`.
 
     - Evidence that is spread over the whole surroundings is not in the mask's few regions. So the animal alone, in two crops to
-      its box and by the network's features in its box, may give another name too: each of the three must put it before the old
-      one, and together they must be sure, by `min_alone`. These views need no mask.
+      its box, may give another name too: together they must be sure, by `min_alone`, and each of them, and the network's
+      features in the box, must put it before the old one. The features see beyond the box, so they have no part in how sure
+      it is. These views need no mask.
 
     *Does a closer view give another name?* This counts where the picture is not sure of its name and the first question
     changed nothing. The picture and the mask's crop are taken together, the crop with three times the weight; another name
@@ -148,16 +149,15 @@ def _two_views(
 def _animal_alone(
     original: Tensor, views: Mapping[Strategy, Tensor], least: float, strictness: float
 ) -> Decision | None:
-    """Another name where all views of the animal alone put it before the old one, and together are sure of it."""
+    """Another name where all views of the animal alone put it before the old one, and the crops together are sure of it."""
     if any(strategy not in views for strategy in ALONE):
         return None
-    alone = [views[strategy] for strategy in ALONE]
-    before, together = int(original.argmax()), _together(alone)
+    before, together = int(original.argmax()), _together([views[Strategy.BOX_CROP], views[Strategy.TIGHT_CROP]])
     name, sure = int(together.argmax()), float(together.max())
-    if name == before or sure < least or not all(_leads(view, name, before, strictness) for view in alone):
+    if name == before or sure < least or not all(_leads(views[one], name, before, strictness) for one in ALONE):
         return None
     return Decision(
-        name, sure, f"the animal alone, cropped to its box and by the features in it, is given another name ({sure:.2f})"
+        name, sure, f"the animal alone, cropped to its box, is given another name ({sure:.2f}); the features in it agree"
     )
 
 

@@ -106,13 +106,13 @@ def test_another_name_needs_both_views() -> None:
 @pytest.mark.parametrize(
     ("crop", "tight", "pooled", "index"),
     [
-        ((0.05, 0.95), (0.05, 0.95), (0.1, 0.9), 1),
-        ((0.15, 0.85), (0.15, 0.85), (0.15, 0.85), 0),
+        ((0.04, 0.96), (0.02, 0.98), (0.4, 0.6), 1),
+        ((0.06, 0.94), (0.06, 0.94), (0.01, 0.99), 0),
         ((0.01, 0.99), (0.01, 0.99), (0.6, 0.4), 0),
-        ((0.6, 0.4), (0.01, 0.99), (0.01, 0.99), 0),
-        ((0.01, 0.99), (0.6, 0.4), (0.01, 0.99), 0),
+        ((0.6, 0.4), (1e-4, 0.9999), (0.01, 0.99), 0),
+        ((1e-4, 0.9999), (0.6, 0.4), (0.01, 0.99), 0),
     ],
-    ids=["all", "not sure", "features disagree", "crop disagrees", "tight crop disagrees"],
+    ids=["the features need not be sure", "the crops must be sure", "features disagree", "crop disagrees", "tight crop disagrees"],
 )
 def test_the_animal_alone_overrules_surroundings_that_no_mask_shows(
     crop: tuple[float, float], tight: tuple[float, float], pooled: tuple[float, float], index: int
