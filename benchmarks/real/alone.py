@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,16 +14,20 @@ from scd_core.identify import load_model
 from scd_core.reclassify import MaskedPicture, reclassify
 from scd_core.reclassify.decision import ALONE
 
-__all__ = ["alone_rows"]
+__all__ = ["LEVELS", "alone_rows", "sure_rows"]
 
-CONFIG = ReclassifyConfig(strategies=ALONE, max_sure=0.0)
+LEVELS = (0.8, 0.9, ReclassifyConfig().min_alone, 0.98)
+"""How sure the two crops must be of another name; the setting is one of them."""
+
+CONFIG = ReclassifyConfig(strategies=ALONE, max_sure=0.0, min_alone=min(LEVELS))
 """Only the first question of the decision: no picture is unsure enough for a closer look."""
 
 
 def alone_rows(found: RealSet) -> list[dict[str, Any]]:
     """Of each test picture its row of ``truth.csv`` with the columns that :func:`benchmarks.real.run.count_outcomes` reads.
 
-    Nothing is certified, so ``final_id`` is the model's name. ``suggested_probability`` is that of the suggestion.
+    Nothing is certified, so ``final_id`` is the model's name. ``suggested_probability`` is that of the suggestion, which is made
+    from the least of :data:`LEVELS` on; :func:`sure_rows` leaves those of a level.
     """
     classifier = load_model(str(found.model))
     rows = []
@@ -49,3 +54,8 @@ def alone_rows(found: RealSet) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def sure_rows(rows: Sequence[Mapping[str, Any]], level: float) -> list[dict[str, Any]]:
+    """Rows of :func:`alone_rows` without suggestions that are less sure than `level`."""
+    return [dict(row) if row["suggested_probability"] >= level else {**row, "suggested_id": None} for row in rows]

@@ -7,8 +7,9 @@ and at another cat's, so the cause of every wrong name is known: a name that is 
 (`home error`), a right name away from home was read off the animal (`right by the animal`). Then ``trapaudit run`` audits
 the test pictures, with the animals' boxes and without, and its tables are counted.
 
-``--alone`` makes no audit and no masks: every test picture is classified again by the two views that need none, the animal's
-box cropped and the features in the box, and what they decide is counted as a suggestion. It takes a minute a set.
+``--alone`` makes no audit and no masks: every test picture is classified again by the three views that need none, two crops
+to the animal's box and the features in it, and what they decide is counted as a suggestion, for several limits of how sure
+the crops must be. It takes a minute a set.
 
 Everything that takes long is kept in a folder (``--work``), ``<kind><seed>``: ``set`` (pictures and truth), ``model`` (package),
 ``audit.yaml`` (settings), ``out_boxes`` and ``out`` (OUT). A folder is taken as it is found; remove an OUT to make it
@@ -28,9 +29,10 @@ from typing import Any
 import torch
 
 from benchmarks.common import ROOT, Report, options
-from benchmarks.real.alone import alone_rows
+from benchmarks.real.alone import LEVELS, alone_rows, sure_rows
 from benchmarks.real.sets import RealSet, add_work, find_weights, make_set
 from scd_core.audit import read_table
+from scd_core.config import ReclassifyConfig
 
 __all__ = ["COUNTS", "count_outcomes", "main", "run_audit", "target_rows"]
 
@@ -84,7 +86,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             found = make_set(args.work, kind, seed)
             report.progress(f"{kind} {seed}: set and model")
             if args.alone:
-                report.rows.append({"kind": kind, "boxes": "alone", "seed": seed} | count_outcomes(alone_rows(found)))
+                rows = alone_rows(found)
+                report.rows += [
+                    {"kind": kind, "boxes": "alone", "seed": seed, "sure": level}
+                    | count_outcomes(sure_rows(rows, level))
+                    for level in LEVELS
+                ]
                 report.progress(f"{kind} {seed}: views of the animal alone")
             for boxes in () if args.only_make or args.alone else args.boxes:
                 out = run_audit(found, use_boxes=boxes == "yes")
@@ -92,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 report.rows.append({"kind": kind, "boxes": boxes, "seed": seed} | counts)
                 report.progress(f"{kind} {seed}, boxes {boxes}: {counts}")
     _add_sums(report, args)
-    report.show(("kind", "boxes", "seed", *COUNTS), "real animals in real places")
+    report.show(("kind", "boxes", "seed", "sure", *COUNTS), "real animals in real places")
     report.finish(args.json)
 
 
@@ -165,5 +172,6 @@ def _add_sums(report: Report, args: argparse.Namespace) -> None:
     for kind in args.kind:
         for boxes in ("alone",) if args.alone else args.boxes:
             some = [row for row in report.rows if (row["kind"], row["boxes"]) == (kind, boxes)]
+            some = [row for row in some if row.get("sure") in (None, ReclassifyConfig().min_alone)]
             suffix = {"yes": kind, "no": f"{kind}_no_boxes", "alone": f"{kind}_alone"}[boxes]
             report.summary |= {f"{name}_{suffix}": sum(row[name] for row in some) for name in COUNTS if some}

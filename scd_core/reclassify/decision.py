@@ -157,7 +157,9 @@ def _animal_alone(
     if name == before or sure < least or not all(_leads(views[one], name, before, strictness) for one in ALONE):
         return None
     return Decision(
-        name, sure, f"the animal alone, cropped to its box, is given another name ({sure:.2f}); the features in it agree"
+        name,
+        sure,
+        f"the animal alone, cropped to its box, is given another name ({sure:.2f}); the features in it agree",
     )
 
 

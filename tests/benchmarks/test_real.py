@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.real.alone import LEVELS, sure_rows
 from benchmarks.real.run import COUNTS, count_outcomes
 from benchmarks.real.sets import RealSet, date_pictures
 
@@ -60,3 +61,9 @@ def test_every_picture_gets_a_day_of_its_own_in_the_pictures_and_in_the_tables(t
             named = [record["file"] for record in csv.DictReader(handle)]
         assert [Path(file).name for file in named] == ["20250101_0600_0001a.jpg", "20250102_0600_0001b.jpg"]
         assert [(found.pictures / file).read_bytes().decode() for file in named] == files
+
+
+def test_a_level_leaves_the_suggestions_that_are_at_least_so_sure() -> None:
+    rows = [row(HOME, HOME, suggested_id=TRUE, suggested_probability=sure) for sure in (0.85, 0.95)]
+    counts = {level: count_outcomes(sure_rows(rows, level))["suggested"] for level in LEVELS}
+    assert counts == {0.8: 2, 0.9: 1, 0.95: 1, 0.98: 0}, "the setting is one of the levels"

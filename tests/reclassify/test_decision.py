@@ -112,7 +112,13 @@ def test_another_name_needs_both_views() -> None:
         ((0.6, 0.4), (1e-4, 0.9999), (0.01, 0.99), 0),
         ((1e-4, 0.9999), (0.6, 0.4), (0.01, 0.99), 0),
     ],
-    ids=["the features need not be sure", "the crops must be sure", "features disagree", "crop disagrees", "tight crop disagrees"],
+    ids=[
+        "the features need not be sure",
+        "the crops must be sure",
+        "features disagree",
+        "crop disagrees",
+        "tight crop disagrees",
+    ],
 )
 def test_the_animal_alone_overrules_surroundings_that_no_mask_shows(
     crop: tuple[float, float], tight: tuple[float, float], pooled: tuple[float, float], index: int
