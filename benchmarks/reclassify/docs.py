@@ -13,6 +13,7 @@ from typing import Any
 from benchmarks.docs_page import NO_RESULT, RESULTS, cell, page_options, read_result, rewrite, source_line, table
 from benchmarks.reclassify.decide import VIT_COLUMNS
 from scd_core.audit.slices.statistics import wilson_interval
+from scd_core.config import ReclassifyConfig
 from scd_core.names import Strategy
 
 __all__ = ["BEGIN", "END", "PAGE", "RESEARCH", "all_tables", "main", "short_tables"]
@@ -53,11 +54,14 @@ _REAL = (
     "home_suggested_right", "home_errors", "suggested_right", "suggested", "right_suggested", "right", "home_right_suggested",
     "home_right",
 )  # fmt: skip
-"""Counts of ``real.json`` in the table for users, each with the one that it is a part of."""
+"""Counts of :data:`_REAL_FILES` in the table for users, each with the one that it is a part of."""
 
 
-_UNTOUCHED = "The same on two sets (seeds 6 and 7) that were made after everything was chosen:"
-"""Above the table of ``real_untouched.json``."""
+_REAL_FILES = {
+    "real_places": "Places: sets that were made after everything was chosen (seeds 8 and 9).",
+    "real_things": "Things: sets on which nothing was chosen (seeds 4 and 5).",
+}
+"""Files of what ``benchmarks.real --alone`` found -> what stands above their tables."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -83,12 +87,12 @@ def short_tables(results: Path) -> str:
                 for strategy in (Strategy.FUSED, Strategy.MASK_CROP, Strategy.CENTER_CROP)
             ]
             lines.append(f"| {title} | " + " | ".join(cells) + " |")
-    real = [*_real_table(results, "real"), *_real_table(results, "real_untouched", _UNTOUCHED)]
+    real = [part for name, heading in _REAL_FILES.items() for part in _real_table(results, name, heading)]
     return "\n\n".join((*real, source_line(found, "benchmarks.reclassify --part scenes photographs"), "\n".join(lines)))
 
 
-def _real_table(results: Path, name: str, heading: str = "") -> list[str]:
-    """Markdown of a file like ``real.json``: what the views of the animal alone suggest on real cats, over all seeds of a kind.
+def _real_table(results: Path, name: str, heading: str) -> list[str]:
+    """Markdown of a file of :data:`_REAL_FILES`: what the views of the animal alone suggest on real cats, over all seeds of a kind.
 
     Args:
         results: folder of the results files.
@@ -104,12 +108,29 @@ def _real_table(results: Path, name: str, heading: str = "") -> list[str]:
     ]
     lines.append("|---|---|---|---|---|")
     for kind, title in (("place", "each has a place of its own"), ("thing", "each has a thing of its own")):
-        if not (rows := [row for row in found["rows"] if row["kind"] == kind]):
-            continue
-        sums = {name: sum(row[name] for row in rows) for name in _REAL}
-        pairs = [(sums[part], sums[whole]) for part, whole in zip(_REAL[::2], _REAL[1::2], strict=True)]
-        lines.append(f"| {title} | " + " | ".join(_share(x, n) for x, n in pairs) + " |")
-    return [*([heading] if heading else []), source_line(found, "benchmarks.real --alone"), "\n".join(lines)]
+        if rows := [row for row in found["rows"] if (row["kind"], row["sure"]) == (kind, ReclassifyConfig().min_alone)]:
+            lines.append(f"| {title} | {_real_cells(rows)} |")
+    return [heading, source_line(found, "benchmarks.real --alone"), "\n".join(lines)]
+
+
+def _real_cells(rows: Sequence[dict[str, Any]]) -> str:
+    """Cells of the counts of :data:`_REAL`, over all rows."""
+    sums = {name: sum(row[name] for row in rows) for name in _REAL}
+    return " | ".join(_share(sums[part], sums[whole]) for part, whole in zip(_REAL[::2], _REAL[1::2], strict=True))
+
+
+def _levels(results: Path) -> list[str]:
+    """Markdown of the same files by how sure the crops must be."""
+    lines = [
+        "| set | sure from | errors given the right name | right suggestions | right names made wrong | control: at home |"
+    ]
+    lines.append("|---|---|---|---|---|---|")
+    for name in _REAL_FILES:
+        rows = (read_result(results / f"{name}.json") or {"rows": []})["rows"]
+        for kind, sure in dict.fromkeys((row["kind"], row["sure"]) for row in rows):
+            some = [row for row in rows if (row["kind"], row["sure"]) == (kind, sure)]
+            lines.append(f"| {kind} | {sure} | {_real_cells(some)} |")
+    return ["**Real cats: how sure the crops to the box must be**", "\n".join(lines)] if len(lines) > 2 else []
 
 
 def _share(x: int, n: int) -> str:
@@ -136,6 +157,7 @@ def all_tables(results: Path) -> str:
         for pictures, title in _TITLES.items():
             if rows := [row for row in found["rows"] if row.get("pictures") == pictures]:
                 parts += [f"**{title}**", _shares(rows)]
+    parts += _levels(results)
     if found := read_result(results / "reclassify_vit.json"):
         parts += ["### Vision transformers in new places", source_line(found, "benchmarks.reclassify --part vit")]
         parts += [table(VIT_COLUMNS, [row for row in found["rows"] if "pool" in row])]

@@ -30,9 +30,10 @@ def test_a_changed_result_changes_the_pages(tmp_path: Path) -> None:
     row = {"pool": "gap", "trained": "early", "shown": "early", "n": 99, "accuracy_known": 0.9, "accuracy_new": 0.85}
     (results / "reclassify_vit.json").write_text(json.dumps({"about": ABOUT, "summary": {}, "rows": [row]}))
     place = {"kind": "place", "home_suggested_right": 3, "home_errors": 10, "suggested_right": 4, "suggested": 5}
-    place |= {"right": 100, "home_right": 80, "home_right_suggested": 0}
+    place |= {"right": 100, "home_right": 80, "home_right_suggested": 0, "sure": 0.95}
     real = [place | {"right_suggested": 1}, place | {"right_suggested": 0}]
-    (results / "real.json").write_text(json.dumps({"about": ABOUT, "summary": {}, "rows": real}))
+    real += [place | {"sure": 0.8, "suggested": 9, "right_suggested": 2}]
+    (results / "real_places.json").write_text(json.dumps({"about": ABOUT, "summary": {}, "rows": real}))
     arguments = ["--docs", str(tmp_path), "--results", str(results)]
     assert reclassify_docs.main([*arguments, "--check"]) == 1
     assert reclassify_docs.main(arguments) == 0
@@ -47,5 +48,7 @@ def test_a_changed_result_changes_the_pages(tmp_path: Path) -> None:
     assert "| **decision** | 4 of 7 | 1 of 3 |" in text
     assert "| recovered_rate | 0.812 |" in text and "broken_rate" not in text
     assert "| gap | early | early | 99 | 0.9 | 0.85 |" in text
+    assert "| place | 0.8 | 3 of 10 (0.11 to 0.60) | 4 of 9 (0.19 to 0.73) | 2 of 100" in text
+    assert "| place | 0.95 | 6 of 20 (0.15 to 0.52) | 8 of 10 (0.49 to 0.94) | 1 of 200" in text
     assert "Jaguar: ten frames." in text
     assert reclassify_docs.main([*arguments, "--check"]) == 0
