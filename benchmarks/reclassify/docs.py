@@ -92,7 +92,7 @@ def short_tables(results: Path) -> str:
 
 
 def _real_table(results: Path, name: str, heading: str) -> list[str]:
-    """Markdown of a file of :data:`_REAL_FILES`: what the views of the animal alone suggest on real cats, over all seeds of a kind.
+    """Markdown of a file of :data:`_REAL_FILES`: what the views of the animal alone suggest on real cats, by kind.
 
     Args:
         results: folder of the results files.
