@@ -29,9 +29,7 @@ IN_A_BOX = {Strategy.EARLY_INSIDE, Strategy.BOX_CROP, Strategy.TIGHT_CROP, Strat
 APPLIES = {
     "frame": set(ALL) - IN_A_BOX,
     "located": set(ALL) - {Strategy.EARLY_REMOVED, Strategy.AWAY_CROP},
-    "box": set(ALL)
-    - IN_A_BOX
-    - {Strategy.EARLY_REMOVED, Strategy.AWAY_CROP},
+    "box": set(ALL) - IN_A_BOX - {Strategy.EARLY_REMOVED, Strategy.AWAY_CROP},
 }
 INPUTS = {
     "as the package": {},
