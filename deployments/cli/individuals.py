@@ -58,11 +58,11 @@ def suspects(
 ) -> None:
     """List names that may be one animal, and names that may be two, with pictures of both sides."""
     from deployments.cli.answers import print_rows
-    from scd_core.audit.individuals.suspects import list_suspects
+    from scd_core.audit.individuals.suspects import list_suspects, why_none
 
     found = list_suspects(out)
     if not found and output == "table":
-        _say(f"{out}: no two names are more alike, and no name falls apart more, than chance allows")
+        _say(f"{out}: {why_none(out)}")
         return
     print_rows(pa.Table.from_pylist(found), output)
 

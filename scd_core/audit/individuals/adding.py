@@ -122,8 +122,14 @@ def remove_candidate(out: str, candidate: str, name: str, model: str, write: str
 
 def _members(out: str, candidate: str, space: str) -> tuple[str, dict[str, NDArray[np.float32]]]:
     """The candidate that an id means, and its pictures: target_id -> embedding."""
-    _, homes, standing = replay(read_candidates(out, space), {})
-    own = _find(candidate, homes, out, has_others=bool(read_candidates(out)))
+    rows = read_candidates(out)
+    if all(row.get("embedding") is None for row in rows):
+        raise InputError(
+            f"candidate {candidate}: {out} holds no candidate with pictures that can be compared; an older version, and names of "
+            "another tool, leave none: run the audit again with the package"
+        )
+    _, homes, standing = replay([row for row in rows if row["embedding_space"] == space], {})
+    own = _find(candidate, homes, out)
     return own, {
         target: np.asarray(embedding, dtype=np.float32)
         for target, member in standing.items()
@@ -131,7 +137,7 @@ def _members(out: str, candidate: str, space: str) -> tuple[str, dict[str, NDArr
     }
 
 
-def _find(candidate: str, stands: dict[str, str], out: str, *, has_others: bool) -> str:
+def _find(candidate: str, stands: dict[str, str], out: str) -> str:
     """The candidate that an id, or its beginning, means; the one that it was merged into."""
     wanted = candidate if candidate.startswith("candidate-") else f"candidate-{candidate}"
     fitting = {stands[one] for one in stands if one.startswith(wanted)}
@@ -139,7 +145,7 @@ def _find(candidate: str, stands: dict[str, str], out: str, *, has_others: bool)
         return fitting.pop()
     if fitting:
         raise InputError(f"candidate {candidate}: fits {len(fitting)} candidates of {out}; give more of its id")
-    if has_others and not stands:
+    if not stands:
         raise InputError(
             f"candidate {candidate}: the candidates of {out} were seen by another network than the package's"
         )

@@ -66,15 +66,17 @@ def group_batch(out: str, model: str | None, predictions: pa.Table, embeddings: 
     held = list({row["target_id"]: row for row in earlier_rows if row.get("embedding") is not None}.values())
     old = np.array([row["embedding"] for row in held], dtype=np.float32).reshape(len(held), new.shape[1])
     features, names = _sure(predictions, embeddings)
-    pictures = np.concatenate([_known(package, predictions, embeddings, new.shape[1]), old, new])
+    gallery = None if package.gallery is None else _gallery(package)
+    known = [_named(predictions, embeddings, new.shape[1]), *([] if gallery is None else [_some(gallery[0])])]
+    pictures = np.concatenate([*known, old, new])
     grouping = fit_grouping(features, names, pictures, package.read_whitening(), package.spec.candidate_similarity)
     embedded = dict(zip((str(row["target_id"]) for row in held), grouping.space(old), strict=True)) if held else {}
     standing = replay(earlier_rows, embedded)
     embedded |= dict(zip(seen["target_id"].to_pylist(), grouping.space(new), strict=True)) if len(seen) else {}
     rows = group_unknowns(unknown.select(_COLUMNS).to_pylist(), embedded, standing, grouping.similarity)
     if len(embedded) > MOST_REGROUPED:
-        known = [one.ratio for one in halves_alike(*_fitted_to(package, features, names)).values()]
-        rows += _splits([*earlier_rows, *rows], rows, embedded, grouping.similarity, known)
+        ratios = [one.ratio for one in halves_alike(*(gallery or (features, names))).values()]
+        rows += _splits([*earlier_rows, *rows], rows, embedded, grouping.similarity, ratios)
     return table_from_rows("candidates", [{**row, "embedding_space": space} for row in rows])
 
 
@@ -100,15 +102,6 @@ def _splits(
     return found
 
 
-def _fitted_to(
-    package: Package, features: NDArray[np.float32], names: list[str]
-) -> tuple[NDArray[np.float32], list[str]]:
-    """Pictures whose individual is known: those of the gallery, else the sure ones of the batch."""
-    if package.gallery is None:
-        return features, names
-    return _gallery(package)
-
-
 def _gallery(package: Package) -> tuple[NDArray[np.float32], list[str]]:
     """Embeddings and names of a package's gallery."""
     from scd_core.identify.gallery import read_gallery  # with torch, which an audit of given names does without
@@ -129,16 +122,17 @@ def read_candidates(out: str, space: str | None = None) -> list[CandidateRow]:
     return rows.to_pylist()
 
 
-def _known(package: Package, predictions: pa.Table, embeddings: pa.Table, size: int) -> NDArray[np.float32]:
-    """(N, size) features of known individuals: of the gallery and of the batch, at most 1 000 of each."""
+def _named(predictions: pa.Table, embeddings: pa.Table, size: int) -> NDArray[np.float32]:
+    """(N, size) features of pictures of the batch that have a known name, at most 1 000."""
     is_named = pc.fill_null(pc.not_equal(predictions["predicted_id"], UNKNOWN), False)
     named = predictions.filter(is_named)["target_id"].combine_chunks()
     found = embeddings.filter(pc.is_in(embeddings["target_id"], named))["features"]
-    parts = [feature_matrix(found.take(_spread(len(found)))).reshape(-1, size)]
-    if package.gallery is not None:
-        gallery = _gallery(package)[0]
-        parts.append(gallery[_spread(len(gallery))])
-    return np.concatenate(parts)
+    return feature_matrix(found.take(_spread(len(found)))).reshape(-1, size)
+
+
+def _some(features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """At most 1 000 rows."""
+    return features[_spread(len(features))]
 
 
 def _spread(n: int) -> NDArray[np.int64]:

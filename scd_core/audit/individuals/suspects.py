@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,10 +15,10 @@ from scipy import stats
 from scd_core.audit.individuals.whose import open_individuals, select
 from scd_core.audit.slices.statistics import benjamini_hochberg
 from scd_core.identify.embeddings import feature_matrix
-from scd_core.identify.likeness import Alike, halves_alike, pairs_alike
+from scd_core.identify.likeness import FEWEST, Alike, halves_alike, pairs_alike
 from scd_core.names import NameSuspicion
 
-__all__ = ["MAX_Q", "Suspect", "find_suspects", "list_suspects", "read_suspects"]
+__all__ = ["MAX_Q", "Suspect", "find_suspects", "list_suspects", "read_suspects", "why_none"]
 
 MAX_Q = 0.2
 """Share of the suspicions of one kind that may be by chance."""
@@ -132,6 +133,30 @@ def list_suspects(out: str) -> list[dict[str, Any]]:
             row |= {f"{side}_{key}": value for key, value in _described([rows[place] for place in places]).items()}
         found.append(row)
     return found
+
+
+def why_none(out: str) -> str:
+    """Why nothing is suspected in an audit, in words: what was compared, or that nothing could be.
+
+    Args:
+        out: OUT, of which :func:`list_suspects` gives nothing.
+
+    Raises:
+        InputError: OUT holds no audit.
+        RunError: OUT could not be read.
+    """
+    with open_individuals(out) as connection:
+        counts = Counter(row["name"] for row in read_suspects(connection)[1])
+    n = sum(count >= FEWEST for count in counts.values())
+    if not counts:
+        return (
+            "no named picture has features that could be compared; an older version, and names of another tool, leave none: "
+            "run the audit again with a model"
+        )
+    if n * (n - 1) // 2 <= _FEWEST_OTHERS:
+        return f"{n} {'name has' if n == 1 else 'names have'} four visits or more, too few to show what chance gives"
+    alike = f"no two of {n} names are more alike than chance allows"
+    return f"{alike}, and none falls apart more" if n > _FEWEST_OTHERS else alike
 
 
 def _described(pictures: Sequence[dict[str, Any]]) -> dict[str, Any]:
