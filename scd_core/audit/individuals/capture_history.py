@@ -155,10 +155,9 @@ def _read(out: str, occasion_hours: float, first_hour: int) -> _Read:
         connection.execute(
             load_sql(__package__, "capture_pictures"), {"hours": occasion_hours, "first_hour": first_hour}
         )
-        ends = connection.execute(
+        ((start, n_occasions, last),) = connection.execute(
             "SELECT min(start), max(occasion), max(captured_at) FROM capture_pictures WHERE occasion IS NOT NULL"
-        ).fetchone()
-        start, n_occasions, last = ends or (None, None, None)
+        ).fetchall()
         if not n_occasions:
             raise InputError(
                 f"{_WHERE}: no picture has both a time and a camera; run the audit with media.filename_pattern in the config, or "

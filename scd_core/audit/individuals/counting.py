@@ -118,7 +118,7 @@ def count_individuals(
     """
     with open_individuals(out) as connection:
         pool = select(connection, "pool").to_pylist()
-        (naive,) = connection.execute("SELECT count(DISTINCT individual_id) FROM whose").fetchone() or (0,)
+        ((naive,),) = connection.execute("SELECT count(DISTINCT individual_id) FROM whose").fetchall()
         groups = {row["target_id"]: row["own_group"] for row in pool}
         order = draw_order(groups, {row["target_id"]: row["content"] for row in pool}, seed)
         alike = _Likeness(vectors(read_embedded(connection, order[:_COMPARED])), groups)

@@ -51,8 +51,7 @@ def read_known(out: str, space: str) -> KnownPictures:
     """
     with open_tables(out) as connection:
         create_newest(connection, read_certificates(AuditStore(out)))
-        found: pa.Table = connection.execute(
-            load_sql(__package__, "labelled_features"), {"space": space}
-        ).to_arrow_table()
+        values = {"space": space}
+        found: pa.Table = connection.sql(load_sql(__package__, "labelled_features"), params=values).to_arrow_table()
     names, events = found["true_id"].to_pylist(), found["event"].to_pylist()
     return KnownPictures(feature_matrix(found["features"]), names, events)
