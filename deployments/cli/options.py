@@ -40,9 +40,13 @@ __all__ = [
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="folder to write the package to", show_default=False)]
 Architecture = Annotated[
     str,
-    typer.Option(help="torchvision/NAME, timm/NAME, open_clip/NAME; onnx, torch-export", show_default=False),
+    typer.Option(
+        help="torchvision/NAME, timm/NAME, open_clip/NAME; onnx, torch-export, torchscript", show_default=False
+    ),
 ]
-Weights = Annotated[Path, typer.Option(help="state dict, .pth or .safetensors; .onnx; .pt2", show_default=False)]
+Weights = Annotated[
+    Path, typer.Option(help="state dict, .pth or .safetensors; .onnx; .pt2; TorchScript's .pt", show_default=False)
+]
 Size = Annotated[str | None, typer.Option(help="input size in pixels: SIDE or HEIGHTxWIDTH")]
 Resize = Annotated[Literal["stretch", "pad", "crop"] | None, typer.Option(help="how a picture becomes the input")]
 Decode = Annotated[

@@ -192,7 +192,7 @@ def _split(architecture: str) -> tuple[str, str]:
         return family, name
     raise InputError(
         f"architecture {architecture}: not known; use torchvision/NAME (a classifier), timm/NAME, open_clip/NAME or "
-        "scd_core/small_cnn; or a network as a file: onnx, torch-export"
+        "scd_core/small_cnn; or a network as a file: onnx, torch-export, torchscript"
     )
 
 

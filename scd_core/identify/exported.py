@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
@@ -23,6 +23,10 @@ _PASSED_ON = ("view", "reshape", "flatten", "squeeze", "to", "_to_copy", "clone"
 """Operations that leave values as they are."""
 _SCALED = ("mul", "div", "add", "sub", "mul_", "div_", "softmax", "log_softmax", "_softmax", "_log_softmax")
 """Operations that may follow a layer of names: a scale, or the same for all names of a picture."""
+_READS = {"linear": 0, "addmm": 1, "mm": 0, "matmul": 0}
+"""Operation of a layer -> the place of what it reads among its inputs."""
+_HEAD = "read_by_head"
+"""The part before the last layer, of a network that came without parts."""
 
 
 def load_exported(data: bytes, spec: PackageSpec, device: torch.device, name: str) -> Program:
@@ -48,7 +52,7 @@ def load_exported(data: bytes, spec: PackageSpec, device: torch.device, name: st
         from torch.export.passes import move_to_device_pass
 
         exported = move_to_device_pass(exported, device)
-    network = ProgramNetwork(_with_parts(exported), layout, batches).eval().requires_grad_(False).to(device)
+    network = ProgramNetwork(_with_parts(exported, layout), layout, batches).eval().requires_grad_(False).to(device)
     head = "embedding" if layout.embedding is not None else _head_of(exported, network, layout.output)
     if layout.gives == "embeddings" and spec.embedding == "features":
         network, head = _without_head(network, head, where), None
@@ -63,6 +67,13 @@ def _without_head(network: ProgramNetwork, head: str | None, where: str) -> Prog
             "that by --embedding-output"
         )
     parent, _, own = head.rpartition(".")
+    if own == _HEAD:  # which stands before the layer
+        flat: Any = network.get_submodule(parent)
+        (passed,) = (node for node in flat.graph.nodes if node.target == _HEAD)
+        for layer in list(passed.users):
+            layer.replace_all_uses_with(passed)
+        flat.recompile()
+        return network
     setattr(network.get_submodule(parent), own, nn.Identity())
     return network
 
@@ -147,7 +158,7 @@ def _whole(bound: Any) -> int | None:
     """A bound as a number; None where it is none or infinite."""
     try:
         found = int(bound)
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError, AttributeError):  # an infinite one of sympy raises the last
         return None
     return found if found < 2**31 else None
 
@@ -179,14 +190,31 @@ def _check_sizes(exported: ExportedProgram, batches: Batches, shape: tuple[int, 
             ) from error
 
 
-def _with_parts(exported: ExportedProgram) -> nn.Module:
-    """The network with the parts that it had; without parts where they cannot be found again."""
-    try:
-        with _quiet():
-            return torch.export.unflatten(exported)
-    except Exception:  # noqa: BLE001 - it may fail on any graph, and the network without parts is the same one
-        flat: Any = exported.module(check_guards=False)
-        return fx.GraphModule(flat, flat.graph)
+def _with_parts(exported: ExportedProgram, layout: ProgramSpec) -> nn.Module:
+    """The network with the parts that it had; without parts where it had none, or they cannot be found again."""
+    with suppress(Exception), _quiet():  # it may fail on any graph, and the network without parts is the same one
+        found: Any = torch.export.unflatten(exported)
+        if any(node.op == "call_module" for node in found.graph.nodes):
+            return found
+    flat: Any = exported.module(check_guards=False)
+    return _with_head(fx.GraphModule(flat, flat.graph), layout)
+
+
+def _with_head(flat: fx.GraphModule, layout: ProgramSpec) -> fx.GraphModule:
+    """A network without parts, with a part of its own that passes on what the last layer reads, where that layer is found."""
+    (end,) = (node for node in flat.graph.nodes if node.op == "output")
+    outputs = [node for node in end.all_input_nodes if isinstance(node.meta.get("val"), Tensor)]
+    last = _last(outputs[layout.output], (*_PASSED_ON, *_SCALED)) if layout.output < len(outputs) else None
+    if last is None or _operation(last) not in _READS:
+        return flat
+    read = last.args[_READS[_operation(last)]]
+    if isinstance(read, fx.Node) and read.op == "call_function":
+        flat.add_submodule(_HEAD, nn.Identity())
+        with flat.graph.inserting_before(last):
+            passed = flat.graph.call_module(_HEAD, (read,))
+        last.replace_input_with(read, passed)
+        flat.recompile()
+    return flat
 
 
 def _head_of(exported: ExportedProgram, network: nn.Module, output: int) -> str | None:
@@ -194,9 +222,11 @@ def _head_of(exported: ExportedProgram, network: nn.Module, output: int) -> str 
     nodes = _outputs(exported)
     if output >= len(nodes):
         return None
+    if any(name == f"program.{_HEAD}" for name, _ in network.named_modules()):
+        return f"program.{_HEAD}"
     last = _last(nodes[output], (*_PASSED_ON, *_SCALED))
     stack = list((last.meta.get("nn_module_stack") or {}).values())
-    if _operation(last) not in ("linear", "addmm", "mm", "matmul") or not stack:
+    if _operation(last) not in _READS or not stack:
         return None
     name = f"program.{stack[-1][0]}"
     try:

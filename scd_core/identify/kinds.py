@@ -8,14 +8,9 @@ from typing import Literal
 
 from scd_core.errors import InputError
 
-__all__ = ["TORCHSCRIPT", "Kind", "check_kind"]
+__all__ = ["Kind", "check_kind"]
 
-Kind = Literal["tensors", "onnx", "torch-export"]
-TORCHSCRIPT = (
-    "is a TorchScript program, which is not run: nothing here keeps such a program from files and the network; where it was "
-    "made, export the network by torch.export (--architecture torch-export) or torch.onnx (--architecture onnx), or save "
-    "model.state_dict()"
-)
+Kind = Literal["tensors", "onnx", "torch-export", "torchscript"]
 
 
 def check_kind(data: bytes, name: str, wanted: Kind = "tensors") -> None:
@@ -24,7 +19,7 @@ def check_kind(data: bytes, name: str, wanted: Kind = "tensors") -> None:
     Args:
         data: the whole file.
         name: of it; its ending is looked at where the bytes do not decide.
-        wanted: tensors, as of a state dict; an ONNX model; or an archive of torch.export.
+        wanted: tensors, as of a state dict; an ONNX model; an archive of torch.export; or one of TorchScript.
 
     Raises:
         InputError: it is something else; the message names it and what to do.
@@ -59,8 +54,11 @@ def check_kind(data: bytes, name: str, wanted: Kind = "tensors") -> None:
         _check_zip(data, name, wanted)
     elif is_onnx and wanted != "onnx":
         raise InputError(f"weights {name}: is an ONNX model; pack it with --architecture onnx")
-    elif wanted == "torch-export" or (wanted == "onnx" and not is_onnx):
-        expected = "an archive of torch.export.save (.pt2)" if wanted == "torch-export" else "an ONNX model (.onnx)"
+    elif wanted != "tensors" and not (wanted == "onnx" and is_onnx):
+        expected = {
+            "torch-export": "an archive of torch.export.save (.pt2)",
+            "torchscript": "an archive of torch.jit.save",
+        }.get(wanted, "an ONNX model (.onnx)")
         raise InputError(f"weights {name}: is not {expected}, which --architecture {wanted} needs")
 
 
@@ -78,8 +76,11 @@ def _check_zip(data: bytes, name: str, wanted: Kind) -> None:
     names = [info.filename for info in infos]
     last = {one.rpartition("/")[2] for one in names}
     inside = {one.partition("/")[2] or one for one in names}
-    if any("/code/" in f"/{one}" or one.endswith("constants.pkl") for one in names):
-        raise InputError(f"weights {name}: {TORCHSCRIPT}")
+    is_script = any("/code/" in f"/{one}" or one.endswith("constants.pkl") for one in names)
+    if is_script and wanted == "torchscript":
+        return
+    if is_script:
+        raise InputError(f"weights {name}: is a TorchScript program; pack it with --architecture torchscript")
     is_exported = bool({"archive_format", "models"} & {one.partition("/")[0] for one in inside})
     if is_exported and wanted == "torch-export":
         return

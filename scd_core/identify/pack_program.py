@@ -12,9 +12,9 @@ from torch import nn
 
 from scd_core.errors import InputError
 from scd_core.identify.expected import check_expected, run_once
-from scd_core.identify.kinds import TORCHSCRIPT, Kind, check_kind
+from scd_core.identify.kinds import Kind, check_kind
 from scd_core.identify.load_program import load_program
-from scd_core.identify.program import Program, ProgramNetwork, find_embedding, find_output, made_pictures
+from scd_core.identify.program import EXACT, Program, ProgramNetwork, find_embedding, find_output, made_pictures
 from scd_core.identify.spec import PackageSpec, validated
 
 __all__ = ["pack_program", "program_for_gallery"]
@@ -40,7 +40,7 @@ def pack_program(
     Args:
         data: the file.
         path: of it; an ONNX model may keep tensors in other files of this folder.
-        architecture: ``onnx`` or ``torch-export``.
+        architecture: ``onnx``, ``torch-export``, or ``torchscript``, which is written as the second.
         labels: one per class, in class order.
         preprocessing: fields of :class:`InputSpec`; `size`, `mean` and `std` are needed, for a program does not state them.
         program: `layout` and `gives` of :class:`ProgramSpec`; None for the default.
@@ -56,7 +56,7 @@ def pack_program(
     Raises:
         InputError: it cannot be packed; the message has the reason and what to do.
     """
-    stored, content = _described(data, path, architecture, labels, preprocessing, program, unused)
+    stored, content = _described(data, path, architecture, labels, preprocessing, program, unused, steps)
     name = path.name
     spec = validated(content, "model pack")
     found = load_program(stored, spec, _CPU, name)
@@ -90,7 +90,7 @@ def program_for_gallery(
     Args:
         data: the file.
         path: of it.
-        architecture: ``onnx`` or ``torch-export``.
+        architecture: ``onnx``, ``torch-export``, or ``torchscript``, which is written as the second.
         labels: the individuals.
         preprocessing: as for :func:`pack_program`.
         program: `layout` of :class:`ProgramSpec`; None for the default.
@@ -108,7 +108,7 @@ def program_for_gallery(
         InputError: it cannot be packed; the message has the reason and what to do.
     """
     program = {key: value for key, value in program.items() if value is not None} | {"gives": "embeddings"}
-    stored, content = _described(data, path, architecture, labels, preprocessing, program, unused)
+    stored, content = _described(data, path, architecture, labels, preprocessing, program, unused, steps)
     name = path.name
     content |= {"gallery": "gallery.safetensors", "embedding": "head", "similarity_scale": scale}
     spec = validated(content, "model pack-gallery")
@@ -145,11 +145,10 @@ def _described(
     preprocessing: Mapping[str, Any],
     program: Mapping[str, Any],
     unused: Mapping[str, Any],
+    steps: list[str],
 ) -> tuple[bytes, dict[str, Any]]:
     """The file as it is stored, and the content of ``model.json``."""
     name = path.name
-    if architecture == "torchscript":
-        raise InputError(f"weights {name}: {TORCHSCRIPT}")
     if given := [option for option, value in unused.items() if value]:
         raise InputError(f"{given[0]}: is for weights without their network; {architecture} is the network itself")
     if missing := [f"--{field}" for field in ("size", "mean", "std") if preprocessing[field] is None]:
@@ -157,17 +156,53 @@ def _described(
             f"architecture {architecture}: state {', '.join(missing)} as in training, which the file does not; for values in "
             "[0, 1] that is --mean 0,0,0 --std 1,1,1, in [0, 255] --std 0.00392157,0.00392157,0.00392157"
         )
-    kind: Kind = "onnx" if architecture == "onnx" else "torch-export"
+    kind: Kind = (
+        "onnx" if architecture == "onnx" else "torchscript" if architecture == "torchscript" else "torch-export"
+    )
     check_kind(data, name, kind)
-    stored = _stored(data, path, architecture)
-    return stored, {
-        "architecture": architecture,
+    content: dict[str, Any] = {
+        "architecture": "onnx" if architecture == "onnx" else "torch-export",
         "labels": list(labels),
         "input": {"resize": "stretch"} | {key: value for key, value in preprocessing.items() if value is not None},
         "weights": "weights.onnx" if architecture == "onnx" else "weights.pt2",
-        "weights_sha256": hashlib.sha256(stored).hexdigest(),
+        "weights_sha256": "0" * 64,
         "program": {key: value for key, value in program.items() if value is not None},
     }
+    if architecture == "torchscript":
+        layout = content["program"].get("layout", "nchw")
+        stored = _of_script(data, name, validated(content | {"program": {"layout": layout}}, "model pack"))
+        content["provenance"] = {"converted_from": "TorchScript", "sha256": hashlib.sha256(data).hexdigest()}
+        steps.append(
+            "TorchScript, read by a process without rights, is written as a program of torch.export with equal outputs"
+        )
+    else:
+        stored = _stored(data, path, architecture)
+    return stored, content | {"weights_sha256": hashlib.sha256(stored).hexdigest()}
+
+
+def _of_script(data: bytes, name: str, spec: PackageSpec) -> bytes:
+    """A TorchScript program as one of `torch.export`, checked, which gives the same for a picture."""
+    from scd_core.identify.exported_guard import safe_archive
+    from scd_core.identify.torchscript import converted_script
+
+    pictures = made_pictures(spec, 2)
+    is_nhwc = spec.program is not None and spec.program.layout == "nhwc"
+    fed = pictures.permute(0, 2, 3, 1).contiguous() if is_nhwc else pictures
+    archive, expected = converted_script(data, fed, name)
+    stored = safe_archive(archive, name)
+    network = _network(load_program(stored, spec, _CPU, name))
+    with torch.inference_mode():
+        found = [one.float() for one in network.outputs(pictures[:1]) if one.is_floating_point()]
+    is_equal = len(found) == len(expected) and all(
+        one.shape == other.shape and torch.allclose(one, other, rtol=EXACT, atol=EXACT, equal_nan=True)
+        for one, other in zip(found, expected, strict=True)
+    )
+    if not is_equal:
+        raise InputError(
+            f"weights {name}: gives other numbers once it is written as a program of torch.export; export it by torch.export or "
+            "torch.onnx where it was made"
+        )
+    return stored
 
 
 def _with_embedding(
