@@ -70,8 +70,8 @@ def pack_model(
 
     Args:
         folder: where the package is written; must not hold a package yet.
-        architecture: ``torchvision/NAME``, ``timm/NAME`` or ``scd_core/small_cnn``; ``onnx`` or ``torch-export`` for a
-            program (:mod:`scd_core.identify.pack_program`), which needs `size`, `mean` and `std`.
+        architecture: ``torchvision/NAME``, ``timm/NAME`` or ``scd_core/small_cnn``; ``onnx``, ``torch-export``,
+            ``torchscript`` for a program (:mod:`scd_core.identify.pack_program`), which needs `size`, `mean` and `std`.
         weights: state dict, ``.safetensors`` or ``.pth`` (loaded with ``weights_only=True``), also wrapped as training code saves
             it, Lightning's ``.ckpt`` among it; or the program.
         labels: one label per class, in class order.
@@ -182,7 +182,7 @@ def pack_gallery(
 
     Args:
         folder: where the package is written; must not hold a package yet.
-        architecture: ``torchvision/NAME``, ``timm/NAME`` or ``scd_core/small_cnn``; ``onnx`` or ``torch-export`` for a
+        architecture: ``torchvision/NAME``, ``timm/NAME`` or ``scd_core/small_cnn``; ``onnx``, ``torch-export``, ``torchscript`` for a
             program, which needs `size`, `mean` and `std`.
         weights: state dict; a classifier's head in it is not used where `embedding` is ``features``; or the program.
         pictures: individual -> files of it; at least 2 individuals.
