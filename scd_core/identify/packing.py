@@ -182,8 +182,8 @@ def pack_gallery(
 
     Args:
         folder: where the package is written; must not hold a package yet.
-        architecture: ``torchvision/NAME``, ``timm/NAME`` or ``scd_core/small_cnn``; ``onnx``, ``torch-export``, ``torchscript`` for a
-            program, which needs `size`, `mean` and `std`.
+        architecture: ``torchvision/NAME``, ``timm/NAME`` or ``scd_core/small_cnn``; ``onnx``, ``torch-export``,
+            ``torchscript`` for a program, which needs `size`, `mean` and `std`.
         weights: state dict; a classifier's head in it is not used where `embedding` is ``features``; or the program.
         pictures: individual -> files of it; at least 2 individuals.
         embedding: ``features``: what the network's last layer would read; ``head``: what its last layer gives. None is
