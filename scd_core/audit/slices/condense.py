@@ -15,6 +15,9 @@ __all__ = ["condensed"]
 
 Ints = NDArray[np.int64]
 
+_MOST_GROUPS = 1 << 62
+"""Numbers of groups that an integer can hold."""
+
 
 def condensed(data: SliceData, slices: Iterable[Mapping[str, str]]) -> SliceData:
     """The same visits, exposures that are in the same of some slices counted together.
@@ -32,7 +35,7 @@ def condensed(data: SliceData, slices: Iterable[Mapping[str, str]]) -> SliceData
             for one in ("true_id", "predicted_id") if key in ("pair", "true_id", "predicted_id") else (key,):
                 used.setdefault(one, set()).update(names)
     v = data.n_visits
-    columns, group = {}, np.zeros(data.exposure.size - v, np.int64)
+    columns, group, size = {}, np.zeros(data.exposure.size - v, np.int64), 1
     for key, column in data.codes.items():
         found = data.values[key]
         kept = np.zeros(len(found) + 1, bool)
@@ -40,11 +43,16 @@ def condensed(data: SliceData, slices: Iterable[Mapping[str, str]]) -> SliceData
             place = bisect_left(found, value)
             if found[place : place + 1] == [value]:
                 kept[place] = True
+        kept[-1] = True  # of all others
+        places = np.append(np.where(kept, np.cumsum(kept), kept.sum()), 0)
         exposed = column[v:]
         columns[key] = np.where(kept[exposed] | (exposed < 0), exposed, len(found))
-        # Numbered anew after each key, so that the numbers stay small.
-        _, group = np.unique(group * (len(found) + 2) + columns[key] + 1, return_inverse=True)
-    _, first = np.unique(group, return_index=True)
+        n_places = int(kept.sum()) + 1
+        if size > _MOST_GROUPS // n_places:
+            many, group = np.unique(group, return_inverse=True)
+            size = many.size
+        group, size = group * n_places + places[exposed], size * n_places
+    _, first, group = np.unique(group, return_index=True, return_inverse=True)
     return replace(
         data,
         exposure=np.concatenate([data.exposure[:v], np.bincount(group, data.exposure[v:], minlength=first.size)]),
