@@ -23,6 +23,7 @@ __all__ = ["LIFTS", "announce", "e_process", "first_announced"]
 
 LIFTS: tuple[float, ...] = tuple(np.geomspace(1.5, 200, 16).tolist())
 """Lifts that the alternative is an equal mixture of: 16 in equal ratios from 1.5 to 200."""
+_LOG_LIFTS, _MORE = np.log(LIFTS)[:, None], np.array(LIFTS)[:, None] - 1
 _MAX_P = 0.05
 """p-value up to which a slice's e-process is followed; the others count with e = 0."""
 
@@ -54,9 +55,9 @@ def e_process(day: Ints, errors: Floats, total: Floats, share: Floats, n_days: i
     >>> e_process(np.array([0, 1]), np.array([2.0, 0.0]), np.array([2.0, 1.0]), np.array([0.1, 0.1]), 2).round(1).tolist()
     [44.6, 9.7]
     """
-    lifts = np.array(LIFTS)[:, None]
-    steps = errors * np.log(lifts) - total * np.log1p((lifts - 1) * share)
-    by_day = np.stack([np.bincount(day, one, minlength=n_days) for one in steps])
+    steps = errors * _LOG_LIFTS - total * np.log1p(_MORE * share)
+    is_daily = np.array_equal(day, np.arange(n_days))
+    by_day = steps if is_daily else np.stack([np.bincount(day, one, minlength=n_days) for one in steps])
     return np.exp(np.minimum(by_day.cumsum(axis=1), 700.0)).mean(axis=0)
 
 

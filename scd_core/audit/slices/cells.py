@@ -38,14 +38,19 @@ class Sparse:
     """Sums over the rows that have one number, found by the number.
 
     Args:
-        keys: (r,) number of each row.
+        keys: (r,) number of each row, at least 0.
     """
 
     def __init__(self, keys: Ints) -> None:
-        self._keys, self._place = np.unique(keys, return_inverse=True)
+        self._size = int(keys.max(initial=-1)) + 1
+        self._is_dense = self._size <= 4 * keys.size  # then counting is faster than sorting
+        self._keys, self._place = (keys, keys) if self._is_dense else np.unique(keys, return_inverse=True)
 
     def sums(self, wanted: Ints, values: NDArray | None = None) -> Floats:
         """Of each number wanted, the sum of a value of each row, or how many rows there are; 0 where there is none."""
+        if self._is_dense:
+            totals = np.append(np.bincount(self._place, values, minlength=self._size), 0).astype(np.float64)
+            return totals[np.where((wanted >= 0) & (wanted < self._size), wanted, self._size)]
         found = np.searchsorted(self._keys, wanted)
         is_there = np.append(self._keys, -1)[found] == wanted
         sums = np.append(np.bincount(self._place, values, minlength=self._keys.size), 0).astype(np.float64)

@@ -66,10 +66,14 @@ def errs(visit: Ints, event: Ints, is_wrong: Bools, n: int) -> Bools:
 def most(visit: Ints, codes: Ints, n: int, counts: Bools | None = None) -> Ints:
     """(n,) the code that most rows of a visit have, of rows that count and have one; -1 where none has."""
     is_one = codes >= 0 if counts is None else (codes >= 0) & counts
+    found = np.full(n, -1, np.int64)
+    # Most visits have one row, which needs no sorting.
+    is_single = np.bincount(visit[is_one], minlength=n)[visit] == 1
+    found[visit[is_one & is_single]] = codes[is_one & is_single]
+    is_one &= ~is_single
     size = codes.max(initial=0) + 1
     keys, number = np.unique(visit[is_one] * size + codes[is_one], return_counts=True)
     order = np.lexsort((keys, -number, keys // size))
     owner, first = np.unique(keys[order] // size, return_index=True)
-    found = np.full(n, -1, np.int64)
     found[owner] = keys[order][first] % size
     return found

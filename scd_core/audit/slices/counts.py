@@ -32,7 +32,7 @@ class Counts:
     base_errors: Floats  # (g,)
     base_n: Floats  # (g,)
 
-    def __getitem__(self, which: Ints | Bools) -> Counts:
+    def __getitem__(self, which: Ints | Bools | slice) -> Counts:
         """The counts of some slices."""
         return Counts(**{name: values[which] for name, values in vars(self).items()})
 

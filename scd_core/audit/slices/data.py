@@ -141,6 +141,17 @@ class SliceData:
             keys[key] = codes, {value: place for place, value in enumerate(values)}
         return found, keys
 
+    def wrong_with(self, key: str, value: str) -> Ints:
+        """Places of the wrong rows with a value of a key, rising."""
+        name = f"wrong {key}"
+        codes, places = self.wrong_keys[1][key]
+        if name not in self._sorted:
+            order = np.argsort(codes, kind="stable")
+            self._sorted[name] = order, np.searchsorted(codes[order], np.arange(len(places) + 1))
+        order, starts = self._sorted[name]
+        place = places.get(value)
+        return order[:0] if place is None else order[starts[place] : starts[place + 1]]
+
     @cached_property
     def wrong_pictures(self) -> Pictures:
         """The wrong rows, in the order of :attr:`wrong_keys`."""
@@ -212,12 +223,13 @@ def wrong_rows(data: SliceData, values: Mapping[str, str]) -> Ints:
 
 def wrong_places(data: SliceData, values: Mapping[str, str]) -> Ints:
     """Places of :func:`wrong_rows` among all wrong names."""
-    rows, keys = data.wrong_keys
-    found = np.ones(rows.size, bool)
+    keys = data.wrong_keys[1]
+    some = [data.wrong_with(key, value) for key, value in values.items()]
+    found = min(some, key=len) if some else np.arange(data.wrong_keys[0].size)
     for key, value in values.items():
         codes, places = keys[key]
-        found &= codes == places.get(value, len(places))
-    return np.flatnonzero(found)
+        found = found[codes[found] == places.get(value, len(places))]
+    return found
 
 
 def is_error(data: SliceData, rows: Ints, name: int | None) -> Bools:

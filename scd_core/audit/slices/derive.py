@@ -118,7 +118,7 @@ def _listed(
     rates = slice_rates(data, tests.family, tests.codes, tests.counts, config.confidence)
     for place, (codes, rate) in enumerate(zip(tests.codes.tolist(), rates, strict=True)):
         values = {key: data.values[key][code] for key, code in zip(tests.family, codes, strict=True)}
-        one = tests.counts[np.array([place])]
+        one = tests.counts[place : place + 1]
         slice_ = TestedSlice(
             slice_id=slice_id(values),
             slice=list(values.items()),

@@ -145,9 +145,12 @@ def _cause(errors: Pictures, visits: NDArray[np.int64], is_flank: bool) -> tuple
         if has.sum() < 2 and is_seen.sum() < n_all:
             continue
         # Of the visits, as all is counted, and of the pictures, which stand beside it.
-        share = min(_share_of_visits(has[is_seen], visits[is_seen]), float(has.sum() / is_seen.sum()))
+        n_of, n_seen = int(has.sum()), int(is_seen.sum())
+        if n_of / n_seen < max(0.5, best[0]):
+            continue
+        share = min(_share_of_visits(has[is_seen], visits[is_seen]), n_of / n_seen)
         if share >= 0.5 and share > best[0]:
-            best = (share, cause, int(has.sum()), int(is_seen.sum()))
+            best = (share, cause, n_of, n_seen)
     return best[1], best[2], best[3]
 
 

@@ -24,11 +24,16 @@ exposures AS (
     -- A decimal, because sums of floating-point numbers depend on their order.
     SELECT batch_key, camera_id, greatest(0, (f_flagged - f_others) / nullif(1 - f_others, 0))::DECIMAL(18, 12) AS exposure
     FROM shares
+),
+looked_at AS (
+    SELECT exposures.batch_key, exposures.camera_id, exposure, stands_for
+    FROM exposures JOIN places ON places.batch_key = exposures.batch_key
+        AND places.camera_id IS NOT DISTINCT FROM exposures.camera_id
+    WHERE exposure > 0
 )
 SELECT stands_for AS batch_key, model_digest, cells.camera_id, deployment_id, predicted_id, predicted_id AS true_id,
     is_infrared, quality, captured_at, sum(n_visits * exposure)::DOUBLE AS exposure
-FROM cells JOIN exposures ON cells.batch_key = exposures.batch_key
-    AND cells.camera_id IS NOT DISTINCT FROM exposures.camera_id
-JOIN places ON places.batch_key = cells.batch_key AND places.camera_id IS NOT DISTINCT FROM cells.camera_id
-WHERE NOT is_flagged AND NOT is_labelled AND exposure > 0
+FROM cells JOIN looked_at ON cells.batch_key = looked_at.batch_key
+    AND cells.camera_id IS NOT DISTINCT FROM looked_at.camera_id
+WHERE NOT is_flagged AND NOT is_labelled
 GROUP BY ALL ORDER BY ALL

@@ -10,13 +10,17 @@ said AS (
     SELECT true_id, predicted_id, person AS labelled_by, camera FROM cells WHERE is_wrong GROUP BY true_id, predicted_id, person, camera
     QUALIFY sum(sum(n)) OVER (PARTITION BY true_id, predicted_id, person) >= 3
 ),
-pairs AS (SELECT DISTINCT true_id, predicted_id FROM said),
+places AS (SELECT DISTINCT true_id, predicted_id, camera FROM said),
 of_pair AS (
     SELECT true_id, predicted_id, camera, place, has_reason, person, n AS x, n
-    FROM cells JOIN pairs USING (true_id, predicted_id) WHERE is_wrong
+    FROM cells SEMI JOIN places USING (true_id, predicted_id, camera) WHERE is_wrong
     UNION ALL
-    SELECT pairs.true_id, pairs.predicted_id, camera, place, has_reason, person, 0, n
-    FROM cells JOIN pairs ON cells.true_id IN (pairs.true_id, pairs.predicted_id) WHERE NOT is_wrong
+    SELECT places.true_id, places.predicted_id, camera, place, has_reason, person, 0, n
+    FROM cells JOIN places USING (true_id, camera) WHERE NOT is_wrong
+    UNION ALL
+    SELECT places.true_id, places.predicted_id, cells.camera, place, has_reason, person, 0, n
+    FROM cells JOIN places ON cells.true_id = places.predicted_id AND cells.camera = places.camera
+    WHERE NOT is_wrong AND places.predicted_id <> places.true_id
 ),
 counted AS (
     SELECT true_id, predicted_id, labelled_by, place, has_reason, coalesce(sum(x) FILTER (person = labelled_by), 0) AS x,
