@@ -10,6 +10,7 @@ from scd_core.audit.forget.forget import choose_forgotten, forget_chosen
 from scd_core.audit.labels import lookups
 from scd_core.audit.labels.importing import list_imports, undo_import
 from scd_core.audit.query.connection import open_tables
+from scd_core.audit.state.held import hold_small
 from scd_core.audit.state.kept import KeptRows
 from scd_core.config import AuditConfig
 from scd_core.names import ForgetBy
@@ -19,7 +20,7 @@ from tests.audit.audit_builder import AuditBuilder, label, minutes
 NAMES = ("Luna", "Nyx", "Tom")
 KEPT = (
     "superseded", "batch_counts", "event_counts", "label_strata", "lots", "near", "stays", "cells", "targets", "label_names",
-    "label_targets",
+    "label_targets", "runs",
 )  # fmt: skip
 START = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -100,6 +101,7 @@ class Season:
 
 def derived(out, kept=None):
     with open_tables(out) as connection:
+        hold_small(connection, "runs", kept)
         rows = derive_errors(connection, AuditConfig(), "r", kept), known_exposures(connection)
         tables = {name: connection.sql(f"FROM {name} ORDER BY ALL").to_arrow_table() for name in KEPT}
     return rows, tables

@@ -12,9 +12,9 @@ from scd_core.audit.errors.signs import create_signs
 from scd_core.audit.errors.superseded import create_superseded
 from scd_core.audit.errors.suspicion import create_travellers
 from scd_core.audit.labels.truth import create_truth
-from scd_core.audit.query.batches import labels_held
 from scd_core.audit.query.connection import open_tables
 from scd_core.audit.sql import load_sql
+from scd_core.audit.state.held import small_held
 from scd_core.audit.state.kept import KeptRows
 from scd_core.config import AuditConfig
 from scd_core.tables.schema import TABLES, table_schema
@@ -85,7 +85,7 @@ def derive_errors(
         out.execute(_sql(name))
     ((seed,),) = out.execute(_sql("newest_seed")).fetchall()
     create_parts(out, ALONE, {"lots": {"seed": seed}}, kept)
-    with labels_held(out):
+    with small_held(out, "labels", kept):
         create_truth(out, kept)
     create_travellers(out, config)
     create_superseded(out, kept)

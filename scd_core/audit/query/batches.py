@@ -11,16 +11,19 @@ import pyarrow as pa
 from scd_core.audit.query.tables import table_sql
 from scd_core.tables.folder import file_key
 
-__all__ = ["batches_shown", "create_batch_files", "hold_runs", "knows_files", "labels_held", "show_all", "show_batches"]
+__all__ = ["batches_shown", "create_batch_files", "knows_files", "show_all", "show_batches"]
 
 _BIG = ("media", "predictions", "masks", "reclassifications")
 """Tables with rows of every picture."""
+_SMALL = ("runs", "labels")
+"""Tables of small files, one a run or an import."""
 
 
 def create_batch_files(
     connection: duckdb.DuckDBPyConnection, files: dict[str, list[str]], root: str | None, fill: bool
 ) -> None:
-    """Make the table ``batch_files``, from which :func:`show_batches` knows the files of each batch.
+    """Make the table ``batch_files``, from which :func:`show_batches` knows the files of each batch, and the like
+    ``small_files`` of runs and imports.
 
     Args:
         connection: database that gets the table.
@@ -28,41 +31,18 @@ def create_batch_files(
         root: as for :func:`scd_core.audit.query.tables.table_sql`.
         fill: as for :func:`scd_core.audit.query.tables.table_sql`.
     """
-    rows = [
-        {"batch_key": file_key(file), "name": name, "file": file, "root": root, "fill": fill}
-        for name in _BIG
-        for file in files[name]
-    ]
     schema = pa.schema(
         [("batch_key", "string"), ("name", "string"), ("file", "string"), ("root", "string"), ("fill", "bool")]
     )
-    connection.register("found_files", pa.Table.from_pylist(rows, schema=schema))
-    connection.execute("CREATE TABLE batch_files AS FROM found_files")
-    connection.unregister("found_files")
-
-
-def hold_runs(connection: duckdb.DuckDBPyConnection) -> None:
-    """Read the table ``runs``, a small file a batch, once and not for each query.
-
-    Args:
-        connection: database with the table.
-    """
-    connection.execute("CREATE TEMP TABLE IF NOT EXISTS runs AS FROM runs")
-
-
-@contextmanager
-def labels_held(connection: duckdb.DuckDBPyConnection, columns: str = "*") -> Iterator[None]:
-    """Read the table ``labels``, a small file an import, once and not for each query; for a while, because it takes memory.
-
-    Args:
-        connection: database with the table.
-        columns: columns that the queries read.
-    """
-    connection.execute(f"CREATE TEMP TABLE labels AS SELECT {columns} FROM labels")
-    try:
-        yield
-    finally:
-        connection.execute("DROP TABLE temp.labels")
+    for table, names in (("batch_files", _BIG), ("small_files", _SMALL)):
+        rows = [
+            {"batch_key": file_key(file), "name": name, "file": file, "root": root, "fill": fill}
+            for name in names
+            for file in files[name]
+        ]
+        connection.register("found_files", pa.Table.from_pylist(rows, schema=schema))
+        connection.execute(f"CREATE TABLE {table} AS FROM found_files")
+        connection.unregister("found_files")
 
 
 def knows_files(connection: duckdb.DuckDBPyConnection) -> bool:

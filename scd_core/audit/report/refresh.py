@@ -10,12 +10,12 @@ import pyarrow as pa
 from scd_core.audit.errors.certificates import write_certificates
 from scd_core.audit.errors.derive import derive_errors, known_exposures
 from scd_core.audit.improvements import read_improvements, with_improvements
-from scd_core.audit.query.batches import hold_runs
 from scd_core.audit.query.connection import open_tables
 from scd_core.audit.query.tables import report_time
 from scd_core.audit.report.facts import keep_facts
 from scd_core.audit.report.state import report_state
 from scd_core.audit.slices.derive import find_slices
+from scd_core.audit.state.held import hold_small
 from scd_core.audit.state.kept import KeptRows
 from scd_core.config import AuditConfig
 from scd_core.tables.store import AuditStore
@@ -58,8 +58,8 @@ def refresh_report_tables(
     reports = store.committed_files("error_slices")
     now, report_id = _after(max(reports, default=None), now)
     with open_tables(out, memory_limit=memory_limit, threads=threads, scratch=scratch) as connection:
-        hold_runs(connection)
         kept = KeptRows(store, now)
+        hold_small(connection, "runs", kept)
         errors = derive_errors(connection, config, report_id, kept)
         write_certificates(store, connection, report_id)
         exposures = known_exposures(connection)

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 from scd_core.audit.compare.shown import shown_comparison
 from scd_core.audit.errors.certificates import create_certificates, read_certificates
-from scd_core.audit.query.batches import hold_runs, labels_held
 from scd_core.audit.query.connection import open_tables
 from scd_core.audit.query.tables import report_time
 from scd_core.audit.report.content import Snapshots, gather
@@ -16,6 +15,7 @@ from scd_core.audit.report.page import render
 from scd_core.audit.report.state import report_state
 from scd_core.audit.report.totals import Totals
 from scd_core.audit.review.kept import keep_queues
+from scd_core.audit.state.held import hold_small, small_held
 from scd_core.audit.state.kept import KeptRows
 from scd_core.config import AuditConfig
 from scd_core.tables.folder import file_key
@@ -62,10 +62,11 @@ def write_report(
         open_tables(out, memory_limit=_MEMORY, scratch=scratch) as connection,
     ):
         create_certificates(connection, read_certificates(store))
-        hold_runs(connection)
-        load_facts(connection, KeptRows(store, now), report_state(out))
+        kept = KeptRows(store, now)
+        hold_small(connection, "runs", kept)
+        load_facts(connection, kept, report_state(out))
         snapshots = _snapshots(store)
-        with labels_held(connection, _LABELS):
+        with small_held(connection, "labels", kept, _LABELS):
             content = gather(connection, config, snapshots, now, out=_address(store), compared=compared)
             keep_queues(store, connection, snapshots.newest or "none", label_files)
     store.put_file(_PAGE, render(content).encode("utf-8", "replace"))
