@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator
 from typing import cast
 
-import numpy as np
 import pyarrow as pa
 
 from scd_core.audit.slices.announce import announce

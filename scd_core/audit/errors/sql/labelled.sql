@@ -10,7 +10,8 @@ WITH candidates AS (
 whole AS (
     SELECT media_id, any_value(flank) AS flank, any_value(labelled_by) AS labelled_by,
         min(known_at) AS known_at, bool_or(is_by_lot) AS is_by_lot,
-        CASE WHEN count(DISTINCT true_id) = 1 AND count(true_id) = count(*) THEN any_value(true_id) END AS true_id
+        CASE WHEN min(true_id) = max(true_id) AND count(true_id) = count(*) THEN any_value(true_id) END AS true_id,
+        bool_or(detection_id IS NULL) AS has_whole
     FROM truth GROUP BY media_id
 )
 SELECT batch_key, target_id, media_id, truth.true_id, truth.flank, truth.labelled_by, truth.known_at, is_by_lot
@@ -20,5 +21,4 @@ WHERE candidates.detection_id IS NOT DISTINCT FROM truth.detection_id
 UNION
 SELECT batch_key, target_id, media_id, whole.true_id, whole.flank, whole.labelled_by, whole.known_at, is_by_lot
 FROM candidates JOIN whole USING (media_id)
-WHERE candidates.detection_id IS NULL
-    AND NOT EXISTS (FROM truth WHERE truth.media_id = candidates.media_id AND truth.detection_id IS NULL)
+WHERE candidates.detection_id IS NULL AND NOT has_whole

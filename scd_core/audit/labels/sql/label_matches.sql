@@ -50,12 +50,18 @@ ranked AS (
         AS is_newest
     FROM boxed LEFT JOIN turns ON boxed.target = turns.target
 ),
+-- Few targets have several names, so only those are looked at further.
+contested AS (
+    SELECT target, coalesce(detection_id, '') AS detection FROM ranked WHERE is_newest
+    GROUP BY ALL HAVING min(name) <> max(name)
+),
 -- Several names of one import for a picture, none with a box, are several animals; other ones contradict each other.
 rivals AS (
     SELECT target, coalesce(detection_id, '') AS detection,
         count(DISTINCT import_id) = 1 AND count(DISTINCT labelled_by) <= 1 AND bool_and(state <> 'blank')
             AND bool_and(label_source = 'camtrap-dp' OR (has_several_boxes AND detection_id IS NULL)) AS is_several
-    FROM ranked WHERE is_newest GROUP BY ALL HAVING count(DISTINCT name) > 1
+    FROM ranked SEMI JOIN contested ON ranked.target = contested.target AND coalesce(detection_id, '') = contested.detection
+    WHERE is_newest GROUP BY ALL
 )
 SELECT ranked.* EXCLUDE (target, n_objects, row, name, is_undone, has_several_boxes),
     media_id IS NOT NULL AND has_several_boxes AND detection_id IS NULL AND state <> 'blank' AS names_no_box,
