@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from scd_core.audit.slices.cells import slice_codes
+from scd_core.audit.slices.cells import Sparse, slice_codes
+from scd_core.audit.slices.codes import most
 from scd_core.audit.slices.counts import Counts, in_kind_counts
 from scd_core.audit.slices.data import slice_data
 from scd_core.audit.slices.rates import slice_rates
@@ -148,3 +149,24 @@ def test_no_slice_and_no_visit_give_nothing():
     nothing = np.zeros((0, 1), np.int64)
     assert in_kind_counts(data, ("flank",), nothing).n.size == 0
     assert slice_rates(data, ("camera_id",), nothing, Counts(*(np.zeros(0),) * 4), 0.95) == []
+
+
+@pytest.mark.parametrize("largest", [30, 10**12])
+def test_sums_by_number_are_those_of_each_row_however_large_the_numbers_are(largest):
+    rng = np.random.default_rng(3)
+    keys = rng.choice([0, 1, 5, 7, largest], 40)
+    values = rng.integers(0, 9, 40).astype(float)
+    wanted = np.array([-1, 0, 1, 2, 5, 7, 8, largest, largest + 1])
+    found = Sparse(keys)
+    assert found.sums(wanted, values).tolist() == [values[keys == one].sum() for one in wanted]
+    assert found.sums(wanted).tolist() == [(keys == one).sum() for one in wanted]
+    assert Sparse(keys[:0]).sums(wanted).tolist() == [0] * len(wanted)
+
+
+def test_most_of_a_visit_is_what_one_row_has_or_the_first_of_equally_many():
+    # Visit 0 has one row, 1 three, 2 two of which one counts, 3 one that is not known, 4 none.
+    visit, codes = np.array([1, 0, 1, 2, 1, 2, 3]), np.array([4, 9, 2, 7, 4, 5, -1])
+    counts = np.array([True, True, True, False, True, True, True])
+    assert most(visit, codes, 5).tolist() == [9, 4, 5, -1, -1]
+    assert most(visit, codes, 5, counts).tolist() == [9, 4, 5, -1, -1]
+    assert most(visit, np.array([4, 9, 2, 7, 3, 7, -1]), 5, ~counts).tolist() == [-1, -1, 7, -1, -1]
