@@ -58,7 +58,7 @@ _REAL = (
 
 
 _REAL_FILES = {
-    "real_places": "Places, made after everything was chosen (seed 8).",
+    "real_places": "Places, made after everything was chosen (seeds 8 and 9).",
     "real_things": "Things, on sets on which nothing was chosen (seeds 4 and 5).",
 }
 """Files of what ``benchmarks.real --alone`` found -> what stands above their tables."""
