@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scd_core.config import MediaConfig
-from scd_core.errors import TrapauditError
+from scd_core.errors import InputError, TrapauditError
 from scd_core.media.listing import list_objects, media_entries
 from scd_core.media.manifest import is_manifest
 from scd_core.storage import clean_url, open_source
+from scd_core.tables.store import AuditStore
 
 __all__ = ["Check", "check_device", "check_disk", "check_model", "check_out", "check_software", "check_source"]
 
@@ -46,7 +47,9 @@ def check_source(url: str, out: str | None = None) -> Check:
         url: URL or path of SOURCE.
         out: URL or path of OUT, whose files are no media where it lies below SOURCE.
     """
-    rights = "give these credentials s3:ListBucket and s3:GetObject, or check AWS_ENDPOINT_URL and the address"
+    rights = "name a folder or an address with pictures, which this user may read"
+    if url.startswith("s3://"):
+        rights = "give these credentials s3:ListBucket and s3:GetObject, or check AWS_ENDPOINT_URL and the address"
 
     def look() -> Check:
         storage = open_source(url)
@@ -61,11 +64,13 @@ def check_source(url: str, out: str | None = None) -> Check:
 
 
 def check_out(url: str) -> Check:
-    """Whether OUT takes new objects, refuses to replace them, can be listed, read, and cleaned up.
+    """Whether OUT takes new objects, refuses to replace them, can be listed, read, and cleaned up, and is of no newer version.
 
     A small object is written and removed again.
     """
-    rights = "give these credentials s3:PutObject, s3:GetObject, s3:ListBucket and s3:DeleteObject on OUT"
+    rights = "name a folder that this user may write to, on a disk that has hard links, or an s3:// address"
+    if url.startswith("s3://"):
+        rights = "give these credentials s3:PutObject, s3:GetObject, s3:ListBucket and s3:DeleteObject on OUT"
 
     def look() -> Check:
         storage = open_source(url)
@@ -83,6 +88,10 @@ def check_out(url: str) -> Check:
         finally:
             storage.delete(path)
             storage.remove_empty_folders("doctor")
+        try:
+            AuditStore(url).committed()
+        except InputError as error:  # a newer version wrote to it, as after going back to an older image
+            return Check("out", False, str(error), "install that version here, or name another OUT")
         return Check("out", True, f"{storage.url}: create-only puts, read, listed, removed")
 
     return _tried("out", url, look, rights)

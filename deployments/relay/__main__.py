@@ -12,6 +12,9 @@ from scd_core.errors import InputError
 
 __all__ = ["main"]
 
+_LAST_SECONDS = 5
+"""Longest time that connections keep the relay from ending; uploads that wait are reported after it."""
+
 
 def main() -> int:
     """Run until stopped; exit code 2, and one line, where the settings cannot be used."""
@@ -38,6 +41,7 @@ def main() -> int:
         host=settings.host,
         port=settings.port,
         http=protocol_with_limit(settings.header_seconds),
+        timeout_graceful_shutdown=_LAST_SECONDS,
         limit_concurrency=settings.max_connections,
         log_config=None,
         access_log=False,

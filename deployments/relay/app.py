@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import contextlib
 import hmac
 import logging
@@ -59,7 +58,14 @@ def create_app(
     """
     relay = Relay(settings, emit, clock)
     webhook = _Webhook(settings, relay, clock, with_server=emit is emit_to_prefect)
-    app = FastAPI(title="trapaudit relay", docs_url=None, redoc_url=None, openapi_url=None, lifespan=webhook.lifespan)
+    app = FastAPI(
+        title="trapaudit relay",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,  # an answer would repeat the address, and the secret in it
+        lifespan=webhook.lifespan,
+    )
     app.state.relay = relay
     for address in ("/notifications", "/notifications/{secret}"):
         app.add_api_route(address, webhook.notify, methods=["POST"])
@@ -177,7 +183,7 @@ def _authorization(request: Request) -> str | None:
     if scheme.lower() == "basic":
         try:
             return base64.b64decode(value.strip(), validate=True).decode().partition(":")[2]
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:  # no base64, or no text in it
             return None
     return None
 

@@ -22,6 +22,8 @@ from scd_core import __version__
 from scd_core.doctor import check_device, check_disk, check_model, check_out, check_software, check_source
 from scd_core.scenes import packaged_model
 from scd_core.storage import Storage
+from scd_core.tables.schema import SCHEMA_VERSION
+from scd_core.tables.store import AuditStore
 from tests.services.ports import free_port
 from tests.services.servers import S3Server, at, new_bucket
 
@@ -75,6 +77,19 @@ def test_an_out_that_will_do_is_left_as_it_was(tmp_path: Path) -> None:
     assert check_out(str(out)).ok
     assert [path for path in out.rglob("*") if path.is_file()] == []
     assert not (out / "doctor").exists()
+
+
+def test_what_to_do_about_a_disk_is_nothing_about_a_bucket(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for check in (check_source(str(tmp_path / "nowhere")), check_out(str(tmp_path / "file"))):
+        assert not check.ok and "name a folder" in check.mend and "credentials" not in check.mend
+
+
+def test_an_out_of_a_newer_version(tmp_path: Path) -> None:
+    commit = {"schema_version": SCHEMA_VERSION + 1, "model_digest": "m", "config_digest": "c"}
+    AuditStore(str(tmp_path)).commit("b1", commit | {"batch_date": "2026-03-01", "files": {}})
+    check = check_out(str(tmp_path))
+    assert not check.ok and "upgrade it" in check.found and "another OUT" in check.mend
 
 
 def test_an_out_on_s3(moto: S3Server) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -25,28 +26,34 @@ pytestmark = pytest.mark.timeout(600)
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(scope="module")
-def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """Port of a relay that waits three seconds for headers and for bodies; its server is away."""
+@contextlib.contextmanager
+def started(home: Path, seconds: int) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """A relay that waits so long for headers and for bodies, and its port; its server is away."""
     port = free_port()
     environment = {
         **os.environ,
-        "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")),
+        "PREFECT_HOME": str(home),
         "PREFECT_API_URL": f"http://127.0.0.1:{free_port()}/api",
         "TRAPAUDIT_RELAY_SECRET": SECRET,
         "TRAPAUDIT_RELAY_SOURCES": "s3://cards",
         "TRAPAUDIT_RELAY_PORT": str(port),
-        "TRAPAUDIT_RELAY_HEADER_SECONDS": "3",
-        "TRAPAUDIT_RELAY_BODY_SECONDS": "3",
+        "TRAPAUDIT_RELAY_HEADER_SECONDS": str(seconds),
+        "TRAPAUDIT_RELAY_BODY_SECONDS": str(seconds),
         "TRAPAUDIT_RELAY_TIDY_SECONDS": "0",
     }
     process = subprocess.Popen([sys.executable, "-m", "deployments.relay"], env=environment, cwd=ROOT)
     try:
         until(lambda: answers(port), 240, "the relay listens", pause=0.5)
-        yield port
+        yield port, process
     finally:
         process.terminate()
-        process.wait(60)
+        process.wait(120)
+
+
+@pytest.fixture(scope="module")
+def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    with started(tmp_path_factory.mktemp("prefect"), 3) as (port, _):
+        yield port
 
 
 def answers(port: int) -> bool:
@@ -123,6 +130,46 @@ def test_one_that_drips_is_closed_as_well(relay: int, kind: str) -> None:
 
     until(drip, 120, "it is closed", pause=0.3)
     connection.close()
+
+
+def full_of_answers(port: int) -> socket.socket:
+    """A connection that asks until no more answers fit into it, or it is closed, and takes none."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.settimeout(5)
+    connection.connect(("127.0.0.1", port))
+    with contextlib.suppress(OSError):
+        while True:
+            connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: relay\r\n\r\n" * 50)
+    return connection
+
+
+def test_one_that_takes_no_answers_is_closed(relay: int) -> None:
+    """Else a thousand of them would be all connections that the relay has."""
+    connection = full_of_answers(relay)
+    until(lambda: is_gone(connection), 120, "it is closed", pause=0.5)
+    connection.close()
+
+
+def is_gone(connection: socket.socket) -> bool:
+    """Whether the other side has closed it, without taking its answers."""
+    connection.settimeout(0.1)
+    try:
+        connection.sendall(b"G" * 65_536)
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
+def test_a_relay_ends_though_somebody_takes_no_answers(tmp_path: Path) -> None:
+    """Else it is killed, and what waits in it is lost."""
+    with started(tmp_path, 3600) as (port, process):
+        connection = full_of_answers(port)
+        process.terminate()
+        process.wait(60)
+        connection.close()
 
 
 def test_the_secret_is_not_taken_from_the_query(relay: int) -> None:

@@ -45,6 +45,7 @@ def test_the_secret_opens(make_app: Make, path: str, headers: dict[str, str]) ->
         ("/notifications", {"X-Trapaudit-Secret": SECRET + "0"}),
         ("/notifications", {"Authorization": f"Token {SECRET}"}),
         ("/notifications", {"Authorization": "Basic !!!"}),
+        ("/notifications", {"Authorization": "Basic =\xe4="}),
         (f"/notifications/{SECRET.upper()}", {}),
     ],
 )
@@ -53,6 +54,11 @@ def test_without_the_secret_nothing_is_read(make_app: Make, path: str, headers: 
     status, answer = asyncio.run(post(app, b"{ not even JSON", path, headers))
     assert (status, answer) == (401, {"detail": "wrong or missing secret"})
     assert app.state.relay.counts["notifications"] == 0
+
+
+def test_no_answer_repeats_the_address_that_has_the_secret(make_app: Make) -> None:
+    status, _ = asyncio.run(post(make_app(), b"{}", f"/notifications/{SECRET}/"))
+    assert status == 404, "a redirection would have the secret in its headers"
 
 
 def test_the_secret_is_compared_in_constant_time(make_app: Make, monkeypatch: pytest.MonkeyPatch) -> None:
