@@ -85,6 +85,11 @@ COMMANDS = {
     "prune": ["prune", "OUT"],
     "repair": ["repair", "OUT"],
     "labels": ["labels", "list", "OUT"],
+    "undo": ["labels", "undo", "OUT", "x"],
+    "compare": ["compare", "OUT", "a", "b"],
+    "individuals": ["individuals", "list", "OUT"],
+    "suspects": ["individuals", "suspects", "OUT"],
+    "count": ["individuals", "count", "OUT"],
 }
 
 
