@@ -6,7 +6,6 @@ import base64
 import csv
 import json
 import math
-import re
 import sys
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -18,12 +17,10 @@ from rich.table import Table
 from rich.text import Text
 
 from deployments.cli.printable import printable
+from scd_core.inputs.csv import safe_cell
 
 __all__ = ["Output", "plain_value", "print_rows"]
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""How a cell begins that spreadsheets take for a formula, wide forms included."""
-_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 Output = Literal["table", "csv", "json"]
 
 
@@ -41,8 +38,8 @@ def print_rows(answer: pa.Table, output: Output) -> None:
     rows = zip(*(column.to_pylist(maps_as_pydicts="lossy") for column in answer.columns), strict=True)
     if output == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow([_no_formula(name) for name in answer.column_names])
-        writer.writerows([_no_formula(_csv_cell(value)) for value in row] for row in rows)
+        writer.writerow([safe_cell(name) for name in answer.column_names])
+        writer.writerows([safe_cell(_csv_cell(value)) for value in row] for row in rows)
     elif output == "json":
         named = [dict(zip(answer.column_names, map(plain_value, row), strict=True)) for row in rows]
         sys.stdout.write(json.dumps(named, ensure_ascii=False) + "\n")
@@ -53,17 +50,6 @@ def print_rows(answer: pa.Table, output: Output) -> None:
         for row in rows:
             table.add_row(*[Text(printable(_cell(value), keep="\n")) for value in row])
         Console().print(table)
-
-
-def _no_formula(value: object) -> object:
-    """A cell of a CSV file that no spreadsheet runs: a text may come from a file's name, and a file from anybody.
-
-    >>> print(_no_formula("=1+1"), _no_formula("-1.5"), _no_formula("a=b"))
-    '=1+1 -1.5 a=b
-    """
-    if isinstance(value, str) and value.startswith(_FORMULA) and not _NUMBER.fullmatch(value):
-        return f"'{value}"
-    return value
 
 
 def _csv_cell(value: object) -> object:

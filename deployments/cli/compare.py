@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scd_core.errors import InputError
+from scd_core.inputs.csv import safe_cell, safe_path
 
 if TYPE_CHECKING:
     from scd_core.audit.compare.models import Comparison
@@ -72,5 +73,6 @@ def _as_csv(found: Comparison) -> str:
     writer = csv.writer(text)
     writer.writerow(["file", "detection_id", "individual_id", "old_id", "new_id", "review_queue"])
     for row in found.to_label[: found.n_needed]:
-        writer.writerow([row["file"], row["detection_id"] or "", "", row["old_id"], row["new_id"], "compare"])
+        names = safe_cell(row["old_id"]), safe_cell(row["new_id"])
+        writer.writerow([safe_path(row["file"]), row["detection_id"] or "", "", *names, "compare"])
     return text.getvalue()

@@ -1,4 +1,5 @@
-"""CSV files that a user hands over: one reader, whatever their separator, byte-order mark and spelling of columns."""
+"""CSV files that a user hands over: one reader, whatever their separator, byte-order mark and spelling of columns; and cells of
+files that a user opens in a spreadsheet."""
 
 from __future__ import annotations
 
@@ -12,10 +13,35 @@ from itertools import zip_longest
 from scd_core.errors import InputError
 from scd_core.inputs.limits import in_time
 
-__all__ = ["Line", "column_names", "has_column", "read_csv"]
+__all__ = ["Line", "column_names", "has_column", "read_csv", "safe_cell", "safe_path"]
 
 _SEPARATORS = ",;\t"
 _FIRST_LINE = re.compile(r"[^\r\n]*")
+_FORMULA = re.compile(r"[\t\r\n]|[\s\x00-\x1f\u200b-\u200f\u2028-\u202e\u2060\ufeff]*[=+\-@\uff0b\uff0d\uff1d\uff20]")
+"""How a cell begins that spreadsheets take for a formula, wide forms included, and what they pass over before it."""
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
+
+
+def safe_cell(value: object) -> object:
+    """A cell of a CSV file that no spreadsheet runs: a text may come from a file's name, and a file from anybody.
+
+    >>> print(safe_cell("=1+1"), safe_cell("-1.5"), safe_cell("a=b"))
+    '=1+1 -1.5 a=b
+    """
+    return f"'{value}" if isinstance(value, str) and _is_formula(value) else value
+
+
+def safe_path(path: str) -> str:
+    """A path in a cell that no spreadsheet runs, and that still means the same picture.
+
+    >>> safe_path("=1.jpg"), safe_path("C01/a.jpg")
+    ('./=1.jpg', 'C01/a.jpg')
+    """
+    return f"./{path}" if _is_formula(path) else path
+
+
+def _is_formula(text: str) -> bool:
+    return _FORMULA.match(text) is not None and not _NUMBER.fullmatch(text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from scd_core.errors import InputError
-from scd_core.inputs.csv import read_csv
+from scd_core.inputs.csv import read_csv, safe_path
 from scd_core.inputs.text import plain_letters, read_text
 
 __all__ = ["PairAnswer", "name_lines", "pair_lines", "read_pair_answers"]
@@ -45,19 +45,19 @@ def pair_lines(pairs: Iterable[tuple[str, str]], files: dict[str, str]) -> str:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
-    writer.writerows((first, second, files[first], files[second], "") for first, second in pairs)
+    writer.writerows((first, second, safe_path(files[first]), safe_path(files[second]), "") for first, second in pairs)
     return text.getvalue()
 
 
 def name_lines(files: Iterable[str]) -> str:
     """A CSV table of pictures to name, as `labels import` reads it: `individual_id` is empty.
 
-    >>> name_lines(["a.jpg"])
-    'file,individual_id\\na.jpg,\\n'
+    >>> name_lines(["a.jpg", "=1.jpg"])
+    'file,individual_id\\na.jpg,\\n./=1.jpg,\\n'
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([("file", "individual_id"), *((file, "") for file in files)])
+    writer.writerows([("file", "individual_id"), *((safe_path(file), "") for file in files)])
     return text.getvalue()
 
 

@@ -11,6 +11,9 @@ import pyarrow as pa
 import pytest
 
 from deployments.cli.answers import print_rows
+from scd_core.inputs.csv import safe_path
+from scd_core.inputs.joining import path_as_joined
+from scd_core.inputs.pairs import name_lines, pair_lines
 
 
 @pytest.fixture
@@ -83,7 +86,10 @@ def test_brackets_of_a_value_are_no_markup(capsys: pytest.CaptureFixture[str]) -
     assert "[bold]7[/bold]" in shown
 
 
-@pytest.mark.parametrize("text", ['=HYPERLINK("http://a")', "+1+1", "-1+cmd", "@SUM(A1)", "\t=1", "\r=1", "\uff1d1"])
+@pytest.mark.parametrize(
+    "text",
+    ['=HYPERLINK("http://a")', "+1+1", "-1+cmd", "@SUM(A1)", "\t=1", "\r=1", "\uff1d1", " =1", "\ufeff=1", "\u200b@a"],
+)
 def test_no_cell_of_a_csv_is_a_formula(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Names of files and of individuals come from strangers, and a spreadsheet runs what begins so."""
     print_rows(pa.table({text: [text]}), "csv")
@@ -91,6 +97,13 @@ def test_no_cell_of_a_csv_is_a_formula(text: str, capsys: pytest.CaptureFixture[
     assert cells == [f"'{text}".replace('"', '""')] * 2
     print_rows(pa.table({"a": [text]}), "json")
     assert json.loads(capsys.readouterr().out) == [{"a": text}], "JSON is read by programs, as it is"
+
+
+def test_no_file_to_fill_in_has_a_formula_and_its_paths_still_mean_their_pictures() -> None:
+    made = pair_lines([("t1", "t2")], {"t1": "=cmd.jpg", "t2": "C01/b.jpg"})
+    assert made.splitlines()[1] == "t1,t2,./=cmd.jpg,C01/b.jpg,"
+    assert name_lines(["@a.jpg"]).splitlines()[1] == "./@a.jpg,"
+    assert path_as_joined(safe_path("=cmd.jpg")) == "=cmd.jpg"
 
 
 def test_numbers_stay_numbers_in_a_csv(capsys: pytest.CaptureFixture[str]) -> None:

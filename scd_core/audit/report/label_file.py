@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import duckdb
 
 from scd_core.audit.report.queries import Row, first_row, query
+from scd_core.inputs.csv import safe_cell, safe_path
 
 __all__ = ["label_file"]
 
@@ -18,8 +19,6 @@ _COLUMNS = (
     "place", "file", "camera_id", "captured_at", "predicted_id", "probability", *_NAMES_TO_FILL_IN, "detection_id", "queue",
     "queue_probability",
 )  # fmt: skip
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""First characters of what a spreadsheet takes for a formula."""
 
 
 def label_file(connection: duckdb.DuckDBPyConnection, rows: Sequence[Row]) -> str:
@@ -43,7 +42,7 @@ def label_file(connection: duckdb.DuckDBPyConnection, rows: Sequence[Row]) -> st
     writer.writerow(_COLUMNS)
     for row in rows:
         name = row["uri"] if row["file"] in doubled or not row["file"] else row["file"]
-        values = dict.fromkeys(_NAMES_TO_FILL_IN, "") | {"file": f"./{name}" if name.startswith(_FORMULA) else name}
+        values = dict.fromkeys(_NAMES_TO_FILL_IN, "") | {"file": safe_path(name)}
         writer.writerow([values.get(column, _plain(row.get(column))) for column in _COLUMNS])
     content = b"\xef\xbb\xbf" + sink.getvalue().encode("utf-8", "replace")  # the mark makes spreadsheets read UTF-8
     return "data:text/csv;base64," + base64.b64encode(content).decode("ascii")
@@ -51,5 +50,4 @@ def label_file(connection: duckdb.DuckDBPyConnection, rows: Sequence[Row]) -> st
 
 def _plain(value: object) -> object:
     """A value that is shown only, and is no formula."""
-    text = "" if value is None else str(value)
-    return f"'{text}" if isinstance(value, str) and text.startswith(_FORMULA) else text
+    return "" if value is None else str(safe_cell(value))
