@@ -128,7 +128,13 @@ def plain_state(content: Any, name: str, steps: list[str] | None = None) -> Stat
             raise InputError(
                 f"weights {name}: {key} has shape {tuple(value.shape)}, of which the file holds a part only"
             )
-    return {key: value.contiguous() for key, value in state.items()}
+    held: set[int] = set()
+    for key, value in state.items():
+        memory = value.untyped_storage().data_ptr()
+        # Weights that two parts share are written for each: a file of safetensors has none in common.
+        state[key] = value.contiguous().clone() if memory in held else value.contiguous()
+        held.add(memory)
+    return state
 
 
 def _unwrapped(content: Any, name: str, steps: list[str]) -> Any:
@@ -144,6 +150,9 @@ def _unwrapped(content: Any, name: str, steps: list[str]) -> Any:
         ]
         if averaged and not found and not any(isinstance(value, torch.Tensor) for value in content.values()):
             raise InputError(f"weights {name}: holds averaged weights alone; take them with --key {averaged[0]}")
+        if not found and not any(isinstance(value, torch.Tensor) for value in content.values()):
+            # A key of another name, where it is the one that holds a network's tensors by name.
+            found = [key for key in content if key not in averaged and _is_of_weights(key, content[key])]
         if not found:
             return content
         if len(found) > 1:
@@ -158,6 +167,13 @@ def _unwrapped(content: Any, name: str, steps: list[str]) -> Any:
         steps.append(f"the state dict is under `{found[0]}`{note}")
         content = content[found[0]]
     return content
+
+
+def _is_of_weights(key: Any, value: Any) -> bool:
+    """Whether a value holds tensors by the names of a network's parts, and its key is not that of an optimizer."""
+    if re.search(r"optim|sched|scaler|loss|criterion|grad", str(key).lower()) or not isinstance(value, Mapping):
+        return False
+    return any(isinstance(one, torch.Tensor) and str(name).endswith(".weight") for name, one in value.items())
 
 
 def _path_to(content: Any, key: str, name: str) -> list[Any]:

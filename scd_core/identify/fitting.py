@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor, nn
 
 from scd_core.errors import InputError
@@ -70,6 +71,7 @@ def fit_names(
     own = {key: tuple(value.shape) for key, value in network.state_dict().items()}
     fitted = Fitted(dict(state))
     outside = _without_prefix(fitted, own, prefix, where)
+    _count_nothing(fitted, own)
     # Before a head is looked for: the last layer of such a network looks like one.
     _check_necks([key for key in fitted.state if key not in own and _neck(key) != _ARCFACE], where)
     if head is not None:
@@ -128,7 +130,9 @@ def _without_prefix(fitted: Fitted, own: Mapping[str, tuple[int, ...]], prefix: 
         best = max(gain, key=lambda one: gain[one])
         # Two wrappers, as `module._orig_mod.`: the outer one alone makes nothing fit yet.
         if gain[best] <= held:
-            whole = [one for one in _PREFIXES if all(key.startswith(one) for key in fitted.state)]
+            first = {key.partition(".")[0] for key in fitted.state if "." in key}
+            shared = [f"{one}." for one in first if all(key.startswith(f"{one}.") for key in fitted.state)]
+            whole = [one for one in (*_PREFIXES, *shared) if all(key.startswith(one) for key in fitted.state)]
             if held or not whole:
                 break
             best = whole[0]
@@ -137,6 +141,21 @@ def _without_prefix(fitted: Fitted, own: Mapping[str, tuple[int, ...]], prefix: 
     if taken:
         fitted.steps.append(f"the prefix `{taken}` is taken off")
     return outside
+
+
+def _count_nothing(fitted: Fitted, own: Mapping[str, tuple[int, ...]]) -> None:
+    """Leave out the count of averaged states, and set counts of batches that were not saved to 0: no name depends on them."""
+    counted = [
+        key for key, value in fitted.state.items() if key == "n_averaged" and key not in own and value.numel() == 1
+    ]
+    for key in counted:
+        fitted.steps.append(f"left out: `{key}`, a count of averaged states; the weights are their average")
+        del fitted.state[key]
+    missing = [key for key in own if key.endswith(".num_batches_tracked") and key not in fitted.state]
+    missing = [key for key in missing if key.replace("num_batches_tracked", "running_mean") in fitted.state]
+    if missing:
+        fitted.steps.append(f"{len(missing)} counts of batches are not in it and are 0, which changes no name")
+    fitted.state |= {key: torch.zeros(own[key], dtype=torch.int64) for key in missing}
 
 
 def _take_off(fitted: Fitted, prefix: str) -> list[str]:

@@ -402,3 +402,34 @@ def test_the_command_says_what_it_did(tmp_path: Path, trapaudit: Callable[..., A
     for text in ("{", "[1]", "[" * 100_000):
         bad = trapaudit(*given[:2], tmp_path / "q", *given[3:], "--architecture-args", text)
         assert bad.code == 2 and bad.err.count("\n") == 1 and "--architecture-args" in bad.err
+
+
+def test_further_ways_of_saving_are_read(tmp_path: Path) -> None:
+    """A prefix of another name on all weights, counts of training, a key of another name; two of them are not guessed between."""
+    torch.manual_seed(0)
+    network = build_network("torchvision/resnet18", 3).eval()
+    state = network.state_dict()
+    batch = torch.rand(2, 3, 64, 64)
+    with torch.inference_mode():
+        expected = network(batch)
+
+    def under(prefix: str) -> dict[str, torch.Tensor]:
+        return {prefix + key: value for key, value in state.items()}
+
+    saved = {
+        "student": under("student.backbone."),
+        "averaged": under("module.") | {"n_averaged": torch.tensor(5)},
+        "counts": {key: value for key, value in state.items() if "num_batches" not in key},
+        "key": {"net_state_dict": state, "optimizer": {"state": {0: {"exp_avg": torch.rand(3)}}}, "epoch": 3},
+    }
+    given: dict[str, Any] = {"architecture": "torchvision/resnet18", "labels": ("a", "b", "c"), "size": (64, 64)}
+    for name, content in saved.items():
+        torch.save(content, tmp_path / f"{name}.pth")
+        pack_model(tmp_path / name, weights=tmp_path / f"{name}.pth", **given)
+        torch.testing.assert_close(load_model(str(tmp_path / name)).logits(batch), expected, atol=1e-4, rtol=0)
+    torch.save({"student_net": state, "teacher_net": state}, tmp_path / "two.pth")
+    with pytest.raises(InputError, match=r"holds several state dicts .* name one with --key"):
+        pack_model(tmp_path / "two", weights=tmp_path / "two.pth", **given)
+    torch.save(under("student.") | under("teacher."), tmp_path / "both.pth")
+    with pytest.raises(InputError, match="do not fit"):
+        pack_model(tmp_path / "both", weights=tmp_path / "both.pth", **given)
