@@ -34,6 +34,7 @@ def audit(
     kinds: Iterator[tuple[str, str]] | list[tuple[str, str]],
     n_unlabelled: int = 0,
     runs: tuple[dict[str, Any], dict[str, Any]] = ({}, {}),
+    unlabelled: str = "u",
 ) -> str:
     """Two models over visits; a kind is what is right (``both``, ``old``, ``new``, ``neither``) and the camera."""
     out = folder / "audit"
@@ -52,7 +53,8 @@ def audit(
             truths[f"{place:03}.jpg"] = true
         for place in range(n_unlabelled):
             name = "Luna" if model == OLD else "Tara"
-            builder.predict(f"u{place:03}.jpg", name, camera="C09", at=minutes(-60 * place - 60), event=f"u{place}")
+            content = {"event": f"u{place}", "content_number": 1000 + place}
+            builder.predict(f"{unlabelled}{place:03}.jpg", name, camera="C09", at=minutes(-60 * place - 60), **content)
         builder.write()
     label(out, folder, truths, now=datetime(2026, 3, 4, tzinfo=UTC))
     return str(out)
@@ -137,6 +139,18 @@ def test_an_open_question_names_the_pictures_to_label(tmp_path: Path) -> None:
     assert {(row["old_id"], row["new_id"]) for row in found.to_label} == {("Luna", "Tara")}
     nothing_left = compared(tmp_path / "b", [*of(20, "both"), *of(4, "new"), *of(1, "old")])
     assert nothing_left.verdict is Verdict.DO_NOT_PROMOTE and "no unlabelled picture" in nothing_left.reason
+
+
+def test_the_order_of_pictures_to_label_is_that_of_their_content_not_of_their_address(tmp_path: Path) -> None:
+    kinds = [*of(20, "both"), *of(4, "new"), *of(1, "old")]
+    orders = [
+        [
+            row["file"][1:]
+            for row in compare_models(audit(tmp_path / name, kinds, 30, unlabelled=name), OLD, NEW).to_label
+        ]
+        for name in ("u", "x")
+    ]
+    assert orders[0] == orders[1] != sorted(orders[0]) and len(orders[0]) == 30
 
 
 def test_the_list_settles_the_comparison_and_leaves_the_rates(tmp_path: Path, trapaudit: Callable[..., Any]) -> None:

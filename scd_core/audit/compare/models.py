@@ -130,6 +130,7 @@ def compare_models(out: str, old: str, new: str, config: AuditConfig | None = No
                 f"{pairs.n_only_new} by {models[1]} alone); run both over the same SOURCE into {out}, and label some"
             )
         digests = {"old": models[0].digest, "new": models[1].digest}
+        connection.execute(load_sql("scd_core.audit.errors", "drawn_by"))
         connection.execute(_sql("named_by_both"), digests)
         unlike = connection.sql(_sql("disagreements"), params=digests).to_arrow_table()
         ((share,),) = connection.execute(_sql("share_unlike"), digests).fetchall()
