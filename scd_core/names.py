@@ -245,6 +245,8 @@ class LabelList(StrEnum):
 
     COMPARE = "compare"
     """Pictures that two models name differently, of `trapaudit compare`."""
+    IMPROVE = "improve"
+    """Pictures whose labels would move a new head most, of `trapaudit improve --label-next`."""
 
 
 class LabelState(StrEnum):

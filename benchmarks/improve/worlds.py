@@ -31,7 +31,7 @@ from scd_core.improve.trial import try_all
 from scd_core.improve.ways import RUNNABLE
 from scd_core.media import list_objects
 
-__all__ = ["main"]
+__all__ = ["main", "pool_of", "shown_once"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -48,8 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for seed in args.seed[:1] if args.quick else args.seed:
         found = make_improve_set(args.work, seed)
         classifier = load_model(str(found.biased.model))
-        pool, photographs = _pool(found)
-        shown = _shown(found.folder / "pool_views.pt", pool, classifier)
+        pool, photographs = pool_of(found)
+        shown = shown_once(found.folder / "pool_views.pt", pool, classifier)
         report.progress(f"set {seed}: {len(pool.rows)} pictures of {len(set(photographs))} photographs")
         for number in range(4 if args.quick else args.worlds):
             rng = np.random.default_rng([seed, number])
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     report.finish(args.json)
 
 
-def _pool(found: ImproveSet) -> tuple[Labelled, list[str]]:
+def pool_of(found: ImproveSet) -> tuple[Labelled, list[str]]:
     """All pictures that the biased model did not learn, as labelled targets, and the photograph of each."""
     rows: list[dict[str, Any]] = []
     photographs = []
@@ -83,7 +83,7 @@ def _pool(found: ImproveSet) -> tuple[Labelled, list[str]]:
     return Labelled(rows, {"audit": str(found.source), "kept": str(found.biased.pictures)}), photographs
 
 
-def _shown(kept: Path, pool: Labelled, classifier: Classifier) -> Shown:
+def shown_once(kept: Path, pool: Labelled, classifier: Classifier) -> Shown:
     """What the network makes of the pool; computed once."""
     if not kept.is_file():
         torch.save(show_views(pool, classifier, views=RUNNABLE), kept)

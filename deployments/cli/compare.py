@@ -5,17 +5,19 @@ from __future__ import annotations
 import csv
 import io
 import json
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from scd_core.errors import InputError
 from scd_core.inputs.csv import safe_cell, safe_path
+from scd_core.names import LabelList
 
 if TYPE_CHECKING:
     from scd_core.audit.compare.models import Comparison
 
-__all__ = ["EXIT_CODES", "compare"]
+__all__ = ["EXIT_CODES", "compare", "list_to_label", "write_file"]
 
 EXIT_CODES = {"promote": 0, "do not promote": 3, "label more": 4}
 """Of the verdict; 1 and 2 are failed work and bad input, as of every command."""
@@ -47,13 +49,14 @@ def compare(
         raise InputError(f"--out {file}: expected a file that ends in .json or .csv")
     found = compare_models(out, old, new, settings_of(config, AuditConfig()))
     if file is not None:
-        _write(file, _as_json(found) if file.lower().endswith(".json") else _as_csv(found))
+        write_file(file, _as_json(found) if file.lower().endswith(".json") else _as_csv(found))
     for line in comparison_lines(found):
         typer.echo(printable(line))
     raise typer.Exit(EXIT_CODES[found.verdict])
 
 
-def _write(file: str, text: str) -> None:
+def write_file(file: str, text: str) -> None:
+    """Write a text to a path or URL."""
     from scd_core.storage import open_source
 
     folder, _, name = file.replace("\\", "/").rpartition("/")
@@ -68,11 +71,20 @@ def _as_json(found: Comparison) -> str:
 
 
 def _as_csv(found: Comparison) -> str:
-    """The pictures to label, with an empty column for the name, as `labels import` reads it."""
+    return list_to_label(found.to_label[: found.n_needed], LabelList.COMPARE)
+
+
+def list_to_label(rows: Sequence[Mapping[str, Any]], kind: LabelList) -> str:
+    """The pictures to label as CSV, with an empty column for the name, as `labels import` reads it.
+
+    Args:
+        rows: `file`, `detection_id` and, where they are known, `old_id` and `new_id` of each.
+        kind: which list it is.
+    """
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(["file", "detection_id", "individual_id", "old_id", "new_id", "review_queue"])
-    for row in found.to_label[: found.n_needed]:
-        names = safe_cell(row["old_id"]), safe_cell(row["new_id"])
-        writer.writerow([safe_path(row["file"]), row["detection_id"] or "", "", *names, "compare"])
+    for row in rows:
+        names = safe_cell(row.get("old_id") or ""), safe_cell(row.get("new_id") or "")
+        writer.writerow([safe_path(row["file"]), row["detection_id"] or "", "", *names, kind])
     return text.getvalue()

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["improve"]
 
 console = Console(stderr=True)
+_N_NEXT = 30
+"""Pictures on the list of what to label next."""
 _WIDTH = 140
 """Columns of the table where the output is no terminal."""
 
@@ -71,6 +73,12 @@ def improve(
     epochs: Annotated[
         int, typer.Option("--epochs", min=1, max=100, help="most passes of --fine-tune over the pictures")
     ] = 8,
+    label_next: Annotated[
+        str | None,
+        typer.Option(
+            "--label-next", metavar="FILE", help="FILE.csv: the 30 pictures whose labels would move a new head most"
+        ),
+    ] = None,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N")] = "auto",
 ) -> None:
     """Try what a better model could be, on the labels of OUT, and write it (docs/improve.md)."""
@@ -85,6 +93,8 @@ def improve(
         raise InputError("--adapt: writes no package; leave --write and --way out")
     if adapt and fine_tune:
         raise InputError("--adapt: tries no other way; leave --fine-tune out")
+    if label_next is not None and (adapt or not label_next.lower().endswith(".csv")):
+        raise InputError(f"--label-next {label_next}: expected a file that ends in .csv, and no --adapt")
     if camera and not adapt:
         raise InputError(f"--camera {camera[0]}: goes with --adapt")
     if way is not None and write is None:
@@ -103,6 +113,8 @@ def improve(
             tune = TuneRequest(folder, TuneSettings(blocks=blocks, epochs=epochs), _progress(status))
         trial = run_improve(out, classifier, lambda done, n: status.update(f"pictures: {done} of {n}"), prefer, tune)
         status.stop()
+        if label_next is not None:
+            _write_next(out, trial, label_next)
         _finish(
             out,
             trial,
@@ -112,6 +124,18 @@ def improve(
             fewer_names=fewer_names,
             again=f"--model {model}{' --fine-tune' * fine_tune}",
         )
+
+
+def _write_next(out: str, trial: Trial, file: str) -> None:
+    from deployments.cli.compare import list_to_label, write_file
+    from scd_core.improve.label_next import list_next
+    from scd_core.names import LabelList
+
+    rows = list_next(out, trial, _N_NEXT)
+    write_file(file, list_to_label(rows, LabelList.IMPROVE))
+    _say(
+        f"{file}: {len(rows)} pictures to label next; fill in individual_id, then: trapaudit labels import {out} {file}"
+    )
 
 
 @contextmanager

@@ -15,8 +15,6 @@ from PIL import Image
 from scipy import stats
 from torch import Tensor, nn
 
-from scd_core.audit.query.connection import open_tables
-from scd_core.audit.sql import load_sql
 from scd_core.boxes import box_from_row, widened
 from scd_core.errors import InputError
 from scd_core.identify.architectures import last_linear
@@ -27,12 +25,11 @@ from scd_core.improve.adapting import Anchors, adapt, why_not_adapted
 from scd_core.improve.alike import join_alike
 from scd_core.improve.attempts import right_names, view_as_run
 from scd_core.improve.disagreement import expected_right
-from scd_core.improve.labelled import Labelled, codes, read_labelled
+from scd_core.improve.labelled import Labelled, codes, read_labelled, read_unlabelled
 from scd_core.improve.pictures import iter_labelled
 from scd_core.improve.rate import Gain, Rate, gain_of, is_beyond_chance, rate_of
 from scd_core.improve.show import MARGINS, Shown, show_views
 from scd_core.names import View
-from scd_core.tables.store import AuditStore, read_steadily
 
 __all__ = [
     "AdaptTrial",
@@ -138,7 +135,7 @@ def run_adapt(
             f"improve: OUT {out} has no labelled control; label those of its random sample (`trapaudit review OUT`): other "
             "labels would praise any change"
         )
-    pictures = read_steadily(AuditStore(out), lambda: _read_unlabelled(out))
+    pictures = read_unlabelled(out, MOST_PICTURES)
     worker = _Worker(labelled, shown, classifier, view, pictures, len(chosen))
     found = []
     for camera in chosen:
@@ -290,12 +287,3 @@ def run_network(network: nn.Module, inputs: Tensor, classifier: Classifier) -> t
 def head_of(network: nn.Module) -> nn.Module:
     """The network's last linear layer; it has one (:func:`scd_core.improve.adapting.why_not_adapted`)."""
     return network.get_submodule(last_linear(network) or "")
-
-
-def _read_unlabelled(out: str) -> Labelled:
-    """Targets without labels, as rows like those of `labelled`, but without a name."""
-    with open_tables(out) as connection:
-        found = connection.execute(load_sql("scd_core.improve", "unlabelled"), {"most": MOST_PICTURES})
-        columns = [column[0] for column in found.description or ()]
-        rows = [dict(zip(columns, values, strict=True)) for values in found.fetchall()]
-        return Labelled(rows, dict(connection.execute(load_sql("scd_core.improve", "sources")).fetchall()))

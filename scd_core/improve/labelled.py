@@ -15,7 +15,7 @@ from scd_core.audit.sql import load_sql
 from scd_core.errors import InputError
 from scd_core.tables.store import AuditStore, read_steadily
 
-__all__ = ["Labelled", "codes", "read_labelled"]
+__all__ = ["Labelled", "codes", "read_labelled", "read_unlabelled"]
 
 MIN_VISITS = 20
 """Fewest labelled visits of all individuals together."""
@@ -74,7 +74,7 @@ def read_labelled(out: str) -> Labelled:
     Raises:
         InputError: OUT holds no audit or no labels, or too few of them: fewer than 20 visits, 2 individuals or 2 cameras.
     """
-    labelled = read_steadily(AuditStore(out), lambda: _read(out))
+    labelled = read_steadily(AuditStore(out), lambda: _read(out, "labelled", {}))
     if not labelled.rows:
         raise InputError(
             f"improve: OUT {out} has no labelled individuals in its newest report; give labels "
@@ -89,9 +89,23 @@ def read_labelled(out: str) -> Labelled:
     return labelled
 
 
-def _read(out: str) -> Labelled:
+def read_unlabelled(out: str, most: int) -> Labelled:
+    """Targets of events without a label, drawn by their content, as rows like those of `labelled`, but without a name.
+
+    Args:
+        out: OUT.
+        most: most targets of each camera.
+
+    Raises:
+        InputError: OUT holds no audit.
+    """
+    return read_steadily(AuditStore(out), lambda: _read(out, "unlabelled", {"most": most}))
+
+
+def _read(out: str, query: str, given: Mapping[str, Any]) -> Labelled:
     with open_tables(out) as connection:
-        found = connection.execute(load_sql("scd_core.improve", "labelled"))
+        connection.execute(load_sql("scd_core.audit.errors", "drawn_by"))
+        found = connection.execute(load_sql("scd_core.improve", query), given)
         columns = [column[0] for column in found.description or ()]
         rows = [dict(zip(columns, values, strict=True)) for values in found.fetchall()]
         return Labelled(rows, dict(connection.execute(load_sql("scd_core.improve", "sources")).fetchall()))

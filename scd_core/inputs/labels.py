@@ -231,7 +231,7 @@ def _from_csv(text: str, where: str, account: Account, column: str | None) -> It
             state=state,
             queue=_stratum(line) if is_queue else None,
             queue_probability=_queue_probability(line) if is_queue else None,
-            review_queue=str(LabelList.COMPARE) if line["review_queue"] == LabelList.COMPARE else None,
+            review_queue=line["review_queue"] if line["review_queue"] in set(LabelList) else None,
         )
 
 

@@ -285,8 +285,8 @@ FIELDS: dict[str, Field] = {
     ),
     "review_queue": Field(
         pa.string(),
-        "queue of `trapaudit review` in which it was answered: `next`, `slice:ID` and so on; `compare` for the list of "
-        "`trapaudit compare`; null elsewhere",
+        "queue of `trapaudit review` in which it was answered: `next`, `slice:ID` and so on; `compare` and `improve` for the "
+        "lists of `trapaudit compare` and of `trapaudit improve --label-next`; null elsewhere",
     ),
     "shown": Field(
         pa.list_(pa.string()), "names that were on the screen, most probable first; null outside the review"
