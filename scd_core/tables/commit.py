@@ -20,6 +20,7 @@ from scd_core.tables.counts import batch_counts, mask_counts, plain_masks
 from scd_core.tables.forgetting import forget_again
 from scd_core.tables.rows import RunRow
 from scd_core.tables.schema import (
+    SCHEMA_DIGEST,
     SCHEMA_VERSION,
     TABLES,
     check_values,
@@ -80,6 +81,7 @@ def write_batch(
     content = {
         **stamp,
         "schema_version": SCHEMA_VERSION,
+        "schema_digest": SCHEMA_DIGEST,
         "config_digest": run["config_digest"],
         "batch_date": batch_date.isoformat(),
         "committed_at": datetime.now(UTC).isoformat(),

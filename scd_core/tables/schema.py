@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +16,7 @@ from scd_core.tables.fields import FIELDS
 __all__ = [
     "DERIVED",
     "PARTITION",
+    "SCHEMA_DIGEST",
     "SCHEMA_VERSION",
     "TABLES",
     "check_schema_version",
@@ -112,6 +115,9 @@ TABLES: dict[str, list[str]] = {
         "embedding", "resembles", "split_from", "n_moves",
     ],
 }  # fmt: skip
+
+SCHEMA_DIGEST = hashlib.sha256(json.dumps(TABLES).encode()).hexdigest()[:16]
+"""Of the columns: a commit that has another one, or none, may lack some of these, whatever its version."""
 
 _NULLABLE = {
     ("labels", "media_id"): "null while the label waits for its picture",

@@ -11,6 +11,7 @@ import json
 import tarfile
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -74,6 +75,16 @@ def test_an_out_of_each_version_gets_a_report_an_export_and_forgets(version: int
     done = CliRunner().invoke(app, ["forget", out, "--file", file])
     assert done.exit_code == 0, done.exception
     assert traces(Path(out), file) == [] and len(read_table(out, "media")) == 10
+
+
+def test_columns_that_came_without_another_version_are_null_where_a_file_lacks_them(tmp_path: Path) -> None:
+    out = unpacked(SCHEMA_VERSION, tmp_path / "out")
+    (file,) = Path(out).glob("predictions/*/*.parquet")
+    pq.write_table(pq.read_table(file, partitioning=None).drop_columns(["margin", "embedding"]), file)
+    for path in Path(out).glob("state/*/*"):
+        path.unlink()
+    assert run_sql(out, "SELECT count(*), count(margin), count(embedding) FROM predictions").fetchall() == [(11, 0, 0)]
+    assert len(refresh_report_tables(out)[0]) == 11
 
 
 COMMANDS = {

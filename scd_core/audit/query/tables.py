@@ -13,7 +13,7 @@ import duckdb
 from scd_core.audit.query.files import PROTOCOL
 from scd_core.errors import InputError
 from scd_core.tables.folder import file_key
-from scd_core.tables.schema import DERIVED, PARTITION, SCHEMA_VERSION, TABLES, empty_table
+from scd_core.tables.schema import DERIVED, PARTITION, SCHEMA_DIGEST, TABLES, empty_table
 from scd_core.tables.store import AuditStore
 
 __all__ = ["TableFiles", "newest_report", "report_time", "table_files", "table_sql"]
@@ -24,7 +24,7 @@ class TableFiles:
     """The files that count, by table, as paths relative to OUT in their order; reports oldest first."""
 
     files: dict[str, list[str]]
-    has_old_schema: bool  # a batch was written by an older version of the schema
+    has_old_schema: bool  # a batch was written by a version with other columns
 
 
 def table_files(store: AuditStore, may_be_empty: bool = False, with_shadows: bool = False) -> TableFiles:
@@ -39,11 +39,11 @@ def table_files(store: AuditStore, may_be_empty: bool = False, with_shadows: boo
         InputError: OUT holds no audit, or one whose schema is newer than this software.
     """
     commits = {key: one for key, one in store.committed().items() if with_shadows or not one.get("is_shadow")}
-    versions = {int(content.get("schema_version", 1)) for content in commits.values()}
+    has_old_schema = any(content.get("schema_digest") != SCHEMA_DIGEST for content in commits.values())
     files = {table: store.committed_files(table, commits) for table in TABLES}
     if not may_be_empty and not any(files.values()):
         raise InputError(f"OUT {store.url}: holds no audit; write one with `trapaudit run`")
-    return TableFiles(files, any(version < SCHEMA_VERSION for version in versions))
+    return TableFiles(files, has_old_schema)
 
 
 def newest_report(files: TableFiles) -> str | None:
