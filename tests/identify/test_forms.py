@@ -245,6 +245,7 @@ def zipped(*names: str, compressed: bool = False, content: bytes = b"x") -> byte
         (zipped("a/data.pkl", "a/version", compressed=True, content=b"\0" * 10_000_000), "is compressed"),
         (zipped("a/data.pkl")[:-30], "damaged archive|cannot be read"),
     ],
+    ids=["nothing", "torchscript", "torch.export", "keras", "compressed", "cut short"],
 )
 def test_archives_that_are_no_weights(data: bytes, words: str) -> None:
     with pytest.raises(InputError, match=words):
