@@ -59,13 +59,16 @@ def repair(out: _Out, dry_run: _DryRun = False) -> None:
         _say(f"batch {key}: {', '.join(files)} gone or damaged")
     for file in lost.reports:
         _say(f"report: {file} gone or damaged")
+    for file in lost.notes:
+        _say(f"{file} damaged; it is dropped, and the next report, or `trapaudit improve`, makes a new one")
     if not lost:
         _say("every file that counts is there and can be read")
         return
     if dry_run:
         _say("nothing was changed (--dry-run)")
-    elif lost.batches or lost.reports:
+    elif lost.batches or lost.reports or lost.notes:
         repair_out(store, lost)
+    if not dry_run and (lost.batches or lost.reports):
         _say(
             "next: run trapaudit with the same SOURCE, MODEL and settings; it audits these pictures again and draws the report"
         )

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -72,10 +73,13 @@ def read_improvements(store: AuditStore) -> list[ImprovementRecord]:
     """The records of all runs of `improve`, in the order of time; none where there was no run.
 
     Raises:
-        RunError: OUT cannot be read.
+        RunError: OUT cannot be read, or a file of them is damaged.
     """
-    contents = (store.get_file(path) for path in store.files(_FOLDER))
-    rows = [row for content in contents if content is not None for row in json.loads(content)]
+    found = (store.get_json(path, _records) for path in store.files(_FOLDER))
+    return [record for records in found for record in records or ()]
+
+
+def _records(rows: list[dict[str, Any]]) -> list[ImprovementRecord]:
     return [ImprovementRecord(**row | {"made_at": datetime.fromisoformat(row["made_at"])}) for row in rows]
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from operator import attrgetter
+from typing import Any, TypeVar
 
-from scd_core.errors import RunError
+from scd_core.errors import RunError, first_line
 from scd_core.storage import Storage, open_source
 
 __all__ = ["READERS", "OutFolder", "file_key", "generation_of", "plain_name"]
@@ -50,6 +52,8 @@ def generation_of(file: str) -> int:
 
 
 _path_of = attrgetter("path")
+
+T = TypeVar("T")
 
 
 class OutFolder:
@@ -101,6 +105,25 @@ class OutFolder:
                 return self.storage.read(path)
             except FileNotFoundError:
                 return None
+
+    def get_json(self, relative: str, make: Callable[[Any], T]) -> T | None:
+        """What is made of the content of a JSON file; None where there is none.
+
+        Args:
+            relative: path of the file.
+            make: makes it of the content, and fails where that is not as it was written.
+
+        Raises:
+            ValueError: the path would lead outside OUT.
+            RunError: the file could not be read, or is damaged.
+        """
+        data = self.get_file(relative)
+        try:
+            return None if data is None else make(json.loads(data))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise RunError(
+                f"{self.url}/{relative}: is damaged ({first_line(error)}); restore it, or run `trapaudit repair`"
+            ) from error
 
     def has_file(self, relative: str) -> bool:
         """Whether there is a file; raises as :meth:`get_file` does."""

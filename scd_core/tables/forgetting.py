@@ -234,7 +234,7 @@ def _reports(store: AuditStore, before: Generation, gone: Gone, ending: str, don
 def _drop_expectations(store: AuditStore, gone: Gone) -> None:
     """Remove what runs of `improve` expected, of those that name a camera of which no picture is left."""
     for file in store.files("improvements"):
-        rows = json.loads(store.get_file(file) or b"[]")
+        rows = store.get_json(file, list) or []
         if any(("camera_id", row["camera_id"]) in gone.places for row in rows):
             store.delete_file(file)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import secrets
 from collections import Counter
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ __all__ = ["Lost", "Pruned", "find_lost", "prune_out", "repair_out"]
 _REPORTS_KEPT = 2
 """Newest reports that stay whatever their age: a report compares itself with the one before."""
 _ROUNDS = 20
+_NOTES = ("improvements", "certificates")
+"""Folders of JSON files that can be made again."""
 
 
 class _Old(NamedTuple):
@@ -53,9 +56,11 @@ class Lost:
     """Of reports; the next report makes new ones."""
     labels: list[str] = field(default_factory=list)
     """Of labels, which nothing can make again."""
+    notes: list[str] = field(default_factory=list)
+    """What `improve` expected, and certificates; the next `improve` and the next report make new ones."""
 
     def __bool__(self) -> bool:
-        return bool(self.batches or self.reports or self.labels)
+        return bool(self.batches or self.reports or self.labels or self.notes)
 
 
 def prune_out(
@@ -95,7 +100,7 @@ def prune_out(
 
 
 def find_lost(store: AuditStore) -> Lost:
-    """Files of committed batches, of reports and of imports that are gone, or whose content is no Parquet file.
+    """Files of committed batches, of reports and of imports that are gone, or whose content cannot be read.
 
     Every file is read whole, so it takes as long as reading all of OUT.
 
@@ -120,7 +125,16 @@ def find_lost(store: AuditStore) -> Lost:
             lost.reports.append(file)
         else:
             lost.batches.setdefault(file_key(file), []).append(file)
+    for folder in _NOTES:
+        lost.notes += [file for file in store.files(folder) if _is_damaged_json(store, file)]
     return lost
+
+
+def _is_damaged_json(store: AuditStore, file: str) -> bool:
+    try:
+        return not json.loads(store.get_file(file) or b"")
+    except ValueError:
+        return True
 
 
 def repair_out(store: AuditStore, lost: Lost) -> None:
@@ -135,6 +149,10 @@ def repair_out(store: AuditStore, lost: Lost) -> None:
     Raises:
         RunError: OUT could not be read or written.
     """
+    for file in lost.notes:
+        store.delete_file(file)
+    if not lost.batches and not lost.reports:
+        return
     for _ in range(_ROUNDS):
         before, token = store.generation(), secrets.token_hex(4)
         originals = {file: original for original, file in before.files.items() if file is not None}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from datetime import datetime
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from scd_core.errors import InputError, RunError
+from scd_core.errors import InputError, RunError, first_line
 from scd_core.storage import open_source
 from scd_core.storage.object_table import ObjectTable
 from scd_core.storage.objects import ObjectRef
@@ -126,8 +127,12 @@ def planned_objects(store: AuditStore, batch_key: str) -> tuple[ObjectRef, ...]:
 
 
 def _planned(store: AuditStore, batch_key: str) -> dict[str, Any] | None:
-    data = store.get_file(f"plans/objects/{batch_key}.json.gz")
-    return None if data is None else json.loads(gzip.decompress(data))
+    file = f"plans/objects/{batch_key}.json.gz"
+    data = store.get_file(file)
+    try:
+        return None if data is None else json.loads(gzip.decompress(data))
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise RunError(f"{store.url}/{file}: is damaged ({first_line(error)}); restore it") from error
 
 
 class _Log:
@@ -141,16 +146,16 @@ class _Log:
         paths = [file for file in self._store.files(self._folder) if file.endswith(".json")]
         found: dict[str, int] = {}
         contents = ordered_map(paths, self._read, READERS, ahead=4 * READERS)
-        for number, content in enumerate(contents):
-            found |= dict.fromkeys(json.loads(content)["batch_keys"], number)
+        for number, keys in enumerate(contents):
+            found |= dict.fromkeys(keys, number)
         self._next = len(paths)
         return found
 
-    def _read(self, relative: str) -> bytes:
-        data = self._store.get_file(relative)
-        if data is None:
+    def _read(self, relative: str) -> list[str]:
+        keys = self._store.get_json(relative, lambda content: [str(key) for key in content["batch_keys"]])
+        if keys is None:
             raise RunError(f"{self._store.url}/{relative}: was removed while it was read; plans must stay")
-        return data
+        return keys
 
     def batch(self, batch_key: str) -> Batch | None:
         """A planned batch with its objects; None where another program removed them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from typer.testing import CliRunner
 
 from deployments.cli.main import app
 from scd_core.audit import read_table
+from scd_core.audit.errors.certificates import read_certificates
+from scd_core.audit.improvements import read_improvements
 from scd_core.audit.query.connection import run_sql
 from scd_core.audit.report.refresh import refresh_report_tables
 from scd_core.errors import RunError, TrapauditError
@@ -143,3 +146,33 @@ def test_a_repaired_batch_is_audited_again_by_the_next_run(tmp_path: Path) -> No
     assert sorted(read_table(out, "media")["media_id"]) == before
     assert len(read_table(out, "predictions")) > 0
     assert audit(scenes / "images", MODEL, out, settings, report=False).batches == [], "once"
+
+
+@pytest.mark.parametrize("content", ["", "{", "null", '[{"way": 1}]', "\x00" * 20])
+@pytest.mark.parametrize(
+    ("file", "read"),
+    [
+        ("improvements/20260301T000000-0a0a0a0a.json", read_improvements),
+        ("certificates/model-1/report-1.json", read_certificates),
+    ],
+    ids=["improvements", "certificates"],
+)
+def test_damaged_notes_are_one_line_that_names_the_file(
+    out: str, file: str, read: Callable[[AuditStore], object], content: str
+) -> None:
+    path = Path(out) / file
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    with pytest.raises(RunError, match=f"{file}: is damaged .*trapaudit repair"):
+        read(AuditStore(out))
+
+
+def test_repair_drops_damaged_notes_and_nothing_else(out: str) -> None:
+    path = Path(out) / "improvements" / "20260301T000000-0a0a0a0a.json"
+    path.parent.mkdir()
+    path.write_text('[{"way":')
+    before = {one for one in Path(out).rglob("*") if one.is_file()}
+    assert "damaged" in command("repair", out, "--dry-run") and path.is_file()
+    assert "damaged" in command("repair", out)
+    assert before - {one for one in Path(out).rglob("*") if one.is_file()} == {path}
+    assert "can be read" in command("repair", out)

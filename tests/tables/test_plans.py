@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from scd_core.config import MediaConfig
+from scd_core.errors import RunError
 from scd_core.media import describe_objects, list_objects
 from scd_core.storage.objects import ObjectRef
 from scd_core.tables.batches import Batch
@@ -110,3 +111,15 @@ def test_missing_media_are_planned_again_once_they_can_be_read(tmp_path, store):
     assert plan(store, objects) == []
     done = done_media(store, "m", "c")
     assert done.ids.has([objects[0].media_id]).all() and len(done) == 1 and not done.missing
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\x00" * 30])
+@pytest.mark.parametrize("kind", ["log", "objects"])
+def test_a_damaged_plan_is_one_line_that_names_it(store: AuditStore, tmp_path: Path, kind: str, content: bytes) -> None:
+    objects = [ref(f"{n}.jpg") for n in range(3)]
+    assert plan(store, objects)
+    plans = [path for path in (tmp_path / "out" / "plans").rglob("*") if path.is_file()]
+    (damaged,) = (path for path in plans if ("objects" in path.parts) == (kind == "objects"))
+    damaged.write_bytes(content)
+    with pytest.raises(RunError, match=rf"plans/.*{damaged.name}: is damaged"):
+        plan(store, [*objects, ref("late.jpg")])

@@ -108,11 +108,11 @@ def read_certificates(store: AuditStore) -> list[CertificateRecord]:
     """The newest certificate of each model; none where no report has found any.
 
     Raises:
-        RunError: OUT cannot be read.
+        RunError: OUT cannot be read, or a file of them is damaged.
     """
     newest = {path.split("/")[1]: path for path in store.files(_FOLDER)}  # sorted by time within a model
-    contents = (store.get_file(path) for path in newest.values())
-    return [CertificateRecord(**json.loads(content)) for content in contents if content is not None]
+    found = (store.get_json(path, lambda content: CertificateRecord(**content)) for path in newest.values())
+    return [record for record in found if record is not None]
 
 
 def newest_certificate(connection: duckdb.DuckDBPyConnection) -> CertificateRecord | None:
