@@ -47,6 +47,7 @@ _NOTES = {
     "seconds": "list SOURCE and plan it into batches and shards, in a process of its own, imports not counted",
     "cpu_seconds": "of these, the processor's time of that process; the rest is the server's, the disk's and other programs'",
     "peak_memory_gb": "largest resident memory of that process, imports included",
+    "new": "of a night: all but these are committed in OUT, on Ceph too",
     "storage": "ceph: its object gateway on loopback, its work on the same cores; moto: the same; disk: a local folder",
 }
 
@@ -70,6 +71,11 @@ def main(arguments: Sequence[str] | None = None) -> Report:
             report.rows.append({"storage": chosen.server} | found)
             report.progress(f"{chosen.server}, {keys} keys: {found['seconds']:.0f} s")
             if is_indexed:
+                night = f"s3://cards-{keys}", f"s3://out-{keys}/night", environment
+                measure(*night, "fill", module="listed_night")
+                found = measure(*night, module="listed_night")
+                report.rows.append({"storage": "ceph, a night"} | found | {"keys": keys, "new": found["keys"]})
+                report.progress(f"{keys} keys, {found['keys']} of them new: {found['seconds']:.0f} s")
                 continue
             with tempfile.TemporaryDirectory() as folder:
                 _files(Path(folder) / "cards", keys)
@@ -83,10 +89,10 @@ def main(arguments: Sequence[str] | None = None) -> Report:
     return report
 
 
-def measure(source: str, out: str, environment: dict[str, str]) -> dict[str, Any]:
+def measure(source: str, out: str, environment: dict[str, str], *more: str, module: str = "plan") -> dict[str, Any]:
     """List and plan a SOURCE in a process of its own, with these environment variables besides its own."""
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.scale.plan", source, out],
+        [sys.executable, "-m", f"benchmarks.scale.{module}", source, out, *more],
         cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode:

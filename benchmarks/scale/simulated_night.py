@@ -8,15 +8,16 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
+from itertools import count, islice
 from pathlib import Path
 from unittest.mock import patch
 
 import pyarrow as pa
 
 from benchmarks.memory import peak_mib
-from scd_core.job import list_job, plan_job, prepare_job
+from scd_core.job import Job, list_job, plan_job, prepare_job
 from scd_core.request import AuditRequest
 from scd_core.storage import Storage, open_source
 from scd_core.storage.entry import Entry, LeaveOut
@@ -24,6 +25,8 @@ from scd_core.storage.objects import ObjectRef
 from scd_core.storage.other import OtherStorage
 from scd_core.tables.schema import conform, table_schema
 from scd_core.tables.store import AuditStore
+
+__all__ = ["MODEL", "NEW", "commit_refs"]
 
 SOURCE = "s3://simulated/cards"
 MODEL = Path(__file__).resolve().parents[2] / "scd_core" / "scenes" / "models" / "clean"
@@ -103,10 +106,16 @@ def _night(out: str, keys: int) -> None:
 def _fill(out: str, keys: int) -> None:
     """Commit all but the last thousand, in batches as a run would."""
     job = prepare_job(AuditRequest(source=SOURCE, model=str(MODEL), out=out))
-    store, old = AuditStore(out), keys - NEW
-    for start in range(0, old, _BATCH):
-        numbers = range(start, min(start + _BATCH, old))
-        refs = [_ref(number, keys) for number in numbers]
+    commit_refs(job, (_ref(number, keys) for number in range(keys - NEW)))
+
+
+def commit_refs(job: Job, objects: Iterable[ObjectRef]) -> None:
+    """Commit objects as done, in batches as a run would."""
+    store, left = AuditStore(job.request.out), iter(objects)
+    for start in count(0, _BATCH):
+        refs = list(islice(left, _BATCH))
+        if not refs:
+            return
         columns = {
             "media_id": [ref.media_id for ref in refs], "uri": [ref.uri for ref in refs],
             "file": [ref.file for ref in refs], "etag": [ref.etag for ref in refs],

@@ -15,6 +15,7 @@ from scd_core.tables.store import AuditStore
 from tests.faults.conftest import FAST, MODEL, ROOT
 from tests.faults.tables import check_whole, rows_of
 from tests.services.servers import at, new_bucket
+from tests.services.shared import run_folder
 from tests.services.wait import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
@@ -67,19 +68,22 @@ def both(folder: Path, env: dict[str, str], arguments: list[str], lag: float) ->
 
 
 @pytest.mark.parametrize(("place", "lag"), [("ceph", 0.0), ("ceph", 2.0), ("moto", 0.0), ("disk", 0.0)])
-def test_one_commits_and_the_other_adopts(place, lag, request, child_env, prefect_server, runner, scenes, tmp_path):
+def test_one_commits_and_the_other_adopts(
+    place, lag, request, child_env, prefect_server, runner, scenes, tmp_path, tmp_path_factory
+):
+    database = run_folder(tmp_path_factory) / "prefect"
     prefect_env = child_env | {"PREFECT_API_URL": prefect_server}
     if place == "disk":
-        check(str(scenes), str(tmp_path / "calm"), str(tmp_path / "out"), lag, prefect_env, runner, tmp_path)
+        check(str(scenes), str(tmp_path / "calm"), str(tmp_path / "out"), lag, prefect_env, runner, tmp_path, database)
         return
     files = {f"card/{path.relative_to(scenes)}": path.read_bytes() for path in sorted(scenes.rglob("*.JPG"))}
     with at(request.getfixturevalue(place)) as server:
         root = f"s3://{new_bucket(server, files)}"
         env = prefect_env | server.env()
-        check(f"{root}/card", f"{root}/calm", f"{root}/out", lag, env, runner, tmp_path)
+        check(f"{root}/card", f"{root}/calm", f"{root}/out", lag, env, runner, tmp_path, database)
 
 
-def check(source, calm, out, lag, env, runner, tmp_path):
+def check(source, calm, out, lag, env, runner, tmp_path, database):
     status, _, said = runner.run(source, calm, env=env, config=LONG)
     assert status == 0, said
     settings = tmp_path / "config.json"
@@ -96,7 +100,8 @@ def check(source, calm, out, lag, env, runner, tmp_path):
     assert not store.files("work"), "unfinished work is left over"
     assert is_report_current(out)
     if secret := env.get("AWS_SECRET_ACCESS_KEY"):
-        places = [path for path in Path(env["PREFECT_HOME"]).rglob("*") if path.is_file()]
+        homes = (database, Path(env["PREFECT_HOME"]))
+        places = [path for home in homes for path in home.rglob("*") if path.is_file()]
         assert [path for path in places if path.suffix == ".db"], "Prefect's database: runs, logs, artifacts"
         kept = [path.read_bytes() for path in places]
         kept += [store.get_file(file) or b"" for file in store.files()]
