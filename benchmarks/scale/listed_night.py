@@ -1,4 +1,4 @@
-"""One night over a real SOURCE of which a thousand are new, measured: ``python -m benchmarks.scale.listed_night SOURCE OUT [fill]``.
+"""One night over a real SOURCE of which 1 000 are new, measured: ``python -m benchmarks.scale.listed_night SOURCE OUT [fill]``.
 
 Prints one JSON object; with `fill`, OUT gets commits of all that is listed but the last thousand instead.
 """
