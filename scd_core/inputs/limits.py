@@ -53,6 +53,7 @@ READERS = (
     Reader("scd_core.inputs.pairs.read_pair_answers", "answers to pairs of pictures"),
     Reader("scd_core.inputs.flags.read_flags", "files to look at"),
     Reader("scd_core.inputs.expected.read_expected", "individuals expected at places"),
+    Reader("scd_core.inputs.relations.read_relations", "what a model's names are"),
     Reader("deployments.cli.options.lines_of", "names of a model's classes"),
     Reader("scd_core.media.manifest.read_manifest", "a manifest that is SOURCE itself"),
     Reader("scd_core.media.manifest.find_manifest", "datapackage.json, deployments.csv and media.csv", is_found=True),
