@@ -160,6 +160,11 @@ def _programs(name: str, network: nn.Module, labels: tuple[str, ...]) -> Iterato
         torch.export.save(torch.export.export(network, (torch.rand(2, 3, 224, 224),), dynamic_shapes=dynamic), path)
 
     yield Form(f"torch.export: {name}", network, export, stated | {"architecture": "torch-export"}, labels=labels)
+    script = torch.jit.script(network)
+    yield Form(
+        f"TorchScript: {name}", network, lambda path: script.save(str(path)), stated | {"architecture": "torchscript"},
+        labels=labels,
+    )  # fmt: skip
     if not (_has("onnx") and _has("onnxruntime")):
         return
     given = stated | {"architecture": "onnx"}

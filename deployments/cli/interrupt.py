@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any, TextIO, cast
 
 __all__ = ["exit_on_signals"]
 
@@ -24,8 +25,25 @@ _CHILD_SECONDS = 3.0
 """How long child processes get to end by themselves (s)."""
 
 
+class _Errors:
+    """A text stream that knows whether what was written to it last ends a line: a bar of progress does not at once."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.ends_line = True
+
+    def write(self, text: str) -> int:
+        if text:
+            self.ends_line = text.endswith("\n")
+        return self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 def exit_on_signals() -> None:
     """From now on SIGINT and SIGTERM end this process and its child processes; call it once, in the main thread."""
+    sys.stderr = cast("TextIO", _Errors(sys.stderr))
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
@@ -42,7 +60,8 @@ def _wait(reading: int) -> None:
     ends_at_once.start()
     try:
         with contextlib.suppress(OSError):  # nobody may read any more: `trapaudit ... | tee`, a closed terminal
-            _print_last((_SHOW_CURSOR if sys.stderr.isatty() else b"") + _LINE)
+            first = b"" if getattr(sys.stderr, "ends_line", True) else b"\n"
+            _print_last((_SHOW_CURSOR if sys.stderr.isatty() else first) + _LINE)
         _end_children()
     finally:
         os._exit(128 + number)

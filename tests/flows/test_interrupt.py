@@ -151,6 +151,27 @@ def test_a_run_whose_reader_is_gone_ends_too(tmp_path: Path) -> None:
     assert run.wait(120) == 143
 
 
+@pytest.mark.parametrize(
+    ("printed", "expected"), [("ingest 3/9", f"ingest 3/9\n{LINE}\n"), ("done\n", f"done\n{LINE}\n")]
+)
+def test_the_line_stands_alone_whatever_was_printed_before(printed: str, expected: str) -> None:
+    """A bar of progress ends its line a moment after it is drawn."""
+    code = (
+        "import sys, time\n"
+        "from deployments.cli.interrupt import exit_on_signals\n"
+        "exit_on_signals()\n"
+        f"print({printed!r}, end='', file=sys.stderr, flush=True)\n"
+        "print(1, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    run = started(code)
+    assert run.stdout is not None
+    assert run.stdout.readline() == "1\n"
+    run.send_signal(signal.SIGINT)
+    _, err = run.communicate(timeout=120)
+    assert (run.returncode, err) == (130, expected)
+
+
 def test_a_signal_that_a_shell_had_ignored_stays_ignored() -> None:
     """Signals are taken in their order: the exit code is that of the second one."""
     code = (

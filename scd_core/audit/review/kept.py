@@ -157,8 +157,6 @@ def draw_next(out: str) -> tuple[Waiting, ...]:
 
 def _rows(connection: duckdb.DuckDBPyConnection, queue: str) -> pa.Table:
     is_drawn = queue == ReviewQueue.NEXT
-    if queue == ReviewQueue.CANDIDATES and not connection.execute("SELECT 1 FROM candidates LIMIT 1").fetchall():
-        return _SCHEMA.empty_table()  # without opening all predictions
     for package, macro in (("scd_core.audit.errors", "drawn_by"), (__package__, "lot_of")):
         connection.execute(load_sql(package, macro))
     if is_drawn:
