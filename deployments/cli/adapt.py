@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
+
+from deployments.cli.printable import say
 
 if TYPE_CHECKING:
     from scd_core.identify.classifier import Classifier
     from scd_core.improve.cameras import CameraTrial
     from scd_core.improve.rate import Rate
 
-__all__ = ["adapt_cameras"]
+__all__ = ["adapt_cameras", "rate_words"]
 
 console = Console(stderr=True)
+_say = partial(say, console)
 _WIDTH = 140
 _COLUMNS = ("camera", "pictures", "controls", "MODEL", "adapted", "gain", "won, lost", "without labels", "s", "")
 
@@ -57,8 +61,8 @@ def _cells(one: CameraTrial) -> tuple[str, ...]:
     gain = judged.gain
     return (
         *first,
-        _words(judged.before),
-        _words(judged.after),
+        rate_words(judged.before),
+        rate_words(judged.after),
         f"{100 * gain.value:+.0f} ({100 * gain.low:+.0f} to {100 * gain.high:+.0f})",
         f"{gain.n_won}, {gain.n_lost}",
         "" if one.expected is None else f"{100 * one.expected[0]:.0f} to {100 * one.expected[1]:.0f} %",
@@ -99,11 +103,6 @@ def _lines(cameras: Sequence[CameraTrial]) -> list[str]:
     ]
 
 
-def _words(rate: Rate) -> str:
-    return f"{100 * rate.value:.0f} % ({100 * rate.low:.0f}-{100 * rate.high:.0f})"
-
-
-def _say(line: str) -> None:
-    from deployments.cli.printable import printable
-
-    console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+def rate_words(rate: Rate) -> str:
+    """A share and its interval in per cent; a dash where nothing is in it."""
+    return f"{100 * rate.value:.0f} % ({100 * rate.low:.0f}-{100 * rate.high:.0f})" if rate.n else "-"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from deployments.cli.printable import printable
+from deployments.cli.printable import say
 from scd_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["forget"]
 
 console = Console(stderr=True)
+_say = partial(say, console)
 _SHOWN = 10
 
 _Out = Annotated[str, typer.Argument(metavar="OUT", help="URL or path of the audit tables", show_default=False)]
@@ -109,7 +111,3 @@ def _draw_report(out: str) -> None:
         _say("no picture is left, so there is no report")
         return
     _say(f"report: {run_report(out, config, ThreadsRunner(Bars(console)))['report']}")
-
-
-def _say(text: str) -> None:
-    console.print(printable(text), markup=False, highlight=False, soft_wrap=True)

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from deployments.cli import options
+from deployments.cli.printable import say
 from scd_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def pack_gallery(
         resize_size=resize_size,
     )
     for step in steps:
-        console.print(step, markup=False, highlight=False, soft_wrap=True)
+        say(console, step)
     console.print(f"{folder}: {len(package.spec.labels)} individuals, model_digest {package.digest[:16]}")
     compared = "whitened" if package.spec.whitening else "as they are"
     console.print(f"embeddings are compared {compared}; temperature {package.spec.temperature:.3f}")

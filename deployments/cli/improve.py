@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +14,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from deployments.cli.adapt import adapt_cameras
+from deployments.cli.adapt import adapt_cameras, rate_words
+from deployments.cli.printable import say
 from scd_core.errors import InputError
 from scd_core.names import Preference
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["improve"]
 
 console = Console(stderr=True)
+_say = partial(say, console)
 _N_NEXT = 30
 """Pictures on the list of what to label next."""
 _WIDTH = 140
@@ -194,7 +197,7 @@ def _finish(
         _say(f"{chosen.way.key} is NOT recommended: {_against(chosen)}")
     _say(
         f"written: {write}, {chosen.way.key}, model_digest {package.digest[:16]}; expected in new places "
-        f"{_words(trial.expected if chosen is best else chosen.new)}, at home {_words(chosen.home)}"
+        f"{rate_words(trial.expected if chosen is best else chosen.new)}, at home {rate_words(chosen.home)}"
     )
     if package.spec.input.box_use == "classify":
         _say("it names boxes: give `trapaudit run` the same --detections as before")
@@ -225,8 +228,8 @@ def _print_table(trial: Trial) -> None:
         interval = f"({100 * one.gain.low:+.0f} to {100 * one.gain.high:+.0f})"
         table.add_row(
             f"{one.way.key}{' (MODEL)' if is_model else ''}{' *' if one is trial.best else ''}",
-            _words(one.new),
-            _words(one.home),
+            rate_words(one.new),
+            rate_words(one.home),
             "" if is_model else f"{100 * one.gain.value:+.0f} {interval}",
             "" if is_model else f"{100 * one.home_gain.value:+.0f}",
             "" if is_model or not trial.n_held else f"{100 * one.held_gain.value:+.0f}",
@@ -268,14 +271,14 @@ def _lines(trial: Trial) -> list[str]:
         lines.append(f"nothing is recommended: {_why_none(trial)}")
     else:
         lines.append(
-            f"recommended: {best.way.key}, expected {_words(trial.expected)} in new places instead of "
-            f"{_words(trial.as_run.new)}{_at_home(trial, best)}"
+            f"recommended: {best.way.key}, expected {rate_words(trial.expected)} in new places instead of "
+            f"{rate_words(trial.as_run.new)}{_at_home(trial, best)}"
         )
         most = trial.most
         if most is not None and most is not best:
             lines.append(
-                f"right most often in new places: {most.way.key}, {_words(most.new)}, but it keeps less of what MODEL knows at "
-                "home (--prefer new-places)"
+                f"right most often in new places: {most.way.key}, {rate_words(most.new)}, but it keeps less of what MODEL knows "
+                "at home (--prefer new-places)"
             )
         if best.kept.n and best.kept.value < 1:
             lines.append(
@@ -311,14 +314,4 @@ def _at_home(trial: Trial, one: Outcome) -> str:
 
 
 def _worst(found: tuple[int, Rate] | None, names: tuple[str, ...]) -> str:
-    return f"{names[found[0]]} {_words(found[1])}" if found else "-"
-
-
-def _words(rate: Rate) -> str:
-    return f"{100 * rate.value:.0f} % ({100 * rate.low:.0f}-{100 * rate.high:.0f})" if rate.n else "-"
-
-
-def _say(line: str) -> None:
-    from deployments.cli.printable import printable
-
-    console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+    return f"{names[found[0]]} {rate_words(found[1])}" if found else "-"

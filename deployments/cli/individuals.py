@@ -5,6 +5,7 @@ What needs torch is imported inside the commands, so that help appears at once.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,12 +14,13 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from deployments.cli.printable import printable
+from deployments.cli.printable import say
 from scd_core.errors import InputError
 
 __all__ = ["individuals_app"]
 
 console = Console(stderr=True)
+_say = partial(say, console)
 
 _Out = Annotated[str, typer.Argument(metavar="OUT", help="URL or path of the audit tables", show_default=False)]
 
@@ -171,7 +173,3 @@ def _write_new(path: Path, text: str) -> None:
             file.write(text)
     except OSError as error:
         raise InputError(f"file {path}: cannot be written ({error.strerror}); give another path") from error
-
-
-def _say(line: str) -> None:
-    console.print(printable(line), markup=False, highlight=False, soft_wrap=True)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 
 from deployments.cli import options
-from deployments.cli.printable import printable
+from deployments.cli.printable import printable, say
 
 __all__ = ["labels_app"]
 
 console = Console(stderr=True)
+_say = partial(say, console)
 labels_app = typer.Typer(help="Human truth.", no_args_is_help=True)
 
 _Out = Annotated[str, typer.Argument(metavar="OUT", help="URL or path of the audit tables", show_default=False)]
@@ -130,7 +132,3 @@ def _import_line(row: Mapping[str, Any]) -> str:
 
 def _labels(n: int) -> str:
     return f"{n} {'label' if n == 1 else 'labels'}"
-
-
-def _say(line: str) -> None:
-    console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from deployments.cli import options
 from deployments.cli.gallery import add_individual, pack_gallery
+from deployments.cli.printable import say
 from scd_core.errors import InputError
 
 __all__ = ["model_app"]
@@ -92,7 +93,7 @@ def pack(
         relations=relations,
     )
     for step in steps:
-        console.print(step, markup=False, highlight=False, soft_wrap=True)
+        say(console, step)
     console.print(f"{folder}: {len(package.spec.labels)} classes, model_digest {package.digest[:16]}")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from deployments.cli.printable import printable
+from deployments.cli.printable import say
 from scd_core.audit import connect
 from scd_core.audit.wording import CAUSE_WORDS, plural, slice_title
 from scd_core.names import Cause
@@ -45,7 +45,7 @@ def print_planted(console: Console, world: World, scenes: Path, out: str) -> Non
         ]
         is_wrong = dict(audit.execute(_ERRORS).fetchall())
     for line in planted_and_found(world.plants, slices, truth, is_wrong):
-        console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+        say(console, line)
 
 
 def planted_and_found(

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import unicodedata
+from typing import TYPE_CHECKING
 
-__all__ = ["printable"]
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["printable", "say"]
 
 _UNPRINTED = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
@@ -27,3 +31,13 @@ def printable(text: str, keep: str = "") -> str:
         else char
         for char in text
     )
+
+
+def say(console: Console, text: str) -> None:
+    """Print a line with text from anywhere as it is, folded where the terminal folds it.
+
+    Args:
+        console: where.
+        text: the line; what would steer a terminal is escaped (:func:`printable`).
+    """
+    console.print(printable(text), markup=False, highlight=False, soft_wrap=True)

@@ -11,7 +11,7 @@ from deployments.cli.compare import compare
 from deployments.cli.improve import improve
 from deployments.cli.individuals import individuals_app
 from deployments.cli.labels import labels_app
-from deployments.cli.printable import printable
+from deployments.cli.printable import say
 from deployments.cli.review import review
 from deployments.cli.show import show
 from scd_core.errors import InputError
@@ -117,4 +117,4 @@ def _export_captures(out: str, directory: str, occasion_hours: float | None, fir
         f"{found.n_detectors} detectors"
     )
     for note in found.notes:
-        console.print(printable(note), markup=False, highlight=False, soft_wrap=True)
+        say(console, note)

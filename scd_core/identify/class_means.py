@@ -166,17 +166,17 @@ class ClassMeans:
             return np.nan
         factor = (1 - self.shrinkage[0]) / self.n_free * n_own / (n_own - 1)
         others = self.means[trained] - self.means[place]
+        # A picture lies n / (n - 1) as far from the mean of the others as from that of all.
+        further = n_own / (n_own - 1)
         leads = []
         solved_others = self._solve(others)
+        lengths = np.einsum("kd,kd->k", solved_others, others)
         moved = features - self.means[place]
         for one, solved in zip(moved, self._solve(moved), strict=True):
-            gain = factor / max(1 - factor * float(one @ solved), _LEAST)
-
-            # The picture lies n / (n - 1) as far from the mean of the others as from that of all.
-            further = n_own / (n_own - 1)
             near = float(one @ solved)
+            gain = factor / max(1 - factor * near, _LEAST)
             to_own = further**2 * (near + gain * near**2)
-            inner = float(one @ solved) - 2 * (solved_others @ one) + np.einsum("kd,kd->k", solved_others, others)
+            inner = near - 2 * (solved_others @ one) + lengths
             to_others = inner + gain * ((one - others) @ solved) ** 2
             leads.append(0.5 * (float(to_others.min()) - to_own))
         right = [lead for lead in leads if lead > 0]

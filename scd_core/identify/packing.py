@@ -89,8 +89,8 @@ def pack_model(
         output: what a program gives: ``logits`` (default), ``probabilities``.
         prompt: of ``open_clip/NAME``, a text in which ``{}`` stands for the label; None is ``a photo of {}``.
         embedding_output: of a program, the output that holds the embedding; None takes what its last layer reads.
-        relations: file of what each name is (:func:`scd_core.inputs.relations.read_relations`), so that errors between related
-            species are told from others, and a group of the true name is right.
+        relations: file of what each name is (:func:`scd_core.inputs.relations.read_relations`), so that an error
+            says how near the wrong name is, and the group of the true name counts as right.
 
     Raises:
         InputError: the folder holds a package, a file cannot be read, the weights do not fit the architecture, or the network

@@ -44,7 +44,6 @@ __all__ = [
 
 MIN_PICTURES = 32
 """Fewest pictures without labels that a camera is adapted to."""
-MOST_PICTURES = 192
 HARM = 0.01
 """Probability with which any camera of a table is recommended by chance."""
 _MOST_TIMES = 50
@@ -135,7 +134,7 @@ def run_adapt(
             f"improve: OUT {out} has no labelled control; label those of its random sample (`trapaudit review OUT`): other "
             "labels would praise any change"
         )
-    pictures = read_unlabelled(out, MOST_PICTURES)
+    pictures = read_unlabelled(out)
     worker = _Worker(labelled, shown, classifier, view, pictures, len(chosen))
     found = []
     for camera in chosen:

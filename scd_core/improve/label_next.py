@@ -20,9 +20,6 @@ from scd_core.names import HeadKind, View
 
 __all__ = ["choose_next", "list_next"]
 
-MOST_PICTURES = 192
-"""Most pictures of a camera that are looked at."""
-
 
 def list_next(out: str, trial: Trial, n: int) -> Sequence[Mapping[str, Any]]:
     """Rows of the query `unlabelled` to label next, the most telling first, each with the head's name of it as `new_id`.
@@ -43,7 +40,7 @@ def list_next(out: str, trial: Trial, n: int) -> Sequence[Mapping[str, Any]]:
     best = trial.best
     view = View.BOX_CROP if View.BOX_CROP in trial.shown.features else View.WHOLE
     way = best.way if best is not None and best.way.head in FITTED else Way(view, HeadKind.LOGISTIC)
-    pictures = read_unlabelled(out, MOST_PICTURES)
+    pictures = read_unlabelled(out)
     if not pictures.rows:
         raise InputError(f"--label-next: OUT {out} has no picture without a label in an event without one; audit more")
     shown = show_views(pictures, trial.classifier, views=[way.view])

@@ -19,6 +19,8 @@ __all__ = ["Labelled", "codes", "read_labelled", "read_unlabelled"]
 
 MIN_VISITS = 20
 """Fewest labelled visits of all individuals together."""
+MOST_UNLABELLED = 192
+"""Most targets of a camera without a label that are looked at."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def read_labelled(out: str) -> Labelled:
     return labelled
 
 
-def read_unlabelled(out: str, most: int) -> Labelled:
+def read_unlabelled(out: str, most: int = MOST_UNLABELLED) -> Labelled:
     """Targets of events without a label, drawn by their content, as rows like those of `labelled`, but without a name.
 
     Args:
