@@ -24,9 +24,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from torch import Tensor
 
-from benchmarks.common import DATA, Report, options
+from benchmarks.common import DATA, Report
 from benchmarks.improve.sets import ImproveSet, make_improve_set
-from benchmarks.real.sets import ARCHITECTURE, TOOL, add_work, find_weights
+from benchmarks.improve.start import begun, seeds_of, set_options
+from benchmarks.real.sets import ARCHITECTURE, TOOL, find_weights
 from scd_core.boxes import Box
 from scd_core.identify import load_model, pack_model
 from scd_core.identify.class_means import fit_class_means
@@ -89,16 +90,13 @@ class Camera:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark; see the module."""
-    parser = options(str(__doc__).splitlines()[0])
-    parser.set_defaults(seed=[2, 4])
-    add_work(parser)
+    parser = set_options(__doc__, [2, 4])
     args = parser.parse_args(arguments)
-    report = Report("improve_cameras", torch.device("cpu"))
-    if find_weights() is None:
-        report.notes["improve"] = "left out: the weights are not here"
-        return report.finish(args.json)
+    report = begun("improve_cameras", args)
+    if report is None:
+        return None
     tables: list[list[Camera]] = []
-    for seed in args.seed[:1] if args.quick else args.seed:
+    for seed in seeds_of(args):
         tables += _cats(make_improve_set(args.work, seed), seed, report, n_cameras=2 if args.quick else None)
     tables += _animals(args.work, 1 if args.quick else _ANIMALS, report)
     for table in tables:

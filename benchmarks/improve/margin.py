@@ -26,6 +26,7 @@ from torch.nn import functional as F
 from torchvision.models import mobilenet_v2
 
 from benchmarks.common import DATA, Report, options
+from benchmarks.improve.start import begun, seeds_of
 from benchmarks.real.sets import ARCHITECTURE, find_weights
 from scd_core.identify import InputSpec
 from scd_core.identify.architectures import default_input
@@ -60,13 +61,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = options(str(__doc__).splitlines()[0])
     parser.set_defaults(seed=[0, 1, 2, 3])
     args = parser.parse_args(arguments)
-    report = Report("improve_margin", torch.device("cpu"))
-    if find_weights() is None:
-        report.notes["improve"] = "left out: the weights are not here"
-        return report.finish(args.json)
+    report = begun("improve_margin", args)
+    if report is None:
+        return None
     found = {kind: _photographs(kind) for kind in KINDS}
     report.progress(f"{sum(len(one.names) for one in found.values())} photographs")
-    for seed in args.seed[:1] if args.quick else args.seed:
+    for seed in seeds_of(args):
         learnt = {kind: _learnt(one, seed) for kind, one in found.items()}
         for loss in ("before", *LOSSES):
             network = _blocks() if loss == "before" else _trained(found, learnt, loss, seed)

@@ -21,8 +21,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models import mobilenet_v2
 
-from benchmarks.common import Report, options
-from benchmarks.real.sets import ARCHITECTURE, RealSet, add_work, find_weights, make_set
+from benchmarks.common import Report
+from benchmarks.improve.start import begun, seeds_of, set_options
+from benchmarks.real.sets import ARCHITECTURE, RealSet, find_weights, make_set
 from scd_core.audit.slices.statistics import wilson_interval
 from scd_core.boxes import Box
 from scd_core.identify import InputSpec
@@ -63,16 +64,13 @@ class Part:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark; see the module."""
-    parser = options(str(__doc__).splitlines()[0])
-    parser.set_defaults(seed=[3, 4])
-    add_work(parser)
+    parser = set_options(__doc__, [3, 4])
     args = parser.parse_args(arguments)
-    report = Report("improve_masking", torch.device("cpu"))
+    report = begun("improve_masking", args)
     weights = find_weights()
-    if weights is None:
-        report.notes["improve"] = "left out: the weights are not here"
-        return report.finish(args.json)
-    for seed in args.seed[:1] if args.quick else args.seed:
+    if report is None or weights is None:
+        return None
+    for seed in seeds_of(args):
         learnt, test = _parts(make_set(args.work, "place", seed), weights)
         report.progress(f"set {seed}: {len(learnt.truth)} pictures to learn from, {len(test.truth)} to name")
         for kind, ways in TRAINED.items():

@@ -12,12 +12,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
-from benchmarks.common import Report, options
 from benchmarks.improve.sets import make_improve_set
+from benchmarks.improve.start import begun, seeds_of, set_options
 from benchmarks.improve.worlds import pool_of, shown_once
-from benchmarks.real.sets import add_work, find_weights
 from scd_core.identify import load_model
 from scd_core.improve.heads import fit_head
 from scd_core.improve.label_next import choose_next
@@ -29,16 +27,13 @@ N_LABELS = 30
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark; see the module."""
-    parser = options(str(__doc__).splitlines()[0])
-    parser.set_defaults(seed=[2, 4])
-    add_work(parser)
+    parser = set_options(__doc__, [2, 4])
     parser.add_argument("--draws", type=int, default=60, help="draws of the first labels (%(default)s)")
     args = parser.parse_args(arguments)
-    report = Report("improve_next_labels", torch.device("cpu"))
-    if find_weights() is None:
-        report.notes["improve"] = "left out: the weights are not here"
-        return report.finish(args.json)
-    for seed in args.seed[:1] if args.quick else args.seed:
+    report = begun("improve_next_labels", args)
+    if report is None:
+        return None
+    for seed in seeds_of(args):
         found = make_improve_set(args.work, seed)
         classifier = load_model(str(found.biased.model))
         pool, _ = pool_of(found)

@@ -19,9 +19,10 @@ from typing import Any
 import torch
 from PIL import Image
 
-from benchmarks.common import Report, options
+from benchmarks.common import Report
 from benchmarks.improve.sets import ImproveSet, make_improve_set
-from benchmarks.real.sets import RealSet, add_work, find_weights
+from benchmarks.improve.start import begun, seeds_of, set_options
+from benchmarks.real.sets import RealSet
 from scd_core.audit.slices.statistics import wilson_interval
 from scd_core.boxes import widened
 from scd_core.identify import load_model, read_package
@@ -46,16 +47,13 @@ MODELS = ("before", "written", "most", "tuned", "retrained")
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark; see the module."""
-    parser = options(str(__doc__).splitlines()[0])
-    parser.set_defaults(seed=[2, 4, 5])
-    add_work(parser)
+    parser = set_options(__doc__, [2, 4, 5])
     parser.add_argument("--fine-tune", action="store_true", help="train the last blocks as well")
     args = parser.parse_args(arguments)
-    report = Report("improve", torch.device("cpu"))
-    if find_weights() is None:
-        report.notes["improve"] = "left out: the weights are not here"
-        return report.finish(args.json)
-    for seed in args.seed[:1] if args.quick else args.seed:
+    report = begun("improve", args)
+    if report is None:
+        return None
+    for seed in seeds_of(args):
         report.rows.append({"seed": seed} | _measure(make_improve_set(args.work, seed), fine_tune=args.fine_tune))
         report.progress(str(report.rows[-1]))
     _summarise(report)

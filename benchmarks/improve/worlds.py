@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.common import Report, options
+from benchmarks.common import Report
 from benchmarks.improve.sets import ImproveSet, make_improve_set
-from benchmarks.real.sets import add_work, find_weights
+from benchmarks.improve.start import begun, seeds_of, set_options
 from scd_core.config import MediaConfig
 from scd_core.errors import InputError
 from scd_core.identify import load_model
@@ -36,16 +36,13 @@ __all__ = ["main", "pool_of", "shown_once"]
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark; see the module."""
-    parser = options(str(__doc__).splitlines()[0])
-    parser.set_defaults(seed=[2, 4])
-    add_work(parser)
+    parser = set_options(__doc__, [2, 4])
     parser.add_argument("--worlds", type=int, default=20, help="worlds of each set (%(default)s)")
     args = parser.parse_args(arguments)
-    report = Report("improve_worlds", torch.device("cpu"))
-    if find_weights() is None:
-        report.notes["improve"] = "left out: the weights are not here"
-        return report.finish(args.json)
-    for seed in args.seed[:1] if args.quick else args.seed:
+    report = begun("improve_worlds", args)
+    if report is None:
+        return None
+    for seed in seeds_of(args):
         found = make_improve_set(args.work, seed)
         classifier = load_model(str(found.biased.model))
         pool, photographs = pool_of(found)
