@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["InputError", "RunError", "TrapauditError", "first_line"]
+__all__ = ["DamagedError", "InputError", "RunError", "TrapauditError", "first_line"]
 
 
 class TrapauditError(Exception):
@@ -24,6 +24,10 @@ class RunError(TrapauditError):
     """Work that was asked for rightly and failed; the command line exits with 1."""
 
     exit_code = 1
+
+
+class DamagedError(RunError):
+    """A file of OUT whose content is not as it was written."""
 
 
 def first_line(error: BaseException) -> str:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from functools import partial
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from deployments.cli.printable import printable
+from deployments.cli.printable import say
 from scd_core.errors import InputError
 
 __all__ = ["prune", "repair"]
 
 console = Console(stderr=True)
+_say = partial(say, console)
 _UNITS = {"h": 1 / 24, "d": 1.0, "w": 7.0, "y": 365.0}
 
 _Out = Annotated[str, typer.Argument(metavar="OUT", help="URL or path of the audit tables", show_default=False)]
@@ -49,12 +51,14 @@ def prune(
 
 def repair(out: _Out, dry_run: _DryRun = False) -> None:
     """Find files that are gone or damaged, and let their batches be audited again."""
+    from scd_core.audit.errors.certificates import CERTIFICATES, certificate_of
+    from scd_core.audit.improvements import IMPROVEMENTS, records_of
     from scd_core.tables.keeping import find_lost, repair_out
     from scd_core.tables.store import AuditStore
 
     store = AuditStore(out)
     store.check_begun()
-    lost = find_lost(store)
+    lost = find_lost(store, {IMPROVEMENTS: records_of, CERTIFICATES: certificate_of})
     for key, files in sorted(lost.batches.items()):
         _say(f"batch {key}: {', '.join(files)} gone or damaged")
     for file in lost.reports:
@@ -83,7 +87,3 @@ def _age(option: str, text: str) -> timedelta:
     if found is None:
         raise InputError(f"{option} {text}: is no age; give a number with h, d, w or y, such as 90d")
     return timedelta(days=int(found[1]) * _UNITS[found[2]])
-
-
-def _say(text: str) -> None:
-    console.print(printable(text), markup=False, highlight=False, soft_wrap=True)

@@ -17,14 +17,16 @@ from scd_core.audit.wording import percent
 from scd_core.tables.store import AuditStore
 
 __all__ = [
+    "IMPROVEMENTS",
     "ImprovementRecord",
     "create_improvements",
     "read_improvements",
+    "records_of",
     "with_improvements",
     "write_improvements",
 ]
 
-_FOLDER = "improvements"
+IMPROVEMENTS = "improvements"
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def write_improvements(out: str, records: Sequence[ImprovementRecord]) -> None:
     """
     rows = [asdict(one) | {"made_at": one.made_at.isoformat()} for one in records]
     content = (json.dumps(rows, indent=1) + "\n").encode()
-    AuditStore(out).create_file(f"{_FOLDER}/{records[0].improvement_id}.json", content)
+    AuditStore(out).create_file(f"{IMPROVEMENTS}/{records[0].improvement_id}.json", content)
 
 
 def read_improvements(store: AuditStore) -> list[ImprovementRecord]:
@@ -75,11 +77,12 @@ def read_improvements(store: AuditStore) -> list[ImprovementRecord]:
     Raises:
         RunError: OUT cannot be read, or a file of them is damaged.
     """
-    found = (store.get_json(path, _records) for path in store.files(_FOLDER))
+    found = (store.get_json(path, records_of) for path in store.files(IMPROVEMENTS))
     return [record for records in found for record in records or ()]
 
 
-def _records(rows: list[dict[str, Any]]) -> list[ImprovementRecord]:
+def records_of(rows: list[dict[str, Any]]) -> list[ImprovementRecord]:
+    """The records of one run of `improve`, from the content of its file; fails where that is damaged."""
     return [ImprovementRecord(**row | {"made_at": datetime.fromisoformat(row["made_at"])}) for row in rows]
 
 

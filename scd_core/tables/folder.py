@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from operator import attrgetter
 from typing import Any, TypeVar
 
-from scd_core.errors import RunError, first_line
+from scd_core.errors import DamagedError, RunError, first_line
 from scd_core.storage import Storage, open_source
 
 __all__ = ["READERS", "OutFolder", "file_key", "generation_of", "plain_name"]
@@ -115,13 +115,14 @@ class OutFolder:
 
         Raises:
             ValueError: the path would lead outside OUT.
-            RunError: the file could not be read, or is damaged.
+            RunError: the file could not be read.
+            DamagedError: it is damaged.
         """
         data = self.get_file(relative)
         try:
             return None if data is None else make(json.loads(data))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise RunError(
+            raise DamagedError(
                 f"{self.url}/{relative}: is damaged ({first_line(error)}); restore it, or run `trapaudit repair`"
             ) from error
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import io
-import json
 import secrets
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scd_core.errors import RunError
+from scd_core.errors import DamagedError, RunError
 from scd_core.tables.folder import file_key
 from scd_core.tables.forgetting import settle_forgotten
 from scd_core.tables.generations import begin_generation
@@ -26,8 +25,6 @@ __all__ = ["Lost", "Pruned", "find_lost", "prune_out", "repair_out"]
 _REPORTS_KEPT = 2
 """Newest reports that stay whatever their age: a report compares itself with the one before."""
 _ROUNDS = 20
-_NOTES = ("improvements", "certificates")
-"""Folders of JSON files that can be made again."""
 
 
 class _Old(NamedTuple):
@@ -99,10 +96,14 @@ def prune_out(
     return pruned
 
 
-def find_lost(store: AuditStore) -> Lost:
+def find_lost(store: AuditStore, notes: Mapping[str, Callable[[Any], object]]) -> Lost:
     """Files of committed batches, of reports and of imports that are gone, or whose content cannot be read.
 
     Every file is read whole, so it takes as long as reading all of OUT.
+
+    Args:
+        store: OUT.
+        notes: folder of JSON files that can be made again -> what is made of the content of one, and fails where it is damaged.
 
     Raises:
         RunError: the storage did not answer.
@@ -125,16 +126,17 @@ def find_lost(store: AuditStore) -> Lost:
             lost.reports.append(file)
         else:
             lost.batches.setdefault(file_key(file), []).append(file)
-    for folder in _NOTES:
-        lost.notes += [file for file in store.files(folder) if _is_damaged_json(store, file)]
+    for folder, make in notes.items():
+        lost.notes += [file for file in store.files(folder) if _is_damaged(store, file, make)]
     return lost
 
 
-def _is_damaged_json(store: AuditStore, file: str) -> bool:
+def _is_damaged(store: AuditStore, file: str, make: Callable[[Any], object]) -> bool:
     try:
-        return not json.loads(store.get_file(file) or b"")
-    except ValueError:
+        store.get_json(file, make)
+    except DamagedError:
         return True
+    return False
 
 
 def repair_out(store: AuditStore, lost: Lost) -> None:

@@ -167,10 +167,12 @@ def test_damaged_notes_are_one_line_that_names_the_file(
         read(AuditStore(out))
 
 
-def test_repair_drops_damaged_notes_and_nothing_else(out: str) -> None:
+@pytest.mark.parametrize("content", ['[{"way":', "null", '[{"way": 1}]'])
+def test_repair_drops_damaged_notes_and_nothing_else(out: str, content: str) -> None:
+    """What a report refuses to read is what repair finds."""
     path = Path(out) / "improvements" / "20260301T000000-0a0a0a0a.json"
     path.parent.mkdir()
-    path.write_text('[{"way":')
+    path.write_text(content)
     before = {one for one in Path(out).rglob("*") if one.is_file()}
     assert "damaged" in command("repair", out, "--dry-run") and path.is_file()
     assert "damaged" in command("repair", out)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -22,7 +23,9 @@ from scd_core.config import ReclassifyConfig
 from scd_core.tables.store import AuditStore
 
 __all__ = [
+    "CERTIFICATES",
     "CertificateRecord",
+    "certificate_of",
     "certificate_words",
     "create_certificates",
     "find_certificates",
@@ -31,7 +34,7 @@ __all__ = [
     "write_certificates",
 ]
 
-_FOLDER = "certificates"
+CERTIFICATES = "certificates"
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ def write_certificates(store: AuditStore, connection: duckdb.DuckDBPyConnection,
         record = CertificateRecord(**row)
         if known.get(record.model_digest) != record:
             content = json.dumps(asdict(replace(record, report_id=report_id)), indent=1) + "\n"
-            store.create_file(f"{_FOLDER}/{record.model_digest}/{report_id}.json", content.encode())
+            store.create_file(f"{CERTIFICATES}/{record.model_digest}/{report_id}.json", content.encode())
 
 
 def read_certificates(store: AuditStore) -> list[CertificateRecord]:
@@ -110,9 +113,14 @@ def read_certificates(store: AuditStore) -> list[CertificateRecord]:
     Raises:
         RunError: OUT cannot be read, or a file of them is damaged.
     """
-    newest = {path.split("/")[1]: path for path in store.files(_FOLDER)}  # sorted by time within a model
-    found = (store.get_json(path, lambda content: CertificateRecord(**content)) for path in newest.values())
+    newest = {path.split("/")[1]: path for path in store.files(CERTIFICATES)}  # sorted by time within a model
+    found = (store.get_json(path, certificate_of) for path in newest.values())
     return [record for record in found if record is not None]
+
+
+def certificate_of(content: dict[str, Any]) -> CertificateRecord:
+    """The certificate in the content of a file; fails where that is damaged."""
+    return CertificateRecord(**content)
 
 
 def newest_certificate(connection: duckdb.DuckDBPyConnection) -> CertificateRecord | None:
