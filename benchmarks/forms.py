@@ -28,6 +28,7 @@ from torchvision import models
 from benchmarks.common import DATA, Report, options
 from benchmarks.real.sets import find_weights
 from scd_core.identify import load_model, pack_model
+from scd_core.identify.architectures import features_at, last_linear
 from scd_core.identify.packing import pack_gallery
 from scd_core.identify.preprocess import preprocess
 from scd_core.identify.spec import InputSpec
@@ -336,11 +337,8 @@ def _pack_gallery(form: Form, weights: Path, pictures: list[Image.Image], folder
 
 def _read_by_head(network: nn.Module, batch: Tensor) -> Tensor:
     """What the last linear layer of a network reads."""
-    read: list[Tensor] = []
-    head = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
-    handle = head.register_forward_pre_hook(lambda _module, inputs: read.append(inputs[0]))
-    network(batch)
-    handle.remove()
+    with features_at(network, last_linear(network) or "") as read:
+        network(batch)
     return read[-1]
 
 

@@ -34,7 +34,7 @@ from scd_core.identify.class_means import fit_class_means
 from scd_core.identify.classifier import Classifier
 from scd_core.identify.pictures import crop_to_box
 from scd_core.improve.adapting import Anchors, adapt
-from scd_core.improve.cameras import Judged, head_of, judge_camera, run_network
+from scd_core.improve.cameras import Judged, judge_camera, last_layer, run_network
 from scd_core.improve.disagreement import expected_right
 
 __all__ = ["main"]
@@ -231,7 +231,7 @@ def _try(
     for model in (classifier.model, network):
         called = classifier.probabilities(run_network(model, given, classifier)[0]).argmax(1).numpy()
         right.append(called == own)
-        expected.append(expected_right(classifier, run_network(model, inputs, classifier)[1], head_of(model)))
+        expected.append(expected_right(classifier, run_network(model, inputs, classifier)[1], last_layer(model)))
     photograph = np.unique([one.photograph for one in judged], return_inverse=True)[1].astype(np.int64)
     return Camera(*key, right[0], right[1], photograph, own, (expected[0], expected[1]))
 

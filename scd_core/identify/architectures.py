@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from scd_core.errors import InputError, first_line
 from scd_core.identify.checkpoint import load_content, plain_state
@@ -15,7 +18,16 @@ from scd_core.identify.open_clip_tower import image_tower, tower_input
 from scd_core.identify.small_cnn import SmallCNN
 from scd_core.identify.spec import GEM, OPEN_CLIP, HeadName, PackageSpec
 
-__all__ = ["build_network", "default_input", "fit_state", "last_linear", "load_state", "network_of", "without_head"]
+__all__ = [
+    "build_network",
+    "default_input",
+    "features_at",
+    "fit_state",
+    "last_linear",
+    "load_state",
+    "network_of",
+    "without_head",
+]
 
 
 def build_network(
@@ -125,6 +137,32 @@ def last_linear(network: nn.Module) -> str | None:
     """Name of the network's last linear layer, its head; None where there is none."""
     names = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)]
     return names[-1] if names else None
+
+
+@contextmanager
+def features_at(network: nn.Module, layer: str, *, after: bool = False) -> Iterator[list[Tensor]]:
+    """Inside, what a layer reads in each pass of this thread is put into the list: (B, D), float32, on the CPU.
+
+    A gradient of the pass is kept.
+
+    Args:
+        network: any.
+        layer: its name in the network, such as that of the last linear layer; "" is the network itself.
+        after: keep what the layer gives, not what it reads.
+    """
+    kept: list[Tensor] = []
+    owner = threading.get_ident()
+
+    def keep(_module: nn.Module, given: tuple[Tensor, ...], output: Tensor | None = None) -> None:
+        if threading.get_ident() == owner:
+            kept.append((given[0] if output is None else output).flatten(1).float().cpu())
+
+    module = network.get_submodule(layer)
+    handle = module.register_forward_hook(keep) if after else module.register_forward_pre_hook(keep)
+    try:
+        yield kept
+    finally:
+        handle.remove()
 
 
 def without_head(network: nn.Module) -> tuple[nn.Module, str]:

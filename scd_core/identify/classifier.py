@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from scd_core.errors import InputError, RunError, first_line
-from scd_core.identify.architectures import fit_state, last_linear, load_state, network_of
+from scd_core.identify.architectures import features_at, fit_state, last_linear, load_state, network_of
 from scd_core.identify.fuse import fused_copy
 from scd_core.identify.gallery import GalleryNetwork, read_gallery
 from scd_core.identify.load_program import load_program
@@ -134,26 +134,17 @@ class Classifier:
         Each is (B, D), float32, on the CPU. With a gallery it is the network's output. Where a network has no linear layer the
         list stays empty.
         """
-        read: list[Tensor] = []
-        owner = threading.get_ident()
-
-        def keep(found: Tensor) -> None:
-            if threading.get_ident() == owner:
-                read.append(found.detach().flatten(1).float().cpu())
-
         network: Any = self.naming_network
         if self.has_gallery:
-            handle = network.network.register_forward_hook(lambda _module, _inputs, output: keep(output))
-        else:
-            head = last_linear(network) if self._program is None else self._program.head
-            if head is None:
+            with features_at(network.network, "", after=True) as read:
                 yield read
-                return
-            handle = network.get_submodule(head).register_forward_pre_hook(lambda _module, inputs: keep(inputs[0]))
-        try:
+            return
+        head = last_linear(network) if self._program is None else self._program.head
+        if head is None:
+            yield []
+            return
+        with features_at(network, head) as read:
             yield read
-        finally:
-            handle.remove()
 
     @torch.no_grad()
     def unequal(self, batch: Tensor) -> dict[int, float]:

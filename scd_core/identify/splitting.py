@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from scd_core.identify.candidate_rows import split_row
+from scd_core.identify.candidate_rows import new_id, split_row
 from scd_core.identify.likeness import halves_of
 from scd_core.tables.rows import CandidateRow
 
@@ -89,13 +88,6 @@ def split_rows(
     """
     used, found = set(taken), list[CandidateRow]()
     for part in parts:
-        attempt = 0
-        while (name := _split_id(candidate_id, min(part.targets), attempt)) in used:
-            attempt += 1
-        used.add(name)
+        name = new_id(f"{candidate_id}\0{min(part.targets)}", used)
         found += [split_row(of[target], candidate_id, name, version + 1, part.reason) for target in part.targets]
     return found
-
-
-def _split_id(candidate_id: str, target: str, attempt: int) -> str:
-    return "candidate-" + hashlib.sha256(f"{candidate_id}\0{target}\0{attempt}".encode()).hexdigest()[:12]

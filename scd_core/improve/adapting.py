@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from scd_core.identify.architectures import last_linear
+from scd_core.identify.architectures import features_at, last_linear
 from scd_core.identify.class_means import ClassMeans
 from scd_core.identify.classifier import Classifier
 
@@ -95,20 +95,17 @@ def adapt(classifier: Classifier, inputs: Tensor, anchors: Anchors, seed: int = 
     head = last_linear(network)
     assert head is not None
     parameters = [one.requires_grad_(True) for layer in _norm_layers(network) for one in layer.parameters()]
-    read: list[Tensor] = []
-    handle = network.get_submodule(head).register_forward_pre_hook(lambda _module, given: read.append(given[0]))
     optimizer = torch.optim.Adam(parameters, LEARNING_RATE)
     order = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(seed))
     for some in order.split(BATCH):
-        read.clear()
-        logits: Tensor = network(inputs[some].to(classifier.device))
+        with features_at(network, head) as read:
+            logits: Tensor = network(inputs[some].to(classifier.device))
         named = classifier.probabilities(logits.detach().float().cpu()).argmax(1)
-        loss = alignment_loss(read[0].flatten(1).float().cpu(), named, anchors)
+        loss = alignment_loss(read[0], named, anchors)
         optimizer.zero_grad()
         if anchors.has_mean[named].any():
             loss.backward()
             optimizer.step()
-    handle.remove()
     return network.requires_grad_(False)
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from scd_core.boxes import box_from_row, widened
 from scd_core.errors import InputError
-from scd_core.identify.architectures import last_linear
+from scd_core.identify.architectures import features_at, last_linear
 from scd_core.identify.class_means import fit_class_means
 from scd_core.identify.classifier import Classifier
 from scd_core.identify.pictures import crop_to_box
@@ -35,8 +35,8 @@ __all__ = [
     "AdaptTrial",
     "CameraTrial",
     "Judged",
-    "head_of",
     "judge_camera",
+    "last_layer",
     "least_controls",
     "run_adapt",
     "run_network",
@@ -268,21 +268,17 @@ class _Worker:
 
     def _expected(self, network: nn.Module, inputs: Tensor) -> float:
         features = run_network(network, inputs, self.classifier)[1]
-        return expected_right(self.classifier, features, head_of(network))
+        return expected_right(self.classifier, features, last_layer(network))
 
 
 @torch.no_grad()
 def run_network(network: nn.Module, inputs: Tensor, classifier: Classifier) -> tuple[Tensor, Tensor]:
     """(N, K) logits and (N, D) features that the last layer reads, on the CPU."""
-    read: list[Tensor] = []
-    handle = head_of(network).register_forward_pre_hook(
-        lambda _module, given: read.append(given[0].flatten(1).float().cpu())
-    )
-    logits = torch.cat([network(part).float().cpu() for part in classifier.passes(inputs)])
-    handle.remove()
+    with features_at(network, last_linear(network) or "") as read:
+        logits = torch.cat([network(part).float().cpu() for part in classifier.passes(inputs)])
     return logits, torch.cat(read)
 
 
-def head_of(network: nn.Module) -> nn.Module:
+def last_layer(network: nn.Module) -> nn.Module:
     """The network's last linear layer; it has one (:func:`scd_core.improve.adapting.why_not_adapted`)."""
     return network.get_submodule(last_linear(network) or "")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from scd_core.identify.architectures import features_at
 from scd_core.identify.class_means import Head
 from scd_core.improve.heads import Floats
 from scd_core.improve.tune_network import Parted
@@ -119,14 +120,9 @@ class Trainer:
     @torch.no_grad()
     def features(self, places: NDArray[np.int64], number: int = 0) -> Floats:
         """(M, D) what the head reads of a copy of each picture; by the model's own weights before any training."""
-        read: list[Tensor] = []
-        head = self.parted.last.get_submodule(self.parted.head)
-        handle = head.register_forward_pre_hook(lambda _module, inputs: read.append(inputs[0].flatten(1).float().cpu()))
-        try:
+        with features_at(self.parted.last, self.parted.head) as read:
             for at in range(0, len(places), _PASS):
                 self.parted.last(self._read(places[at : at + _PASS], number))
-        finally:
-            handle.remove()
         return torch.cat(read).numpy()
 
     @torch.no_grad()

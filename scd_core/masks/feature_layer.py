@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from scd_core.masks.log_odds import log_odds
 from scd_core.masks.preserve import run_model
 
-__all__ = ["FeatureLayer", "find_feature_layer", "layer_signals"]
+__all__ = ["FeatureLayer", "find_feature_layer", "layer_outputs", "layer_signals"]
 
 Layout = Literal["channels_first", "channels_last", "tokens"]
 
@@ -112,7 +112,8 @@ def _as_written(model: nn.Module) -> nn.Module:
 
 
 @contextmanager
-def _tap(model: nn.Module, name: str) -> Iterator[list[Tensor]]:
+def layer_outputs(model: nn.Module, name: str) -> Iterator[list[Tensor]]:
+    """Inside, what the module of that name gives in each pass is put into the list, as it is, with its gradient."""
     outputs: list[Tensor] = []
     handle = model.get_submodule(name).register_forward_hook(lambda _module, _inputs, output: outputs.append(output))
     try:
@@ -137,7 +138,7 @@ def layer_signals(
         Two tensors (B, C, h, w), detached.
     """
     model = _as_written(model)
-    with _tap(model, layer.name) as outputs:
+    with layer_outputs(model, layer.name) as outputs:
         logits = run_model(model, images.detach().requires_grad_(True))
     chosen = logits.gather(1, targets[:, None])[:, 0] if score == "logit" else log_odds(logits, targets)
     # A module that runs twice is read at its last run, as it was probed.

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from scd_core.identify.classifier import Classifier
-from scd_core.masks.feature_layer import FeatureLayer, find_feature_layer
+from scd_core.masks.feature_layer import FeatureLayer, find_feature_layer, layer_outputs
 
 __all__ = ["late_logits", "pooled_layer"]
 
@@ -48,12 +48,8 @@ def _probe(classifier: Classifier) -> FeatureLayer | str:
         layer = find_feature_layer(model, image)
     except ValueError:
         return "the network has no layer whose features have a place in the picture"
-    outputs: list[Tensor] = []
-    handle = model.get_submodule(layer.name).register_forward_hook(lambda _m, _i, output: outputs.append(output))
-    try:
+    with layer_outputs(model, layer.name) as outputs:
         logits = model(image[None].clone().requires_grad_(True) + 0)
-    finally:
-        handle.remove()
     weights = torch.linspace(1.0, 2.0, logits.shape[1])
     (gradient,) = torch.autograd.grad((logits * weights).sum(), outputs[-1])
     cells = layer.as_picture(gradient)[0].flatten(1)
