@@ -53,6 +53,12 @@ def _tables(results: Path) -> str:
             _places(found["rows"]),
             source_line(found, "benchmarks.audit.places"),
         ]
+    if found := read_result(results / "audit_look_alikes.json"):
+        parts += [
+            "**Real look-alikes**: causes of wrong names of nyala, whose cameras have nothing to do with the names",
+            _look_alikes(found["rows"]),
+            source_line(found, "benchmarks.audit.look_alikes"),
+        ]
     if found := read_result(results / "audit.json"):
         rows = found["rows"]
         planted, empty = ([row for row in rows if row["planted"] == has] for has in ("yes", "no"))
@@ -94,6 +100,28 @@ def _places(rows: Sequence[dict[str, Any]]) -> str:
             f"{row['home_place']}: {_with_interval(share_with_interval('place', row['home_place'], row['home']), 'place')}",
             row["home_look_alike"],
             f"{row['other_place']} of {row['other']}", row["slices"], row["slices_place"], row["slices_look_alike"],
+        )
+        for row in rows
+    ])  # fmt: skip
+
+
+def _look_alikes(rows: Sequence[dict[str, Any]]) -> str:
+    titles = (
+        "cameras drawn by seed",
+        "labelled",
+        "wrong names",
+        "called look-alikes",
+        "called a place",
+        "slices that a report shows",
+    )
+    return _table(titles, [
+        (
+            row["seed"], row["labelled"], row["wrong"],
+            *(
+                f"{row[kind]}: {_with_interval(share_with_interval(kind, row[kind], row['wrong']), kind)}"
+                for kind in ("look_alike", "place")
+            ),
+            row["slices"],
         )
         for row in rows
     ])  # fmt: skip

@@ -28,7 +28,7 @@ from scd_core.audit.slices.data import slice_data, wrong_rows
 from scd_core.audit.slices.derive import find_slices
 from scd_core.names import Cause, ErrorType
 
-__all__ = ["COUNTS", "count_causes"]
+__all__ = ["COUNTS", "count_causes", "run_names"]
 
 SEEDS = [1, 2, 3]
 COUNTS = {
@@ -51,18 +51,20 @@ triage:
   min_probability: 0
   min_margin: 0
   control_rate: 0
+classify:
+  measure_gradient: false
 """
 """Nothing is flagged, so nothing is masked."""
 
 
-def run_audit(found: RealSet) -> Path:
-    """OUT of the set's audit by ``trapaudit run``; one that is there is taken as it is."""
-    out = found.folder / "out_names"
+def run_names(folder: Path, pictures: Path, model: Path, labels: Path) -> Path:
+    """OUT in `folder` of an audit by ``trapaudit run`` in which nothing is flagged; one that is there is taken as it is."""
+    out = folder / "out_names"
     if not (out / "report").is_dir():
-        settings = found.folder / "names.yaml"
+        settings = folder / "names.yaml"
         settings.write_text(SETTINGS)
-        command = [sys.executable, "-m", "deployments.cli", "run", str(found.pictures), "--model", str(found.model)]
-        command += ["--out", str(out), "--labels", str(found.file("labels.csv")), "--config", str(settings)]
+        command = [sys.executable, "-m", "deployments.cli", "run", str(pictures), "--model", str(model)]
+        command += ["--out", str(out), "--labels", str(labels), "--config", str(settings)]
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
         subprocess.run([*command, "--runner", "threads"], check=True, cwd=ROOT, env=environment, stdout=sys.stderr)
     return out
@@ -112,7 +114,9 @@ def main() -> None:
         of_kind = []
         for seed in chosen.seed[:1] if chosen.quick else chosen.seed:
             found = make_set(chosen.work, kind, seed)
-            of_kind.append(count_causes(found, run_audit(found)))
+            of_kind.append(
+                count_causes(found, run_names(found.folder, found.pictures, found.model, found.file("labels.csv")))
+            )
             report.progress(f"{kind} {seed}: {of_kind[-1]}")
         sums = {key: sum(counts[key] for counts in of_kind) for key in COUNTS}
         report.rows.append({"kind": kind, "n_sets": len(of_kind)} | sums)
