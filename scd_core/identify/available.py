@@ -56,8 +56,8 @@ class Searched:
 
     def by_digest(self, media: Iterable[MediaRow]) -> list[tuple[str, list[str]]]:
         """Each hash that pictures have, with its names."""
-        found = {self.digest_at(frame): sorted(self.available_at(frame)) for frame in media}
-        return sorted(found.items())
+        found = {self.digest_at(frame): self.available_at(frame) for frame in media}
+        return [(digest, sorted(names)) for digest, names in sorted(found.items())]
 
 
 class _Place:

@@ -59,8 +59,8 @@ class Classifier:
         self.model: nn.Module = self._loaded_program(package) if self.spec.program else self._built(package)
         self.lock = threading.Lock()
         self.names: tuple[str, ...] = tuple(dict.fromkeys(self.spec.labels))
-        place = {name: number for number, name in enumerate(self.names)}
-        self._name_of_class = torch.tensor([place[label] for label in self.spec.labels])
+        self._place = {name: number for number, name in enumerate(self.names)}
+        self._name_of_class = torch.tensor([self._place[label] for label in self.spec.labels])
 
     def _loaded_program(self, package: Package) -> nn.Module:
         found = load_program(package.weights, self.spec, self.device, self.spec.weights)
@@ -198,8 +198,7 @@ class Classifier:
         Returns:
             (B,) int64 class indices.
         """
-        place = {name: number for number, name in enumerate(self.names)}
-        wanted = torch.tensor([place[name] for name in names])
+        wanted = torch.tensor([self._place[name] for name in names])
         return logits.masked_fill(self._name_of_class[None] != wanted[:, None], float("-inf")).argmax(dim=1)
 
 

@@ -12,6 +12,7 @@ from scd_core.tables.schema import TABLES, conform, table_schema
 
 __all__ = ["feature_matrix", "split_embeddings", "unit_rows"]
 
+_BLOCK = 10_000
 _LARGEST = float(np.finfo(np.float16).max)
 
 
@@ -68,8 +69,12 @@ def unit_rows(features: NDArray[np.floating]) -> NDArray[np.float32]:
     >>> unit_rows(np.array([[3.0, 4.0]])).round(3).tolist()
     [[0.6000000238418579, 0.800000011920929]]
     """
-    lengths = np.linalg.norm(features.astype(np.float64), axis=1, keepdims=True)
-    return (features / np.maximum(lengths, np.finfo(np.float64).tiny)).astype(np.float32)
+    found = np.empty(features.shape, dtype=np.float32)
+    for start in range(0, len(features), _BLOCK):  # in parts: double precision takes twice the memory
+        part = features[start : start + _BLOCK].astype(np.float64)
+        lengths = np.sqrt(np.einsum("nd,nd->n", part, part))[:, None]
+        found[start : start + _BLOCK] = part / np.maximum(lengths, np.finfo(np.float64).tiny)
+    return found
 
 
 def _lists(rows: NDArray[np.float16]) -> pa.Array:

@@ -20,6 +20,8 @@ _FEWEST = 10
 _STRANGER_FOLDS = 10
 _KNOWN_FOLDS = 5
 _BLOCK = 500
+_SIMILARITIES = 5_000_000
+"""That are held in double precision at a time (40 MB)."""
 _MOST_TRIED = 2000
 
 
@@ -29,7 +31,7 @@ class HeldOut:
 
     strangers: NDArray[np.float64]
     """(N,): of each picture to the nearest one of the others, while its individual is left out."""
-    known: NDArray[np.float64]
+    known: NDArray[np.floating]
     """(M, K): of pictures that are left out to the nearest picture of each individual."""
     truth: NDArray[np.int64]
     """(M,): place of the individual of each, among the names in order."""
@@ -74,21 +76,20 @@ def hold_out(features: NDArray[np.floating], names: Sequence[str], is_whitened: 
     fold_of_kind[order] = np.arange(len(kinds)) % min(_STRANGER_FOLDS, len(kinds))
     of_strangers = [np.zeros(0)]
     for _, near, _ in _folds(features, own, truth, fold_of_kind[truth], is_whitened):
-        of_strangers.append(near.max(1))
+        of_strangers.append(near.max(1).astype(np.float64))
     strangers = np.concatenate(of_strangers)
     within = np.zeros(len(own), dtype=np.int64)  # number of each picture among those of its individual
-    for kind in range(len(kinds)):
-        mine = np.flatnonzero(truth == kind)
+    for kind, mine in enumerate(np.split(np.argsort(truth, kind="stable"), np.cumsum(np.bincount(truth))[:-1])):
         within[np.random.default_rng(kind).permutation(mine)] = np.arange(len(mine))
     known, of_known = [], []
     for places, near, kinds_held in _folds(features, own, truth, within % _KNOWN_FOLDS, is_whitened):
-        full = np.full((len(places), len(kinds)), -1.0)
+        full = np.full((len(places), len(kinds)), -1.0, dtype=np.float32)
         full[:, kinds_held] = near
         has_more = full[np.arange(len(places)), truth[places]] > -1.0
         known.append(full[has_more])
         of_known.append(truth[places][has_more])
-    none: list[NDArray[np.float64]] = [np.zeros((0, len(kinds)))]  # one picture of each: none has another one left
-    return HeldOut(strangers, np.concatenate(none + known), np.concatenate([truth[:0], *of_known]))
+    none = np.zeros((0, len(kinds)), dtype=np.float32)  # one picture of each: none has another one left
+    return HeldOut(strangers, np.concatenate([none, *known]), np.concatenate([truth[:0], *of_known]))
 
 
 def _folds(
@@ -97,9 +98,10 @@ def _folds(
     truth: NDArray[np.int64],
     fold: NDArray[np.int64],
     is_whitened: bool,
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]]:
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]]:
     """For each fold, in parts: its pictures, their similarity to the nearest picture of each individual that is left, and which
     these are. Equal pictures prove nothing and do not count. Of a large gallery 2 000 pictures are tried."""
+    unit = unit_rows(features)
     is_tried = np.zeros(len(fold), dtype=bool)
     is_tried[np.random.default_rng(0).permutation(len(fold))[:_MOST_TRIED]] = True
     for number in range(int(fold.max()) + 1):
@@ -107,17 +109,17 @@ def _folds(
         rest = np.flatnonzero(fold != number)  # also those that are not tried
         if not len(held) or not len(rest):
             continue
-        fitted = fit_whitening(features[rest], names[rest].tolist()) if is_whitened else None
+        fitted = fit_whitening(unit[rest], names[rest].tolist()) if is_whitened else None
         rest = rest[np.argsort(truth[rest], kind="stable")]
         kinds, starts = np.unique(truth[rest], return_index=True)
-        plain = unit_rows(features[rest])
-        left = plain if fitted is None else fitted(features[rest], CENTRE)
+        plain = unit[rest]
+        left = plain if fitted is None else fitted(plain, CENTRE)
         for start in range(0, len(held), _BLOCK):
             places = held[start : start + _BLOCK]
-            query = unit_rows(features[places])
-            cosines = (query if fitted is None else fitted(features[places], CENTRE)) @ left.T
-            cosines = np.where(query @ plain.T > EQUAL, -1.0, cosines)
-            yield places, np.maximum.reduceat(cosines, starts, axis=1).astype(np.float64), kinds
+            query = unit[places]
+            cosines = (query if fitted is None else fitted(query, CENTRE)) @ left.T
+            cosines[(cosines if fitted is None else query @ plain.T) > EQUAL] = -1.0
+            yield places, np.maximum.reduceat(cosines, starts, axis=1), kinds
 
 
 def find_stranger_limit(held_out: HeldOut, rate: float) -> StrangerLimit:
@@ -167,15 +169,23 @@ def gallery_temperature(held_out: HeldOut, scale: float) -> float | None:
     """
     if len(held_out.known) < _FEWEST or held_out.known.shape[1] < 2:
         return None
-    logits, each = scale * held_out.known, np.arange(len(held_out.truth))
-    logits = logits - logits.max(1, keepdims=True)
-    own = logits[each, held_out.truth].copy()
-    logits[each, held_out.truth] = -np.inf
+    each, best = np.arange(len(held_out.truth)), held_out.known.max(1)
+    own = scale * (held_out.known[each, held_out.truth].astype(np.float64) - best)
     share = (len(each) + 1) / (len(each) + 2)  # as in `calibrate`: no picture is named right for ever
+    n_rows = max(1, _SIMILARITIES // held_out.known.shape[1])
+
+    def sum_of_others(inverse: float) -> NDArray[np.float64]:
+        found = np.empty(len(each))
+        for start in range(0, len(each), n_rows):
+            part = slice(start, start + n_rows)
+            logits = scale * inverse * (held_out.known[part].astype(np.float64) - best[part, None])
+            logits[np.arange(len(logits)), held_out.truth[part]] = -np.inf
+            found[part] = np.exp(logits).sum(1)
+        return found
 
     def loss(log_t: float) -> float:
         inverse = float(np.exp(-log_t))
-        others = np.log(np.maximum(np.exp(logits * inverse).sum(1), 1e-300))
+        others = np.log(np.maximum(sum_of_others(inverse), 1e-300))
         total = np.logaddexp(own * inverse, others)
         return -float((share * (own * inverse - total) + (1 - share) * (others - total)).mean())
 

@@ -34,7 +34,18 @@ _FEWEST_PICTURES = 12
 """Of individuals with two pictures or more: with fewer the scatter within individuals is a guess."""
 
 _MOST_PICTURES = 2000
-"""That the scatter is taken from, of whole individuals drawn at random: a package may hold thousands of them."""
+"""That the scatter is taken from, of individuals drawn at random: a package may hold thousands of them."""
+
+_OF_AN_INDIVIDUAL = 200
+"""Pictures of one individual that the scatter is taken from, at most, so that it is of ten individuals or more."""
+
+_OF_THE_MEAN = 2000
+"""Pictures that the mean of hidden groups is taken of, at most."""
+
+_MANY_PAIRS = 1_000_000
+
+_BLOCK = 10_000
+"""Embeddings that are turned at a time."""
 
 _TRIALS = 12
 
@@ -59,8 +70,15 @@ class Whitening:
 
     def __call__(self, features: NDArray[np.floating], centre: float = 1.0) -> NDArray[np.float32]:
         """(N, D) features of any length -> (N, D) whitened, of unit length; `centre` is the share of the mean taken off."""
-        moved = unit_rows(features) - np.float32(centre) * self.mean
-        return unit_rows(moved - ((moved @ self.directions.T) * self.gains) @ self.directions)
+        found = np.empty((len(features), len(self.mean)), dtype=np.float32)
+        # One product in place of two, where there are more embeddings than it takes to be worth it.
+        is_many = len(features) > len(self.mean) and 2 * len(self.gains) > len(self.mean)
+        off = (self.directions.T * self.gains) @ self.directions if is_many else None
+        for start in range(0, len(features), _BLOCK):
+            moved = unit_rows(features[start : start + _BLOCK]) - np.float32(centre) * self.mean
+            taken = ((moved @ self.directions.T) * self.gains) @ self.directions if off is None else moved @ off
+            found[start : start + _BLOCK] = unit_rows(moved - taken)
+        return found
 
     def arrays(self) -> dict[str, NDArray[np.float32]]:
         """By the names of the fields."""
@@ -99,41 +117,61 @@ def fit_whitening(features: NDArray[np.floating], names: Sequence[str]) -> White
     Returns:
         None where fewer than 4 individuals have two pictures, or they have fewer than 12 together.
     """
-    unit, own = unit_rows(features).astype(np.float64), np.array(names)
+    scatter = _scatter(features, names)
+    if scatter is None:
+        return None
+    size = scatter.shape[1]
+    variances, directions = _principal(scatter)
+    if not len(variances):  # all pictures of an individual are equal
+        return None
+    shrunk, level = _shrinkage(scatter, variances), float(variances.sum()) / size
+    gains = np.clip(1 - np.sqrt(shrunk * level / ((1 - shrunk) * variances + shrunk * level)), 0, 1)
+    total = np.zeros(size)
+    for start in range(0, len(features), _BLOCK):
+        total += unit_rows(features[start : start + _BLOCK]).sum(0, dtype=np.float64)
+    return Whitening(*(part.astype(np.float32) for part in (total / len(features), directions, gains)))
+
+
+def _scatter(features: NDArray[np.floating], names: Sequence[str]) -> NDArray[np.float64] | None:
+    """(n, D) deviations of pictures from the mean of their individual, of individuals in a random order."""
+    kinds, own = np.unique(np.array(names), return_inverse=True)
+    places = np.split(np.argsort(own, kind="stable"), np.cumsum(np.bincount(own, minlength=len(kinds)))[:-1])
+    rng = np.random.default_rng(0)
     parts: list[NDArray[np.float64]] = []
-    for name in np.random.default_rng(0).permutation(sorted(set(names))):
-        if sum(map(len, parts)) >= _MOST_PICTURES:
+    n = 0
+    for kind in rng.permutation(len(kinds)).tolist():
+        mine = places[kind]
+        if n >= _MOST_PICTURES:
             break
-        pictures = unit[own == name]
-        if len(pictures) > 1:
-            parts.append((pictures - pictures.mean(0)) * np.sqrt(len(pictures) / (len(pictures) - 1)))
-    if len(parts) < _FEWEST_INDIVIDUALS or sum(map(len, parts)) < _FEWEST_PICTURES:
-        return None
-    scatter = np.concatenate(parts)
-    least = np.finfo(np.float64).eps * len(scatter)
-    _, lengths, directions = np.linalg.svd(scatter / np.sqrt(len(scatter)), full_matrices=False)
-    is_real = lengths**2 > least
-    lengths, directions = lengths[is_real], directions[is_real]
-    if not len(lengths):  # all pictures of an individual are equal
-        return None
-    rotated = scatter @ directions.T  # of the same lengths and angles, in as few numbers as there are directions
-    level = float((lengths**2).sum()) / unit.shape[1]
-    shrunk = _shrinkage(rotated, unit.shape[1])
-    variances = (1 - shrunk) * lengths**2 + shrunk * level
-    gains = np.clip(1 - np.sqrt(shrunk * level / variances), 0, 1)
-    return Whitening(*(part.astype(np.float32) for part in (unit.mean(0), directions, gains)))
+        if len(mine) > _OF_AN_INDIVIDUAL:
+            mine = np.sort(rng.permutation(mine)[:_OF_AN_INDIVIDUAL])
+        if len(mine) > 1:
+            pictures = unit_rows(features[mine]).astype(np.float64)
+            parts.append((pictures - pictures.mean(0)) * np.sqrt(len(mine) / (len(mine) - 1)))
+            n += len(mine)
+    return np.concatenate(parts) if len(parts) >= _FEWEST_INDIVIDUALS and n >= _FEWEST_PICTURES else None
 
 
-def _shrinkage(scatter: NDArray[np.float64], size: int) -> float:
-    """Ledoit and Wolf's share of the identity, for (N, R) centred rows that lie in a space of `size` dimensions.
+def _principal(scatter: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Variances (R,) along the directions (R, D) in which (N, D) rows differ, from the smaller of the matrices of products."""
+    n, size = scatter.shape
+    is_wide = n < size
+    products = (scatter @ scatter.T if is_wide else scatter.T @ scatter) / n
+    variances, vectors = np.linalg.eigh(products)
+    is_real = variances > np.finfo(np.float64).eps * n
+    variances, vectors = variances[is_real], vectors[:, is_real]
+    return variances, ((vectors.T @ scatter) / np.sqrt(n * variances)[:, None] if is_wide else vectors.T)
 
-    scikit-learn's `ledoit_wolf_shrinkage` gives the same of the rows in all their dimensions, from as many numbers.
+
+def _shrinkage(scatter: NDArray[np.float64], variances: NDArray[np.float64]) -> float:
+    """Ledoit and Wolf's share of the identity, for (N, D) centred rows and the variances along their directions.
+
+    scikit-learn's `ledoit_wolf_shrinkage` gives the same, from matrices that are as large as the rows.
     """
-    products = scatter @ scatter.T / len(scatter)
-    level = float(np.trace(products)) / size
-    squared = float((products**2).sum())
+    n, size = scatter.shape
+    level, squared = float(variances.sum()) / size, float((variances**2).sum())
     spread = squared - size * level**2
-    noise = (float((np.diag(products) ** 2).sum()) * len(scatter) - squared) / len(scatter)
+    noise = (float(((scatter**2).sum(1) ** 2).sum()) / n - squared) / n
     return float(np.clip(min(noise, spread) / spread, 1e-6, 1.0)) if spread > 0 else 1.0
 
 
@@ -173,11 +211,15 @@ def hidden_groups(
     own = np.array(names)
     kinds, counts = np.unique(own, return_counts=True)
     several = kinds[counts > 1].tolist()
-    order = np.random.default_rng(0).permutation(len(several) * (len(several) - 1) // 2)[:_TRIALS]
+    # A permutation of the pairs of thousands of individuals would be longer than all else.
+    n_pairs = len(several) * (len(several) - 1) // 2
+    rng = np.random.default_rng(0)
+    order = rng.permutation(n_pairs)[:_TRIALS] if n_pairs < _MANY_PAIRS else rng.choice(n_pairs, _TRIALS, replace=False)
+    some = features[np.sort(rng.permutation(len(own))[:_OF_THE_MEAN])]
     groups = []
     for place in order.tolist():
         held = np.isin(own, [several[one] for one in _pair(place, len(several))])
-        space = group_space(fit_whitening(features[~held], own[~held].tolist()), features)
+        space = group_space(fit_whitening(features[~held], own[~held].tolist()), some)
         groups.append((space(features[held]), own[held]))
     return groups
 

@@ -8,19 +8,21 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from sklearn.covariance import ledoit_wolf
 from sklearn.metrics import adjusted_rand_score
 from typer.testing import CliRunner
 
 from deployments.cli.model import model_app
 from scd_core.errors import InputError
-from scd_core.identify import candidates, gallery_pictures, strangers
+from scd_core.identify import candidates, embeddings, gallery_pictures, strangers, whitening
 from scd_core.identify.architectures import build_network
 from scd_core.identify.comparison import choose_whitening
 from scd_core.identify.embeddings import unit_rows
 from scd_core.identify.packing import pack_gallery
 from scd_core.identify.spelling import check_spellings, checked_name
 from scd_core.identify.standing import replay
-from scd_core.identify.strangers import gallery_temperature, hold_out
+from scd_core.identify.strangers import find_stranger_limit, gallery_temperature, hold_out
+from scd_core.identify.whitening import fit_whitening, hidden_groups
 
 
 def individuals(n: int, pictures: int, size: int, seed: int = 0) -> tuple[np.ndarray, list[str]]:
@@ -36,13 +38,13 @@ def test_equal_pictures_are_found_wherever_they_lie(at_once: int, monkeypatch: p
     monkeypatch.setattr(gallery_pictures, "_AT_ONCE", at_once)
     unit, names = individuals(12, 3, 16)
     labels, classes = sorted(set(names)), torch.arange(36) // 3
-    embeddings = torch.from_numpy(unit)
-    gallery_pictures.check_different(embeddings, classes, labels)
-    embeddings[1] = embeddings[0]  # of one individual: nothing is wrong
-    gallery_pictures.check_different(embeddings, classes, labels)
-    embeddings[29] = embeddings[4]
+    pictures = torch.from_numpy(unit)
+    gallery_pictures.check_different(pictures, classes, labels)
+    pictures[1] = pictures[0]  # of one individual: nothing is wrong
+    gallery_pictures.check_different(pictures, classes, labels)
+    pictures[29] = pictures[4]
     with pytest.raises(InputError, match="picture of n0009 is equal to one of n0001"):
-        gallery_pictures.check_different(embeddings, classes, labels)
+        gallery_pictures.check_different(pictures, classes, labels)
 
 
 def test_of_a_large_gallery_a_sample_is_tried_and_it_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,6 +68,76 @@ def test_five_thousand_individuals(monkeypatch: pytest.MonkeyPatch) -> None:
     assert held_out.n_right > 0.5 * len(held_out.known)
     assert gallery_temperature(held_out, 16.0) is not None
     assert fitted is None or np.isfinite(fitted.gains).all()
+
+
+def reference_whitening(features: np.ndarray, names: list[str]) -> tuple[np.ndarray, float]:
+    """The inverse root (D, D) of the whole scatter, shrunk by scikit-learn, as it was fitted before, and its share."""
+    own = np.array(names)
+    unit = features.astype(np.float64) / np.linalg.norm(features.astype(np.float64), axis=1, keepdims=True)
+    parts = [unit[own == name] - unit[own == name].mean(0) for name in dict.fromkeys(names)]
+    scatter = np.concatenate([part * np.sqrt(len(part) / (len(part) - 1)) for part in parts])
+    covariance, share = ledoit_wolf(scatter, assume_centered=True)
+    values, vectors = np.linalg.eigh(covariance)
+    return (vectors * values**-0.5) @ vectors.T, share
+
+
+@pytest.mark.parametrize(("n", "size"), [(30, 24), (20, 300)])
+def test_a_whitening_is_fitted_from_the_smaller_matrix_of_products(n: int, size: int) -> None:
+    """More pictures than dimensions, and fewer."""
+    unit, names = individuals(n, 5, size, seed=4)
+    features = 3 * unit + 0.2
+    fitted = fit_whitening(features, names)
+    assert fitted is not None
+    root, share = reference_whitening(features, names)
+    assert 0 < share < 1
+    mean = (features / np.linalg.norm(features, axis=1, keepdims=True)).mean(0)
+    for part in (features, features[:7]):  # many are turned by one product, few by two
+        plain = part / np.linalg.norm(part, axis=1, keepdims=True) - mean
+        expected = plain @ root
+        expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+        assert np.allclose(fitted(part), expected, atol=2e-5)
+    assert np.allclose(fitted.directions @ fitted.directions.T, np.eye(len(fitted.gains)), atol=1e-4)
+
+
+def test_what_is_turned_in_parts_is_what_is_turned_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    unit, names = individuals(10, 6, 16, seed=3)
+    fitted, held_out = choose_whitening(unit, names)
+    assert fitted is not None
+    turned, temperature = fitted(unit), gallery_temperature(held_out, 16.0)
+    monkeypatch.setattr(whitening, "_BLOCK", 7)
+    monkeypatch.setattr(embeddings, "_BLOCK", 7)
+    monkeypatch.setattr(strangers, "_SIMILARITIES", 30)
+    again, held_again = choose_whitening(unit, names)
+    assert again is not None and np.allclose(again(unit), turned, atol=1e-5)
+    assert np.allclose(held_again.known, held_out.known, atol=1e-5)
+    assert gallery_temperature(held_again, 16.0) == pytest.approx(temperature, rel=1e-4)
+
+
+def test_individuals_with_thousands_of_pictures_each_have_a_whitening(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is fitted to some pictures of each, not to all pictures of the first ones alone."""
+    monkeypatch.setattr(whitening, "_MOST_PICTURES", 60)
+    monkeypatch.setattr(whitening, "_OF_AN_INDIVIDUAL", 6)
+    unit, names = individuals(12, 50, 24, seed=6)
+    assert fit_whitening(unit, names) is not None
+    monkeypatch.setattr(whitening, "_OF_AN_INDIVIDUAL", 50)
+    assert fit_whitening(unit, names) is None
+
+
+def test_pairs_of_thousands_of_individuals_are_drawn_and_none_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(whitening, "_MANY_PAIRS", 1)
+    unit, names = individuals(9, 3, 12)
+    groups = hidden_groups(unit, names)
+    pairs = {frozenset(own.tolist()) for _, own in groups}
+    assert len(groups) == len(pairs) == 12 and all(len(pair) == 2 for pair in pairs)
+
+
+def test_one_picture_of_each_of_thousands_gives_a_limit_and_no_temperature() -> None:
+    unit, names = individuals(3000, 1, 24)
+    fitted, held_out = choose_whitening(unit, names)
+    assert fitted is None and held_out.known.shape == (0, 3000) and len(held_out.strangers) == 2000
+    assert gallery_temperature(held_out, 16.0) is None and hidden_groups(unit, names) == []
+    limit = find_stranger_limit(held_out, 0.1)
+    assert np.isnan(limit.reach) and limit.false_known_rate <= 0.1 and limit.n_known == 0
 
 
 def test_a_night_of_very_many_strangers_is_grouped_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
