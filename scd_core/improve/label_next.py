@@ -79,7 +79,7 @@ def choose_next(features: Floats, known: Floats, head: Head, n: int) -> NDArray[
     length = np.linalg.norm(scaled, axis=1)
     unit = scaled / np.maximum(length, 1e-12)[:, None]
     p = softmax(head.scores(features).astype(np.float64), axis=1)
-    steps = np.stack([np.linalg.norm(p - one, axis=1) for one in np.eye(p.shape[1])], axis=1)
+    steps = np.sqrt(np.maximum((p**2).sum(1, keepdims=True) - 2 * p + 1, 0.0))  # |p - e_y|
     gain = (p * steps).sum(1) * length[: len(features)]
     mine, theirs = unit[: len(features)], unit[len(features) :]
     nearest = (mine @ theirs.T).max(1) if len(theirs) else np.full(len(mine), -1.0)

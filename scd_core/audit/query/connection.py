@@ -108,6 +108,7 @@ def open_tables(
     found, root = table_files(store, may_be_empty, with_shadows), store.storage.local_root
     for name, sql in _base_views(found, root).items():
         connection.execute(f'CREATE VIEW "{name}" AS {sql}')
+    create_improvements(connection, read_improvements(store))
     create_batch_files(connection, found.files, root, found.has_old_schema)
     return connection
 

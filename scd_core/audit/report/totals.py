@@ -63,6 +63,8 @@ class Totals:
     """Whether names are changed or only suggested, and on what labels."""
     n_systematic: int
     """Systematic errors that no simpler slice explains."""
+    is_untried: bool
+    """Some are of a cause that a better model mends, and no run of `trapaudit improve` tried the newest model."""
 
 
 def report_totals(connection: duckdb.DuckDBPyConnection, confidence: float = 0.95) -> Totals:
