@@ -99,13 +99,18 @@ def count_right(kept_back: RealSet, model: Path, *, is_crop: bool) -> tuple[int,
     with kept_back.file("truth.csv").open(newline="") as handle:
         rows = list(csv.DictReader(handle))
     for start in range(0, len(rows), 16):
-        inputs = []
+        inputs, frames = [], []
         for row in rows[start : start + 16]:
             x, y, width, height = (float(row[name]) for name in ("x_min", "y_min", "width", "height"))
             with Image.open(kept_back.pictures / row["file"]) as opened:
                 box = widened((x, y, width, height), margin) if is_crop else None
                 inputs.append(classifier.preprocess(crop_to_box(opened, box)))
-        best = classifier.probabilities(classifier.logits(torch.stack(inputs))).argmax(1).tolist()
+                if classifier.frame_head is not None:
+                    frames.append(classifier.preprocess(opened))
+        logits = classifier.logits(torch.stack(inputs))
+        if frames:
+            logits = logits + classifier.frame_logits(torch.stack(frames))
+        best = classifier.probabilities(logits).argmax(1).tolist()
         for place, row in zip(best, rows[start : start + 16], strict=True):
             right[row["is_shifted"]] += classifier.names[place] == row["individual_id"]
     return right["true"], right["false"], len(rows) // 2

@@ -109,7 +109,7 @@ def _world(
     known = {(row["true_id"], row["camera"]) for row in labelled.rows}
     others = np.flatnonzero(~is_label).tolist()
     places = [one for one in others if (pool.rows[one]["true_id"], pool.rows[one]["camera"]) not in known]
-    called = trial.head(best.way).scores(shown.features[best.way.view][places]).argmax(1)
+    called = trial.heads(best.way).scores(best.way.view, shown.take(np.array(places))).argmax(1)
     is_right = np.array([labelled.names[c] == pool.rows[p]["true_id"] for c, p in zip(called, places, strict=True)])
     photograph = np.unique([photographs[place] for place in places], return_inverse=True)[1]
     truth = rate_of(is_right, photograph, photograph)

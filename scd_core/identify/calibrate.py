@@ -98,6 +98,11 @@ def calibrate_package(
     local_folder(url)
     classifier = load_model(url, device)
     spec = classifier.spec
+    if classifier.frame_head is not None:
+        raise InputError(
+            f"calibrate: model {url} names an animal's box and its frame together, and calibrating shows it whole frames alone; "
+            "its temperature was fitted by `trapaudit improve`"
+        )
     strange = sorted(set(labels.values()) - set(classifier.names) - {UNKNOWN})
     if strange:
         raise InputError(

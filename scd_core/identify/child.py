@@ -89,7 +89,7 @@ def write_child(url: str, spec: PackageSpec, files: Mapping[str | None, bytes | 
         InputError: there is a package, or the folder cannot be written.
     """
     folder = check_target(url)
-    named = {spec.weights, spec.gallery, spec.whitening, spec.class_means} - {None}
+    named = {spec.weights, spec.gallery, spec.whitening, spec.class_means, spec.frame_head} - {None}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, data in files.items():

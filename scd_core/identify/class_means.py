@@ -11,7 +11,7 @@ from safetensors.numpy import load, save
 
 from scd_core.errors import InputError
 
-__all__ = ["NEVER", "ClassMeans", "Head", "align_row", "fit_class_means", "read_class_means"]
+__all__ = ["NEVER", "ClassMeans", "Head", "align_row", "fit_class_means", "read_class_means", "read_head"]
 
 NEVER = -1e4
 """Score of a name that was never learnt: "never" in float32 and in a softmax, and finite."""
@@ -42,6 +42,27 @@ class Head:
     def scores(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
         """(N, D) features -> (N, K) logits."""
         return np.asarray(features @ self.weight.T + self.bias, dtype=np.float32)
+
+    def to_bytes(self) -> bytes:
+        """As the safetensors file of a package."""
+        return save({"weight": np.ascontiguousarray(self.weight), "bias": np.ascontiguousarray(self.bias)})
+
+
+def read_head(data: bytes, name: str, n_classes: int) -> Head:
+    """A linear layer from the file of a package of `n_classes` classes.
+
+    Raises:
+        InputError: not such a file, or one of other classes.
+    """
+    try:
+        state = load(data)
+    except SafetensorError as error:
+        raise InputError(f"head {name}: cannot be read ({error}); take the package as it was written") from error
+    if set(state) != {"weight", "bias"} or state["weight"].ndim != 2 or state["bias"].shape != (n_classes,):
+        raise InputError(f"head {name}: expected weight and bias of {n_classes} classes")
+    if len(state["weight"]) != n_classes or not all(np.isfinite(one).all() for one in state.values()):
+        raise InputError(f"head {name}: expected finite weights of {n_classes} classes")
+    return Head(state["weight"].astype(np.float32), state["bias"].astype(np.float32))
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ class Classifier:
         no_masks: why no gradients pass through the model, so that there are no masks; None where they do.
         gives_gradient: gradients pass through what names pictures as well.
         has_features: what the head of the network reads of a picture is known.
+        frame_head: last layer for the whole frame, whose logits are added to those of the box; None names boxes alone.
         lock: hold it while gradients are taken through the model, which is shared by threads.
     """
 
@@ -56,6 +57,7 @@ class Classifier:
         self.no_masks: str | None = None
         self.gives_gradient = self.has_features = True
         self._program: Program | None = None
+        self.frame_head = package.read_frame_head()
         self.model: nn.Module = self._loaded_program(package) if self.spec.program else self._built(package)
         self.lock = threading.Lock()
         self.names: tuple[str, ...] = tuple(dict.fromkeys(self.spec.labels))
@@ -76,9 +78,25 @@ class Classifier:
     def _built(self, package: Package) -> nn.Module:
         network = network_of(self.spec)
         fit_state(network, load_state(package.weights, self.spec.weights), self.spec, self.spec.weights)
+        self._check_frame_head(network)
         if package.gallery is not None:
             return self._with_gallery(network, package)
         return network.eval().requires_grad_(False).to(self.device)
+
+    def _check_frame_head(self, network: nn.Module) -> None:
+        """Refuse a layer for the whole frame that does not fit the network.
+
+        Raises:
+            InputError: it does not.
+        """
+        if self.frame_head is None:
+            return
+        name = last_linear(network)
+        last: Any = network.get_submodule(name) if name is not None else None
+        if last is None or last.in_features != self.frame_head.weight.shape[1]:
+            raise InputError(
+                f"frame_head {self.spec.frame_head}: does not fit the network; take the package as it was written"
+            )
 
     def _with_gallery(self, network: nn.Module, package: Package) -> nn.Module:
         assert package.gallery is not None
@@ -170,6 +188,14 @@ class Classifier:
                 logits = self.naming_network(part)
             parts.append(read[-1] if read else logits.float().cpu())
         return torch.cat(parts)
+
+    def frame_logits(self, frames: Tensor) -> Tensor:
+        """(B, 3, H, W) normalised whole frames -> (B, K) float32, on the CPU: what is added to the logits of boxes in them.
+
+        Only where there is a :attr:`frame_head`.
+        """
+        assert self.frame_head is not None
+        return torch.from_numpy(self.frame_head.scores(self.features(frames).numpy()))
 
     def embed(self, batch: Tensor) -> Tensor:
         """(B, 3, H, W) normalised -> (B, D) of unit length, on the CPU: what pictures are compared by.

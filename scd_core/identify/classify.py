@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -102,10 +103,10 @@ def classify_media(
             predictions.append(prediction)
             if isinstance(prepared, MediaError):
                 prediction["failure_reason"] = str(prepared)
-            elif (tensor := prepared[place]) is None:
+            elif (tensor := prepared.targets[place]) is None:
                 prediction["failure_reason"] = own.problem(box)
             else:
-                waiting.add(prediction, tensor, shift_at(row))
+                waiting.add(prediction, tensor, shift_at(row), None if box is None else prepared.frame)
     waiting.finish()
     return predictions
 
@@ -120,16 +121,26 @@ def _needed_size(targets: Targets, spec: InputSpec) -> int | None:
     return decode_size(spec, min(usable, key=min) if usable else (1.0, 1.0))
 
 
-def _inputs(targets: Targets, image: Image.Image, classifier: Classifier) -> list[torch.Tensor | None]:
-    """The network's input for each target of an image; None for one that cannot be used."""
+@dataclass(frozen=True)
+class _Inputs:
+    """The network's inputs for an image."""
+
+    targets: list[torch.Tensor | None]
+    """For each target; None for one that cannot be used."""
+    frame: torch.Tensor | None
+    """The whole frame, where the model names boxes by it as well."""
+
+
+def _inputs(targets: Targets, image: Image.Image, classifier: Classifier) -> _Inputs:
     shown = blank(image, targets.hidden or ())
     margin = classifier.spec.input.box_margin or 0.0
-    return [
+    found = [
         None
         if targets.problem(box)
         else classifier.preprocess(crop_to_box(shown, None if box is None else widened(box.clipped(), margin)))
         for box in targets.boxes
     ]
+    return _Inputs(found, None if classifier.frame_head is None else classifier.preprocess(shown))
 
 
 def _plain(classifier: Classifier) -> Naming:
@@ -146,11 +157,17 @@ class _Waiting:
 
     def __init__(self, classifier: Classifier, config: ClassifyConfig, naming: Naming) -> None:
         self.classifier, self.config, self.naming = classifier, config, naming
-        self._waiting: list[tuple[PredictionRow, torch.Tensor, torch.Tensor | None]] = []
+        self._waiting: list[tuple[PredictionRow, torch.Tensor, torch.Tensor | None, torch.Tensor | None]] = []
 
-    def add(self, row: PredictionRow, tensor: torch.Tensor, shift: torch.Tensor | None = None) -> None:
-        """Name the row's (3, H, W) input, now or with those to come."""
-        self._waiting.append((row, tensor, shift))
+    def add(
+        self,
+        row: PredictionRow,
+        tensor: torch.Tensor,
+        shift: torch.Tensor | None = None,
+        frame: torch.Tensor | None = None,
+    ) -> None:
+        """Name the row's (3, H, W) input, now or with those to come; with the (3, H, W) frame where it counts as well."""
+        self._waiting.append((row, tensor, shift, frame))
         if len(self._waiting) == self.config.batch_size:
             self.finish()
 
@@ -158,9 +175,10 @@ class _Waiting:
         """Name all that wait; the pass that names them gives their features as well."""
         if not self._waiting:
             return
-        rows, shifts = [row for row, _, _ in self._waiting], [shift for _, _, shift in self._waiting]
-        stacked = torch.stack([tensor for _, tensor, _ in self._waiting])
+        rows, tensors, shifts, frames = zip(*self._waiting, strict=True)
+        stacked = torch.stack(tensors)
         self._waiting.clear()
+        of_frames = self._of_frames(frames)
         with self.classifier.reading_features() as read:
             named, more = self.naming(stacked, rows, shifts)
         # The first passes may have been a probe of the network; the pictures' own come last.
@@ -168,11 +186,22 @@ class _Waiting:
         if len(found) != len(rows) and self.classifier.has_features:
             found = self.classifier.features(stacked)
         kept = found.tolist() if self.classifier.has_features else [None] * len(rows)
-        for row, logits, columns, features, shift in zip(rows, named, more, kept, shifts, strict=True):
-            row.update(name_from_logits(logits, self.classifier, self.config.topk, shift))
+        for row, logits, own, columns, features, shift in zip(rows, named, of_frames, more, kept, shifts, strict=True):
+            together = logits if own is None else logits + own
+            row.update(name_from_logits(together, self.classifier, self.config.topk, shift))
             if row["prediction_status"] == PredictionStatus.OK:
                 row.update(columns)
                 row["embedding"] = features
+                row["frame_logits"] = None if own is None else own.tolist()
+
+    def _of_frames(self, frames: Sequence[torch.Tensor | None]) -> list[torch.Tensor | None]:
+        """What each row's frame adds to its logits; a frame of several boxes goes through the network once."""
+        different = {id(frame): frame for frame in frames if frame is not None}
+        if not different:
+            return [None] * len(frames)
+        found = self.classifier.frame_logits(torch.stack(list(different.values())))
+        by_frame = dict(zip(different, found, strict=True))
+        return [None if frame is None else by_frame[id(frame)] for frame in frames]
 
 
 def name_from_logits(

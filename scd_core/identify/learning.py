@@ -121,6 +121,11 @@ def learn_name(
         InputError: the package has no head that can be changed, or too little is known of its individuals; the features are of
             another network; the name was trained, and its row stays; no picture would get the name; the folder holds a package.
     """
+    if parent.frame_head is not None:
+        raise InputError(
+            f"model {parent.url}: names boxes by their whole frame as well, and learns no name by itself; label pictures of the "
+            "individual, then `trapaudit improve`"
+        )
     layer, head = head_of(parent)
     means, temperature = parent.read_class_means(), parent.spec.temperature
     if means is None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from scd_core.errors import InputError
-from scd_core.identify.class_means import ClassMeans, read_class_means
+from scd_core.identify.class_means import ClassMeans, Head, read_class_means, read_head
 from scd_core.identify.spec import MODEL_FILE, PackageSpec, validated
 from scd_core.identify.whitening import Whitening, read_whitening
 from scd_core.inputs.text import read_object
@@ -30,6 +30,7 @@ class Package:
     digest: str
     whitening: bytes | None = None
     class_means: bytes | None = None
+    frame_head: bytes | None = None
 
     @property
     def gallery_digest(self) -> str | None:
@@ -54,6 +55,16 @@ class Package:
             return None
         return read_class_means(self.class_means, str(self.spec.class_means), len(set(self.spec.labels)))
 
+    def read_frame_head(self) -> Head | None:
+        """The last layer for the whole frame; None where boxes alone are named by.
+
+        Raises:
+            InputError: the file does not hold a layer of its classes.
+        """
+        if self.frame_head is None:
+            return None
+        return read_head(self.frame_head, str(self.spec.frame_head), len(self.spec.labels))
+
     def files(self) -> dict[str | None, bytes | None]:
         """Name -> content of its files beside ``model.json``."""
         spec = self.spec
@@ -62,6 +73,7 @@ class Package:
             spec.gallery: self.gallery,
             spec.whitening: self.whitening,
             spec.class_means: self.class_means,
+            spec.frame_head: self.frame_head,
         }
 
 
@@ -93,7 +105,7 @@ def read_package(url: str) -> Package:
         )
     spec = validated(content, f"model {storage.url}: {MODEL_FILE}")
     files: dict[str, bytes] = {}
-    for name in filter(None, (spec.weights, spec.gallery, spec.whitening, spec.class_means)):
+    for name in filter(None, (spec.weights, spec.gallery, spec.whitening, spec.class_means, spec.frame_head)):
         try:
             files[name] = storage.read(storage.path(name))
         except OSError as error:
@@ -107,8 +119,9 @@ def read_package(url: str) -> Package:
     gallery = files[spec.gallery] if spec.gallery else None
     whitening = files[spec.whitening] if spec.whitening else None
     means = files[spec.class_means] if spec.class_means else None
-    digest = _digest(spec, (gallery, whitening, means))
-    return Package(url, spec, files[spec.weights], gallery, digest, whitening, means)
+    frame_head = files[spec.frame_head] if spec.frame_head else None
+    digest = _digest(spec, (gallery, whitening, means, frame_head))
+    return Package(url, spec, files[spec.weights], gallery, digest, whitening, means, frame_head)
 
 
 def local_folder(url: str) -> Path:
@@ -127,7 +140,7 @@ def local_folder(url: str) -> Path:
 
 _LATER = (
     "features_of", "head", "head_size", "whitening", "unknown_similarity", "candidate_similarity", "program", "class_means",
-    "sub_centres",
+    "sub_centres", "frame_head",
 )  # fmt: skip
 """Fields that came after the first release; null where a package does not use them."""
 

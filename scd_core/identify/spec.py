@@ -167,6 +167,11 @@ class PackageSpec(BaseModel):
         None,
         description="safetensors file beside model.json: what a classifier learns further names by (docs/individuals.md)",
     )
+    frame_head: str | None = Field(
+        None,
+        description="safetensors file beside model.json: a second last layer, for what the network reads of the whole frame; its "
+        "logits are added to those of the box",
+    )
     features_of: str | None = Field(
         None, description="embedding space of the package whose network this one has, where only the head is another"
     )
@@ -258,9 +263,13 @@ class PackageSpec(BaseModel):
             raise ValueError(f"labels must name at least 2 classes, got {len(self.labels)}")
         if UNKNOWN in self.labels:
             raise ValueError(f"{UNKNOWN!r} is what an unnamed individual is called; no class may have that label")
-        for name in (self.weights, self.gallery, self.whitening, self.class_means):
+        for name in (self.weights, self.gallery, self.whitening, self.class_means, self.frame_head):
             if name is not None and (Path(name).name != name or name in {"", ".", ".."}):
                 raise ValueError(f"{name!r} must be a file beside {MODEL_FILE}, not a path")
+        if self.frame_head is not None and (self.input.box_use != "classify" or self.gallery or self.program):
+            raise ValueError(
+                "frame_head belongs to a network of boxes (`box_use` classify), without a gallery and no program"
+            )
         if not self.weights.endswith(_WEIGHT_SUFFIXES):
             raise ValueError(f"weights must be one of {', '.join(_WEIGHT_SUFFIXES)}, got {self.weights}")
         return self

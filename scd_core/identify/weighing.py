@@ -11,9 +11,10 @@ from scd_core.identify.available import Searched
 from scd_core.identify.classifier import Classifier
 from scd_core.identify.spec import PackageSpec
 from scd_core.inputs.expected import Expected
-from scd_core.tables.rows import MediaRow
+from scd_core.names import UNKNOWN
+from scd_core.tables.rows import MediaRow, PredictionRow
 
-__all__ = ["is_unknown", "shift_of", "shifts_of", "weighed"]
+__all__ = ["is_unknown", "shift_again", "shift_of", "shifts_of", "weighed"]
 
 
 def shift_of(expected: Collection[str] | None, classifier: Classifier, weight: float) -> Tensor | None:
@@ -49,6 +50,24 @@ def shifts_of(classifier: Classifier, expected: Expected | None, weight: float) 
         return found[names]
 
     return shift_at
+
+
+def shift_again(row: PredictionRow, shift: Tensor | None) -> Tensor | None:
+    """What is added to the logits of a named picture when it is named again: by who is expected, and by its whole frame.
+
+    Args:
+        row: its prediction.
+        shift: (K,) of expected individuals; a picture that was called unknown is not moved by them.
+
+    Returns:
+        (K,) float32; None where nothing is added.
+    """
+    shift = None if row["predicted_id"] == UNKNOWN else shift
+    own = row.get("frame_logits")
+    if own is None:
+        return shift
+    frame = torch.tensor(own)
+    return frame if shift is None else frame + shift
 
 
 def weighed(classifier: Classifier, logits: Tensor, shifts: Sequence[Tensor | None] | None) -> Tensor:

@@ -10,10 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from scd_core.identify.class_means import Head
 from scd_core.identify.classifier import Classifier
 from scd_core.improve.heads import FITTED, Floats, fit_head
-from scd_core.improve.keeping import KEEPS, blend_heads, own_head, spread
+from scd_core.improve.keeping import KEEPS, Heads, kept_heads, spread
 from scd_core.improve.labelled import Labelled
 from scd_core.improve.show import MARGINS, SHOWN, Shown
 from scd_core.improve.split import Split
@@ -73,17 +72,18 @@ def attempt_all(
         splits: by place, and by visit.
         evidence_of: whether the model as it is run names each target rightly -> the evidence.
     """
+    own_logits = {view: _logits(view, shown, classifier) for view in shown.logits}
     views = {
-        view: right_names(labelled, classifier, shown.logits[view]) & shown.has_view[view] for view in shown.logits
+        view: right_names(labelled, classifier, logits) & shown.has_view[view] for view, logits in own_logits.items()
     }
     if View.BOX_CROP in views and View.POOLED in views:
-        both = np.stack([_log_probabilities(classifier, shown.logits[view]) for view in (View.BOX_CROP, View.POOLED)])
+        both = np.stack([_log_probabilities(classifier, own_logits[view]) for view in (View.BOX_CROP, View.POOLED)])
         views[View.AVERAGE] = _right(labelled, classifier, both.mean(0)) & shown.has_view[View.BOX_CROP]
     as_run = view_as_run(labelled, classifier)
     evidence = evidence_of(views[as_run])
     found = []
     for view in (as_run, *(view for view in (*SHOWN, View.AVERAGE) if view != as_run and view in views)):
-        logits = shown.logits.get(view)
+        logits = own_logits.get(view)
         margin = None
         if logits is not None:
             own_place = {name: number for number, name in enumerate(classifier.names)}
@@ -92,8 +92,8 @@ def attempt_all(
         scores = None if logits is None else (logits, logits)
         found.append(Attempt(Way(view), (views[view],) * 2, scores, 0.0, margin))
     if shown.no_head is None:
-        own = own_head(classifier, labelled.names)
         for view in (view for view in HEAD_VIEWS if view in shown.features):
+            own = kept_heads(classifier, labelled.names, as_run, view)
             found += _new_heads(view, labelled, shown, splits, evidence, own)
     return found, evidence
 
@@ -113,8 +113,8 @@ def attempt_tuned(tuner: Tuner, labelled: Labelled, splits: tuple[Split, Split],
     return Attempt(FINE_TUNED, (right, at_home), (new, home), tuner.seconds, margin)
 
 
-def fit_way(way: Way, weight: float, labelled: Labelled, shown: Shown, classifier: Classifier) -> Head:
-    """The head of a way, fitted to all labelled targets that have its view.
+def fit_way(way: Way, weight: float, labelled: Labelled, shown: Shown, classifier: Classifier) -> Heads:
+    """The heads of a way, fitted to all labelled targets that have its view.
 
     Args:
         way: with a head.
@@ -126,8 +126,9 @@ def fit_way(way: Way, weight: float, labelled: Labelled, shown: Shown, classifie
     assert way.head is not None
     chosen = shown.has_view[way.view]
     new = fit_head(way.head, shown.features[way.view][chosen], labelled.truth[chosen], len(labelled.names))
-    own = own_head(classifier, labelled.names) if way.keep else None
-    return new if own is None else blend_heads(new, own, weight)
+    as_run = view_as_run(labelled, classifier)
+    own = kept_heads(classifier, labelled.names, as_run, way.view) if way.keep else None
+    return Heads(new, None) if own is None else own.beside(new, weight)
 
 
 def view_as_run(labelled: Labelled, classifier: Classifier) -> View:
@@ -145,7 +146,7 @@ def _new_heads(
     shown: Shown,
     splits: tuple[Split, Split],
     evidence: Evidence,
-    own: Head | None,
+    own: Heads | None,
 ) -> Iterator[Attempt]:
     """Both kinds of head on a view, each alone and with the model's own."""
     has_view = shown.has_view[view]
@@ -161,12 +162,13 @@ def _new_heads(
         yield Attempt(Way(view, kind), (right(new), right(home)), (new, home), took, margin)
         if own is None:
             continue
-        old = own.scores(shown.features[view])
+        old = own.scores(view, shown)
         unit = spread(new[has_view]) / spread(old[has_view])
         for keep in KEEPS:
             one, other = new + keep * unit * old, home + keep * unit * old
             margin = home_margin(other, labelled.truth, evidence)
-            yield Attempt(Way(view, kind, keep), (right(one), right(other)), (one, other), took, margin, keep * unit)
+            way = Way(view, kind, keep, by_frame=own.frame is not None)
+            yield Attempt(way, (right(one), right(other)), (one, other), took, margin, keep * unit)
 
 
 def home_margin(scores: NDArray[np.floating], truth: NDArray[np.int64], evidence: Evidence) -> float | None:
@@ -204,6 +206,12 @@ def _left_out(kind: HeadKind, shown: Shown, view: View, labelled: Labelled, spli
             head = fit_head(kind, shown.features[view][chosen], labelled.truth[chosen], len(labelled.names))
             scores[out] = head.scores(shown.features[view][out])
     return scores
+
+
+def _logits(view: View, shown: Shown, classifier: Classifier) -> Floats:
+    """(N, K) the model's own logits of a view; of boxes with what the whole frame adds, where it names by that as well."""
+    logits, frame = shown.logits[view], classifier.frame_head
+    return logits if frame is None or view not in MARGINS else logits + frame.scores(shown.features[View.WHOLE])
 
 
 def right_names(labelled: Labelled, classifier: Classifier, logits: Floats) -> Bools:

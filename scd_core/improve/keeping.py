@@ -1,7 +1,8 @@
-"""Heads that keep something of the model's own: where it knows a place, its name counts beside the animal's."""
+"""Heads that keep something of the model as it is run: where it knows a place, its name counts beside the animal's."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,64 @@ from scd_core.identify.architectures import last_linear
 from scd_core.identify.class_means import NEVER, Head
 from scd_core.identify.classifier import Classifier
 from scd_core.improve.heads import Floats
+from scd_core.improve.show import Shown
+from scd_core.names import View
 
-__all__ = ["KEEPS", "blend_heads", "own_head", "spread"]
+__all__ = ["KEEPS", "Heads", "kept_heads", "own_head", "spread"]
 
-KEEPS = (0.3, 0.6, 1.2)
-"""Weights of the model's own head beside a new one that are tried, both at the same spread of scores."""
+KEEPS = (0.3, 0.45, 0.6)
+"""Weights of the model as it is run beside a new head that are tried, both at the same spread of scores."""
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Last layers that name a target together: their scores are added."""
+
+    shown: Head | None
+    """Over the features of the view that is named by."""
+    frame: Head | None
+    """Over those of the whole frame; None where the view alone counts."""
+
+    def scores(self, view: View, shown: Shown) -> Floats:
+        """(N, K) scores of all targets."""
+        parts = []
+        if self.shown is not None:
+            parts.append(self.shown.scores(shown.features[view]))
+        if self.frame is not None:
+            parts.append(self.frame.scores(shown.features[View.WHOLE]))
+        return np.sum(parts, axis=0, dtype=np.float32)
+
+    def beside(self, new: Head, weight: float) -> Heads:
+        """A new head over the view, and `weight` times these."""
+        both = new
+        if self.shown is not None:
+            both = Head(new.weight + weight * self.shown.weight, new.bias + weight * self.shown.bias)
+        frame = None if self.frame is None else Head(weight * self.frame.weight, weight * self.frame.bias)
+        return Heads(both, frame)
+
+
+def kept_heads(classifier: Classifier, names: tuple[str, ...], as_run: View, view: View) -> Heads | None:
+    """What the model as it is run gives beside a new head over a view.
+
+    A model of whole frames is shown the whole frame beside the box: that is where it knows its places. One of boxes is kept where
+    the new head sees the same crop, with its layer for the whole frame where it has one.
+
+    Args:
+        classifier: the model.
+        names: K names of the new head.
+        as_run: what the audit showed it.
+        view: what the new head sees.
+
+    Returns:
+        The heads, over `names`; None where it cannot be run beside the new head.
+    """
+    own = own_head(classifier, names)
+    if own is None:
+        return None
+    if view == as_run:
+        frame = classifier.frame_head if view != View.WHOLE else None
+        return Heads(own, None if frame is None else _over(names, classifier.spec.labels, frame))
+    return Heads(None, own) if as_run == View.WHOLE else None
 
 
 def own_head(classifier: Classifier, names: tuple[str, ...]) -> Head | None:
@@ -33,7 +87,12 @@ def own_head(classifier: Classifier, names: tuple[str, ...]) -> Head | None:
         return None
     own_layer: Any = classifier.model.get_submodule(layer)
     weight, bias = (one.detach().float().cpu().numpy() for one in (own_layer.weight, own_layer.bias))
-    weight, bias = weight - weight.mean(0), bias - bias.mean()
+    return _over(names, labels, Head(weight, bias))
+
+
+def _over(names: tuple[str, ...], labels: tuple[str, ...], head: Head) -> Head:
+    """A layer over other names than its `labels`; a name that it lacks has the mean score."""
+    weight, bias = head.weight - head.weight.mean(0), head.bias - head.bias.mean()
     own = Head(np.zeros((len(names), weight.shape[1]), np.float32), np.zeros(len(names), np.float32))
     for place, name in enumerate(names):
         if name in labels:
@@ -46,10 +105,3 @@ def spread(scores: Floats) -> float:
     known = np.where(scores > NEVER / 2, scores, np.nan)
     found = float(np.nanstd(known - np.nanmean(known, axis=1, keepdims=True)))
     return found if np.isfinite(found) and found > 0 else 1.0
-
-
-def blend_heads(new: Head, own: Head, weight: float) -> Head:
-    """A head whose scores are those of `new` and `weight` times those of `own`."""
-    return Head(
-        (new.weight + weight * own.weight).astype(np.float32), (new.bias + weight * own.bias).astype(np.float32)
-    )

@@ -39,7 +39,9 @@ def list_next(out: str, trial: Trial, n: int) -> Sequence[Mapping[str, Any]]:
         raise InputError(f"--label-next: MODEL can get no new head to choose by: {trial.shown.no_head}")
     best = trial.best
     view = View.BOX_CROP if View.BOX_CROP in trial.shown.features else View.WHOLE
-    way = best.way if best is not None and best.way.head in FITTED else Way(view, HeadKind.LOGISTIC)
+    way = Way(view, HeadKind.LOGISTIC)
+    if best is not None and best.way.head in FITTED:
+        way = Way(best.way.view, best.way.head)  # what the model knows of a place is no reason not to label
     pictures = read_unlabelled(out)
     if not pictures.rows:
         raise InputError(f"--label-next: OUT {out} has no picture without a label in an event without one; audit more")
@@ -49,7 +51,8 @@ def list_next(out: str, trial: Trial, n: int) -> Sequence[Mapping[str, Any]]:
         raise InputError(
             f"--label-next: no picture without a label has the view {way.view}; give `--detections` to the run"
         )
-    features, head = shown.features[way.view][places], trial.head(way)
+    features, head = shown.features[way.view][places], trial.heads(way).shown
+    assert head is not None
     known = trial.shown.features[way.view][trial.shown.has_view[way.view]]
     names = head.scores(features).argmax(1)
     return [

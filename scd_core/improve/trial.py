@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from scd_core.errors import InputError
-from scd_core.identify.class_means import Head
 from scd_core.identify.classifier import Classifier
 from scd_core.improve.alike import join_alike
 from scd_core.improve.attempts import NEEDS, Attempt, Scores, attempt_all, attempt_tuned, fit_way
 from scd_core.improve.choice import expected_of, find_best
+from scd_core.improve.keeping import Heads
 from scd_core.improve.labelled import Labelled, codes, read_labelled
 from scd_core.improve.rate import Rate
 from scd_core.improve.show import Shown, show_views
@@ -96,8 +96,8 @@ class Trial:
             raise InputError(f"--way {key}: not tried; there are {', '.join(one.way.key for one in self.outcomes)}")
         return found
 
-    def head(self, way: Way) -> Head:
-        """The head of a way, fitted to all labelled targets that have its view."""
+    def heads(self, way: Way) -> Heads:
+        """The heads of a way, fitted to all labelled targets that have its view."""
         return fit_way(way, self.weights[way.key], self.labelled, self.shown, self.classifier)
 
 
@@ -191,7 +191,14 @@ def _judged(attempts: list[Attempt], evidence: Evidence) -> list[Outcome]:
     n_ways = sum(one.way.can_run and not one.way.keep for one in attempts)
     return [
         judge(
-            one.way, one.right, attempts[0].right, evidence, one.seconds, NEEDS[one.way.view], n_ways, one.home_margin
+            one.way,
+            one.right,
+            attempts[0].right,
+            evidence,
+            one.seconds,
+            NEEDS[one.way.view] + (", twice the time" if one.way.by_frame else ""),
+            n_ways,
+            one.home_margin,
         )
         for one in attempts
     ]

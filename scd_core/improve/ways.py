@@ -30,11 +30,13 @@ class Way:
     view: View
     head: HeadKind | None = None
     keep: float = 0.0
-    """Weight of the model's own head beside the new one, at the same spread of scores."""
+    """Weight of the model as it is run beside the new head, at the same spread of scores."""
+    by_frame: bool = False
+    """The whole frame is shown to the network as well."""
 
     @property
     def key(self) -> str:
-        """Its name, such as ``box_crop``, ``class_means:box_crop``; with the model's own head ``class_means+0.6:wide_crop``."""
+        """Its name, such as ``box_crop``, ``class_means:box_crop``; with the model as it is run ``class_means+0.6:wide_crop``."""
         if self.head is None:
             return str(self.view)
         return f"{self.head}{f'+{self.keep:g}' if self.keep else ''}:{self.view}"

@@ -53,7 +53,7 @@ def write_improved(url: str, parent: Package, trial: Trial, outcome: Outcome, no
     content["input"]["box_use"] = "locate" if way.view == View.WHOLE else "classify"
     content["input"]["box_margin"] = MARGINS.get(way.view) or None
     content["provenance"] = _provenance(parent, trial, outcome, now)
-    weights = parent.weights
+    weights, frame_head = parent.weights, parent.frame_head if way.view in MARGINS and way.head is None else None
     if way.head is not None:
         content |= {"labels": list(trial.labelled.names), "weights": "weights.safetensors"}
         content["class_means"] = None  # of the parent's names
@@ -64,11 +64,15 @@ def write_improved(url: str, parent: Package, trial: Trial, outcome: Outcome, no
                 "stopped_after": trial.tuner.n_epochs
             }
         else:
-            weights = with_head(parent, head_of(parent)[0], trial.head(way))
+            heads = trial.heads(way)
+            assert heads.shown is not None
+            weights = with_head(parent, head_of(parent)[0], heads.shown)
+            frame_head = None if heads.frame is None else heads.frame.to_bytes()
             content["features_of"] = parent.spec.embedding_space
         content["weights_sha256"] = hashlib.sha256(weights).hexdigest()
+    content["frame_head"] = None if frame_head is None else "frame_head.safetensors"
     spec = validated(content, "improve")
-    made = replace(parent, url=url, spec=spec, weights=weights)
+    made = replace(parent, url=url, spec=spec, weights=weights, frame_head=frame_head)
     made = replace(made, spec=_calibrated(made, trial, outcome))
     return write_child(url, made.spec, made.files())
 
@@ -90,6 +94,7 @@ def _provenance(parent: Package, trial: Trial, outcome: Outcome, now: datetime |
     return lineage(parent, "improve", now) | {
         "way": outcome.way.key,
         "weight_of_parent_head": round(trial.weights[outcome.way.key], _DIGITS),
+        "names_by": ["box", "frame"] if outcome.way.by_frame else [str(outcome.way.view)],
         "labels": {
             "n_pictures": len(labels),
             "n_visits": len(np.unique(trial.labelled.visit)),

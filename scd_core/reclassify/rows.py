@@ -18,11 +18,11 @@ from scd_core.config import AuditConfig, ReclassifyConfig
 from scd_core.identify.classifier import Classifier
 from scd_core.identify.pictures import best_candidate, iter_pictures
 from scd_core.identify.spec import InputSpec
-from scd_core.identify.weighing import shifts_of
+from scd_core.identify.weighing import shift_again, shifts_of
 from scd_core.inputs.expected import Expected
 from scd_core.masks.rows import decode_mask, encode_mask, fit_named
 from scd_core.media import MediaError
-from scd_core.names import UNKNOWN, MaskStatus, Strategy, StrategyStatus
+from scd_core.names import MaskStatus, Strategy, StrategyStatus
 from scd_core.reclassify.core import Outcome, reclassify
 from scd_core.reclassify.given import kept_given, other_names
 from scd_core.reclassify.strategies import AWAY_SIDE, MaskedPicture, mask_crop_box
@@ -88,8 +88,7 @@ def reclassify_predictions(
             continue
         frame = media[row["media_id"]]
         masked = masked_picture(row, frame, picture, maps[row["target_id"]], classifier.spec.input)
-        shift = None if row["predicted_id"] == UNKNOWN else shift_at(frame)
-        pending.append((row, replace(masked, shift=shift)))
+        pending.append((row, replace(masked, shift=shift_again(row, shift_at(frame)))))
         if len(pending) == _CHUNK or sum(math.prod(held.picture.size) for _, held in pending) > _PIXELS:
             flush()
     if pending:

@@ -199,6 +199,11 @@ FIELDS: dict[str, Field] = {
         pa.string(),
         "individual that the picture by itself gives, where the list of expected ones made another one `predicted_id`; else null",
     ),
+    "frame_logits": Field(
+        pa.list_(pa.float32()),
+        "what the whole frame adds to the logits of a box, by class, where the model names by both (`frame_head` in its "
+        "package); else null",
+    ),
     "is_flagged": Field(pa.bool_(), "deserves a mask, for a reason or as a control", is_required=True),
     "flag_reasons": Field(pa.list_(pa.string()), "why it was flagged; empty where it was not", values=names.FlagReason),
     "is_control": Field(pa.bool_(), "drawn into the random control sample", is_required=True),

@@ -117,6 +117,7 @@ class PredictionRow(TypedDict, total=False):
     individuals_available: str | None
     is_expected: bool | None
     unweighted_id: str | None
+    frame_logits: list[float] | None
 
 
 class MaskRow(TypedDict, total=False):

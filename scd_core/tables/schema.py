@@ -66,7 +66,7 @@ TABLES: dict[str, list[str]] = {
         "failure_reason", "predicted_id", "probability", "margin", "entropy", "topk", "gradient_outside", "gradient_region",
         "embedding", "candidate_id", "review_rank", "event_id", "event_predicted_id", "is_flagged", "flag_reasons",
         "is_control", "is_selected", "inclusion_probability", "box_margin",
-        "gallery_digest", "individuals_available", "is_expected", "unweighted_id",
+        "gallery_digest", "individuals_available", "is_expected", "unweighted_id", "frame_logits",
     ],
     "masks": [
         *_STAMP, *_TARGET, "method", "mask_status", "failure_reason", "predicted_id", "contrast_id", "mask_png",

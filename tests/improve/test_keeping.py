@@ -1,7 +1,8 @@
-"""Heads that keep something of the model's own."""
+"""Heads that keep something of the model as it is run."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,15 @@ import torch
 
 from scd_core.identify import load_model
 from scd_core.identify.class_means import NEVER, Head
-from scd_core.improve.keeping import blend_heads, own_head, spread
+from scd_core.improve.keeping import Heads, kept_heads, own_head, spread
+from scd_core.improve.show import Shown
+from scd_core.names import View
 from tests.improve import world
+
+
+def head(seed: int) -> Head:
+    rng = np.random.default_rng(seed)
+    return Head(rng.normal(size=(3, 4)).astype(np.float32), rng.normal(size=3).astype(np.float32))
 
 
 def test_the_models_own_head_names_as_the_model_does(tmp_path: Path) -> None:
@@ -36,11 +44,33 @@ def test_names_that_were_never_learnt_do_not_spread() -> None:
     assert spread(never) == pytest.approx(spread(scores), rel=1e-4)
 
 
-def test_scores_of_a_blend_are_the_sum() -> None:
+@pytest.mark.parametrize("own", [Heads(head(1), None), Heads(None, head(2)), Heads(head(1), head(2))])
+def test_scores_beside_a_new_head_are_the_sum(own: Heads) -> None:
     rng = np.random.default_rng(1)
-    new, own = (
-        Head(rng.normal(size=(3, 4)).astype(np.float32), rng.normal(size=3).astype(np.float32)) for _ in range(2)
-    )
-    features = rng.normal(size=(5, 4)).astype(np.float32)
-    expected = new.scores(features) + 0.6 * own.scores(features)
-    np.testing.assert_allclose(blend_heads(new, own, 0.6).scores(features), expected, rtol=1e-5)
+    of_view = {view: rng.normal(size=(5, 4)).astype(np.float32) for view in (View.WHOLE, View.BOX_CROP)}
+    blank = np.zeros(0, np.float32)
+    shown = Shown({}, of_view, {}, blank.astype(bool), blank)
+    expected = head(0).scores(of_view[View.BOX_CROP]) + 0.6 * own.scores(View.BOX_CROP, shown)
+    found = own.beside(head(0), 0.6).scores(View.BOX_CROP, shown)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_model_of_whole_frames_is_kept_by_the_whole_frame(tmp_path: Path) -> None:
+    classifier = load_model(world.pack(tmp_path))
+    beside = kept_heads(classifier, world.NAMES, View.WHOLE, View.WIDE_CROP)
+    assert beside is not None and beside.shown is None and beside.frame is not None
+    whole = kept_heads(classifier, world.NAMES, View.WHOLE, View.WHOLE)
+    assert whole is not None and whole.frame is None and whole.shown is not None
+
+
+def test_a_model_of_boxes_is_kept_where_its_own_crop_is_seen(tmp_path: Path) -> None:
+    classifier = load_model(world.pack(tmp_path))
+    assert kept_heads(classifier, world.NAMES, View.BOX_CROP, View.WIDE_CROP) is None
+    same = kept_heads(classifier, world.NAMES, View.BOX_CROP, View.BOX_CROP)
+    assert same is not None and same.frame is None
+    own = own_head(classifier, world.NAMES)
+    assert own is not None
+    classifier.frame_head = replace(own, bias=own.bias + 1)
+    both = kept_heads(classifier, world.NAMES, View.BOX_CROP, View.BOX_CROP)
+    assert both is not None and both.frame is not None
+    np.testing.assert_allclose(both.frame.weight, own.weight, atol=1e-6)

@@ -9,12 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.special import softmax
 
+from scd_core.config import AuditConfig
 from scd_core.errors import InputError
 from scd_core.identify import load_model, read_package
 from scd_core.identify.classifier import Classifier
+from scd_core.identify.classify import classify_media
 from scd_core.improve.trial import Trial, run_improve
 from scd_core.improve.write import write_improved
+from scd_core.inputs.detections import Detection
+from scd_core.media import list_source
 from scd_core.names import View
 from tests.improve import world
 
@@ -52,7 +57,7 @@ def test_what_is_written_names_as_it_was_judged_and_knows_its_parent(audit, tria
     found = load_model(str(tmp_path / "new"))
     assert package.spec.input.box_use == "classify" and package.digest != parent.digest
     features = trial.shown.features[View.BOX_CROP]
-    expected = trial.head(crops.way).scores(features)
+    expected = trial.heads(crops.way).scores(View.BOX_CROP, trial.shown)
     with torch.no_grad():
         head = found.model.get_submodule("head")
         torch.testing.assert_close(head(torch.from_numpy(features)), torch.from_numpy(expected), rtol=1e-4, atol=1e-3)
@@ -60,6 +65,34 @@ def test_what_is_written_names_as_it_was_judged_and_knows_its_parent(audit, tria
     assert about is not None and about["parent_digest"] == parent.digest and about["labels"]["n_pictures"] == 120
     assert about["expected"]["right_in_new_places"]["value"] == pytest.approx(crops.new.value, abs=1e-4)
     assert json.loads((tmp_path / "new/model.json").read_text())["input"]["box_use"] == "classify"
+
+
+def test_a_head_beside_the_whole_frame_names_in_a_run_as_it_was_judged(audit, trial, tmp_path):
+    way = trial.outcome("class_means+0.6:wide_crop").way
+    assert way.by_frame and "twice the time" in trial.outcome(way.key).needs
+    package = write_improved(str(tmp_path / "new"), read_package(audit[1]), trial, trial.outcome(way.key))
+    assert package.spec.provenance is not None and package.spec.provenance["names_by"] == ["box", "frame"]
+    (source,) = trial.labelled.sources.values()
+    listed = {one.media_id: one for one in list_source(source, AuditConfig().media).objects}
+    columns = ("media_id", "file", "uri", "etag", "size_bytes")
+    media = [{name: getattr(listed[row["media_id"]], name) for name in columns} for row in trial.labelled.rows]
+    boxes = {row["file"]: [Detection("0", "animal", 0.9, world.BOX)] for row in media}
+    named = classify_media(media, load_model(package.url), source, AuditConfig(), boxes)
+    both, crop = trial.heads(way), replace(trial.heads(way), frame=None)
+    judged, alone = (
+        softmax(one.scores(View.WIDE_CROP, trial.shown) / package.spec.temperature, 1) for one in (both, crop)
+    )
+    assert [row["predicted_id"] for row in named] == [trial.labelled.names[place] for place in judged.argmax(1)]
+    np.testing.assert_allclose([row["probability"] for row in named], judged.max(1), atol=1e-3)
+    assert np.abs(alone.max(1) - judged.max(1)).max() > 0.01  # what the frame gives is not nothing
+
+
+def test_what_a_package_of_both_gives_is_judged_as_it_is_run(audit, trial, tmp_path):
+    way = trial.outcome("class_means+0.6:box_crop").way
+    write_improved(str(tmp_path / "new"), read_package(audit[1]), trial, trial.outcome(way.key))
+    again = run_improve(audit[0], load_model(str(tmp_path / "new")))
+    judged = trial.heads(way).scores(View.BOX_CROP, trial.shown).argmax(1) == trial.labelled.truth
+    np.testing.assert_array_equal(again.rights["box_crop"], judged)
 
 
 def test_a_view_alone_is_written_with_the_parents_weights(audit, trial, tmp_path):
