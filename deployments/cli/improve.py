@@ -257,6 +257,10 @@ def _lines(trial: Trial) -> list[str]:
         lines.append(
             f"{trial.n_alone} pictures say nothing of new places: at other cameras too little is known of their individual"
         )
+    if trial.n_known:
+        lines.append(
+            f"{trial.n_known} pictures show an individual where MODEL names it rightly and nowhere else: no new places to MODEL"
+        )
     if trial.n_joined:
         lines.append(f"{trial.n_joined} groups of visits hold nearly the same picture; each was left out as a whole")
     lines += [f"{view}: left out, {reason}" for view, reason in trial.shown.missing.items()]

@@ -20,9 +20,9 @@ from scd_core.improve.keeping import Heads
 from scd_core.improve.labelled import Labelled, codes, read_labelled
 from scd_core.improve.rate import Rate
 from scd_core.improve.show import Shown, show_views
-from scd_core.improve.split import Split, split_by_place, split_by_visit
+from scd_core.improve.split import split_by_place, split_by_visit
 from scd_core.improve.tune import Tuner, TuneRequest
-from scd_core.improve.ways import Evidence, Outcome, Way, held_by, judge
+from scd_core.improve.ways import Evidence, Outcome, Way, held_by, judge, known_by_place
 from scd_core.names import Preference
 
 __all__ = ["Trial", "run_improve", "try_all"]
@@ -54,6 +54,8 @@ class Trial:
     """Key of a way -> (N,) whether each target is named rightly where its camera was left out."""
     n_alone: int
     """Targets that judge nothing in new places: without the camera too little is left of their individual."""
+    n_known: int
+    """Targets that judge nothing in new places: MODEL knows their individual at that camera, and nowhere else."""
     n_joined: int
     """Groups of like pictures that lie at more than one camera or visit."""
     seconds: float
@@ -157,10 +159,14 @@ def try_all(labelled: Labelled, shown: Shown, classifier: Classifier, tune: Tune
 
     def evidence_of(before: NDArray[np.bool_]) -> Evidence:
         is_held = held_by(before, at_home.counts, group, cell)
-        return Evidence(in_new.counts, at_home.counts, is_held, group, cell, truth, camera)
+        is_known = known_by_place(before, truth, group, cell)
+        return Evidence(in_new.counts & ~is_known, at_home.counts, is_held, group, cell, truth, camera)
 
-    _check_places(in_new, group)
+    _check_places(in_new.counts, group)
     attempts, evidence = attempt_all(labelled, shown, classifier, (in_new, at_home), evidence_of)
+    _check_places(evidence.in_new, group)
+    n_alone, n_known = int((~in_new.counts).sum()), int((in_new.counts & ~evidence.in_new).sum())
+    in_new = replace(in_new, counts=evidence.in_new)
     outcomes = _judged(attempts, evidence)
     _check_labels(labelled, outcomes, evidence)
     tuner = None
@@ -179,7 +185,8 @@ def try_all(labelled: Labelled, shown: Shown, classifier: Classifier, tune: Tune
         {one.way.key: one.weight for one in attempts},
         tuple(sorted(set(classifier.names) - set(labelled.names))),
         {one.way.key: one.right[0] for one in attempts},
-        int((~in_new.counts).sum()),
+        n_alone,
+        n_known,
         _n_joined(labelled, group),
         time.perf_counter() - began,
         tuner=tuner,
@@ -217,18 +224,18 @@ def _n_joined(labelled: Labelled, group: NDArray[np.int64]) -> int:
     return int((np.bincount(pairs[0]) > 1).sum())
 
 
-def _check_places(in_new: Split, group: NDArray[np.int64]) -> None:
+def _check_places(in_new: NDArray[np.bool_], group: NDArray[np.int64]) -> None:
     """Refuse labels by which nothing can be judged in new places.
 
     Raises:
         InputError: hardly any individual is labelled at more than one camera, or too few pictures differ.
     """
-    n_new = len(np.unique(group[in_new.counts]))
+    n_new = len(np.unique(group[in_new]))
     if n_new < _MIN_NEW:
         raise InputError(
-            f"improve: {n_new} labelled visits of {len(np.unique(group))} different ones show an individual away from "
-            f"where half of its other visits are, {_MIN_NEW} are needed: label individuals at more than one camera, "
-            "and pictures that are not nearly the same"
+            f"improve: {n_new} labelled visits of {len(np.unique(group))} different ones show an individual away from where "
+            f"half of its other visits are or MODEL knows it, {_MIN_NEW} are needed: label individuals at more than one "
+            "camera, and pictures that are not nearly the same"
         )
 
 

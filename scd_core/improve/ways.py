@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scd_core.improve.rate import Gain, Rate, gain_of, is_beyond_chance, rate_of
 from scd_core.names import HeadKind, View
 
-__all__ = ["MAX_HOME_LOSS", "RUNNABLE", "Evidence", "Outcome", "Way", "held_by", "judge"]
+__all__ = ["MAX_HOME_LOSS", "RUNNABLE", "Evidence", "Outcome", "Way", "held_by", "judge", "known_by_place"]
 
 MAX_HOME_LOSS = 0.03
 """Share of the visits in known places that a way may name rightly less, and still be recommended."""
@@ -52,7 +52,7 @@ class Evidence:
     """Which targets judge a way, and how they hang together."""
 
     in_new: NDArray[np.bool_]
-    """(N,) targets that judge names in places that were not learnt from."""
+    """(N,) targets that judge names in places that were not learnt from, by the labels' heads or by MODEL."""
     at_home: NDArray[np.bool_]
     """(N,) targets that judge names in places that were."""
     is_held: NDArray[np.bool_]
@@ -130,14 +130,41 @@ def held_by(
         group: (N,) group of each.
         cell: (N,) individual and camera of each.
     """
-    held = np.zeros(len(before), bool)
-    for one in np.unique(cell[at_home]):
+    return _others_right(before, group, cell) & at_home
+
+
+def known_by_place(
+    before: NDArray[np.bool_], truth: NDArray[np.int64], group: NDArray[np.int64], cell: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """(N,) targets of individuals that a model knows at their camera and nowhere else: what it learnt there no split leaves out.
+
+    It names rightly more than half of the individual's *other* groups at that camera, and half or fewer of those at other
+    cameras. The target's own name does not count, so that the shares of the targets that are left are not made smaller.
+
+    Args:
+        before: (N,) whether the model names each rightly.
+        truth: (N,) individual of each.
+        group: (N,) group of each.
+        cell: (N,) individual and camera of each.
+    """
+    known = _others_right(before, group, cell)
+    for one in np.unique(cell[known]):
+        inside = cell == one
+        elsewhere = before[(truth == truth[inside][0]) & ~inside]
+        known[inside] &= len(elsewhere) > 0 and elsewhere.mean() <= 0.5
+    return known
+
+
+def _others_right(before: NDArray[np.bool_], group: NDArray[np.int64], cell: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(N,) targets of whose cell more than half of the other groups are named rightly; not where there is no other."""
+    found = np.zeros(len(before), bool)
+    for one in np.unique(cell):
         inside = np.flatnonzero(cell == one)
         groups, place = np.unique(group[inside], return_inverse=True)
         shares = np.bincount(place, before[inside]) / np.bincount(place)
         others = (shares.sum() - shares) / max(1, len(groups) - 1)
-        held[inside] = (others > 0.5)[place] & (len(groups) > 1)
-    return held & at_home
+        found[inside] = (others > 0.5)[place] & (len(groups) > 1)
+    return found
 
 
 def judge(

@@ -10,7 +10,7 @@ import pytest
 from scd_core.audit.slices.statistics import wilson_interval
 from scd_core.improve.choice import expected_of, find_best
 from scd_core.improve.rate import gain_of, rate_of
-from scd_core.improve.ways import Evidence, Way, held_by, judge
+from scd_core.improve.ways import Evidence, Way, held_by, judge, known_by_place
 from scd_core.names import HeadKind, Preference, View
 
 
@@ -177,3 +177,38 @@ def test_cameras_that_differ_widen_the_interval():
     with_cameras = rate_of(right, visit, visit, camera=camera)
     without = rate_of(right, visit, visit)
     assert with_cameras.high - with_cameras.low > 2 * (without.high - without.low)
+
+
+def world_of(rng: np.random.Generator, at_home: float, elsewhere: float) -> tuple[np.ndarray, ...]:
+    """Names of a model of 9 individuals, 12 pictures each: 5 at their own camera, 7 at others; with truth, cell and that home."""
+    truth = np.repeat(np.arange(9), 12)
+    is_home = np.arange(108) % 12 < 5
+    camera = np.where(is_home, truth, (truth + rng.integers(1, 9, 108)) % 9)
+    before = rng.random(108) < np.where(is_home, at_home, elsewhere)
+    return before, truth, truth * 9 + camera, is_home
+
+
+def test_where_a_model_knows_an_individual_by_its_place_is_no_new_place():
+    rng = np.random.default_rng(0)
+    left = []
+    for _ in range(200):
+        before, truth, cell, is_home = world_of(rng, 0.95, 0.15)
+        known = known_by_place(before, truth, np.arange(108), cell)
+        assert known[is_home].mean() > 0.7
+        left.append(before[~known].mean())
+    assert np.mean(left) < 0.22  # of all pictures it names .48 rightly
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.7, 0.95])
+def test_a_model_that_knows_animals_everywhere_is_judged_as_it_is(share):
+    """A target's own name has no part in whether it counts, so chance alone makes no model worse."""
+    rng = np.random.default_rng(1)
+    left = []
+    for _ in range(300):
+        before, truth, cell, _ = world_of(rng, share, share)
+        left.append(before[~known_by_place(before, truth, np.arange(108), cell)].mean())
+    assert np.mean(left) == pytest.approx(share, abs=0.02)
+
+
+def test_an_individual_of_one_picture_at_a_camera_is_known_nowhere():
+    assert not known_by_place(np.ones(4, bool), np.zeros(4, int), np.arange(4), np.arange(4)).any()

@@ -16,6 +16,7 @@ from scd_core.errors import InputError
 from scd_core.identify import load_model, read_package
 from scd_core.identify.classifier import Classifier
 from scd_core.identify.classify import classify_media
+from scd_core.improve import attempts
 from scd_core.improve.trial import Trial, run_improve
 from scd_core.improve.write import write_improved
 from scd_core.inputs.detections import Detection
@@ -197,3 +198,12 @@ def test_two_runs_find_the_same(audit, trial):
     assert [(one.way, one.new, one.home) for one in again.outcomes] == [
         (one.way, one.new, one.home) for one in trial.outcomes
     ]
+
+
+def test_where_the_model_knows_an_individual_by_its_place_judges_no_new_places(audit, trial, monkeypatch):
+    """A third of the pictures are at C1, where the model is made to be right, and wrong elsewhere."""
+    at_home = trial.labelled.camera == trial.labelled.cameras.index("C1")
+    monkeypatch.setattr(attempts, "right_names", lambda *given: at_home)
+    found = run_improve(audit[0], load_model(audit[1]))
+    assert found.n_known == at_home.sum() > 10 and found.as_run.new.value == 0
+    assert not found.evidence.in_new[at_home].any() and found.evidence.is_held[at_home].all()
