@@ -23,7 +23,7 @@ from pathlib import Path
 import duckdb
 
 from benchmarks.common import ROOT, Report, options, resolve_device
-from scd_core.tables.schema import TABLES, empty_table
+from scd_core.tables.schema import SCHEMA_DIGEST, TABLES, empty_table
 from scd_core.tables.store import AuditStore
 
 PER_BATCH = 10_000
@@ -136,6 +136,7 @@ def write_audit(out: str, millions: float, first: int = 0) -> None:
             }
             _copy(connection, out, "runs", run, "(SELECT 1)", files["runs"], batch, key)
             content = {"model_digest": "model-1", "config_digest": "c", "batch_date": str(day), "files": files}
+            content["schema_digest"] = SCHEMA_DIGEST  # as this version writes it
             store.put_file(f"commits/{key}.json", json.dumps({"batch_key": key} | content).encode())
             label = _KEY | {
                 "import_id": "$key",

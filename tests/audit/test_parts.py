@@ -254,3 +254,11 @@ def test_exposures_are_counted_together_where_visits_became_known_on_the_same_da
         by_day.append(_looked(data).daily(np.arange(data.exposure.size), data.exposure))
     assert len(by_day[0]) == 3
     assert by_day[0] == pytest.approx(by_day[1])
+
+
+def test_tables_that_nothing_reads_any_more_are_dropped(out):
+    with open_tables(out) as connection:
+        derive_errors(connection, AuditConfig())
+        left = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+    assert not left & {"targets", "truth", "seen", "qualities", "label_boxes", "label_media", "label_names", "wanted"}
+    assert left >= {"scored", "label_matches", "label_targets", "labelled", "superseded"}

@@ -7,7 +7,9 @@ import pyarrow as pa
 import pytest
 from scipy import stats
 
-from scd_core.audit.slices.derive import find_slices
+from scd_core.audit.slices.data import slice_data, slice_members
+from scd_core.audit.slices.derive import find_slices, tested_slices
+from scd_core.audit.slices.explain import _Rest
 from scd_core.config import SliceConfig
 from scd_core.tables.schema import table_schema
 
@@ -386,3 +388,19 @@ def test_recovery_examples_and_the_sentence():
     # The pictures are drawn by a hash of the slice's id, whatever became of them.
     drawn = sorted(range(41), key=lambda n: hashlib.sha256(f"{row['slice_id']}:t{n}".encode()).digest())
     assert row["example_media_ids"] == [f"t{n}" for n in drawn[:3]]
+
+
+def test_what_is_left_of_slices_is_tested_together_as_alone():
+    table = errors_table(list(world(1, n=1500)))
+    data = slice_data(table)
+    rows = [row for row in tested_slices(data, SliceConfig())[0] if row.is_systematic]
+    members = [slice_members(data, dict(row.slice)) for row in rows]
+    is_left = np.random.default_rng(2).random(data.exposure.size) < 0.5
+    cuts = [row.p_value**0.5 for row in rows]
+    together = _Rest(data, is_left).differ(rows, members, cuts, SliceConfig())
+    alone = [
+        _Rest(data, is_left).differ([row], [of_row], [cut], SliceConfig())[0]
+        for row, of_row, cut in zip(rows, members, cuts, strict=True)
+    ]
+    assert together == alone and {*together} == {True, False}
+    assert _Rest(data, is_left).differ([], [], [], SliceConfig()) == []

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from scd_core.audit.query.connection import open_tables
-from scd_core.audit.report import facts
+from scd_core.audit.report import facts, queries
 from scd_core.audit.report.refresh import refresh_report_tables
 from scd_core.audit.report.write import write_report
 from scd_core.config import AuditConfig, SliceConfig
@@ -93,3 +93,21 @@ def test_facts_that_are_torn_or_gone_cost_time_only(out, tmp_path, harm):
     for file in (tmp_path / "out" / "state").rglob("page-*.parquet"):
         file.write_bytes(file.read_bytes()[:-20]) if harm == "torn" else file.unlink()
     assert counts(write_report(out, PLAIN)[1]) == ((5, 1, 1, 3), (2, 1, 1, 2, 1))
+
+
+def test_files_that_could_not_be_used_are_looked_for_in_the_batches_that_have_one(out, monkeypatch):
+    clean = batch(out, 3)
+    clean.predict("f.jpg", "Luna")
+    clean.write()
+    shown = []
+    own = queries.batches_shown
+    monkeypatch.setattr(
+        queries, "batches_shown", lambda connection, keys: own(connection, shown.append(sorted(keys)) or keys)
+    )
+    with open_tables(out) as connection:
+        facts.need_facts(connection)
+        kinds, files = queries.unusable_files(connection, 10)
+        assert kinds == queries.query(connection, "quarantine_kinds")
+        assert files == queries.query(connection, "quarantined", limit=10)
+    # In b2 one is missing that b1 could use, in b1 one is corrupt that b2 could use.
+    assert shown == [["b1", "b2"]] and {row["file"] for row in files} == {"a.jpg", "c.jpg", "d.jpg"}

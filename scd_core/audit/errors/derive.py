@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import duckdb
 import pyarrow as pa
 
@@ -31,6 +33,9 @@ _LIMITS = {
     "confusable_probability",
 }
 """Settings of the section ``slices`` that the rules of causes compare with."""
+
+_UNTIL_LABELLED = ("label_names", "label_media", "label_boxes", "labels_open", "wanted", "truth", "qualities")
+"""Tables that nothing reads once it is known what is labelled and how sharp a camera is; with many labels they take memory."""
 
 
 def derive_errors(
@@ -93,13 +98,16 @@ def derive_errors(
     for name, values in (("quality_limits", ratio), ("poor_cameras", ratio), ("labelled", {})):
         out.execute(_sql(name), values)
     limits = {"suspected": slices.model_dump(include={"min_background_reliance", "min_overlay_reliance"})}
+    _drop(out, _UNTIL_LABELLED)
     create_parts(out, JUDGED, limits | {"visits": {"visit_minutes": slices.visit_minutes}}, kept)
     create_relations(out)
     for name in ("label_strata", "scored"):
         out.execute(_sql(name))
+    _drop(out, ("targets",))
     find_certificates(out, config.reclassify)
     out.execute(_sql("certified"))
     create_signs(out, slices.confusable_probability)
+    _drop(out, ("seen",))
     values = slices.model_dump(include=_LIMITS) | {"report_id": report_id}
     rows = out.sql(_sql("errors"), params=values).to_arrow_table()
     return rows.select(TABLES["errors"]).cast(table_schema("errors"))
@@ -136,6 +144,11 @@ def unrated_shares(connection: duckdb.DuckDBPyConnection) -> dict[str, float]:
         Flag reason, or ``unflagged``, -> share of these predictions, above 0 and at most 1. Empty where there is a rate for all.
     """
     return dict(connection.execute(_sql("unrated")).fetchall())
+
+
+def _drop(connection: duckdb.DuckDBPyConnection, tables: Sequence[str]) -> None:
+    for name in tables:
+        connection.execute(f"DROP TABLE IF EXISTS temp.{name}")
 
 
 def _sql(name: str) -> str:

@@ -18,7 +18,7 @@ from scd_core.audit.report.contrasts import Contrast, load_contrasts
 from scd_core.audit.report.examples import Example, load_examples, shared_out
 from scd_core.audit.report.label_file import label_file
 from scd_core.audit.report.label_next import LabelItem, label_next
-from scd_core.audit.report.queries import RatedSlice, Row, create_views, first_row, query
+from scd_core.audit.report.queries import RatedSlice, Row, create_views, first_row, query, unusable_files
 from scd_core.audit.report.related import relation_sentences
 from scd_core.audit.report.sections import (
     Calibration,
@@ -187,6 +187,7 @@ def gather(
     pairs = query(connection, "confusions", limit=limits.pairs)
     waiting = draw_queue(connection, max(limits.label_next, limits.label_file)).to_pylist()
     in_file = waiting[: limits.label_file]
+    quarantine_kinds, quarantined = unusable_files(connection, limits.quarantined)
     return ReportContent(
         out=out,
         now=now,
@@ -218,8 +219,8 @@ def gather(
         label_next=_label_next(connection, waiting, config, limits, failures),
         label_file=label_file(connection, in_file),
         n_label_file=len(in_file),
-        quarantine_kinds=query(connection, "quarantine_kinds"),
-        quarantined=query(connection, "quarantined", limit=limits.quarantined),
+        quarantine_kinds=quarantine_kinds,
+        quarantined=quarantined,
         inputs=_handed_in(connection, limits.inputs),
     )
 

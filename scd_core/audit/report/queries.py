@@ -8,10 +8,21 @@ from typing import Any, TypedDict
 
 import duckdb
 
+from scd_core.audit.query.batches import batches_shown
 from scd_core.audit.query.views import READY_VIEWS
 from scd_core.audit.sql import load_sql
 
-__all__ = ["BinRow", "CameraRow", "PairRow", "RatedSlice", "Row", "create_views", "first_row", "query"]
+__all__ = [
+    "BinRow",
+    "CameraRow",
+    "PairRow",
+    "RatedSlice",
+    "Row",
+    "create_views",
+    "first_row",
+    "query",
+    "unusable_files",
+]
 
 Row = Mapping[str, Any]
 """Column -> value, of a query whose rows only the template reads."""
@@ -92,3 +103,14 @@ def query(connection: duckdb.DuckDBPyConnection, name: str, **parameters: Any) -
 def first_row(connection: duckdb.DuckDBPyConnection, name: str, **parameters: Any) -> Row:
     """The first row of a query; empty where there is none."""
     return next(iter(query(connection, name, **parameters)), {})
+
+
+def unusable_files(connection: duckdb.DuckDBPyConnection, limit: int) -> tuple[list[Row], list[Row]]:
+    """Why files could not be used, with their counts, and the files; only batches that may have one are opened.
+
+    Args:
+        connection: database after :func:`scd_core.audit.report.facts.need_facts`.
+        limit: most files.
+    """
+    with batches_shown(connection, [row["batch_key"] for row in query(connection, "quarantine_batches")]):
+        return query(connection, "quarantine_kinds"), query(connection, "quarantined", limit=limit)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import duckdb
@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scd_core.audit.labels.truth import need_label_targets
+from scd_core.audit.query.batches import batches_shown
 from scd_core.audit.query.connection import open_tables
 from scd_core.audit.query.views import READY_VIEWS
 from scd_core.audit.queue.draw import create_listed, listed_shown
@@ -161,12 +162,24 @@ def _rows(connection: duckdb.DuckDBPyConnection, queue: str) -> pa.Table:
         connection.execute(load_sql(package, macro))
     if is_drawn:
         create_listed(connection, _LIMIT, _LOOKED_AT)
+    shown: AbstractContextManager[None] = listed_shown(connection) if is_drawn else nullcontext()
     if queue == ReviewQueue.CANDIDATES:
         connection.execute(f"CREATE OR REPLACE TEMP VIEW current_candidates AS {READY_VIEWS['current_candidates']}")
-    with listed_shown(connection) if is_drawn else nullcontext():
+        shown = _candidates_shown(connection)
+    with shown:
         values = {"limit": _LIMIT, **_DERIVED[queue]}
         found = connection.sql(load_sql(__package__, queue), params=values).to_arrow_table()
     return found.select(_SCHEMA.names).cast(_SCHEMA)
+
+
+def _candidates_shown(connection: duckdb.DuckDBPyConnection) -> AbstractContextManager[None]:
+    """Show the batches alone that may have a picture of a candidate in their newest run, where these are known."""
+    names = connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+    if {name for (name,) in names} >= {"superseded", "batch_files"}:
+        ((batches, is_all),) = connection.execute(load_sql(__package__, "candidate_batches")).fetchall()
+        if not is_all:
+            return batches_shown(connection, batches)
+    return nullcontext()
 
 
 def _files(store: AuditStore) -> list[str]:

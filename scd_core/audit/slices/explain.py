@@ -69,18 +69,21 @@ def explain(data: SliceData, rows: list[TestedSlice], config: SliceConfig) -> No
         found = members[best.slice_id]
         explained = _explained(data, found.left(is_left))
         is_left[explained] = False
-        rest = _Rest(data, is_left)
+        others = [row for row in open_rows if row is not best]
+        is_explained = np.zeros(data.exposure.size, bool)
+        is_explained[explained] = True
+        # A slice that shares none of the rows is as it was.
+        touched = [row for row in others if is_explained[members[row.slice_id].rows].any()]
+        limits = [cuts[row.tested_within] / row.n_tests for row in touched]
+        is_more = _Rest(data, is_left).differ(touched, [members[row.slice_id] for row in touched], limits, config)
+        no_more = {
+            row.slice_id for row, more in zip(touched, is_more, strict=True) if not more or _is_no_worse(row, best)
+        }
         remaining = []
-        for row in open_rows:
-            if row is best:
-                continue
+        for row in others:
             of_row = members[row.slice_id]
             is_same = of_row.name == found.name and np.array_equal(of_row.rows, found.rows)
-            touches = _shares(of_row, explained, data.exposure.size)
-            is_no_more = _is_no_worse(row, best) or not rest.differs(
-                row, of_row, cuts[row.tested_within] / row.n_tests, config
-            )
-            if is_same or (touches and is_no_more):
+            if is_same or row.slice_id in no_more:
                 row.folded_into = best.slice_id
             else:
                 remaining.append(row)
@@ -170,19 +173,18 @@ class _Rest:
             self._totals[name, keys] = x, n
         return self._totals[name, keys]
 
-    def differs(self, row: TestedSlice, members: Members, cut: float, config: SliceConfig) -> bool:
-        """Whether a slice's rows that are left still err more than the others that are left."""
-        counts = self.counts(row, members)
-        if counts.errors[0] < config.min_errors or not counts.base_n[0] or counts.lift[0] < config.min_lift:
-            return False
-        return bool(counts.p_values()[0] <= cut)
-
-
-def _shares(members: Members, rows: Ints, n: int) -> bool:
-    """Whether a slice has any of some rows."""
-    is_one = np.zeros(n, bool)
-    is_one[rows] = True
-    return bool(is_one[members.rows].any())
+    def differ(
+        self, rows: list[TestedSlice], members: list[Members], cuts: list[float], config: SliceConfig
+    ) -> list[bool]:
+        """Whether the rows of each slice that are left err more than the others that are left: p-values up to its own limit."""
+        parts = [vars(self.counts(row, of_row)) for row, of_row in zip(rows, members, strict=True)]
+        if not parts:
+            return []
+        counts = Counts(**{name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+        may_be = (counts.errors >= config.min_errors) & (counts.base_n > 0) & (counts.lift >= config.min_lift)
+        differs = np.zeros(len(rows), bool)
+        differs[may_be] = counts[may_be].p_values() <= np.array(cuts)[may_be]
+        return list(map(bool, differs.tolist()))
 
 
 def _purest(
