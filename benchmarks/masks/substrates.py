@@ -4,8 +4,8 @@
 where what is removed is blurred too. So pixels are removed in the order of each map in three ways: blurred, in the
 picture's mean colour, and as ROAD does (a noisy imputation from what is around). For cats in camera-trap places there is a
 fourth: the empty place, the median of up to twelve frames of the same camera. Pictures: ImageNet's animals that
-:mod:`benchmarks.masks` does not take, and a set ``place`` of :mod:`benchmarks.real`. Methods: the default, fits on other substrates,
-the comparators of :mod:`scd_core.masks`, RISE, and those of captum and pytorch-grad-cam where they are installed.
+:mod:`benchmarks.masks` does not take, and a set ``place`` of :mod:`benchmarks.real`. Methods: the default, fits on other
+substrates, the comparators of :mod:`scd_core.masks`, RISE, and those of captum and pytorch-grad-cam where they are installed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
