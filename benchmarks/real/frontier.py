@@ -174,8 +174,8 @@ def count_at(sets: Sequence[Named], found: Sequence[Suggested], least: float) ->
 def chosen_limits(one: Named, found: Suggested, least: float = 0.8) -> Suggested:
     """Suggestions from the limit on that labels of the other cameras choose; none where these show no limit to do.
 
-    The limits are tested from the strictest on and the first that fails ends the sequence. A limit with too few suggestions to pass,
-    even if all are right, is passed over, which is decided before a label is looked at.
+    The limits are tested from the strictest on and the first that fails ends the sequence. A limit with too few suggestions to
+    pass, even if all are right, is passed over, which is decided before a label is looked at.
     """
     name, score = found
     limited = np.full(len(score), -np.inf)
