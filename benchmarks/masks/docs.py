@@ -23,6 +23,7 @@ from benchmarks.docs_page import (
 from benchmarks.masks import compare as masks
 from benchmarks.masks import gradients as mask_gradients
 from benchmarks.masks import memory as mask_memory
+from benchmarks.masks import substrates as mask_substrates
 
 __all__ = ["BEGIN", "END", "PAGE", "RESEARCH", "all_tables", "main", "short_tables"]
 
@@ -52,7 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def short_tables(results: Path) -> str:
-    """Markdown of ``masks.json`` for users: real animals first, then scenes, the few figures that decide."""
+    """Markdown of ``masks.json`` for users: real animals first, then scenes, the few figures that decide;
+    of ``mask_substrates.json`` all means."""
     found = read_result(results / "masks.json")
     if not found:
         return NO_RESULT
@@ -60,6 +62,9 @@ def short_tables(results: Path) -> str:
     for name, columns in _SHORT.items():
         if rows := [row for row in found["rows"] if row["data"] == name]:
             parts += [f"**{_DATA[name][0]}**", table(columns, rows)]
+    if found := read_result(results / "mask_substrates.json"):
+        parts += [f"**What is removed, in three ways**: {found['about']['notes']['pictures']}"]
+        parts += [source_line(found, "benchmarks.masks.substrates"), table(mask_substrates.COLUMNS, found["rows"])]
     return "\n\n".join(parts)
 
 

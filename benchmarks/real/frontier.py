@@ -47,6 +47,9 @@ PRECISIONS = (0.9, 0.8)
 LIMITS = (0.98, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
 """Limits of the probability that ``chosen`` tries, from the strictest on."""
 
+SHOWN = (0.95, 0.9, 0.8)
+"""Limits that are the same for every set."""
+
 _LEAST = float(np.log(1e-9))
 _CERTAIN = 0.9
 _FEWEST = 5
@@ -101,8 +104,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         report.rows += [
             {"rule": name, "limit": f"precision {least}"} | count_at(sets, found, least) for least in PRECISIONS
         ]
-        limited = [chosen_limits(one, some) for one, some in zip(sets, found, strict=True)]
-        report.rows.append({"rule": name, "limit": "chosen"} | count_at(sets, limited, 0.0))
+        limits = {f"from {level}": [_from(some, level) for some in found] for level in SHOWN}
+        limits["chosen"] = [chosen_limits(one, some) for one, some in zip(sets, found, strict=True)]
+        report.rows += [{"rule": name, "limit": limit} | count_at(sets, some, 0.0) for limit, some in limits.items()]
         report.progress(name)
     report.show(("rule", "limit", *COUNTS), "suggestions for errors of place")
     report.finish(chosen.json)
@@ -194,6 +198,11 @@ def chosen_limits(one: Named, found: Suggested, least: float = 0.8) -> Suggested
             kept = here & (score >= np.log(limit))
             limited[kept] = score[kept]
     return name, limited
+
+
+def _from(found: Suggested, level: float) -> Suggested:
+    """Suggestions that are at least so sure."""
+    return found[0], np.where(found[1] >= np.log(level), found[1], -np.inf)
 
 
 def _fixed(one: Named) -> Suggested:

@@ -39,6 +39,10 @@ def test_a_changed_result_changes_the_pages(tmp_path: Path, capsys: pytest.Captu
     row = {"method": "default", "data": "scenes", "ap_marks": 0.4321, "images": 66, "class_sensitivity": None}
     content = {"about": ABOUT, "summary": {"time_ratio": 12.345}, "rows": [row]}
     (results / "masks.json").write_text(json.dumps(content))
+    removed = {"method": "rise", "road": 0.1234, "default_better": 4}
+    notes = {"pictures": "4 animals, 4 cats"}
+    substrates = {"about": ABOUT | {"notes": notes}, "summary": {}, "rows": [removed]}
+    (results / "mask_substrates.json").write_text(json.dumps(substrates))
     arguments = ["--docs", str(tmp_path), "--results", str(results)]
     assert mask_docs.main([*arguments, "--check"]) == 1 and all("old" in page.read_text() for page in pages)
     assert mask_docs.main(arguments) == 0
@@ -46,7 +50,8 @@ def test_a_changed_result_changes_the_pages(tmp_path: Path, capsys: pytest.Captu
         text = page.read_text()
         assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
         assert "class sensitivity" not in text
-    assert "| default | 0.432 |" in pages[0].read_text()
+    text = pages[0].read_text()
+    assert "| default | 0.432 |" in text and "4 animals, 4 cats" in text and "| rise | 0.123 | 4 |" in text
     text = pages[1].read_text()
     assert "| default | 66 | 0.432 |" in text and "| time_ratio | 12.3 | what it is |" in text
     assert mask_docs.main([*arguments, "--check"]) == 0
