@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from scd_core.audit.errors.derive import known_exposures
+from scd_core.audit.improvements import create_improvements
 from scd_core.audit.slices.derive import find_slices
 from scd_core.config import SliceConfig
 from scd_core.tables.schema import TABLES, empty_table
@@ -55,6 +56,7 @@ def load_tables(tables: dict[str, pa.Table]) -> duckdb.DuckDBPyConnection:
         connection.register("rows", tables.get(name, empty_table(name)))
         connection.execute(f'CREATE TABLE "{name}" AS SELECT * FROM rows')
         connection.unregister("rows")
+    create_improvements(connection, [])
     return connection
 
 

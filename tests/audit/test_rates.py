@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from deployments.cli.run import _print_report as print_report
+from scd_core.audit.improvements import create_improvements
 from scd_core.audit.report import rates
 from scd_core.audit.report.rates import overall_rates
 from scd_core.audit.report.sections import cameras
@@ -31,6 +32,7 @@ def database(**tables):
         connection.register("rows", rows)
         connection.execute(f'CREATE TABLE "{name}" AS SELECT * FROM rows')
         connection.unregister("rows")
+    create_improvements(connection, [])
     return connection
 
 

@@ -7,8 +7,9 @@ import pyarrow as pa
 import pytest
 from scipy import stats
 
+from scd_core.audit.slices import derive
 from scd_core.audit.slices.data import slice_data, slice_members
-from scd_core.audit.slices.derive import find_slices, tested_slices
+from scd_core.audit.slices.derive import find_slices
 from scd_core.audit.slices.explain import _Rest
 from scd_core.config import SliceConfig
 from scd_core.tables.schema import table_schema
@@ -393,7 +394,7 @@ def test_recovery_examples_and_the_sentence():
 def test_what_is_left_of_slices_is_tested_together_as_alone():
     table = errors_table(list(world(1, n=1500)))
     data = slice_data(table)
-    rows = [row for row in tested_slices(data, SliceConfig())[0] if row.is_systematic]
+    rows = [row for row in derive.tested_slices(data, SliceConfig())[0] if row.is_systematic]
     members = [slice_members(data, dict(row.slice)) for row in rows]
     is_left = np.random.default_rng(2).random(data.exposure.size) < 0.5
     cuts = [row.p_value**0.5 for row in rows]
@@ -404,3 +405,14 @@ def test_what_is_left_of_slices_is_tested_together_as_alone():
     ]
     assert together == alone and {*together} == {True, False}
     assert _Rest(data, is_left).differ([], [], [], SliceConfig()) == []
+
+
+def test_no_slice_is_of_good_pictures():
+    """Forty poor pictures are all right, and a fifth of the good ones is wrong: what is normal is no circumstance."""
+    poor = {"quality": "blurred"}
+    rows = [("C01", "A", "A", poor)] * 40 + [("C01", "A", "A")] * 80 + [("C02", "B", "B")] * 40
+    rows += [("C01", "A", "C")] * 20 + [("C02", "B", "A")] * 10
+    found = slices(rows, min_errors=1)
+    assert found and not any(dict(row["slice"]).get("quality") == "good" for row in found)
+    turned = [(*row[:3], {"quality": "good" if len(row) > 3 else "blurred"}) for row in rows]
+    assert ("quality", "blurred") in {pair for row in slices(turned, min_errors=1) for pair in row["slice"]}

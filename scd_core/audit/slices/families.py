@@ -15,7 +15,7 @@ from scd_core.audit.slices.counts import FROM_LABELS, Counts, Groups, groups_by,
 from scd_core.audit.slices.data import PAIR, SliceData
 from scd_core.audit.slices.statistics import n_expected
 from scd_core.config import SliceConfig
-from scd_core.names import UNKNOWN
+from scd_core.names import UNKNOWN, Quality
 
 __all__ = ["FamilyTests", "family_groups", "family_shares", "family_tests"]
 
@@ -202,9 +202,14 @@ def _count_names(data: SliceData, family: tuple[str, ...], config: SliceConfig) 
 
 
 def _is_new(data: SliceData, family: tuple[str, ...], groups: Groups, keys: tuple[str, ...]) -> Bools:
-    """Whether slices differ from all rows and from each of their keys alone, without looking at errors."""
+    """Whether slices differ from all rows and from each of their keys alone, without looking at errors.
+
+    None is of good pictures, as most are: where poor ones are few and right by chance, nothing follows from it.
+    """
     sizes = np.bincount(groups.group, minlength=groups.n)
     is_new = np.full(groups.n, not keys) | (sizes < data.exposure.size)
+    if "quality" in keys and Quality.GOOD in data.values["quality"]:
+        is_new &= groups.codes[:, keys.index("quality")] != data.values["quality"].index(Quality.GOOD)
     if (
         len(family) > 1 and len(keys) > 1
     ):  # the truth of a pair stands for the pair itself: another key must narrow it down
