@@ -74,7 +74,12 @@ def _measure(found: ImproveSet, *, fine_tune: bool) -> dict[str, Any]:
     models = {"before": found.biased.model, "retrained": found.retrained}
     ways = {"written": best, "most": trial.most}
     if fine_tune:
-        ways["tuned"] = trial.outcome(FINE_TUNED.key)
+        tuned = ways["tuned"] = trial.outcome(FINE_TUNED.key)
+        row |= {
+            "tuned_left_out": tuned.new.value,
+            "tuned_home_loss": tuned.home_loss,
+            "is_tuned_better": tuned.is_better,
+        }
     for name, chosen in ways.items():
         models[name] = found.biased.model
         if chosen is not None:

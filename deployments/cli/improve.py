@@ -220,7 +220,7 @@ def _print_table(trial: Trial) -> None:
         "s",
         "needs",
     ):
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", no_wrap=name == "way")
     for one in trial.outcomes:
         if one.way.keep and one not in (trial.best, trial.most):
             continue  # one of several weights
@@ -313,7 +313,8 @@ def _at_home(trial: Trial, one: Outcome) -> str:
     if not trial.n_held:
         return ""
     points = round(100 * one.held_gain.value)
-    words = "as many right" if not points else f"{abs(points)} points {'more' if points > 0 else 'fewer'} right"
+    unit = "point" if abs(points) == 1 else "points"
+    words = "as many right" if not points else f"{abs(points)} {unit} {'more' if points > 0 else 'fewer'} right"
     return f"; where MODEL is right at home ({trial.n_held} visits) it names {words}"
 
 
