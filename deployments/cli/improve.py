@@ -201,6 +201,10 @@ def _finish(
     )
     if package.spec.input.box_use == "classify":
         _say("it names boxes: give `trapaudit run` the same --detections as before")
+    if package.spec.frame_head is not None:
+        _say(
+            "the network is shown the whole frame as well: naming takes twice the time, or less with several boxes in a frame"
+        )
     if package.spec.unknown_threshold is not None:
         _say("MODEL's threshold of `unknown` is kept; fit it again: trapaudit model calibrate (docs/models.md)")
 

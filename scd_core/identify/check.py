@@ -20,13 +20,17 @@ def check_package(url: str) -> dict[str, Any]:
     """
     classifier = load_model(url)
     spec = classifier.spec
-    logits = classifier.logits(classifier.preprocess(Image.new("RGB", (640, 480), (128, 128, 128)))[None])
+    grey = classifier.preprocess(Image.new("RGB", (640, 480), (128, 128, 128)))[None]
+    logits = classifier.logits(grey)
+    if classifier.frame_head is not None:
+        logits = logits + classifier.frame_logits(grey)
     if bool(logits.isnan().any()):
         raise InputError(f"model {url}: gives logits that are no numbers for a grey picture; its weights are damaged")
     return {
         "architecture": spec.architecture,
         "classes": len(spec.labels),
         "input": f"{spec.input.size[0]}x{spec.input.size[1]} {spec.input.resize}",
+        **({} if spec.frame_head is None else {"names by": "the animal's box and its whole frame"}),
         "parameters": sum(parameter.numel() for parameter in classifier.model.parameters()),
         "masks": classifier.no_masks or "available",
         "temperature": spec.temperature,

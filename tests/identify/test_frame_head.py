@@ -14,11 +14,13 @@ from scd_core.config import AuditConfig
 from scd_core.errors import InputError
 from scd_core.identify import load_model, pack_model, read_package
 from scd_core.identify.calibrate import calibrate_package
+from scd_core.identify.check import check_package
 from scd_core.identify.class_means import Head, read_head
 from scd_core.identify.classify import classify_media
 from scd_core.identify.learning import learn_name
 from scd_core.identify.small_cnn import SmallCNN
 from scd_core.identify.weighing import shift_again
+from scd_core.improve.adapting import why_not_adapted
 from scd_core.inputs.detections import Detection
 from scd_core.masks.rows import encode_mask
 from scd_core.media import list_source
@@ -145,6 +147,11 @@ def test_a_package_of_whole_frames_has_no_layer_beside_boxes(model):
     file.write_text(file.read_text().replace('"classify"', '"locate"'))
     with pytest.raises(InputError, match="frame_head belongs to"):
         read_package(model)
+
+
+def test_a_check_states_what_it_names_by(model):
+    assert check_package(model)["names by"] == "the animal's box and its whole frame"
+    assert "whole frame" in str(why_not_adapted(load_model(model)))
 
 
 def test_it_learns_no_name_by_itself_and_is_not_calibrated_on_whole_frames(model, tmp_path):
