@@ -9,13 +9,17 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import gammaln
+from scipy.stats import binom
 
 from scd_core.identify.sameness import Sameness
 
 __all__ = ["Count", "Drawn", "draw_order", "estimate_count", "tell_apart"]
 
-_Z = 1.959964
-"""Normal quantile of a 95 % interval."""
+_COVERED = 0.95
+_EVENNESS = np.geomspace(0.7, 16.0, 11)
+_EACH = 150
+"""Individuals not drawn up to which each number is looked at."""
 
 _AT_ONCE = 2
 """Questions about a picture in one round, where others follow: 1 to 5 were tried on cats and antelopes."""
@@ -130,11 +134,10 @@ def _questions(
 def estimate_count(n_pictures: Sequence[int], n_all: int) -> Count:
     """The number of individuals that pictures are of, by how often each was drawn.
 
-    With ``f1`` individuals drawn once, ``f2`` drawn twice, ``m`` pictures drawn of ``n`` and ``q = m / n``, those that were not
-    drawn are at least ``f1^2 / (2 f2 m / (m - 1) + f1 q / (1 - q))`` (Chao and Lin 2012, for draws without replacement; from
-    memory, checked by simulation), with a log-normal interval (Chao 1987). Where none was drawn once, the interval is that of a
-    Poisson number of draws. Its ends are whole numbers, and at most all pictures that were not drawn are new individuals. It
-    takes the chances of the individuals to be alike; where they are not, it is a lower bound.
+    Of N individuals each comes up with a chance of its own; these are of a symmetric Dirichlet distribution, whose evenness
+    is not known: 0.7 (some come up far more often than others) to 16 (nearly alike), on a logarithmic scale. Before the draw N
+    has weight 1 / N. This gives a weight to each number of individuals, and the chance that one of which nothing was drawn
+    has no picture among those that are left. The estimate is the median, the interval the shortest one that has 95 %.
 
     Args:
         n_pictures: pictures drawn of each individual that was drawn, at least 1 each.
@@ -147,26 +150,52 @@ def estimate_count(n_pictures: Sequence[int], n_all: int) -> Count:
     n_seen, m = len(counts), int(counts.sum())
     if not n_seen or m >= n_all:
         return Count(float(n_seen), n_seen, n_seen if m >= n_all else n_all)
-    once, twice, q = int((counts == 1).sum()), int((counts == 2).sum()), m / n_all
-    weight, most = m / max(m - 1, 1), n_all - m
-    unseen = 0.0
-    if twice:
-        unseen = once**2 / (2 * weight * twice + once * q / (1 - q))
-    elif once > 1:
-        unseen = once * (once - 1) / (2 * weight + once * q / (1 - q))
-    if unseen <= 0:
-        missed = float(np.exp(-counts).mean()) * (1 - q)
-        high = n_seen / (1 - missed) + _Z * np.sqrt(missed * n_seen) / (1 - missed)
-        return Count(float(n_seen), n_seen, min(int(np.ceil(high)), n_seen + most))
-    if twice:
-        variance = (
-            unseen
-            + (2 * weight * twice * unseen**2 + once**2 * unseen) ** 2 / once**5
-            + 4 * weight**2 * twice * (unseen / once) ** 4
-        )
-    else:
-        variance = once * (once - 1) / 2 + once * (2 * once - 1) ** 2 / 4 - once**4 / (4 * (n_seen + unseen))
-        variance = max(variance, unseen)
-    spread = float(np.exp(_Z * np.sqrt(np.log1p(variance / unseen**2))))
-    low, high = n_seen + unseen / spread, n_seen + min(unseen * spread, most)
-    return Count(n_seen + min(unseen, most), int(np.floor(low)), int(np.ceil(high)))
+    left = n_all - m
+    unseen, steps = _grid(20 * left)  # also so many that few of them have a picture
+    n, evenness = (n_seen + unseen)[:, None], _EVENNESS[None]
+    total = n * evenness
+    log_weight = gammaln(total) - gammaln(total + m) + gammaln(n + 1) - gammaln(unseen[:, None] + 1) - np.log(n)
+    for size, times in Counter(counts.tolist()).items():
+        log_weight += times * (gammaln(size + evenness) - gammaln(evenness))
+    weight = np.exp(log_weight - log_weight.max()) * steps[:, None]
+    rest = total - evenness + m
+    has_none = np.exp(gammaln(rest + left) - gammaln(rest) + gammaln(total + m) - gammaln(total + m + left))
+    values, shares = _new_individuals(unseen, weight / weight.sum(), 1 - has_none)
+    values, upto = np.minimum(values, left), np.cumsum(shares)
+    start = np.arange(len(values))
+    end = np.searchsorted(upto, np.concatenate([[0.0], upto[:-1]]) + _COVERED * upto[-1])
+    is_whole = end < len(values)
+    best = int(np.argmin(values[end[is_whole]] - values[start[is_whole]]))
+    median = values[int(np.searchsorted(upto, 0.5 * upto[-1]))]
+    return Count(float(n_seen + median), int(n_seen + values[best]), int(n_seen + values[end[best]]))
+
+
+def _grid(most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Numbers from 0 to `most`, all the first ones and then ever fewer, and how many each one stands for."""
+    near = np.arange(min(most, _EACH) + 1)
+    if most <= _EACH:
+        return near, np.ones_like(near)
+    far = np.unique(np.geomspace(_EACH + 1, most, 200).astype(np.int64))
+    every = np.concatenate([near, far])
+    return every, np.diff(every, prepend=-1)
+
+
+def _new_individuals(
+    unseen: NDArray[np.int64], weight: NDArray[np.float64], chance: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Numbers of individuals among the pictures that are left, and the share of each number.
+
+    Args:
+        unseen: (U,) individuals of which nothing was drawn.
+        weight: (U, A) of each, for each evenness.
+        chance: (U, A) that one of them has a picture left.
+    """
+    n_near = min(len(unseen), _EACH + 1)
+    number = unseen[:n_near]
+    of_near = binom.pmf(number[:, None, None], number[None, :, None], chance[None, :n_near])
+    values, shares = [number], [(of_near * weight[None, :n_near]).sum((1, 2))]
+    if n_near < len(unseen):  # of very many the expected number is near enough
+        values.append(np.round(unseen[n_near:, None] * chance[n_near:]).astype(np.int64).ravel())
+        shares.append(weight[n_near:].ravel())
+    every, place = np.unique(np.concatenate(values), return_inverse=True)
+    return every, np.bincount(place, np.concatenate(shares)).astype(np.float64)
