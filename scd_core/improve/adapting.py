@@ -75,10 +75,10 @@ def why_not_adapted(classifier: Classifier) -> str | None:
         return f"MODEL is a program ({classifier.spec.architecture}); pack its weights with an architecture"
     if classifier.has_gallery:
         return "MODEL has a gallery; add this camera's pictures to it (`trapaudit model add-individual`)"
-    if classifier.frame_head is not None:
-        return "MODEL names boxes by their whole frame as well, which adapting to crops would leave as it is"
     if not _norm_layers(classifier.model):
         return "the network has no batch norm whose scales and shifts could follow a camera"
+    if classifier.frame_head is not None:
+        return "MODEL names boxes by their whole frame as well, which adapting to crops would leave as it is"
     return None if last_linear(classifier.model) else "the network has no linear layer"
 
 

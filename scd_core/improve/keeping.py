@@ -103,5 +103,8 @@ def _over(names: tuple[str, ...], labels: tuple[str, ...], head: Head) -> Head:
 def spread(scores: Floats) -> float:
     """Standard deviation of (N, K) scores about each row's mean; names that were never learnt do not count."""
     known = np.where(scores > NEVER / 2, scores, np.nan)
+    known = known[np.isfinite(known).any(1)]
+    if not len(known):
+        return 1.0
     found = float(np.nanstd(known - np.nanmean(known, axis=1, keepdims=True)))
     return found if np.isfinite(found) and found > 0 else 1.0

@@ -42,6 +42,9 @@ def test_names_that_were_never_learnt_do_not_spread() -> None:
     scores = np.random.default_rng(0).normal(0, 2, (200, 5)).astype(np.float32)
     never = np.concatenate([scores, np.full((200, 1), NEVER, np.float32)], axis=1)
     assert spread(never) == pytest.approx(spread(scores), rel=1e-4)
+    nobody = np.full((3, 6), NEVER, np.float32)
+    assert spread(np.concatenate([never, nobody])) == pytest.approx(spread(scores), rel=1e-4)
+    assert spread(nobody) == 1
 
 
 @pytest.mark.parametrize("own", [Heads(head(1), None), Heads(None, head(2)), Heads(head(1), head(2))])
