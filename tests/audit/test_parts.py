@@ -260,5 +260,15 @@ def test_tables_that_nothing_reads_any_more_are_dropped(out):
     with open_tables(out) as connection:
         derive_errors(connection, AuditConfig())
         left = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
-    assert not left & {"targets", "truth", "seen", "qualities", "label_boxes", "label_media", "label_names", "wanted"}
-    assert left >= {"scored", "label_matches", "label_targets", "labelled", "superseded"}
+    assert not left & {
+        "scored",
+        "targets",
+        "truth",
+        "seen",
+        "qualities",
+        "label_boxes",
+        "label_media",
+        "label_names",
+        "wanted",
+    }
+    assert left >= {"places", "label_matches", "label_targets", "labelled", "superseded"}

@@ -107,9 +107,11 @@ def derive_errors(
     find_certificates(out, config.reclassify)
     out.execute(_sql("certified"))
     create_signs(out, slices.confusable_probability)
+    out.execute(_sql("places"))
     _drop(out, ("seen",))
     values = slices.model_dump(include=_LIMITS) | {"report_id": report_id}
     rows = out.sql(_sql("errors"), params=values).to_arrow_table()
+    _drop(out, ("scored",))
     return rows.select(TABLES["errors"]).cast(table_schema("errors"))
 
 
@@ -130,7 +132,6 @@ def known_exposures(connection: duckdb.DuckDBPyConnection) -> pa.Table:
         ``errors`` (``captured_at``: the Monday of the week, at that hour) and ``exposure``, visits that count. ``batch_key`` is
         the first of the batches in which the camera's flagged visits became known on the same one day, or in which none did.
     """
-    connection.execute(_sql("places"))
     return connection.sql(_sql("exposed")).to_arrow_table()
 
 
