@@ -274,6 +274,11 @@ def _lines(trial: Trial) -> list[str]:
         lines.append(
             "MODEL names every labelled picture right: was it trained on them? Then they cannot show what is better"
         )
+    if (trial.classifier.spec.provenance or {}).get("way"):
+        lines.append(
+            "MODEL was written by `trapaudit improve`: labels that it was fitted to praise it, and ways that keep it; "
+            "improve the model that it was made of on all labels instead"
+        )
     best = trial.best
     if best is None:
         lines.append(f"nothing is recommended: {_why_none(trial)}")

@@ -132,9 +132,16 @@ def fit_way(way: Way, weight: float, labelled: Labelled, shown: Shown, classifie
 
 
 def view_as_run(labelled: Labelled, classifier: Classifier) -> View:
-    """How the audit ran the model: on boxes, where most targets are boxes."""
-    n_boxes = sum(row["detection_id"] is not None for row in labelled.rows)
-    if 2 * n_boxes <= len(labelled.rows):
+    """How the audit ran the model: on boxes, where most targets that it named are boxes.
+
+    Where the labels are of another model's audit, as its package describes (`input.box_use`), else as that model was run.
+    """
+    rows = [row for row in labelled.rows if row.get("model_digest") == classifier.digest] or labelled.rows
+    is_on_boxes = 2 * sum(row["detection_id"] is not None for row in rows) > len(rows)
+    if rows is labelled.rows and classifier.spec.input.box_use is not None:
+        has_boxes = any(row["bbox_x_min"] is not None for row in rows)
+        is_on_boxes = has_boxes and classifier.spec.input.box_use == "classify"
+    if not is_on_boxes:
         return View.WHOLE
     margin = classifier.spec.input.box_margin or 0.0
     return min(MARGINS, key=lambda view: abs(MARGINS[view] - margin))

@@ -27,6 +27,10 @@ def test_the_best_way_is_written_and_said(trapaudit, audit, tmp_path):
     assert "class_means:box_crop" in done.out and "whole (MODEL)" in done.out
     assert "recommended: " in done.err and f"written: {tmp_path / 'new'}" in done.err
     assert read_package(str(tmp_path / "new")).spec.provenance
+    assert "MODEL was written by" not in done.err
+    again = trapaudit("improve", audit[0], "--model", tmp_path / "new")
+    assert again.code == 0 and "labels that it was fitted to praise it" in " ".join(again.err.split())
+    assert " (MODEL)" in again.out and "whole (MODEL)" not in again.out
 
 
 def test_without_write_only_what_is_expected_is_kept(trapaudit, audit, tmp_path):

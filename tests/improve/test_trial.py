@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from scd_core.identify import load_model, read_package
 from scd_core.identify.classifier import Classifier
 from scd_core.identify.classify import classify_media
 from scd_core.improve import attempts
+from scd_core.improve.labelled import Labelled
 from scd_core.improve.trial import Trial, run_improve
 from scd_core.improve.write import write_improved
 from scd_core.inputs.detections import Detection
@@ -207,3 +209,24 @@ def test_where_the_model_knows_an_individual_by_its_place_judges_no_new_places(a
     found = run_improve(audit[0], load_model(audit[1]))
     assert found.n_known == at_home.sum() > 10 and found.as_run.new.value == 0
     assert not found.evidence.in_new[at_home].any() and found.evidence.is_held[at_home].all()
+
+
+@pytest.mark.parametrize(
+    ("box_use", "of_model", "detection", "view"),
+    [
+        (None, False, None, View.WHOLE),
+        (None, False, "0", View.BOX_CROP),
+        ("classify", False, None, View.BOX_CROP),
+        ("locate", False, "0", View.WHOLE),
+        ("classify", True, None, View.WHOLE),
+        ("locate", True, "0", View.BOX_CROP),
+    ],
+)
+def test_a_model_is_judged_as_it_was_run_or_as_its_package_describes(trial, box_use, of_model, detection, view):
+    spec = trial.classifier.spec
+    spec = spec.model_copy(update={"input": spec.input.model_copy(update={"box_use": box_use})})
+    classifier = SimpleNamespace(spec=spec, digest="own")
+    others = [{**row, "model_digest": "other", "detection_id": detection} for row in trial.labelled.rows]
+    own = [{**row, "model_digest": "own", "detection_id": detection} for row in trial.labelled.rows[:5]]
+    rows = [{**row, "detection_id": None if detection else "0"} for row in others] + own if of_model else others
+    assert attempts.view_as_run(Labelled(rows, {}), classifier) == view

@@ -1,6 +1,6 @@
 -- labelled: pictures, or boxes in pictures, whose individual a person has named, of the newest run over each; in a fixed order.
 -- camera: where no camera is known, the deployment, else the folder. visit: frames that are no independent proof of each other.
-SELECT errors.batch_key, errors.target_id, errors.media_id, predictions.detection_id, errors.true_id,
+SELECT errors.batch_key, errors.model_digest, errors.target_id, errors.media_id, predictions.detection_id, errors.true_id,
     coalesce(errors.camera_id, errors.deployment_id, regexp_replace(media.file, '/?[^/]*$', '')) AS camera,
     coalesce(errors.visit_id, errors.event_id, errors.target_id) AS visit,
     coalesce(predictions.is_control, false) AS is_control,
