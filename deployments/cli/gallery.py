@@ -15,6 +15,8 @@ from rich.console import Console
 from deployments.cli import options
 from deployments.cli.printable import say
 from scd_core.errors import InputError
+from scd_core.media.left_out import left_out_kind
+from scd_core.names import LeftOutKind
 
 if TYPE_CHECKING:
     from scd_core.identify.learning import Learnt
@@ -170,8 +172,13 @@ def learnt_lines(done: Learnt, name: str) -> Iterator[str]:
 def _pictures(gallery: Path, option: str = "--gallery") -> dict[str, list[Path]]:
     if not gallery.is_dir():
         raise InputError(f"{option} {gallery}: no such folder; it needs one folder of pictures per individual")
-    folders = sorted(path for path in gallery.iterdir() if path.is_dir() and not path.name.startswith("."))
+    folders = sorted(path for path in gallery.iterdir() if path.is_dir() and not _is_beside(f"{path.name}/1.jpg"))
     return {
-        folder.name: sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+        folder.name: sorted(path for path in folder.iterdir() if path.is_file() and not _is_beside(path.name))
         for folder in folders
     }
+
+
+def _is_beside(name: str) -> bool:
+    """Whether programs put a file among pictures, as ``Thumbs.db`` or a sidecar; a copy of a picture is a picture."""
+    return left_out_kind(name) in (LeftOutKind.SYSTEM, LeftOutKind.SIDECAR, LeftOutKind.HIDDEN, LeftOutKind.THUMBNAIL)

@@ -39,7 +39,7 @@ def embed_individuals(
         rows.append(embed_files(network, spec, files, name))
         classes.append(torch.full((len(rows[-1]),), place))
     embeddings, own = torch.cat(rows), torch.cat(classes)
-    check_different(embeddings, own, spec.labels)
+    check_different(embeddings, own, spec.labels, [str(file) for files in pictures.values() for file in files])
     return embeddings, own
 
 
@@ -87,16 +87,17 @@ def check_new(found: Tensor, held: Tensor, classes: Tensor, labels: Sequence[str
         raise _equal(name, labels[int(classes[int(equal.any(0).nonzero()[0])])])
 
 
-def check_different(embeddings: Tensor, classes: Tensor, labels: Sequence[str]) -> None:
+def check_different(embeddings: Tensor, classes: Tensor, labels: Sequence[str], files: Sequence[str]) -> None:
     """Refuse pictures of two individuals that the network takes for one picture.
 
     Args:
         embeddings: (M, D) of unit length.
         classes: (M,) the individual of each.
         labels: of the classes.
+        files: (M,) that the pictures are read from.
 
     Raises:
-        InputError: there are two.
+        InputError: there are two; the message has their files.
     """
     size = max(1, _AT_ONCE // max(1, len(embeddings)))
     for start in range(0, len(embeddings), size):
@@ -106,11 +107,13 @@ def check_different(embeddings: Tensor, classes: Tensor, labels: Sequence[str]) 
         if bool(equal.any()):
             here, there = (int(place) for place in equal.nonzero()[0])
             earlier, later = sorted((start + here, there))
-            raise _equal(labels[int(classes[later])], labels[int(classes[earlier])])
+            raise _equal(
+                labels[int(classes[later])], labels[int(classes[earlier])], f" ({files[later]} and {files[earlier]})"
+            )
 
 
-def _equal(name: str, other: str) -> InputError:
+def _equal(name: str, other: str, files: str = "") -> InputError:
     return InputError(
-        f"gallery: a picture of {name} is equal to one of {other}; if they are one animal give both the same name, "
+        f"gallery: a picture of {name} is equal to one of {other}{files}; if they are one animal give both the same name, "
         "else take the picture out"
     )

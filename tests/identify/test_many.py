@@ -12,6 +12,7 @@ from sklearn.covariance import ledoit_wolf
 from sklearn.metrics import adjusted_rand_score
 from typer.testing import CliRunner
 
+from deployments.cli.gallery import _pictures as gallery_folders
 from deployments.cli.model import model_app
 from scd_core.errors import InputError
 from scd_core.identify import candidates, embeddings, gallery_pictures, strangers, whitening
@@ -38,13 +39,13 @@ def test_equal_pictures_are_found_wherever_they_lie(at_once: int, monkeypatch: p
     monkeypatch.setattr(gallery_pictures, "_AT_ONCE", at_once)
     unit, names = individuals(12, 3, 16)
     labels, classes = sorted(set(names)), torch.arange(36) // 3
-    pictures = torch.from_numpy(unit)
-    gallery_pictures.check_different(pictures, classes, labels)
+    pictures, files = torch.from_numpy(unit), [f"{place}.jpg" for place in range(36)]
+    gallery_pictures.check_different(pictures, classes, labels, files)
     pictures[1] = pictures[0]  # of one individual: nothing is wrong
-    gallery_pictures.check_different(pictures, classes, labels)
+    gallery_pictures.check_different(pictures, classes, labels, files)
     pictures[29] = pictures[4]
-    with pytest.raises(InputError, match="picture of n0009 is equal to one of n0001"):
-        gallery_pictures.check_different(pictures, classes, labels)
+    with pytest.raises(InputError, match=r"picture of n0009 is equal to one of n0001 \(29.jpg and 4.jpg\)"):
+        gallery_pictures.check_different(pictures, classes, labels, files)
 
 
 def test_of_a_large_gallery_a_sample_is_tried_and_it_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,3 +195,20 @@ def test_folders_that_cannot_make_a_gallery_are_one_line(tmp_path: Path) -> None
         )  # fmt: skip
         assert done.exit_code != 0 and words in str(done.exception), done.exception
         assert not (tmp_path / "m").exists()
+
+
+def test_what_programs_put_beside_pictures_is_no_picture_of_an_individual(tmp_path: Path) -> None:
+    for name in (
+        "Ada/1.jpg",
+        "Ada/Thumbs.db",
+        "Ada/notes.txt",
+        "Ada/._1.jpg",
+        "Ada/1.jpg.xmp",
+        "Ada/1 (2).jpg",
+        "@eaDir/1.jpg",
+        ".x/1.jpg",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    found = gallery_folders(tmp_path)
+    assert {name: [file.name for file in files] for name, files in found.items()} == {"Ada": ["1 (2).jpg", "1.jpg"]}
