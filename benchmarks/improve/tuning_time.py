@@ -1,7 +1,7 @@
 """How long `trapaudit improve --fine-tune` takes with many labels.
 
 ``python -m benchmarks.improve.tuning_time --json FILE``. The audit's photographs of a set of :mod:`benchmarks.improve` are set
-into places 27 times each, which gives 1 296 labelled frames. Pictures are read, all ways are tried, the last blocks are trained
+into places 27 times each, which gives 1 242 labelled frames. Pictures are read, all ways are tried, the last blocks are trained
 for every split and on all labels. Copies of one photograph are one group, so the table's figures mean nothing here.
 """
 
