@@ -206,7 +206,10 @@ def _finish(
             "the network is shown the whole frame as well: naming takes twice the time, or less with several boxes in a frame"
         )
     if package.spec.unknown_threshold is not None:
-        _say("MODEL's threshold of `unknown` is kept; fit it again: trapaudit model calibrate (docs/models.md)")
+        again = "fit it again: trapaudit model calibrate (docs/models.md)"
+        if package.spec.frame_head is not None:
+            again = "it was fitted to other probabilities, so look at whom the next report has as unknown"
+        _say(f"MODEL's threshold of `unknown` is kept; {again}")
 
 
 def _print_table(trial: Trial) -> None:
