@@ -104,6 +104,8 @@ def _mask(mask: Row, prediction: Row) -> str:
     background = "how much of it is outside the animal is not known: no box"
     if prediction["detection_id"] is not None:
         background = "all of it in the animal's box, which is what the model saw"
+        if prediction.get("frame_logits") is not None:
+            background = "all of it in the animal's box; the whole frame has a part in the name too, and has no mask"
     if mask["background_reliance"] is not None:
         background = f"{percent(mask['background_reliance'])} of it outside the animal"
         background += _drop(mask["background_log_odds_drop"])

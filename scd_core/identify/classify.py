@@ -158,6 +158,7 @@ class _Waiting:
     def __init__(self, classifier: Classifier, config: ClassifyConfig, naming: Naming) -> None:
         self.classifier, self.config, self.naming = classifier, config, naming
         self._waiting: list[tuple[PredictionRow, torch.Tensor, torch.Tensor | None, torch.Tensor | None]] = []
+        self._last_frame: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def add(
         self,
@@ -195,12 +196,19 @@ class _Waiting:
                 row["frame_logits"] = None if own is None else own.tolist()
 
     def _of_frames(self, frames: Sequence[torch.Tensor | None]) -> list[torch.Tensor | None]:
-        """What each row's frame adds to its logits; a frame of several boxes goes through the network once."""
+        """What each row's frame adds to its logits; a frame goes through the network once, also where its boxes are more than
+        a batch."""
         different = {id(frame): frame for frame in frames if frame is not None}
-        if not different:
-            return [None] * len(frames)
-        found = self.classifier.frame_logits(torch.stack(list(different.values())))
-        by_frame = dict(zip(different, found, strict=True))
+        by_frame: dict[int, torch.Tensor] = {}
+        if self._last_frame is not None and id(self._last_frame[0]) in different:
+            by_frame[id(self._last_frame[0])] = self._last_frame[1]
+        new = {number: frame for number, frame in different.items() if number not in by_frame}
+        if new:
+            found = self.classifier.frame_logits(torch.stack(list(new.values())))
+            by_frame |= zip(new, found, strict=True)
+        if different:
+            number, frame = list(different.items())[-1]
+            self._last_frame = frame, by_frame[number]  # held, so that no other frame gets its number
         return [None if frame is None else by_frame[id(frame)] for frame in frames]
 
 

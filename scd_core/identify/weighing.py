@@ -14,7 +14,7 @@ from scd_core.inputs.expected import Expected
 from scd_core.names import UNKNOWN
 from scd_core.tables.rows import MediaRow, PredictionRow
 
-__all__ = ["is_unknown", "shift_again", "shift_of", "shifts_of", "weighed"]
+__all__ = ["frames_of", "is_unknown", "shift_again", "shift_of", "shifts_of", "weighed"]
 
 
 def shift_of(expected: Collection[str] | None, classifier: Classifier, weight: float) -> Tensor | None:
@@ -68,6 +68,15 @@ def shift_again(row: PredictionRow, shift: Tensor | None) -> Tensor | None:
         return shift
     frame = torch.tensor(own)
     return frame if shift is None else frame + shift
+
+
+def frames_of(rows: Sequence[PredictionRow], logits: Tensor) -> Tensor:
+    """What the whole frame of each named picture adds to its (B, K) logits: (B, K), 0 where the model names by no frame."""
+    added = torch.zeros_like(logits)
+    for place, row in enumerate(rows):
+        if (own := row.get("frame_logits")) is not None:
+            added[place] = torch.tensor(own)
+    return added
 
 
 def weighed(classifier: Classifier, logits: Tensor, shifts: Sequence[Tensor | None] | None) -> Tensor:

@@ -10,7 +10,8 @@ import torch
 from scd_core.identify.program import is_probabilities
 
 __all__ = [
-    "bad_images", "check_not_probabilities", "check_request", "check_same_again", "read_logits", "unusable_logits",
+    "bad_images", "check_not_probabilities", "check_request", "check_same_again", "class_problem", "read_logits",
+    "unusable_logits",
 ]  # fmt: skip
 
 _PROBABILITY_ENDS = {"SoftmaxBackward": "softmax", "SigmoidBackward": "sigmoid"}
@@ -34,6 +35,7 @@ def check_request(
     seeds: torch.Tensor | None,
     contrast: torch.Tensor | None,
     backgrounds: torch.Tensor | None,
+    added: torch.Tensor | None = None,
 ) -> None:
     """Check shapes and types, before the model is touched.
 
@@ -43,6 +45,7 @@ def check_request(
         seeds: expected (N,), integer, or None.
         contrast: expected (N,), integer, or None.
         backgrounds: expected (N, 3, H, W) or (1, 3, H, W), floating, or None.
+        added: expected (N, K), floating, or None.
 
     Raises:
         ValueError: one of them is not as expected.
@@ -62,6 +65,8 @@ def check_request(
         fits = torch.is_tensor(backgrounds) and backgrounds.shape in (images.shape, (1, *images.shape[1:]))
         if not fits or not backgrounds.is_floating_point():
             raise ValueError(f"backgrounds: expected {tuple(images.shape)} floats, got {_describe(backgrounds)}")
+    if added is not None and (added.ndim != 2 or len(added) != len(images) or not added.is_floating_point()):
+        raise ValueError(f"added: expected ({len(images)}, K) floats, one row per image, got {_describe(added)}")
 
 
 def bad_images(images: torch.Tensor, name: str = "images") -> dict[int, str]:
@@ -133,6 +138,24 @@ def check_not_probabilities(logits: torch.Tensor) -> None:
             f"model: expected logits, got probabilities (rows in [0, 1], as of a {ends_in}); pass logits: leave out the "
             f"{ends_in} at the model's end"
         )
+
+
+def class_problem(index: int, logits: torch.Tensor, classes: Mapping[str, int]) -> str | None:
+    """Why an image has no score, in a line; None where it has one.
+
+    Args:
+        index: of the image.
+        logits: (K,), its own.
+        classes: what the line calls a class -> the class.
+    """
+    for name, got in classes.items():
+        if not 0 <= got < len(logits):
+            return f"{name}: image {index}: expected a class in [0, {len(logits)}), got {got}"
+    if bool(unusable_logits(logits[None], torch.tensor([list(classes.values())]))):
+        return (
+            f"model: image {index}: expected finite logits of the target and of another class, got NaN or infinite ones"
+        )
+    return None
 
 
 def check_same_again(first: torch.Tensor, second: torch.Tensor) -> None:

@@ -13,6 +13,7 @@ from scd_core.config import AuditConfig
 from scd_core.identify.classifier import Classifier
 from scd_core.identify.content import draw_name
 from scd_core.identify.pictures import best_candidate, iter_pictures
+from scd_core.identify.weighing import frames_of
 from scd_core.masks.engine import fit_masks
 from scd_core.masks.rows import encode_mask, mask_seed, mass_columns
 from scd_core.masks.settings import mask_settings
@@ -87,13 +88,14 @@ def contrast_masks(
         return []
     stacked = torch.stack(tensors)
     logits = torch.cat([classifier.logits(part) for part in stacked.split(config.classify.batch_size)])
-    targets = classifier.best_class(logits, [name for _, name, _ in wanted])
-    against = classifier.best_class(logits, [rival for _, _, rival in wanted])
+    added = frames_of([row for row, _, _ in wanted], logits)
+    targets = classifier.best_class(logits + added, [name for _, name, _ in wanted])
+    against = classifier.best_class(logits + added, [rival for _, _, rival in wanted])
     seeds = torch.tensor([mask_seed(draw_name(row), config.triage.seed) for row, _, _ in wanted])
     with classifier.lock:
         masks = fit_masks(
             classifier.model, stacked.to(classifier.device), targets, mask_settings(config.masks), seeds,
-            contrast=against, on_error="record",
+            contrast=against, added=added, on_error="record",
         )  # fmt: skip
     found: list[MaskRow] = []
     for place, (row, name, rival) in enumerate(wanted):

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 
 from scd_core.masks.adamw import RowAdamW
-from scd_core.masks.checks import bad_images, check_request, check_same_again, unusable_logits
+from scd_core.masks.checks import bad_images, check_request, check_same_again, class_problem
 from scd_core.masks.concrete import keep_probability, original_concrete, simplified_concrete
 from scd_core.masks.forward import Forward
 from scd_core.masks.grid import Grid, cells_for
@@ -39,6 +39,7 @@ def fit_masks(
     contrast: torch.Tensor | None = None,
     *,
     backgrounds: torch.Tensor | None = None,
+    added: torch.Tensor | None = None,
     on_error: Literal["raise", "record"] = "raise",
 ) -> Masks:
     """Find, for each image, the smallest region that suffices for the target and the smallest whose loss destroys it.
@@ -62,6 +63,7 @@ def fit_masks(
         seeds: (N,) integers, the noise of each image; None gives every image ``config.seed``.
         contrast: (N,) integers in [0, K), a rival class per image; the score is then logit(target) - logit(rival).
         backgrounds: (N, 3, H, W) or (1, 3, H, W), the infill where ``config.infill`` is `background`.
+        added: (N, K) floats, added to the logits of an image whatever its mask keeps: evidence that is not in the image.
         on_error: `raise` ends at the first image at fault, before any optimisation where the fault can be seen then;
             `record` writes it into ``Masks.failures`` and goes on with the others.
 
@@ -78,13 +80,13 @@ def fit_masks(
         >>> masks.joint.shape
         torch.Size([2, 8, 8])
     """
-    check_request(images, targets, seeds, contrast, backgrounds)
+    check_request(images, targets, seeds, contrast, backgrounds, added)
     if config.infill == "background" and backgrounds is None:
         raise ValueError("backgrounds: expected images to fill in, as config.infill is background, got None")
     if seeds is None:
         seeds = torch.full((len(images),), config.seed)
     with borrowed(model):
-        fitting = _Fitting(model, images, targets, config, seeds, contrast, backgrounds, on_error)
+        fitting = _Fitting(model, images, targets, config, seeds, contrast, backgrounds, added, on_error)
         fitting.run()
     return fitting.masks
 
@@ -101,6 +103,7 @@ class _Fitting:
         seeds: torch.Tensor,
         contrast: torch.Tensor | None,
         backgrounds: torch.Tensor | None,
+        added: torch.Tensor | None,
         on_error: Literal["raise", "record"],
     ) -> None:
         self.model, self.images, self.targets, self.seeds = model, images, targets, seeds
@@ -109,6 +112,7 @@ class _Fitting:
         self.dtype = torch.float64 if model_dtype(model) == torch.float64 else torch.float32
         self.samples = _MAPS * config.samples
         self.unit = torch.ones(len(images), device=self.device, dtype=self.dtype)
+        self.added = None if added is None else added.to(self.device, self.dtype)
         self.masks = Masks.empty(images, seeds)
         self.queue: Iterator[int] = iter(())
 
@@ -161,23 +165,16 @@ class _Fitting:
             logits = self.forward.logits(self._pixels(chosen))
             if start == 0:  # not counted, as the probe of the memory is not
                 check_same_again(logits, self.forward.logits(self._pixels(chosen)))
-            n_classes = logits.shape[1]
+            if self.added is not None:
+                logits = logits + self.added[chosen]
             if self.config.score_unit == "logit_range":
                 self.unit[torch.tensor(chosen, device=self.device)] = logit_range(logits)
             for index, row in zip(chosen, logits.cpu(), strict=True):
                 classes = {"targets": int(self.targets[index])}
                 if self.contrast is not None:
                     classes["contrast"] = int(self.contrast[index])
-                outside = [(name, got) for name, got in classes.items() if not 0 <= got < n_classes]
-                if outside:
-                    name, got = outside[0]
-                    self._fail(index, f"{name}: image {index}: expected a class in [0, {n_classes}), got {got}")
-                elif bool(unusable_logits(row[None], torch.tensor([list(classes.values())]))):
-                    self._fail(
-                        index,
-                        f"model: image {index}: expected finite logits of the target and of another class, got NaN or "
-                        "infinite ones",
-                    )
+                if (problem := class_problem(index, row, classes)) is not None:
+                    self._fail(index, problem)
                 self.masks.evaluations[index] += 1
 
     def _fail(self, index: int, reason: str) -> None:
@@ -213,6 +210,7 @@ class _Fitting:
             delta=pixels - infill,
             targets=self.targets.cpu()[picked].to(self.device),
             rivals=None if self.contrast is None else self.contrast.cpu()[picked].to(self.device),
+            added=None if self.added is None else self.added[chosen],
             seeds=seeds,
             unit=self.unit[picked.to(self.device)],
             logits=logits,
@@ -292,8 +290,9 @@ class _Fitting:
             count = blended.shape[1]
             targets = rows.targets.repeat_interleave(count)
             rivals = None if rows.rivals is None else rows.rivals.repeat_interleave(count)
+            added = None if rows.added is None else rows.added.repeat_interleave(count, dim=0)
             weight = (sign[part] / (self.config.samples * rows.unit[:, None])).flatten()
-            by_pixel, scores = self.forward.gradient(blended.flatten(0, 1), targets, rivals, weight)
+            by_pixel, scores = self.forward.gradient(blended.flatten(0, 1), targets, rivals, weight, added)
             gradient[:, part] = (by_pixel.view_as(blended) * rows.delta[:, None]).sum(2)
             finite &= scores.view(-1, count).isfinite().all(1) & gradient[:, part].isfinite().flatten(1).all(1)
             start = part.stop
@@ -321,7 +320,8 @@ class _Fitting:
         for start in range(0, len(rows), width := max(1, self.forward.limit // _MAPS)):
             part = slice(start, start + width)
             blended = torch.addcmul(rows.infill[part, None], keep[part, :, None], rows.delta[part, None])
-            logits = self.forward.logits(blended.flatten(0, 1))
+            added = None if rows.added is None else rows.added[part].repeat_interleave(_MAPS, dim=0)
+            logits = self.forward.logits(blended.flatten(0, 1), added)
             chosen = rows.targets[part].repeat_interleave(_MAPS)
             probability[part] = torch.sigmoid(target_score(logits, chosen)).view(-1, _MAPS)
         joint = evidence[:, 0].sqrt() * evidence[:, 1].sqrt()

@@ -60,17 +60,23 @@ class Forward:
         if config.compile == "always" or (config.compile == "auto" and is_gpu and evaluations >= _COMPILE_FROM):
             self._compile(size)
 
-    def logits(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits (B, K) of images (B, 3, H, W), without gradients.
+    def logits(self, images: torch.Tensor, added: torch.Tensor | None = None) -> torch.Tensor:
+        """Logits (B, K) of images (B, 3, H, W), without gradients; `added`, (B, K), is added to them.
 
         Raises:
             ValueError: the model does not return (B, K) with K >= 2, or it returns probabilities.
         """
         with torch.no_grad():
-            return torch.cat(self._in_parts(len(images), lambda part: self._call(images[part])))
+            found = torch.cat(self._in_parts(len(images), lambda part: self._call(images[part])))
+        return found if added is None else found + added
 
     def gradient(
-        self, images: torch.Tensor, targets: torch.Tensor, rivals: torch.Tensor | None, weight: torch.Tensor
+        self,
+        images: torch.Tensor,
+        targets: torch.Tensor,
+        rivals: torch.Tensor | None,
+        weight: torch.Tensor,
+        added: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Gradient of the weighted sum of scores by the images, and the scores.
 
@@ -79,6 +85,7 @@ class Forward:
             targets: (B,) int64.
             rivals: (B,) int64, or None for log-odds against all other classes.
             weight: (B,).
+            added: (B, K), added to the logits; None for nothing.
 
         Returns:
             (B, 3, H, W) and (B,).
@@ -89,7 +96,8 @@ class Forward:
 
         def work(part: slice) -> tuple[torch.Tensor, torch.Tensor]:
             leaf = images[part].detach().requires_grad_()
-            scores = target_score(self._call(leaf), targets[part], None if rivals is None else rivals[part])
+            logits = self._call(leaf) if added is None else self._call(leaf) + added[part]
+            scores = target_score(logits, targets[part], None if rivals is None else rivals[part])
             if not scores.requires_grad:
                 raise ValueError(
                     "model: expected logits that are differentiable in the images, got none with a gradient"

@@ -18,6 +18,7 @@ from scd_core.config import AuditConfig
 from scd_core.identify.classifier import Classifier
 from scd_core.identify.content import draw_name
 from scd_core.identify.pictures import best_candidate, iter_pictures
+from scd_core.identify.weighing import frames_of
 from scd_core.masks.engine import fit_masks
 from scd_core.masks.reliance import COMPARED_SIZE, Band, animal_mask, find_strips, log_odds_drop, strip_mask
 from scd_core.masks.result import Masks
@@ -82,6 +83,8 @@ def fit_named(
 ) -> tuple[Masks, Tensor]:
     """Fit the mask of each row's best candidate, the name that it was given.
 
+    What the whole frame adds to the logits of a box, where the model names by both, stays under every mask.
+
     Args:
         rows: N prediction rows.
         images: (N, 3, H, W) normalised.
@@ -93,11 +96,14 @@ def fit_named(
         The masks, with what could not be fitted in `failures`, and the (N,) class of each.
     """
     logits = torch.cat([classifier.logits(part) for part in images.split(config.classify.batch_size)])
-    targets = classifier.best_class(logits, [best_candidate(row) or "" for row in rows])
+    added = frames_of(rows, logits)
+    targets = classifier.best_class(logits + added, [best_candidate(row) or "" for row in rows])
     seeds = torch.tensor([mask_seed(draw_name(row), config.triage.seed, noise) for row in rows])
     settings = mask_settings(config.masks)
     with classifier.lock:
-        masks = fit_masks(classifier.model, images.to(classifier.device), targets, settings, seeds, on_error="record")
+        masks = fit_masks(
+            classifier.model, images.to(classifier.device), targets, settings, seeds, added=added, on_error="record"
+        )
     return masks, targets
 
 

@@ -22,6 +22,7 @@ class WorkingSet:
         delta: (W, 3, H, W), image - infill.
         targets: (W,) int64.
         rivals: (W,) int64, or None.
+        added: (W, K), added to the logits of every blend of the image, or None.
         seeds: (W,) int64.
         unit: (W,) log-odds that the score is counted in.
         logits: (W, 2, h, w), map logits k, sufficient and destroying.
@@ -39,6 +40,7 @@ class WorkingSet:
     delta: torch.Tensor
     targets: torch.Tensor
     rivals: torch.Tensor | None
+    added: torch.Tensor | None
     seeds: torch.Tensor
     unit: torch.Tensor
     logits: torch.Tensor

@@ -214,8 +214,13 @@ FIELDS: dict[str, Field] = {
     "mask_status": Field(pa.string(), "whether the mask could be made", values=names.MaskStatus, is_required=True),
     "contrast_id": Field(pa.string(), "rival individual of a pairwise mask; null for a plain one"),
     "mask_png": Field(pa.binary(), "joint map as an 8-bit grey PNG over the classified picture; 255 = evidence"),
-    "ssr_probability": Field(pa.float32(), "probability of the name with only the sufficient region kept, 0-1"),
-    "sdr_probability": Field(pa.float32(), "probability of the name with the destroying region removed, 0-1"),
+    "ssr_probability": Field(
+        pa.float32(),
+        "probability of the name with only the sufficient region kept, 0-1; what `frame_logits` adds stays",
+    ),
+    "sdr_probability": Field(
+        pa.float32(), "probability of the name with the destroying region removed, 0-1; what `frame_logits` adds stays"
+    ),
     "area": Field(pa.float32(), "mean of the joint map, 0-1"),
     "border_mass": Field(pa.float32(), "share of the joint map within 1/8 of the border, 0-1"),
     "mass_in_box": Field(

@@ -266,6 +266,22 @@ def test_labels_that_were_undone_or_are_of_no_animal(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("frame", "words"),
+    [
+        (None, "all of it in the animal's box, which is what the model saw"),
+        ([0.5, -0.5], "all of it in the animal's box; the whole frame has a part in the name too, and has no mask"),
+    ],
+)
+def test_a_mask_of_a_box_is_not_all_that_the_model_saw_where_the_frame_counts_too(tmp_path, frame, words):
+    builder = AuditBuilder(tmp_path / "out")
+    builder.predict("a.jpg", "Luna", detection="0", frame_logits=frame)
+    no_share = {"background_reliance": None, "overlay_reliance": None}
+    builder.mask("id-a.jpg:0", predicted_id="Luna", area=0.2, **no_share)
+    (target,) = read_story(builder.write(), "a.jpg").targets
+    assert dict(target_lines(target, 1))["mask"].endswith(words)
+
+
+@pytest.mark.parametrize(
     ("columns", "words"),
     [
         (

@@ -22,7 +22,9 @@ from scd_core.identify.small_cnn import SmallCNN
 from scd_core.identify.weighing import shift_again
 from scd_core.improve.adapting import why_not_adapted
 from scd_core.inputs.detections import Detection
-from scd_core.masks.rows import encode_mask
+from scd_core.masks.engine import fit_masks
+from scd_core.masks.rows import encode_mask, fit_named
+from scd_core.masks.settings import mask_settings
 from scd_core.media import list_source
 from scd_core.names import Strategy
 from scd_core.reclassify.rows import reclassify_predictions
@@ -34,6 +36,17 @@ BOXES = [(0.0, 0.0, 0.5, 0.5), (0.5, 0.25, 0.5, 0.5)]
 def head(seed: int = 0, width: int = 64, scale: float = 1.0) -> Head:
     rng = np.random.default_rng(seed)
     return Head((scale * rng.normal(size=(2, width))).astype(np.float32), rng.normal(size=2).astype(np.float32))
+
+
+class Added(torch.nn.Module):
+    """A network with values added to its logits."""
+
+    def __init__(self, network: torch.nn.Module, values: torch.Tensor) -> None:
+        super().__init__()
+        self.network, self.values = network, values
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.network(images) + self.values
 
 
 def features(model: str) -> int:
@@ -103,6 +116,47 @@ def test_the_name_before_the_mask_is_the_one_that_was_given(model, audited, tmp_
     for row in rows:
         assert not fused[row["target_id"]]["is_flip"]
         assert fused[row["target_id"]]["probability"] == pytest.approx(row["probability"], abs=0.02)
+
+
+def test_a_mask_is_fitted_to_the_name_by_box_and_frame(model, audited):
+    """The layer outweighs the crops, so a mask fitted to the crop's own logits would have other probabilities."""
+    rows, _, frame = audited
+    classifier, config = load_model(model), AuditConfig.from_mapping({"masks": {"steps": 4}}, "test")
+    crops = torch.stack(
+        [
+            classifier.preprocess(frame.crop((int(96 * x), int(64 * y), int(96 * (x + w)), int(64 * (y + h)))))
+            for x, y, w, h in BOXES
+        ]
+    )
+    found, classes = fit_named(rows, crops, classifier, config)
+    for place, row in enumerate(rows):
+        both = Added(classifier.model, torch.tensor(row["frame_logits"]))
+        seeds = found.seeds[[place]]
+        one = fit_masks(both, crops[[place]], classes[[place]], mask_settings(config.masks), seeds)
+        assert torch.equal(one.joint[0], found.joint[place])
+        assert float(found.ssr_probability[place]) == pytest.approx(float(one.ssr_probability[0]), abs=1e-6)
+        assert float(found.sdr_probability[place]) == pytest.approx(float(one.sdr_probability[0]), abs=1e-6)
+        assert NAMES[int(classes[place])] == row["predicted_id"]
+        without = fit_masks(classifier.model, crops[[place]], classes[[place]], mask_settings(config.masks), seeds)
+        assert abs(float(without.ssr_probability[0]) - float(one.ssr_probability[0])) > 0.05, (
+            "fixture: the frame counts"
+        )
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 7])
+def test_a_frame_goes_through_the_network_once_however_many_boxes_it_has(model, audited, tmp_path, batch_size):
+    _, media, _ = audited
+    boxes = [Detection(str(place), "animal", 0.9, (0.03 * place, 0.0, 0.4, 0.5)) for place in range(9)]
+    classifier, passes = load_model(model), []
+    named = classifier.frame_logits
+    classifier.frame_logits = lambda frames: passes.append(len(frames)) or named(frames)
+    config = AuditConfig.from_mapping({"classify": {"batch_size": batch_size}}, "test")
+    rows = classify_media([media], classifier, str(tmp_path / "cards"), config, {"a.png": boxes})
+    assert sum(passes) == 1 and len(rows) == 9
+    usual = classify_media([media], load_model(model), str(tmp_path / "cards"), AuditConfig(), {"a.png": boxes})
+    for row, other in zip(rows, usual, strict=True):
+        assert row["predicted_id"] == other["predicted_id"] and row["frame_logits"] == other["frame_logits"]
+        assert row["probability"] == pytest.approx(other["probability"], abs=1e-5)
 
 
 def test_what_is_added_when_a_picture_is_named_again():

@@ -70,3 +70,5 @@ def test_each_half_of_the_sentence_is_claimed_only_where_its_number_shows_it(wit
     said = contrast_sentence(row)
     assert ("instead of" in said) == (without <= 0.4) == ("no small part decides" not in said)
     assert ("is not enough" in said) == (alone < 0.5)
+    beside = contrast_sentence(row | {"has_frame": True})
+    assert "alone" in said and "alone" not in beside and "the whole frame" in beside

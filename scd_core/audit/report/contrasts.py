@@ -92,6 +92,8 @@ def load_contrasts(
 def contrast_sentence(row: Mapping[str, object]) -> str:
     """What the two maps of a pair show, each half by what the network gives once its region is gone, or alone.
 
+    Where the model names a box by its whole frame as well, that counts in each of its names.
+
     >>> names = {"given": "Nyx", "rival": "Luna", "probability": 0.8}
     >>> contrast_sentence(names | {"without_given": 0.1, "rival_alone": 0.7}).replace("\\u202f", " ")
     'Without what is lit for Nyx the model gives Nyx 10 % instead of 80 %; by what is lit for Luna alone it gives Luna 70 %.'
@@ -106,9 +108,12 @@ def contrast_sentence(row: Mapping[str, object]) -> str:
         first = (
             f"Even without what is lit for {given} the model gives {given} {percent(without)}, so no small part decides"
         )
+    has_frame = bool(row.get("has_frame"))
     if alone >= _DECIDES:
-        return f"{first}; by what is lit for {rival} alone it gives {rival} {percent(alone)}."
-    return f"{first}; what is lit for {rival} is not enough: alone it gives {rival} {percent(alone)}."
+        only = "and the whole frame" if has_frame else "alone"
+        return f"{first}; by what is lit for {rival} {only} it gives {rival} {percent(alone)}."
+    only = "with the whole frame" if has_frame else "alone"
+    return f"{first}; what is lit for {rival} is not enough: {only} it gives {rival} {percent(alone)}."
 
 
 def _pairs(row: Row) -> list[tuple[str, str]]:

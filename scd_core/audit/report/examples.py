@@ -210,6 +210,8 @@ def _pictures(example: Example, image: Image.Image | MediaError, views: Sequence
     row = example.row
     about = f"{example.file}, {example.where}"
     before, evidence, after = "the picture", "what the model looked at", "seen again"
+    if row.get("has_frame"):
+        evidence, after = "what the model looked at in the box", "seen again, beside the whole frame"
     if isinstance(image, MediaError):
         return (Picture(before, "", missing=f"no picture: {image}"),)
     frame = shrink(image, WIDTH, HEIGHT)

@@ -15,7 +15,8 @@ SELECT batch_key, target_id, given, rival, shown.media_id, shown.detection_id, s
     frames.uri, frames.file, frames.etag, frames.size_bytes, frames.version_id, frames.width, frames.height, frames.camera_id,
     frames.captured_at, shown.bbox_x_min, shown.bbox_y_min, shown.bbox_width, shown.bbox_height, shown.box_margin, persons.hidden_boxes,
     NULL::BLOB AS mask_png, for_given.mask_png AS given_png, for_given.sdr_probability AS without_given,
-    for_rival.mask_png AS rival_png, for_rival.ssr_probability AS rival_alone
+    for_rival.mask_png AS rival_png, for_rival.ssr_probability AS rival_alone,
+    shown.frame_logits IS NOT NULL AS has_frame
 FROM wanted
 JOIN shown USING (batch_key, target_id)
 JOIN (SELECT * FROM media WHERE media_id IN (SELECT unnest($media))) frames USING (batch_key, media_id)

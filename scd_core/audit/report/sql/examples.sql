@@ -20,7 +20,7 @@ SELECT wanted.batch_key, wanted.target_id, wanted.media_id, wanted.detection_id,
     wanted.captured_at, wanted.is_infrared, wanted.background_reliance,
     frames.uri, frames.file, frames.etag, frames.size_bytes, frames.version_id, frames.width, frames.height,
     shown.bbox_x_min, shown.bbox_y_min, shown.bbox_width, shown.bbox_height, shown.box_margin, persons.hidden_boxes,
-    maps.mask_png, maps.ssr_probability
+    shown.frame_logits IS NOT NULL AS has_frame, maps.mask_png, maps.ssr_probability
 FROM wanted
 JOIN frames USING (batch_key, media_id)
 JOIN shown USING (batch_key, target_id)
