@@ -61,8 +61,9 @@ def run_audit(job: Job, runner: Runner, listed: Listed | None = None) -> AuditRe
     joined, n_waiting, n_objects = listed.joined, listed.n_waiting, listed.n_objects
     batches = plan_job(job := replace(job, joined=joined), listed.objects)
     n_new = _n_new(listed.objects, batches)
-    if job.spec is not None and (warning := job.spec.strangers_warning) is not None:
-        note(f"model {job.request.model}: {warning}")
+    for warning in (job.spec.strangers_warning if job.spec is not None else None, job.box_use_warning):
+        if warning is not None:
+            note(f"model {job.request.model}: {warning}")
     note(f"{n_new} of {n_objects} objects are new, in {len(batches)} {'batch' if len(batches) == 1 else 'batches'}")
     if (line := listed.closed_line()) is not None:
         note(line)

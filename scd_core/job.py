@@ -91,6 +91,18 @@ class Job:
         return self.spec.unknown_threshold if self.spec is not None and self.predictions is None else None
 
     @property
+    def box_use_warning(self) -> str | None:
+        """A line where the package names by boxes and is shown whole frames, or the reverse; else None."""
+        stated = self.spec.input.box_use if self.spec is not None and self.predictions is None else None
+        used = self.config.classify.box_use if self.detections is not None else "locate"
+        if stated is None or stated == used:
+            return None
+        if stated == "locate":
+            return "was fitted to whole frames and is shown boxes; leave out the setting classify.box_use"
+        mend = "leave out the setting classify.box_use" if self.detections is not None else "give --detections"
+        return f"was fitted to boxes of animals and is shown whole frames; {mend}"
+
+    @property
     def model_name(self) -> str:
         """What gives the names, in words."""
         if self.predictions is not None:

@@ -192,7 +192,7 @@ def _finish(
             f"({', '.join(trial.lost[:3])}{' ...' if len(trial.lost) > 3 else ''}); label them, or give --fewer-names"
         )
     package = write_improved(write, parent, trial, chosen)
-    keep_record(out, trial, parent, package if chosen is best else None)
+    keep_record(out, trial, parent, package, is_recommended=chosen is best)
     if chosen is not best:
         _say(f"{chosen.way.key} is NOT recommended: {_against(chosen)}")
     _say(

@@ -20,6 +20,7 @@ __all__ = [
     "IMPROVEMENTS",
     "ImprovementRecord",
     "create_improvements",
+    "learnt_until",
     "read_improvements",
     "records_of",
     "with_improvements",
@@ -54,6 +55,8 @@ class ImprovementRecord:
     expected_gain: float
     gain_low: float
     gain_high: float
+    written_digest: str | None = None
+    """Of the package that was written, recommended or not: it learnt from the labels of that moment."""
 
 
 def write_improvements(out: str, records: Sequence[ImprovementRecord]) -> None:
@@ -79,6 +82,11 @@ def read_improvements(store: AuditStore) -> list[ImprovementRecord]:
     """
     found = (store.get_json(path, records_of) for path in store.files(IMPROVEMENTS))
     return [record for records in found for record in records or ()]
+
+
+def learnt_until(records: Sequence[ImprovementRecord], digest: str) -> datetime | None:
+    """Until when labels were given that a model may have learnt from; None where no run of `improve` wrote it."""
+    return max((one.made_at for one in records if digest in (one.written_digest, one.new_model_digest)), default=None)
 
 
 def records_of(rows: list[dict[str, Any]]) -> list[ImprovementRecord]:

@@ -19,7 +19,13 @@ MIN_VISITS = 5
 
 
 def keep_record(
-    out: str, trial: Trial, parent: Package, written: Package | None, now: datetime | None = None
+    out: str,
+    trial: Trial,
+    parent: Package,
+    written: Package | None,
+    now: datetime | None = None,
+    *,
+    is_recommended: bool = True,
 ) -> list[ImprovementRecord]:
     """Keep what is expected of the recommended way, in all new places and at each camera with 5 visits or more.
 
@@ -30,20 +36,22 @@ def keep_record(
         out: OUT.
         trial: what was found.
         parent: the model that was tried.
-        written: the package that was written of the recommended way; None where none was.
+        written: the package that was written; None where none was.
         now: when; None is now.
+        is_recommended: it is of the recommended way, so that it is held to what is expected.
 
     Raises:
         RunError: OUT cannot be written.
     """
     made_at = now or datetime.now(UTC)
     key = f"{made_at:%Y%m%dT%H%M%S-%f}{secrets.token_hex(2)}"
-    new_digest = None if written is None else written.digest
+    digest = None if written is None else written.digest
+    new_digest = digest if is_recommended else None
     best, before = trial.best, trial.as_run
 
     def record(camera: str | None, n: int, rates: tuple[float, ...]) -> ImprovementRecord:
         way = None if best is None else best.way.key
-        return ImprovementRecord(key, made_at, parent.digest, new_digest, way, camera, n, *rates)
+        return ImprovementRecord(key, made_at, parent.digest, new_digest, way, camera, n, *rates, written_digest=digest)
 
     if best is None:
         records = [

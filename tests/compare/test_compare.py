@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from scipy import stats
 from scd_core.audit.compare.models import Comparison, Verdict, compare_models
 from scd_core.audit.compare.paired import mcnemar, paired_counts, pairs_needed
 from scd_core.audit.compare.pairs import find_model
+from scd_core.audit.compare.sentences import comparison_lines
 from scd_core.audit.errors.derive import derive_errors
+from scd_core.audit.improvements import ImprovementRecord, write_improvements
 from scd_core.errors import InputError
 from tests.audit.audit_builder import AuditBuilder, label, minutes
 
@@ -108,6 +111,29 @@ def test_a_better_model_is_promoted(tmp_path: Path) -> None:
     assert (found.visits.both, found.visits.only_old, found.visits.only_new, found.visits.neither) == (30, 1, 14, 4)
     assert found.verdict is Verdict.PROMOTE and found.last_line.startswith("promote: it errs less: -")
     assert found.visits.high < 0 and not found.worse
+
+
+@pytest.mark.parametrize("is_recommended", [True, False])
+def test_labels_that_improve_had_when_it_wrote_a_model_do_not_promote_it(tmp_path: Path, is_recommended: bool) -> None:
+    out = audit(tmp_path, [*of(30, "both"), *of(14, "new"), *of(1, "old")], n_unlabelled=8)
+    assert compare_models(out, OLD, NEW).verdict is Verdict.PROMOTE, "fixture"
+    figures = (0.5, 0.9, 0.8, 1.0, 0.4, 0.3, 0.5)
+    new = NEW if is_recommended else None
+    record = ImprovementRecord("i1", datetime(2026, 3, 3, tzinfo=UTC), OLD, new, "w", None, 20, *figures, NEW)
+    write_improvements(out, [record])
+    before = compare_models(out, OLD, NEW)
+    assert before.verdict is Verdict.PROMOTE and before.learnt_by == "", "labels were given after it was written"
+    later = replace(record, improvement_id="i2", made_at=datetime(2026, 3, 5, tzinfo=UTC))
+    write_improvements(out, [later])
+    found = compare_models(out, OLD, NEW)
+    assert (found.verdict, found.learnt_by, found.n_learnt) == (Verdict.LABEL_MORE, "new", 45)
+    assert any("learnt from labels of 45 of these 45 visits" in line for line in comparison_lines(found))
+    assert (found.visits.only_new, found.n_needed) == (14, 8)
+    # As many visits again, labelled since: they alone decide.
+    truths = {f"u{place:03}.jpg": "Tara" for place in range(8)}
+    label(out, tmp_path, truths, name="since.csv", now=datetime(2026, 3, 6, tzinfo=UTC))
+    since = compare_models(out, OLD, NEW)
+    assert (since.verdict, since.n_learnt, since.visits.n) == (Verdict.PROMOTE, 45, 53)
 
 
 def test_a_worse_model_is_not(tmp_path: Path) -> None:

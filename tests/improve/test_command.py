@@ -9,9 +9,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from scd_core.audit.improvements import read_improvements
 from scd_core.config import AuditConfig
 from scd_core.identify import read_package
 from scd_core.request import AuditRequest, settings_with_model
+from scd_core.tables.store import AuditStore
 from tests.improve import world
 
 
@@ -47,6 +49,9 @@ def test_without_write_only_what_is_expected_is_kept(trapaudit, audit, tmp_path)
 def test_a_way_that_is_not_recommended_is_written_on_demand_and_not_silently(trapaudit, audit, tmp_path):
     done = trapaudit("improve", audit[0], "--model", audit[1], "--write", tmp_path / "new", "--way", "box_crop")
     assert done.code == 0 and "box_crop is NOT recommended" in done.err
+    newest = read_improvements(AuditStore(audit[0]))[-1]
+    written = read_package(str(tmp_path / "new")).digest
+    assert (newest.written_digest, newest.new_model_digest) == (written, None)
 
 
 @pytest.mark.parametrize(

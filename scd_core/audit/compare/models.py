@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -17,12 +18,14 @@ from scd_core.audit.compare.groups import Group, SliceChange, find_groups, slice
 from scd_core.audit.compare.paired import Paired, paired_counts, pairs_needed
 from scd_core.audit.compare.pairs import Model, Pairs, find_model, find_pairs, wrong
 from scd_core.audit.errors.derive import derive_errors
+from scd_core.audit.improvements import learnt_until, read_improvements
 from scd_core.audit.query.connection import open_tables
 from scd_core.audit.sql import load_sql
 from scd_core.audit.wording import percent, plural
 from scd_core.config import AuditConfig
 from scd_core.errors import InputError
 from scd_core.names import UNKNOWN, ErrorType
+from scd_core.tables.store import AuditStore
 
 __all__ = ["Comparison", "Side", "Verdict", "compare_models"]
 
@@ -78,6 +81,10 @@ class Comparison:
     verdict: Verdict
     reason: str
     max_q: float
+    learnt_by: str = ""
+    """The model that `improve` wrote and that learnt from labels of visits here, ``old``, ``new`` or ``both``; empty for none."""
+    n_learnt: int = 0
+    """These visits, which have no part in the verdict."""
 
     @property
     def worse(self) -> list[Group]:
@@ -106,7 +113,8 @@ def compare_models(out: str, old: str, new: str, config: AuditConfig | None = No
     """Compare two models that named the same pictures of an audit.
 
     The unit is the visit, and each counts once. Whether the new model errs less is judged by the interval of the difference of
-    the weighted rates; what gets worse is judged by McNemar's test with a q-value.
+    the weighted rates; what gets worse is judged by McNemar's test with a q-value. Labels that `improve` had when it wrote one of
+    the models have no part in that: a model is nearly always right on what it learnt from.
 
     Args:
         out: OUT.
@@ -134,7 +142,9 @@ def compare_models(out: str, old: str, new: str, config: AuditConfig | None = No
         connection.execute(_sql("named_by_both"), digests)
         unlike = connection.sql(_sql("disagreements"), params=digests).to_arrow_table()
         ((share,),) = connection.execute(_sql("share_unlike"), digests).fetchall()
-    return _judged(models, pairs, unlike.to_pylist(), share, config)
+    records = read_improvements(AuditStore(out))
+    written = tuple(learnt_until(records, one.digest) for one in models)
+    return _judged(models, pairs, unlike.to_pylist(), share, config, written)
 
 
 def _differ(pairs: Pairs) -> NDArray[np.bool_]:
@@ -153,21 +163,42 @@ def _weights(weight: NDArray[np.float64], differ: NDArray[np.bool_]) -> NDArray[
 
 
 def _judged(
-    models: tuple[Model, Model], pairs: Pairs, unlike: list[dict[str, Any]], share: float | None, config: AuditConfig
+    models: tuple[Model, Model],
+    pairs: Pairs,
+    unlike: list[dict[str, Any]],
+    share: float | None,
+    config: AuditConfig,
+    written: tuple[datetime | None, ...],
 ) -> Comparison:
     old_wrong, new_wrong = (pairs.by_visit(wrong(rows)) for rows in (pairs.old, pairs.new))
     differ = pairs.by_visit(_differ(pairs)) | (old_wrong != new_wrong)
     weight = _weights(pairs.visit_weight(), differ)
     of_all = {} if share is None else {"differ": differ, "share": share}
-    visits = paired_counts(old_wrong, new_wrong, weight, config.slices.confidence, **of_all)
+    visits = judged = paired_counts(old_wrong, new_wrong, weight, config.slices.confidence, **of_all)
+    by_model = [_learnt(pairs, moment) for moment in written]
+    fresh = ~(by_model[0] | by_model[1])
+    if not fresh.all():
+        of_fresh = {} if share is None else {"differ": differ[fresh], "share": share}
+        judged = paired_counts(old_wrong[fresh], new_wrong[fresh], weight[fresh], config.slices.confidence, **of_fresh)
     changes, slices = slice_changes(pairs, config.slices)
     groups = find_groups(pairs, slices, config.slices)
     worse = [one for one in groups if one.q_worse < config.slices.max_q]
-    verdict, reason, needed = _verdict(visits, worse, len(unlike), _share_telling(pairs))
+    # What the old model learnt from makes the new one look worse there.
+    against = [] if by_model[0].any() else worse
+    verdict, reason, needed = _verdict(judged, against, len(unlike), _share_telling(pairs))
+    learnt_by = {(True, True): "both", (True, False): "old", (False, True): "new"}
     return Comparison(
         models[0], models[1], len(pairs.old), pairs.n_only_old, pairs.n_only_new, visits, _side(pairs.old, pairs.weight),
         _side(pairs.new, pairs.weight), groups, changes, unlike, needed, verdict, reason, config.slices.max_q,
+        learnt_by.get((bool(by_model[0].any()), bool(by_model[1].any())), ""), int((~fresh).sum()),
     )  # fmt: skip
+
+
+def _learnt(pairs: Pairs, moment: datetime | None) -> NDArray[np.bool_]:
+    """(v,) visits with a label that was given until a moment."""
+    known = pairs.new["known_at"].to_pylist()
+    marked = [moment is not None and one is not None and one <= moment for one in known]
+    return np.bincount(pairs.visit, marked, minlength=pairs.n_visits) > 0
 
 
 def _verdict(visits: Paired, worse: Sequence[Group], n_unlike: int, telling: float) -> tuple[Verdict, str, int]:

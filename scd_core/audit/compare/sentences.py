@@ -26,6 +26,12 @@ def comparison_lines(found: Comparison) -> list[str]:
         f"{plural(visits.n, 'visit', 'visits')} named by both; {found.n_only_old} by the old model alone, "
         f"{found.n_only_new} by the new one alone, which do not count",
     ]
+    if found.learnt_by:
+        learnt = "both models were" if found.learnt_by == "both" else f"the {found.learnt_by} model was"
+        lines.append(
+            f"{learnt} written by `improve` and learnt from labels of {found.n_learnt} of these {visits.n} visits: what follows "
+            "favours it, and the last line rests on the other visits alone"
+        )
     counts = (visits.both, visits.only_old, visits.only_new, visits.neither)
     for words, n, share in zip(
         ("both right", "only old right", "only new right", "neither right"), counts, visits.shares
