@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -55,7 +55,7 @@ class ImprovementRecord:
     expected_gain: float
     gain_low: float
     gain_high: float
-    written_digest: str | None = None
+    written_digest: str | None = field(default=None, kw_only=True)
     """Of the package that was written, recommended or not: it learnt from the labels of that moment."""
 
 

@@ -119,7 +119,9 @@ def test_labels_that_improve_had_when_it_wrote_a_model_do_not_promote_it(tmp_pat
     assert compare_models(out, OLD, NEW).verdict is Verdict.PROMOTE, "fixture"
     figures = (0.5, 0.9, 0.8, 1.0, 0.4, 0.3, 0.5)
     new = NEW if is_recommended else None
-    record = ImprovementRecord("i1", datetime(2026, 3, 3, tzinfo=UTC), OLD, new, "w", None, 20, *figures, NEW)
+    record = ImprovementRecord(
+        "i1", datetime(2026, 3, 3, tzinfo=UTC), OLD, new, "w", None, 20, *figures, written_digest=NEW
+    )
     write_improvements(out, [record])
     before = compare_models(out, OLD, NEW)
     assert before.verdict is Verdict.PROMOTE and before.learnt_by == "", "labels were given after it was written"

@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from scd_core.audit.compare.preprocessing import check_preprocessing
 from scd_core.config import AuditConfig
 from scd_core.errors import InputError
 from scd_core.identify import load_model, pack_model, read_package
@@ -212,5 +213,6 @@ def test_it_learns_no_name_by_itself_and_is_not_calibrated_on_whole_frames(model
     parent = read_package(model)
     with pytest.raises(InputError, match="then `trapaudit improve`"):
         learn_name(parent, "Cy", np.zeros((3, 64)), None, str(tmp_path / "new"))
-    with pytest.raises(InputError, match="names an animal's box and its frame together"):
-        calibrate_package(model, str(tmp_path), {"a.png": "Ada"})
+    for judged in (calibrate_package, check_preprocessing):
+        with pytest.raises(InputError, match="names an animal's box and its frame together"):
+            judged(model, str(tmp_path), {"a.png": "Ada"})

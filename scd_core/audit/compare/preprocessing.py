@@ -96,9 +96,14 @@ def check_preprocessing(
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
 
     Raises:
-        InputError: fewer than 10 pictures are there that are labelled with names that the model knows.
+        InputError: the model names boxes and frames together, or fewer than 10 pictures are there that are labelled with names that the model knows.
     """
     classifier = load_model(url, device)
+    if classifier.frame_head is not None:
+        raise InputError(
+            f"check: model {url} names an animal's box and its frame together, and this shows it whole frames alone; check it "
+            "without --pictures"
+        )
     wanted, rows = _labelled(classifier, source, labels)
     ways = _variants(classifier.spec.input, classifier.spec.architecture)
     truth: list[str] = []
