@@ -96,7 +96,8 @@ def check_preprocessing(
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
 
     Raises:
-        InputError: the model names boxes and frames together, or fewer than 10 pictures are there that are labelled with names that the model knows.
+        InputError: the model names boxes and frames together, or fewer than 10 pictures are there that are labelled with names
+            that the model knows.
     """
     classifier = load_model(url, device)
     if classifier.frame_head is not None:
