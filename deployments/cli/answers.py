@@ -6,7 +6,9 @@ import base64
 import csv
 import json
 import math
+import os
 import sys
+from collections.abc import Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Literal
@@ -23,9 +25,15 @@ __all__ = ["Output", "plain_value", "print_rows"]
 
 Output = Literal["table", "csv", "json"]
 
+_NO_LIMIT = 1_000_000
+"""Columns; rich measures within some width."""
+
 
 def print_rows(answer: pa.Table, output: Output) -> None:
     """Print rows on standard output.
+
+    A terminal too narrow for a table gets each row as lines of name and value, so that no id or name is cut; a file and a
+    pipe get a table as wide as it needs.
 
     Args:
         answer: the rows. Two columns may share a name; in JSON the last of them is kept.
@@ -35,7 +43,7 @@ def print_rows(answer: pa.Table, output: Output) -> None:
             In ``csv`` a text that a spreadsheet would take for a formula has an apostrophe before it.
     """
     # By columns, because names may repeat; not through pandas, where an integer beside a null becomes a float.
-    rows = zip(*(column.to_pylist(maps_as_pydicts="lossy") for column in answer.columns), strict=True)
+    rows = list(zip(*(column.to_pylist(maps_as_pydicts="lossy") for column in answer.columns), strict=True))
     if output == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow([safe_cell(name) for name in answer.column_names])
@@ -44,12 +52,31 @@ def print_rows(answer: pa.Table, output: Output) -> None:
         named = [dict(zip(answer.column_names, map(plain_value, row), strict=True)) for row in rows]
         sys.stdout.write(json.dumps(named, ensure_ascii=False) + "\n")
     else:
-        table = Table()
-        for name in answer.column_names:
-            table.add_column(Text(printable(name)))
+        _print_table(
+            [Text(printable(name)) for name in answer.column_names],
+            [[Text(printable(_cell(value), keep="\n")) for value in row] for row in rows],
+        )
+
+
+def _print_table(names: Sequence[Text], rows: Sequence[Sequence[Text]]) -> None:
+    table = Table()
+    for name in names:
+        table.add_column(name)
+    for row in rows:
+        table.add_row(*row)
+    console = Console()
+    needed = console.measure(table, options=console.options.update(max_width=_NO_LIMIT)).maximum
+    if rows and needed > console.width and (console.is_terminal or "COLUMNS" in os.environ):
         for row in rows:
-            table.add_row(*[Text(printable(_cell(value), keep="\n")) for value in row])
-        Console().print(table)
+            lines = Table.grid(padding=(0, 2, 0, 0))
+            lines.add_column(no_wrap=True)
+            lines.add_column(overflow="fold")
+            for name, value in zip(names, row, strict=True):
+                lines.add_row(name, value)
+            console.print(lines, Text())
+    else:
+        console.width = max(needed, console.width)
+        console.print(table)
 
 
 def _csv_cell(value: object) -> object:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from scd_core.improve.trial import Trial
     from scd_core.improve.ways import Outcome
 
-__all__ = ["improve"]
+__all__ = ["improve", "why_not"]
 
 console = Console(stderr=True)
 _say = partial(say, console)
@@ -194,7 +194,7 @@ def _finish(
     package = write_improved(write, parent, trial, chosen)
     keep_record(out, trial, parent, package, is_recommended=chosen is best)
     if chosen is not best:
-        _say(f"{chosen.way.key} is NOT recommended: {_against(chosen)}")
+        _say(f"{chosen.way.key} is NOT recommended: {why_not(chosen)}")
     _say(
         f"written: {write}, {chosen.way.key}, model_digest {package.digest[:16]}; expected in new places "
         f"{rate_words(trial.expected if chosen is best else chosen.new)}, at home {rate_words(chosen.home)}"
@@ -308,13 +308,14 @@ def _why_none(trial: Trial) -> str:
     if not runnable:
         return "no other way can be run"
     nearest = max(runnable, key=lambda one: one.new.value)
-    return f"{nearest.way.key} comes nearest, but {_against(nearest)}"
+    return f"{nearest.way.key} comes nearest, but {why_not(nearest)}"
 
 
-def _against(one: Outcome) -> str:
+def why_not(one: Outcome) -> str:
     """Why a way is not recommended."""
     if one.loses_home:
-        return f"at home it names {100 * one.home_loss:.0f} points fewer right"
+        where = "at home" if one.home_loss == -one.home_gain.value else "where MODEL is right at home"
+        return f"{where} it names {100 * one.home_loss:.0f} points fewer right"
     return (
         f"its gain in new places is not beyond chance ({100 * one.gain.low:+.0f} to {100 * one.gain.high:+.0f} points)"
     )

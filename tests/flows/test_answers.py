@@ -79,6 +79,38 @@ def test_a_table_shows_nothing_where_there_is_nothing(
     ]
 
 
+def _many_columns() -> pa.Table:
+    ids = [f"candidate-{place:012x}" for place in range(3)]
+    return pa.table({"individual_id": ids, **{f"a_column_{n}": ["seen", "Ada 0.4", None] for n in range(9)}})
+
+
+def test_a_narrow_terminal_cuts_no_id(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """`individuals list` in 80 columns showed `can...` in place of the id that `individuals add` needs."""
+    monkeypatch.setenv("COLUMNS", "80")
+    print_rows(_many_columns(), "table")
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [line.split() for line in lines if line.startswith("individual_id")] == [
+        ["individual_id", f"candidate-{place:012x}"] for place in range(3)
+    ]
+    assert ["a_column_8", "Ada", "0.4"] in [line.split() for line in lines]
+    assert sum("a_column_8" in line for line in lines) == 3, "also where it is empty"
+    print_rows(_many_columns().slice(0, 2).select(["individual_id", "a_column_0"]), "table")
+    assert "│ candidate-000000000001 │ Ada 0.4" in capsys.readouterr().out, "what fits is a table"
+    print_rows(_many_columns().slice(0, 0), "table")
+    assert "a_column_8" in capsys.readouterr().out, "without rows the names of the columns stand alone"
+
+
+def test_a_pipe_gets_each_row_whole_in_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    print_rows(_many_columns(), "table")
+    rows = [line.split("│")[1:-1] for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
+    assert [row[0].strip() for row in rows] == [f"candidate-{place:012x}" for place in range(3)]
+    assert {len(row) for row in rows} == {10}
+
+
 def test_brackets_of_a_value_are_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
     print_rows(pa.table({"[red]": ["[bold]7[/bold]"]}), "table")
     shown = capsys.readouterr().out

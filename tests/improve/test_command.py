@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from deployments.cli.improve import why_not
 from scd_core.audit.improvements import read_improvements
 from scd_core.config import AuditConfig
 from scd_core.identify import read_package
@@ -33,6 +34,20 @@ def test_the_best_way_is_written_and_said(trapaudit, audit, tmp_path):
     again = trapaudit("improve", audit[0], "--model", tmp_path / "new")
     assert again.code == 0 and "labels that it was fitted to praise it" in " ".join(again.err.split())
     assert " (MODEL)" in again.out and "whole (MODEL)" not in again.out
+
+
+@pytest.mark.parametrize(
+    ("home_gain", "held_gain", "words"),
+    [
+        (0.01, -0.07, "where MODEL is right at home it names 7 points fewer right"),
+        (-0.08, -0.04, "at home it names 8 points fewer right"),
+    ],
+)
+def test_why_a_way_is_not_recommended_names_the_column_that_it_is_from(home_gain, held_gain, words):
+    """A way with +1 at home and -7 where MODEL is right was reported with 7 points fewer right "at home"."""
+    gains = {"home_gain": SimpleNamespace(value=home_gain), "held_gain": SimpleNamespace(value=held_gain)}
+    home_loss = -min(home_gain, held_gain)
+    assert why_not(SimpleNamespace(loses_home=True, home_loss=home_loss, **gains)) == words
 
 
 def test_without_write_only_what_is_expected_is_kept(trapaudit, audit, tmp_path):
