@@ -332,6 +332,22 @@ def test_a_reason_without_labels_is_stood_for_by_other_batches_or_by_none(tmp_pa
         assert unrated_shares(connection) == pytest.approx({"unknown": 2 / 12})
 
 
+def test_labels_of_names_that_a_newer_model_replaced_have_a_finite_weight(tmp_path):
+    """The old model's flagged picture is labelled, the new one's is not: `compare` gave rates of no number at all."""
+    for place, flagged in enumerate("ab"):
+        finished = datetime(2026, 3, 2 + place, tzinfo=UTC)
+        builder = AuditBuilder(tmp_path / "out", batch_key=f"b{place}", model=f"m{place}", finished=finished)
+        for name in "abc":
+            builder.predict(f"{name}.jpg", "Luna", flag_reasons=["small_margin"] if name == flagged else [])
+        out = builder.write()
+    label(out, tmp_path, {"a.jpg": "Luna", "c.jpg": "Luna"})
+    with open_tables(out) as connection:
+        found = derive_errors(connection, AuditConfig()).to_pylist()
+        assert unrated_shares(connection) == pytest.approx({"small_margin": 1 / 3})
+    weights = {(row["model_digest"], row["media_id"]): row["event_weight"] for row in found}
+    assert weights == {("m0", "id-a.jpg"): 1, ("m0", "id-c.jpg"): 2, ("m1", "id-a.jpg"): 1, ("m1", "id-c.jpg"): 1}
+
+
 def test_visits_of_one_individual_at_one_camera(builder, tmp_path):
     """Half an hour apart is one visit; another camera, another individual, or no time is another one."""
     at = {"a": 0, "b": 30, "c": 61, "d": 40}
