@@ -23,6 +23,7 @@ from scd_core.identify.small_cnn import SmallCNN
 from scd_core.identify.weighing import shift_again
 from scd_core.improve.adapting import why_not_adapted
 from scd_core.inputs.detections import Detection
+from scd_core.masks.contrast import contrast_masks
 from scd_core.masks.engine import fit_masks
 from scd_core.masks.rows import encode_mask, fit_named
 from scd_core.masks.settings import mask_settings
@@ -142,6 +143,22 @@ def test_a_mask_is_fitted_to_the_name_by_box_and_frame(model, audited):
         assert abs(float(without.ssr_probability[0]) - float(one.ssr_probability[0])) > 0.05, (
             "fixture: the frame counts"
         )
+
+
+def test_masks_of_a_pair_count_the_frame_as_the_name_does(model, audited, tmp_path):
+    """What is printed of a pair holds the name without its region against the name: both with the frame."""
+    rows, media, frame = audited
+    classifier, config = load_model(model), AuditConfig.from_mapping({"masks": {"steps": 4}}, "test")
+    row, (x, y, w, h) = rows[0], BOXES[0]
+    rival = next(name for name in NAMES if name != row["predicted_id"])
+    of_media = {media["media_id"]: media}
+    given, _ = contrast_masks([row], {row["target_id"]: rival}, of_media, classifier, str(tmp_path / "cards"), config)
+    crop = classifier.preprocess(frame.crop((int(96 * x), int(64 * y), int(96 * (x + w)), int(64 * (y + h)))))[None]
+    both = Added(classifier.model, torch.tensor(row["frame_logits"]))
+    name, other = (torch.tensor([NAMES.index(one)]) for one in (row["predicted_id"], rival))
+    one = fit_masks(both, crop, name, mask_settings(config.masks), torch.tensor([given["seed"]]), other)
+    assert given["sdr_probability"] == pytest.approx(float(one.sdr_probability[0]), abs=1e-6)
+    assert given["ssr_probability"] == pytest.approx(float(one.ssr_probability[0]), abs=1e-6)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 7])
