@@ -18,7 +18,7 @@ from scd_core.audit.wording import (
     STATUS_WORDS,
     TIME_WORDS,
     moment,
-    percent,
+    named_words,
     plural,
 )
 from scd_core.boxes import WHOLE
@@ -168,7 +168,7 @@ def _name(one: Row) -> str:
     if one["predicted_id"] is None:
         return PREDICTION_WORDS.get(one["prediction_status"], spaced(one["prediction_status"]))
     after = f", suggested {one['suggested_id']}" if one["suggested_id"] is not None else ""
-    return f"{one['predicted_id']} {percent(one['probability'])}{after}"
+    return f"{named_words(one['predicted_id'], one['probability'])}{after}"
 
 
 def _finished(run: Row) -> str:

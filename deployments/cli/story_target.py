@@ -17,6 +17,7 @@ from scd_core.audit.wording import (
     PREDICTION_WORDS,
     RELATION_WORDS,
     STRATEGY_WORDS,
+    named_words,
     number,
     percent,
     reason,
@@ -48,7 +49,7 @@ def target_lines(target: TargetStory, n_frames: int | None) -> Iterator[Line]:
         yield "box", box_text(*box) + (f", detector {percent(sure)} sure" if sure is not None else "")
     status = prediction["prediction_status"]
     if status == PredictionStatus.OK:
-        yield "name", f"{prediction['predicted_id']} {percent(prediction['probability'])}"
+        yield "name", named_words(prediction["predicted_id"], prediction["probability"])
         others = [
             f"{one['individual_id']} {percent(one['probability'])}"
             for one in prediction["topk"] or ()
@@ -150,7 +151,7 @@ def _decision(decision: Row, prediction: Row) -> str:
     if decision["strategy_status"] != StrategyStatus.OK or not decision["predicted_id"]:
         return f"{prediction['predicted_id'] or 'no name'} stays, {spaced(decision['strategy_status'])}{why}"
     change = "another name" if decision["is_flip"] else "the name stays"
-    return f"{decision['predicted_id']} {percent(decision['probability'])}, {change}{why}"
+    return f"{named_words(decision['predicted_id'], decision['probability'])}, {change}{why}"
 
 
 def _suggestion(row: Row) -> str:

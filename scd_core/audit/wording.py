@@ -8,6 +8,7 @@ from datetime import date, datetime
 
 from scd_core.audit.errors.suspicion import SUSPICION_REASONS
 from scd_core.names import (
+    UNKNOWN,
     Cause,
     ErrorType,
     FlagReason,
@@ -38,6 +39,7 @@ __all__ = [
     "day_of_month",
     "lift",
     "moment",
+    "named_words",
     "number",
     "percent",
     "plural",
@@ -215,6 +217,15 @@ def number(value: float | None, digits: int = 2) -> str:
     ('0.12', '–', '–')
     """
     return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
+
+
+def named_words(name: str | None, probability: float | None) -> str:
+    """A name with its probability; `unknown` alone, since the probability beside it is that of the likeliest known name.
+
+    >>> [named_words(name, 0.96).replace("\\u202f", "_") for name in ("Luna", "unknown")]
+    ['Luna 96_%', 'unknown']
+    """
+    return str(name) if name == UNKNOWN else f"{name} {percent(probability)}"
 
 
 def percent(share: float | None) -> str:

@@ -121,7 +121,8 @@ FIELDS: dict[str, Field] = {
     ),
     "probability": Field(
         pa.float32(),
-        "calibrated probability of the name, 0-1; that of a tool's predictions as it is there, null where it has none",
+        "calibrated probability of the name, of `unknown` that of the likeliest known name, 0-1; that of a tool's predictions "
+        "as it is there, null where it has none",
     ),
     "margin": Field(
         pa.float32(),

@@ -466,6 +466,19 @@ def test_a_picture_that_changed_is_not_shown(tmp_path: Path) -> None:
     assert "no picture: changed after it was listed" in text(written(world))
 
 
+def test_no_probability_of_another_name_stands_beside_unknown(tmp_path: Path) -> None:
+    """`called unknown (96 %)` was a picture that is 96 % like a known cat."""
+    world = build_world(tmp_path, planted_frames(n_events=12, label_share=0), broken=False)
+    assert re.search(r"called \w+ \(\d", text(section(written(world), "label")))
+    (file,) = (Path(world.out) / "predictions").rglob("*.parquet")
+    rows = pq.read_table(file)
+    place = rows.schema.get_field_index("predicted_id")
+    unknown = pa.array(["unknown"] * len(rows), rows.schema.field(place).type)
+    pq.write_table(rows.set_column(place, rows.schema.field(place), unknown), file)
+    said = text(section(written(world), "label"))
+    assert "called unknown" in said and "called unknown (" not in said
+
+
 def test_no_labels_says_so(tmp_path: Path) -> None:
     frames = planted_frames(n_events=40, label_share=0)
     world = build_world(tmp_path, frames, broken=False)

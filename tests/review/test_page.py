@@ -448,3 +448,10 @@ def test_sixty_events_with_a_server_killed_half_way(browser: Page, tmp_path: Pat
     assert {row["file"]: row["individual_id"] for row in rows} == wanted
     assert len(rows) == len(wanted), "no answer is there twice"
     assert len({row["import_id"] for row in rows}) == 60
+
+
+def test_no_probability_of_another_name_stands_beside_unknown(kept: Visit) -> None:
+    kept.open("&queue=next")
+    assert "%" in kept.text("#probability")
+    kept.browser.run("state.screen.predicted_id = 'unknown'; drawEvent(state.screen)")
+    assert kept.text("#name") == "unknown" and kept.text("#probability") == ""

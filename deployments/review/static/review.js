@@ -621,7 +621,7 @@ function draw() {
 function drawEvent(screen) {
   const { name, probability } = offered();
   $("name").replaceChildren(name ? bdi(name) : "no name");
-  $("probability").textContent = percent(probability);
+  $("probability").textContent = name === "unknown" ? "" : percent(probability); // it is that of the likeliest name
   $("scope").textContent = scopeWords();
   $("only").setAttribute("aria-pressed", String(state.frameOnly));
   $("only").hidden = !isSingle() || screen.frames.length < 2;
