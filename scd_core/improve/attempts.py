@@ -34,9 +34,9 @@ NEEDS = {
     View.BOX_CROP: "boxes",
     View.WIDE_CROP: "boxes",
     View.WIDER_CROP: "boxes",
-    View.POOLED: "boxes, another run",
-    View.BLURRED: "boxes, another run",
-    View.AVERAGE: "boxes, another run",
+    View.POOLED: "boxes; to compare",
+    View.BLURRED: "boxes; to compare",
+    View.AVERAGE: "boxes; to compare",
 }
 
 
