@@ -24,7 +24,7 @@ from scd_core.tables.store import AuditStore, read_steadily
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["connect", "open_database", "open_tables", "read_table", "run_sql"]
+__all__ = ["REPORT_MEMORY", "connect", "open_database", "open_tables", "read_table", "run_sql"]
 
 _QUIET: dict[str, Any] = {
     # Extensions would be fetched from the network, and Python variables are no tables of the audit.
@@ -32,6 +32,8 @@ _QUIET: dict[str, Any] = {
     "autoload_known_extensions": False,
     "python_enable_replacements": False,
 }
+REPORT_MEMORY = "1GB"
+"""Most memory that DuckDB takes for a report: with the rows that Python holds, a night of 20 million pictures takes some 2 GB."""
 _READING = {"SELECT", "EXPLAIN"}
 _OPERATORS = {"=": "=", "==": "=", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 

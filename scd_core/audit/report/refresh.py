@@ -10,7 +10,7 @@ import pyarrow as pa
 from scd_core.audit.errors.certificates import write_certificates
 from scd_core.audit.errors.derive import derive_errors, known_exposures
 from scd_core.audit.improvements import read_improvements, with_improvements
-from scd_core.audit.query.connection import open_tables
+from scd_core.audit.query.connection import REPORT_MEMORY, open_tables
 from scd_core.audit.query.tables import report_time
 from scd_core.audit.report.facts import keep_facts
 from scd_core.audit.report.state import report_state
@@ -28,7 +28,7 @@ def refresh_report_tables(
     config: AuditConfig | None = None,
     *,
     now: datetime | None = None,
-    memory_limit: str = "2GB",
+    memory_limit: str = REPORT_MEMORY,
     threads: int | None = None,
     scratch: str | None = None,
 ) -> tuple[pa.Table, pa.Table, str]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from scd_core.audit.compare.shown import shown_comparison
 from scd_core.audit.errors.certificates import create_certificates, read_certificates
-from scd_core.audit.query.connection import open_tables
+from scd_core.audit.query.connection import REPORT_MEMORY, open_tables
 from scd_core.audit.query.tables import report_time
 from scd_core.audit.report.content import Snapshots, gather
 from scd_core.audit.report.facts import load_facts
@@ -24,7 +24,6 @@ from scd_core.tables.store import AuditStore
 __all__ = ["write_report"]
 
 _PAGE = "report/index.html"
-_MEMORY = "2GB"
 _LABELS = (
     "import_id, undoes_import_id, media_id, detection_id, individual_id, state, labelled_by, labelled_at, imported_at, "
     "review_queue"
@@ -59,7 +58,7 @@ def write_report(
     compared = shown_comparison(out, config, models)
     with (
         tempfile.TemporaryDirectory(prefix="trapaudit-") as scratch,
-        open_tables(out, memory_limit=_MEMORY, scratch=scratch) as connection,
+        open_tables(out, memory_limit=REPORT_MEMORY, scratch=scratch) as connection,
     ):
         create_certificates(connection, read_certificates(store))
         kept = KeptRows(store, now)
