@@ -8,6 +8,7 @@ from PIL import Image
 
 from scd_core.errors import InputError
 from scd_core.identify.classifier import load_model
+from scd_core.identify.spec import PackageSpec
 
 __all__ = ["check_package"]
 
@@ -30,7 +31,7 @@ def check_package(url: str) -> dict[str, Any]:
         "architecture": spec.architecture,
         "classes": len(spec.labels),
         "input": f"{spec.input.size[0]}x{spec.input.size[1]} {spec.input.resize}",
-        **({} if spec.frame_head is None else {"names by": "the animal's box and its whole frame"}),
+        **_named_by(spec),
         "parameters": sum(parameter.numel() for parameter in classifier.model.parameters()),
         "masks": classifier.no_masks or "available",
         "temperature": spec.temperature,
@@ -38,3 +39,10 @@ def check_package(url: str) -> dict[str, Any]:
         "logits_on_grey": f"{float(logits.min()):.2f}..{float(logits.max()):.2f}",
         "model_digest": classifier.digest,
     }
+
+
+def _named_by(spec: PackageSpec) -> dict[str, str]:
+    """What a package names by, where that is more or less than the picture that it is shown."""
+    if spec.frame_head is not None:
+        return {"names by": "the animal's box and its whole frame"}
+    return {"names by": "the animal's box"} if spec.input.box_use == "classify" else {}

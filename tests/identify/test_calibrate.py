@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 import shutil
 from pathlib import Path
@@ -17,7 +18,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from scd_core.errors import InputError
-from scd_core.identify import load_model, read_package
+from scd_core.identify import check_package, load_model, read_package
 from scd_core.identify.calibrate import (
     calibrate_package,
     expected_calibration_error,
@@ -195,6 +196,15 @@ def test_the_command_calibrates_on_scenes(package: Path, tmp_path: Path) -> None
     again = CliRunner().invoke(model_app, arguments)
     assert again.exit_code == 0 and "the temperature stays at" in again.output
     assert read_package(str(package)).digest == digest
+    assert "crops" not in result.output and "names by" not in check_package(str(package))
+    # A package of boxes is shown each picture whole, and says so.
+    file = package / "model.json"
+    described = json.loads(file.read_text())
+    described["input"]["box_use"] = "classify"
+    file.write_text(json.dumps(described))
+    boxes = CliRunner().invoke(model_app, arguments)
+    assert boxes.exit_code == 0 and "SOURCE must hold crops" in " ".join(boxes.output.split())
+    assert check_package(str(package))["names by"] == "the animal's box"
 
 
 def test_unknown_rate_leaves_each_individual_of_a_gallery_out(tmp_path: Path) -> None:
