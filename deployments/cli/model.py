@@ -165,9 +165,9 @@ def calibrate(
 
     found = read_labels(labels, column=column, by_person=by_person).labels
     names = {label.file: name for label in found if (name := label.individual_id) is not None}
-    if read_package(model).spec.input.box_use == "classify":
-        console.print("MODEL names the boxes of animals: each picture is shown to it whole, so SOURCE must hold crops")
     done = calibrate_package(model, source, names, unknown_rate=unknown_rate, device=device)
+    if read_package(model).spec.input.box_use == "classify":
+        console.print("MODEL names the boxes of animals: each picture was shown to it whole, so SOURCE must hold crops")
     table = Table("on labelled pictures", "before", "after", box=None)
     for name in ("accuracy", "log_loss", "ece"):
         table.add_row(name, f"{getattr(done.before, name):.4f}", f"{getattr(done.after, name):.4f}")
