@@ -159,14 +159,13 @@ def calibrate(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto",
 ) -> None:
     """Fit the temperature, and the threshold of `unknown`, to labelled whole frames, and store them in the package."""
-    from scd_core.identify import read_package
     from scd_core.identify.calibrate import calibrate_package
     from scd_core.inputs.labels import read_labels
 
     found = read_labels(labels, column=column, by_person=by_person).labels
     names = {label.file: name for label in found if (name := label.individual_id) is not None}
     done = calibrate_package(model, source, names, unknown_rate=unknown_rate, device=device)
-    if read_package(model).spec.input.box_use == "classify":
+    if done.is_of_boxes:
         console.print("MODEL names the boxes of animals: each picture was shown to it whole, so SOURCE must hold crops")
     table = Table("on labelled pictures", "before", "after", box=None)
     for name in ("accuracy", "log_loss", "ece"):

@@ -68,6 +68,8 @@ class Calibration:
     """Labelled pictures that did not count towards the temperature: of unknown individuals, or not readable."""
     digest: str
     """The package's new digest."""
+    is_of_boxes: bool
+    """The package names boxes, and was shown whole pictures."""
 
     @property
     def is_refused(self) -> bool:
@@ -130,6 +132,7 @@ def calibrate_package(
         held_out=held_out,
         n_left_out=len(names) - len(known) + n_failed,
         digest=store_calibration(url, temperature, threshold),
+        is_of_boxes=spec.input.box_use == "classify",
     )
 
 

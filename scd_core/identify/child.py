@@ -89,11 +89,10 @@ def write_child(url: str, spec: PackageSpec, files: Mapping[str | None, bytes | 
         InputError: there is a package, or the folder cannot be written.
     """
     folder = check_target(url)
-    named = {spec.weights, spec.gallery, spec.whitening, spec.class_means, spec.frame_head} - {None}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, data in files.items():
-            if name in named and name is not None and data is not None:
+            if name in spec.file_names and name is not None and data is not None:
                 (folder / name).write_bytes(data)
     except OSError as error:
         raise InputError(f"--write {url}: cannot be written ({error})") from error

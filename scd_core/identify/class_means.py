@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors.numpy import save
 
 from scd_core.errors import InputError
+from scd_core.identify.tensors import read_tensors
 
 __all__ = ["NEVER", "ClassMeans", "Head", "align_row", "fit_class_means", "read_class_means", "read_head"]
 
@@ -54,10 +54,7 @@ def read_head(data: bytes, name: str, n_classes: int) -> Head:
     Raises:
         InputError: not such a file, or one of other classes.
     """
-    try:
-        state = load(data)
-    except SafetensorError as error:
-        raise InputError(f"head {name}: cannot be read ({error}); take the package as it was written") from error
+    state = read_tensors(data, f"head {name}", "take the package as it was written")
     if set(state) != {"weight", "bias"} or state["weight"].ndim != 2 or state["bias"].shape != (n_classes,):
         raise InputError(f"head {name}: expected weight and bias of {n_classes} classes")
     if len(state["weight"]) != n_classes or not all(np.isfinite(one).all() for one in state.values()):
@@ -230,10 +227,7 @@ def read_class_means(data: bytes, name: str, n_names: int) -> ClassMeans:
     Raises:
         InputError: not such a file, or one of other individuals.
     """
-    try:
-        state = load(data)
-    except SafetensorError as error:
-        raise InputError(f"class means {name}: cannot be read ({error}); take the parent package") from error
+    state = read_tensors(data, f"class means {name}", "take the parent package")
     sizes = {"means": 2, "counts": 1, "scatter": 2, "level": 1, "kind": 1, "leads": 1}
     if set(state) != set(sizes) or any(state[key].ndim != size for key, size in sizes.items()):
         raise InputError(f"class means {name}: expected tensors {', '.join(sizes)}")

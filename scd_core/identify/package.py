@@ -105,7 +105,7 @@ def read_package(url: str) -> Package:
         )
     spec = validated(content, f"model {storage.url}: {MODEL_FILE}")
     files: dict[str, bytes] = {}
-    for name in filter(None, (spec.weights, spec.gallery, spec.whitening, spec.class_means, spec.frame_head)):
+    for name in spec.file_names:
         try:
             files[name] = storage.read(storage.path(name))
         except OSError as error:

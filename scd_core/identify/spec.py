@@ -182,6 +182,12 @@ class PackageSpec(BaseModel):
     provenance: dict[str, Any] | None = Field(None, description="where the weights come from; not interpreted")
 
     @property
+    def file_names(self) -> tuple[str, ...]:
+        """The files beside ``model.json`` that the package has."""
+        names = (self.weights, self.gallery, self.whitening, self.class_means, self.frame_head)
+        return tuple(name for name in names if name is not None)
+
+    @property
     def hidden_layer(self) -> tuple[HeadName, int] | None:
         """Activation and size of the layer before the last one, of a head of two."""
         return None if self.head is None or self.head == GEM or self.head_size is None else (self.head, self.head_size)
@@ -263,8 +269,8 @@ class PackageSpec(BaseModel):
             raise ValueError(f"labels must name at least 2 classes, got {len(self.labels)}")
         if UNKNOWN in self.labels:
             raise ValueError(f"{UNKNOWN!r} is what an unnamed individual is called; no class may have that label")
-        for name in (self.weights, self.gallery, self.whitening, self.class_means, self.frame_head):
-            if name is not None and (Path(name).name != name or name in {"", ".", ".."}):
+        for name in self.file_names:
+            if Path(name).name != name or name in {"", ".", ".."}:
                 raise ValueError(f"{name!r} must be a file beside {MODEL_FILE}, not a path")
         if self.frame_head is not None and (self.input.box_use != "classify" or self.gallery or self.program):
             raise ValueError(

@@ -70,8 +70,10 @@ def shift_again(row: PredictionRow, shift: Tensor | None) -> Tensor | None:
     return frame if shift is None else frame + shift
 
 
-def frames_of(rows: Sequence[PredictionRow], logits: Tensor) -> Tensor:
-    """What the whole frame of each named picture adds to its (B, K) logits: (B, K), 0 where the model names by no frame."""
+def frames_of(rows: Sequence[PredictionRow], logits: Tensor) -> Tensor | None:
+    """What the whole frame of each named picture adds to its (B, K) logits: (B, K); None where it counts for none of them."""
+    if all(row.get("frame_logits") is None for row in rows):
+        return None
     added = torch.zeros_like(logits)
     for place, row in enumerate(rows):
         if (own := row.get("frame_logits")) is not None:

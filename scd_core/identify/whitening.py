@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors.numpy import save
 
 from scd_core.errors import InputError
 from scd_core.identify.embeddings import unit_rows
+from scd_core.identify.tensors import read_tensors
 
 __all__ = [
     "CENTRE",
@@ -95,10 +95,7 @@ def read_whitening(data: bytes, name: str) -> Whitening:
     Raises:
         InputError: not such a file.
     """
-    try:
-        state = load(data)
-    except SafetensorError as error:
-        raise InputError(f"whitening {name}: cannot be read ({error}); pack the model again") from error
+    state = read_tensors(data, f"whitening {name}", "pack the model again")
     found = {key: state[key].astype(np.float32) for key in ("mean", "directions", "gains") if key in state}
     if len(found) != 3 or found["directions"].shape != (len(found["gains"]), len(found["mean"])):
         raise InputError(f"whitening {name}: expected tensors mean (D,), directions (R, D) and gains (R,)")

@@ -89,8 +89,9 @@ def contrast_masks(
     stacked = torch.stack(tensors)
     logits = torch.cat([classifier.logits(part) for part in stacked.split(config.classify.batch_size)])
     added = frames_of([row for row, _, _ in wanted], logits)
-    targets = classifier.best_class(logits + added, [name for _, name, _ in wanted])
-    against = classifier.best_class(logits + added, [rival for _, _, rival in wanted])
+    logits = logits if added is None else logits + added
+    targets = classifier.best_class(logits, [name for _, name, _ in wanted])
+    against = classifier.best_class(logits, [rival for _, _, rival in wanted])
     seeds = torch.tensor([mask_seed(draw_name(row), config.triage.seed) for row, _, _ in wanted])
     with classifier.lock:
         masks = fit_masks(

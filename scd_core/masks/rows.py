@@ -97,7 +97,9 @@ def fit_named(
     """
     logits = torch.cat([classifier.logits(part) for part in images.split(config.classify.batch_size)])
     added = frames_of(rows, logits)
-    targets = classifier.best_class(logits + added, [best_candidate(row) or "" for row in rows])
+    targets = classifier.best_class(
+        logits if added is None else logits + added, [best_candidate(row) or "" for row in rows]
+    )
     seeds = torch.tensor([mask_seed(draw_name(row), config.triage.seed, noise) for row in rows])
     settings = mask_settings(config.masks)
     with classifier.lock:

