@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from scd_core.audit.slices.announce import _daily, _looked
+from scd_core.audit.slices.announce import _e_values, _looked, e_process
 from scd_core.audit.slices.condense import condensed
-from scd_core.audit.slices.data import slice_data, slice_errors, slice_members
+from scd_core.audit.slices.data import has_keys, is_error, is_of, slice_data, slice_errors, slice_members
 from tests.audit.test_slices import errors_table, exposed, world
 
 DAY = datetime(2026, 4, 1, 12, tzinfo=UTC)
@@ -41,16 +41,38 @@ def test_what_is_asked_counts_as_before(data):
         assert (after.rows[after.rows < few.n_visits] == labelled).all()
 
 
-def test_errors_and_days_of_slices_together_are_those_of_each_alone(data):
+def evidence_alone(data, looked, values):
+    """The e-values of a slice after each day, from its own rows and those of all others."""
+    n_days = len(looked.moments)
+    members = slice_members(data, values)
+    others = np.flatnonzero(has_keys(data, members.keys))
+    if members.name is not None:
+        others = others[~is_of(data, members.name, others)]
+    wrong = others[is_error(data, others, members.name)]
+    n, n_all = (looked.grouped(rows, np.zeros_like(rows), 1, data.exposure)[0] for rows in (members.rows, others))
+    errors, total = (looked.counted(rows, np.zeros_like(rows), 1)[0] for rows in (members.errors, wrong))
+    if list(values) == ["predicted_id"]:  # against the average of the other names
+        wrong = np.flatnonzero(data.is_wrong & (data.codes["predicted_id"] >= 0))
+        total, n_all = looked.counted(wrong, np.zeros_like(wrong), 1)[0], n * len(data.values["predicted_id"])
+    return e_process(np.arange(n_days), errors, total, np.minimum(n / n_all, 1), n_days)
+
+
+def test_slices_of_a_family_together_have_the_evidence_of_each_alone(data):
     looked = _looked(data)
-    days = _daily(data, looked, SLICES)
-    members = [slice_members(data, values) for values in SLICES]
-    for values, of_slice, n in zip(SLICES, members, days, strict=True):
-        assert slice_errors(data, values).tolist() == of_slice.errors.tolist()
+    together = _e_values(data, looked, SLICES)
+    assert together.shape == (len(SLICES), 4) and (together.max(axis=1) > 1).sum() > 3
+    for values, path in zip(SLICES, together, strict=True):
+        assert slice_errors(data, values).tolist() == slice_members(data, values).errors.tolist()
         if "labelled_by" not in values:
-            assert n == pytest.approx(looked.daily(of_slice.rows, data.exposure))
-    assert sum(of_slice.errors.size > 0 for of_slice in members) > 4
-    assert days.shape[1] == 4 and (days > 0).any(axis=0).all()
+            assert path == pytest.approx(evidence_alone(data, looked, values))
+
+
+def test_visits_are_added_up_alike_where_groups_are_few_and_where_they_are_many(data):
+    looked = _looked(data)
+    rows = np.arange(data.exposure.size)
+    few = looked.grouped(rows, rows % 3, 3, data.exposure)
+    many = looked.grouped(rows, 5000 * (rows % 3), 10001, data.exposure)
+    assert many[[0, 5000, 10000]] == pytest.approx(few) and few.sum() == pytest.approx(data.exposure.sum())
 
 
 def test_with_nothing_asked_or_nothing_exposed(data):

@@ -11,7 +11,6 @@ from scd_core.audit.query.batches import show_all, show_batches
 from scd_core.audit.query.connection import open_tables
 from scd_core.audit.slices.announce import _looked
 from scd_core.audit.slices.data import slice_data
-from scd_core.audit.sql import load_sql
 from scd_core.audit.state import kept
 from scd_core.audit.state.kept import KeptRows
 from scd_core.config import AuditConfig, SliceConfig
@@ -242,7 +241,7 @@ def test_exposures_are_counted_together_where_visits_became_known_on_the_same_da
         together = known_exposures(connection)
         rows = connection.execute("SELECT batch_key || camera_id, stands_for FROM places").fetchall()
         connection.execute("UPDATE places SET stands_for = batch_key")
-        apart = connection.sql(load_sql("scd_core.audit.errors", "exposed")).to_arrow_table()
+        apart = known_exposures(connection)
     assert dict(rows) == {"b0C0": "b0", "b2C0": "b0", "b3C0": "b3", "b4C0": "b0"} | {
         f"b{n}C1": "b0" for n in (0, 2, 3, 4)
     }
@@ -251,7 +250,8 @@ def test_exposures_are_counted_together_where_visits_became_known_on_the_same_da
     by_day = []
     for found in (together, apart):
         data = slice_data(errors, found)
-        by_day.append(_looked(data).daily(np.arange(data.exposure.size), data.exposure))
+        rows = np.arange(data.exposure.size)
+        by_day.append(_looked(data).grouped(rows, np.zeros_like(rows), 1, data.exposure)[0])
     assert len(by_day[0]) == 3
     assert by_day[0] == pytest.approx(by_day[1])
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 
+import duckdb
 import numpy as np
+import pyarrow as pa
 import pytest
 from scipy import stats
 
 from scd_core.audit.errors.derive import derive_errors
-from scd_core.audit.errors.signs import hypergeometric, stratified_p_value
+from scd_core.audit.errors.labellers import create_labeller_signs
+from scd_core.audit.errors.strata import hypergeometric, stratified_p_value
 from scd_core.audit.labels.importing import import_labels
 from tests.audit.audit_builder import AuditBuilder, minutes
 
@@ -288,3 +291,42 @@ def test_a_camera_that_is_always_bad_is_bad_against_the_others(tmp_path):
 def test_no_camera_is_blamed_for_another_light_or_for_what_does_no_harm(tmp_path, visits):
     """Infrared pictures are less sharp than colour ones: a camera that only works by night is not poor by that."""
     assert "image_quality" not in kinds(causes(tmp_path, visits))
+
+
+def seen_by_chance(rng, n_visits=6000, slip=0.0):
+    """Rows of the table `seen`: three people label alike at twenty cameras; with `slip` one of them calls B what is A."""
+    names = np.array([f"N{place:02d}" for place in range(12)])
+    true, person = rng.integers(12, size=n_visits), rng.integers(3, size=n_visits)
+    is_wrong = rng.random(n_visits) < 0.15
+    called = np.where(is_wrong, (true + rng.integers(1, 12, n_visits)) % 12, true)
+    slips = (true == 0) & (person == 0) & (rng.random(n_visits) < slip)
+    true, is_wrong = np.where(slips, 1, true), is_wrong | slips
+    cameras = np.array([f"C{place:02d}" for place in rng.integers(20, size=n_visits)])
+    return pa.table(
+        {
+            "visit": [f"v{place}" for place in range(n_visits)], "true_id": names[true], "predicted_id": names[called],
+            "is_wrong": is_wrong, "labelled_by": np.array(["ana", "ben", "eva"])[person], "camera": cameras, "place": cameras,
+            # A model that is mostly right has its errors among the flagged.
+            "has_reason": is_wrong | (rng.random(n_visits) < 0.1),
+        }
+    )  # fmt: skip
+
+
+def accused(rows):
+    with duckdb.connect() as connection:
+        connection.register("rows", rows)
+        connection.execute("CREATE TEMP TABLE seen AS FROM rows")
+        create_labeller_signs(connection)
+        return set(connection.execute("SELECT true_id, predicted_id, labelled_by FROM labeller_signs").fetchall())
+
+
+def test_of_many_pairs_and_people_few_are_in_doubt_by_chance():
+    """Of 396 pairs and labellers a world, errors fall on nobody more than chance would have it."""
+    worlds = [len(accused(seen_by_chance(np.random.default_rng(seed)))) for seed in range(20)]
+    assert sum(n > 0 for n in worlds) <= 6
+
+
+def test_who_slips_is_found_among_many():
+    found = [accused(seen_by_chance(np.random.default_rng(seed), slip=0.5)) for seed in range(5)]
+    assert all(("N01", "N00", "ana") in of for of in found)
+    assert sum(len(of) for of in found) <= 7

@@ -21,10 +21,11 @@ CAUSE_RULES: dict[Cause, str] = {
         "window of half the width and height that holds most of it, so it lies on no one animal."
     ),
     Cause.LABEL_SUSPECT: (
-        "Labels contradict each other, not only the model. Of the visits of two individuals at the same cameras, this labeller "
-        "gives more the one name where the model gives the other than the other labellers do there (at least 3, 2.5 times as "
+        "Labels contradict each other, not only the model. Of the visits of two individuals at places where both labelled, this "
+        "labeller gives more the one name where the model gives the other than the other labellers do (at least 3, 2.5 times as "
         "often, others at least 3), and by chance that would not fall on one labeller among all that was labelled in the same "
-        "deployments and is alike in being flagged (exact test at 0.01, or at 0.05 where these visits alone pass at 0.01); "
+        "deployments and is alike in being flagged (exact test at 0.05, and at 0.01 by this test or that of these visits alone; "
+        "of all pairs and labellers that are tested, a false discovery rate of 0.2); "
         "or the model is sure of its name (`label_suspect_probability`), gives the label less than 0.02, "
         "and another person gave other pictures of the same event the model's name; or the newest labels of one moment differ. "
         "Where one person labels a place, nothing is known of the labels there."

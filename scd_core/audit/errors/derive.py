@@ -34,6 +34,8 @@ _LIMITS = {
 }
 """Settings of the section ``slices`` that the rules of causes compare with."""
 
+_TEXTS = ("batch_key", "model_digest", "camera_id", "deployment_id", "predicted_id", "quality")
+"""Columns of exposures with few values."""
 _UNTIL_LABELLED = ("label_names", "label_media", "label_boxes", "labels_open", "wanted", "truth", "qualities")
 """Tables that nothing reads once it is known what is labelled and how sharp a camera is; with many labels they take memory."""
 
@@ -129,9 +131,14 @@ def known_exposures(connection: duckdb.DuckDBPyConnection) -> pa.Table:
 
     Returns:
         One row per model, camera, deployment, name, light, quality, week and hour that occur together: these columns as in
-        ``errors`` (``captured_at``: the Monday of the week, at that hour) and ``exposure``, visits that count. ``batch_key`` is
-        the first of the batches in which the camera's flagged visits became known on the same one day, or in which none did.
+        ``errors``, texts as dictionaries (``captured_at``: the Monday of the week, at that hour), and ``exposure``, visits that
+        count. ``batch_key`` is the first of the batches in which the camera's flagged visits became known on the same one day,
+        or in which none did.
     """
+    for column in _TEXTS:
+        texts = "SELECT stands_for FROM places" if column == "batch_key" else f"SELECT {column} FROM cells"
+        values = f"SELECT DISTINCT one FROM ({texts}) texts(one) WHERE one IS NOT NULL ORDER BY one"
+        connection.execute(f"CREATE OR REPLACE TEMP TYPE {column}_value AS ENUM ({values})")
     return connection.sql(_sql("exposed")).to_arrow_table()
 
 

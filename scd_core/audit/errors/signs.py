@@ -5,14 +5,14 @@ from __future__ import annotations
 import duckdb
 import numpy as np
 import pyarrow as pa
-from scipy.special import betaln
 
+from scd_core.audit.errors.labellers import create_labeller_signs
+from scd_core.audit.errors.strata import stratified_p_value
 from scd_core.audit.sql import load_sql
 
-__all__ = ["create_signs", "hypergeometric", "stratified_p_value"]
+__all__ = ["create_signs"]
 
 _TESTED = (
-    ("labeller_signs", "labeller_strata", ["true_id", "predicted_id", "labelled_by"], 0.01, 0.4),
     ("flank_signs", "flank_strata", ["true_id", "predicted_id", "flank"], 0.02, 0.4),
     ("place_signs", "place_strata", ["camera", "predicted_id"], 0.01, 0.4),
     # Where flags are labelled, most of what is labelled errs at any camera, so no rate is many times another.
@@ -31,20 +31,20 @@ def create_signs(connection: duckdb.DuckDBPyConnection, confusable_probability: 
     """Create the temporary tables `labeller_signs`, `flank_signs`, `place_signs`, `quality_signs`, `contradicted`,
     `repeated_pairs` and `near_pairs`.
 
-    Each of the first four compares like with like: a labeller with the others at the same cameras on visits of the same two
-    individuals, a flank with the other one of the same individuals, a camera with the others. A row is one that errs more
-    often than what it is compared with, and whose errors would not fall on it so by chance (:func:`stratified_p_value`): on one
-    labeller, among all that people labelled at the same place and time and that is alike in being flagged; on one flank, among
-    all animals that passed the same cameras. Others than the few of the same individual count there, because who labels a
-    visit, and which side a camera sees, has nothing to do with who passes. Where the compared visits differ by themselves, places
-    left aside, these others need only not explain it. Its columns are the keys, and the sums ``x`` of ``n`` visits and
-    ``x_others`` of ``n_others``.
+    The first is of :mod:`scd_core.audit.errors.labellers`. Each of the next three compares like with like: a flank with the other
+    one of the same individuals, a camera with the others. A row is one that errs more often than what it is compared with, and
+    whose errors would not fall on it so by chance (:func:`scd_core.audit.errors.strata.stratified_p_value`): on one flank,
+    among all animals that passed the same cameras. Others than the few of the same individual count there, because which side
+    a camera sees has nothing to do with who passes. Where the compared visits differ by themselves, places left aside, these
+    others need only not explain it. Its columns are the keys, and the sums ``x`` of ``n`` visits and ``x_others`` of
+    ``n_others``.
 
     Args:
         connection: database with the temporary tables `scored` and `poor_cameras`.
         confusable_probability: probability of the true individual from which on it is a near miss, 0-1.
     """
     connection.execute(_sql("seen"))
+    create_labeller_signs(connection)
     for name, query, keys, level, most in _TESTED:
         strata = connection.sql(_sql(query)).to_arrow_table()
         connection.register("found_signs", _signs(strata, keys, level, most))
@@ -53,54 +53,6 @@ def create_signs(connection: duckdb.DuckDBPyConnection, confusable_probability: 
     for name in ("contradicted", "repeated_pairs"):
         connection.execute(_sql(name))
     connection.execute(_sql("near_pairs"), {"confusable_probability": confusable_probability})
-
-
-def stratified_p_value(x: np.ndarray, n: np.ndarray, x_others: np.ndarray, n_others: np.ndarray) -> float:
-    """Exact one-sided p-value that a group errs no more often than the others of the same strata.
-
-    Given how many err in each stratum, the number of them that fall on the group is hypergeometric; the p-value is the
-    probability of a sum at least as large (the exact form of Cochran's, Mantel's and Haenszel's test).
-
-    Args:
-        x: (s,) visits of the group that err, by stratum.
-        n: (s,) visits of the group.
-        x_others: (s,) visits of the others that err.
-        n_others: (s,) visits of the others.
-
-    Returns:
-        The p-value, 0-1; 1 without a stratum.
-
-    >>> round(stratified_p_value(*np.array([[3], [3], [0], [3]])), 3)
-    0.05
-    """
-    chances = np.ones(1)
-    for of, all_of, wrong, all_others in zip(x, n, x_others, n_others, strict=True):
-        if of + wrong > 0:
-            chances = np.convolve(chances, hypergeometric(int(of + wrong), int(all_of), int(all_others)))
-    return float(min(1.0, chances[int(np.sum(x)) :].sum()))
-
-
-def hypergeometric(n_err: int, n_of: int, n_others: int) -> np.ndarray:
-    """Probabilities that 0, 1, ... up to all of some visits that err are of a group, where chance decides.
-
-    SciPy's own takes a quarter of a millisecond for each, and a report has thousands.
-
-    Args:
-        n_err: visits that err, of the group and of others, at most all of them.
-        n_of: visits of the group.
-        n_others: visits of others.
-
-    Returns:
-        (min(n_err, n_of) + 1,) probabilities, which add up to 1.
-    """
-    falls = np.arange(min(n_err, n_of) + 1)
-    ways = _log_choose(n_of, falls) + _log_choose(n_others, n_err - falls) - _log_choose(n_of + n_others, n_err)
-    return np.exp(ways)
-
-
-def _log_choose(n: int, k: np.ndarray | int) -> np.ndarray:
-    """Logarithm of the number of ways to choose k of n; minus infinity where there is none."""
-    return np.where(np.less_equal(k, n), -betaln(n - k + 1.0, k + 1.0) - np.log1p(n), -np.inf)
 
 
 def _signs(strata: pa.Table, keys: list[str], level: float, most: float) -> pa.Table:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +24,6 @@ __all__ = ["LIFTS", "announce", "e_process", "first_announced"]
 
 LIFTS: tuple[float, ...] = tuple(np.geomspace(1.5, 200, 16).tolist())
 """Lifts that the alternative is an equal mixture of: 16 in equal ratios from 1.5 to 200."""
-_LOG_LIFTS, _MORE = np.log(LIFTS)[:, None], np.array(LIFTS)[:, None] - 1
 _MAX_P = 0.05
 """p-value up to which a slice's e-process is followed; the others count with e = 0."""
 
@@ -55,10 +55,20 @@ def e_process(day: Ints, errors: Floats, total: Floats, share: Floats, n_days: i
     >>> e_process(np.array([0, 1]), np.array([2.0, 0.0]), np.array([2.0, 1.0]), np.array([0.1, 0.1]), 2).round(1).tolist()
     [44.6, 9.7]
     """
-    steps = errors * _LOG_LIFTS - total * np.log1p(_MORE * share)
-    is_daily = np.array_equal(day, np.arange(n_days))
-    by_day = steps if is_daily else np.stack([np.bincount(day, one, minlength=n_days) for one in steps])
-    return np.exp(np.minimum(by_day.cumsum(axis=1), 700.0)).mean(axis=0)
+    by_day = np.zeros(n_days)
+    for lift in LIFTS:
+        steps = errors * np.log(lift) - total * np.log1p((lift - 1) * share)
+        by_day += np.exp(np.minimum(np.bincount(day, steps, minlength=n_days).cumsum(), 700.0))
+    return by_day / len(LIFTS)
+
+
+def _e_processes(errors: Floats, total: Floats, share: Floats) -> Floats:
+    """(g, d) :func:`e_process` of g slices at once, from (g, d) errors inside, errors, and shares of each day."""
+    found = np.zeros(errors.shape)
+    for lift in LIFTS:
+        steps = errors * np.log(lift) - total * np.log1p((lift - 1) * share)
+        found += np.exp(np.minimum(steps.cumsum(axis=1), 700.0))
+    return found / len(LIFTS)
 
 
 def first_announced(e_values: Floats, weights: Floats, level: float) -> Ints:
@@ -102,11 +112,7 @@ def announce(data: SliceData, tested: list[TestedSlice], config: SliceConfig) ->
     if not followed:
         return
     looked = _looked(data)
-    groups = _Groups(data, looked)
-    daily = _daily(data, looked, [dict(tested[place].slice) for place in followed])
-    e_values = np.stack(
-        [groups.e_values(dict(tested[place].slice), n) for place, n in zip(followed, daily, strict=True)]
-    )
+    e_values = _e_values(data, looked, [dict(tested[place].slice) for place in followed])
     weights = np.array([tested[place].e_weight for place in followed])
     days = first_announced(e_values, weights, config.max_q)
     for place, path, day in zip(followed, e_values, days.tolist(), strict=True):
@@ -123,111 +129,129 @@ class _Looked:
     place: Ints  # (u,) row of `shares` of each exposure
     shares: csr_array  # (p, d) each row sums to 1
 
-    def grouped(self, rows: Ints, group: Ints, n_groups: int, exposure: Floats) -> Floats:
-        """(g, d) :meth:`daily` of g groups of some rows, which are in rising order."""
-        v, n_days = self.day.size, len(self.moments)
+    def grouped(self, rows: Ints, whole: Ints, n_groups: int, exposure: Floats) -> Floats:
+        """(g, d) visits of g groups of some rows, in rising order, that were looked at on each day."""
+        v = self.day.size
         split = int(np.searchsorted(rows, v))
         labelled, others = rows[:split], rows[split:] - v
-        found = np.bincount(group[:split] * n_days + self.day[labelled], minlength=n_groups * n_days).astype(np.float64)
-        cells = (exposure[v + others], (group[split:], self.place[others]))
-        of_place = csr_array(cells, shape=(n_groups, self.shares.shape[0]))
-        return found.reshape(n_groups, n_days) + (of_place @ self.shares).toarray()
+        exposure, group, place, n_places = exposure[v + others], whole[split:], self.place[others], self.shares.shape[0]
+        if n_groups * n_places <= 4 * rows.size:  # adding up is faster than sorting
+            of_place = np.bincount(group * n_places + place, exposure, minlength=n_groups * n_places)
+            looked = of_place.reshape(n_groups, n_places) @ self.shares
+        else:
+            looked = (csr_array((exposure, (group, place)), shape=(n_groups, n_places)) @ self.shares).toarray()
+        return self.counted(labelled, whole[:split], n_groups) + looked
 
-    def daily(self, rows: Ints, exposure: Floats) -> Floats:
-        """(d,) visits of some rows that were looked at on each day."""
-        v = self.day.size
-        labelled, others = rows[rows < v], rows[rows >= v] - v
-        found = np.bincount(self.day[labelled], minlength=len(self.moments)).astype(np.float64)
-        if others.size:
-            of_place = np.bincount(self.place[others], exposure[v + others], minlength=self.shares.shape[0])
-            found += self.shares.T @ of_place
-        return found
-
-
-class _Groups:
-    """The errors of slices by day, and the share of each slice in what was looked at."""
-
-    def __init__(self, data: SliceData, looked: _Looked) -> None:
-        self.data = data
-        self.looked = looked
-        self._others: dict[tuple[int | None, tuple[str, ...]], tuple[Floats, Floats]] = {}
-        # Rows by their own name.
-        self._own = np.argsort(data.own_name, kind="stable")
-        self._starts = np.searchsorted(data.own_name[self._own], np.arange(len(data.values["predicted_id"]) + 1))
-
-    def e_values(self, values: dict[str, str], n: Floats) -> Floats:
-        """(d,) e-values of a slice of which n visits were looked at on each day."""
-        n_days = len(self.looked.moments)
-        if FROM_LABELS.keys() & values.keys():
-            return self._among_labels(slice_members(self.data.labelled, values))
-        members = slice_members(self.data.wrong[1], values)
-        errors = self._by_day(self.data.wrong[0][members.errors])
-        total, n_all = self._all(members)
-        if members.name is not None and not members.keys and np.all(n >= n_all - 1e-9):
-            # A name alone, compared with the average of the other names.
-            is_named = self.data.is_wrong & (self.data.codes["predicted_id"] >= 0)
-            if UNKNOWN in self.data.values["predicted_id"]:
-                is_named &= self.data.codes["predicted_id"] != self.data.values["predicted_id"].index(UNKNOWN)
-            total, n_all = self._by_day(np.flatnonzero(is_named)), n * len(self.data.values["predicted_id"])
-        share = np.divide(n, n_all, out=np.zeros_like(n), where=n_all > 0)
-        return e_process(np.arange(n_days), errors, total, np.minimum(share, 1.0), n_days)
-
-    def _by_day(self, visits: Ints) -> Floats:
-        return np.bincount(self.looked.day[visits], minlength=len(self.looked.moments)).astype(np.float64)
-
-    def _all(self, members: Members) -> tuple[Floats, Floats]:
-        """(d,) errors, and visits looked at, of all that could err so and of which the same keys are known."""
-        key = members.name, members.keys
-        if key not in self._others:
-            data = self.data
-            if members.name is None:
-                rows = np.flatnonzero(has_keys(data, members.keys))
-                self._others[key] = self._by_day(rows[data.is_wrong[rows]]), self.looked.daily(rows, data.exposure)
-            else:  # less those that are of the individual
-                _, n_all = self._all(replace(members, name=None))
-                own = self._own[self._starts[members.name] : self._starts[members.name + 1]]
-                called = data.rows_with("predicted_id", members.name)
-                called = called[data.is_wrong[called] & (data.own_name[called] != members.name)]
-                own, called = (rows[has_keys(data, members.keys, rows)] for rows in (own, called))
-                n_own = self.looked.daily(own, data.exposure)
-                self._others[key] = self._by_day(called), np.maximum(n_all - n_own, 0.0)
-        return self._others[key]
-
-    def _among_labels(self, members: Members) -> Floats:
-        """(d,) e-values of a slice with a key that only labels have: among labelled visits of each kind and day."""
-        rows, kind = kinds_of_labels(self.data.labelled, members)
-        day = self.looked.day[rows]
-        groups, group = np.unique(kind * len(self.looked.moments) + day, return_inverse=True)
-        is_inside, wrong = np.isin(rows, members.rows, assume_unique=True), is_error(self.data, rows, members.name)
-        n_all, total = (np.bincount(group, of, minlength=groups.size).astype(float) for of in (None, wrong))
-        n, errors = (
-            np.bincount(group, of, minlength=groups.size).astype(float) for of in (is_inside, is_inside & wrong)
-        )
-        n_days = len(self.looked.moments)
-        return e_process(groups % n_days, errors, total, n / np.maximum(n_all, 1), n_days)
+    def counted(self, visits: Ints, group: Ints, n_groups: int) -> Floats:
+        """(g, d) labelled visits of g groups on each day."""
+        n_days = len(self.moments)
+        found = np.bincount(group * n_days + self.day[visits], minlength=n_groups * n_days)
+        return found.reshape(n_groups, n_days).astype(np.float64)
 
 
-def _daily(data: SliceData, looked: _Looked, slices: Sequence[Mapping[str, str]]) -> Floats:
-    """(g, d) visits of slices that were looked at on each day, of the slices of one family at once; 0 for slices of labels."""
+def _e_values(data: SliceData, looked: _Looked, slices: Sequence[Mapping[str, str]]) -> Floats:
+    """(g, d) e-values of slices, of those of one family at once."""
     found = np.zeros((len(slices), len(looked.moments)))
     families: dict[tuple[str, ...], list[int]] = {}
     for number, values in enumerate(slices):
-        if not FROM_LABELS.keys() & values.keys():
+        if FROM_LABELS.keys() & values.keys():
+            found[number] = _among_labels(data, looked, slice_members(data.labelled, values))
+        else:
             families.setdefault(tuple(values), []).append(number)
+    others = _Others(data, looked)
     for family, numbers in families.items():
         codes = np.concatenate([slice_codes(data, slices[number])[1] for number in numbers])
-        cells = family_slices(data, family, codes, np.arange(data.exposure.size))
-        rows = np.flatnonzero(cells.group >= 0)
-        found[numbers] = looked.grouped(rows, cells.group[rows], int(cells.of.max()) + 1, data.exposure)[cells.of]
-        if "pair" not in family and "predicted_id" in family:  # less those that are of the individual
-            size = len(data.values["predicted_id"]) + 1
-            wanted, number = np.unique(cells.of * size + cells.name, return_inverse=True)
-            rows = rows[data.own_name[rows] >= 0]
-            own = cells.group[rows] * size + data.own_name[rows]
-            at = np.minimum(np.searchsorted(wanted, own), wanted.size - 1)
-            is_own = wanted[at] == own
-            found[numbers] -= looked.grouped(rows[is_own], at[is_own], wanted.size, data.exposure)[number]
+        found[numbers] = _of_family(data, looked, others, family, codes)
     return found
+
+
+def _of_family(data: SliceData, looked: _Looked, others: _Others, family: tuple[str, ...], codes: Ints) -> Floats:
+    """(g, d) e-values of slices of one family, of which (g, k) are the codes of its values."""
+    cells = family_slices(data, family, codes, np.arange(data.exposure.size))
+    rows, erring = np.flatnonzero(cells.group >= 0), data.wrong[0]
+    of, n_groups = cells.of, int(cells.of.max()) + 1
+    n = looked.grouped(rows, cells.group[rows], n_groups, data.exposure)[of]
+    erring = erring[cells.group[erring] >= 0]
+    group = cells.group[erring]
+    if not cells.is_named:
+        total, n_all = others.all(cells.others)
+    else:
+        size = len(data.values["predicted_id"]) + 1
+        wanted, of = np.unique(cells.of * size + cells.name, return_inverse=True)
+        group, erring = _places(wanted, group * size + data.codes["predicted_id"][erring], erring)
+        n_groups = wanted.size
+        total, n_all = (of_names[cells.name] for of_names in others.by_name(cells.others))
+        if "pair" not in family:  # less those that are of the individual
+            rows = rows[data.own_name[rows] >= 0]
+            own, rows = _places(wanted, cells.group[rows] * size + data.own_name[rows], rows)
+            n = n - looked.grouped(rows, own, n_groups, data.exposure)[of]
+            is_other = data.own_name[erring] != data.codes["predicted_id"][erring]
+            group, erring = group[is_other], erring[is_other]
+        if not cells.others:
+            # A name alone, compared with the average of the other names.
+            is_alone = np.all(n >= n_all - 1e-9, axis=1)[:, None]
+            n_names = len(data.values["predicted_id"])
+            total, n_all = np.where(is_alone, others.names, total), np.where(is_alone, n * n_names, n_all)
+    errors = looked.counted(erring, group, n_groups)[of]
+    share = np.divide(n, n_all, out=np.zeros_like(n), where=n_all > 0)
+    return _e_processes(errors, total, np.minimum(share, 1.0))
+
+
+class _Others:
+    """What slices are compared with, by day: all visits of which the same keys are known."""
+
+    def __init__(self, data: SliceData, looked: _Looked) -> None:
+        self._data = data
+        self._looked = looked
+
+    @cached_property
+    def names(self) -> Floats:
+        """(d,) errors that are given any name but ``unknown``."""
+        erring, called = self._data.wrong[0], self._data.codes["predicted_id"][self._data.wrong[0]]
+        is_named = called >= 0
+        if UNKNOWN in self._data.values["predicted_id"]:
+            is_named &= called != self._data.values["predicted_id"].index(UNKNOWN)
+        return self._looked.counted(erring[is_named], np.zeros(is_named.sum(), np.int64), 1)[0]
+
+    def all(self, keys: tuple[str, ...]) -> tuple[Floats, Floats]:
+        """(d,) errors, and (d,) visits looked at."""
+        data = self._data
+        rows, erring = np.flatnonzero(has_keys(data, keys)), data.wrong[0]
+        erring = erring[has_keys(data, keys, erring)]
+        total = self._looked.counted(erring, np.zeros_like(erring), 1)
+        return total[0], self._looked.grouped(rows, np.zeros_like(rows), 1, data.exposure)[0]
+
+    def by_name(self, keys: tuple[str, ...]) -> tuple[Floats, Floats]:
+        """(k, d) errors that are given each of k names, and (k, d) visits looked at that are not of its individual."""
+        data, n_names = self._data, max(len(self._data.values["predicted_id"]), 1)
+        called = data.codes["predicted_id"]
+        erring = data.wrong[0]
+        erring = erring[
+            (called[erring] >= 0) & (called[erring] != data.own_name[erring]) & has_keys(data, keys, erring)
+        ]
+        own = np.flatnonzero(has_keys(data, keys) & (data.own_name >= 0))
+        n_own = self._looked.grouped(own, data.own_name[own], n_names, data.exposure)
+        return self._looked.counted(erring, called[erring], n_names), np.maximum(self.all(keys)[1] - n_own, 0.0)
+
+
+def _among_labels(data: SliceData, looked: _Looked, members: Members) -> Floats:
+    """(d,) e-values of a slice with a key that only labels have: among labelled visits of each kind and day."""
+    rows, kind = kinds_of_labels(data.labelled, members)
+    n_days = len(looked.moments)
+    groups, group = np.unique(kind * n_days + looked.day[rows], return_inverse=True)
+    is_inside, wrong = np.isin(rows, members.rows, assume_unique=True), is_error(data, rows, members.name)
+    n_all, total, n, errors = (
+        np.bincount(group, of, minlength=groups.size).astype(float)
+        for of in (None, wrong, is_inside, is_inside & wrong)
+    )
+    return e_process(groups % n_days, errors, total, n / np.maximum(n_all, 1), n_days)
+
+
+def _places(wanted: Ints, numbers: Ints, rows: Ints) -> tuple[Ints, Ints]:
+    """Of the rows whose number is wanted, its place, and these rows."""
+    at = np.minimum(np.searchsorted(wanted, numbers), wanted.size - 1)
+    is_wanted = wanted[at] == numbers
+    return at[is_wanted], rows[is_wanted]
 
 
 def _looked(data: SliceData) -> _Looked:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -98,8 +99,14 @@ def family_slices(data: SliceData, family: tuple[str, ...], codes: Ints, rows: I
         mixed([columns[key] for key in keys] or [np.zeros_like(name)], sizes or [0]), return_inverse=True
     )
     flat = mixed(found or [np.zeros_like(rows)], sizes or [0])
-    group = np.minimum(np.searchsorted(wanted, flat), max(wanted.size - 1, 0))
-    is_in = wanted[group] == flat if wanted.size else np.zeros(rows.size, bool)
+    n_flat = math.prod(size + 2 for size in sizes or [0])
+    if n_flat <= 4 * rows.size:  # looking up is faster than searching
+        place = np.full(n_flat, -1, np.int64)
+        place[wanted] = np.arange(wanted.size)
+        group = place[flat]
+    else:
+        group = np.minimum(np.searchsorted(wanted, flat), max(wanted.size - 1, 0))
+        group = np.where(wanted[group] == flat, group, -1) if wanted.size else np.full(rows.size, -1, np.int64)
     for column in found:
-        is_in &= column >= 0
-    return FamilySlices(of.astype(np.int64), name, np.where(is_in, group, -1), others)
+        group[column < 0] = -1
+    return FamilySlices(of.astype(np.int64), name, group, others)

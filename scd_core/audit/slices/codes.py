@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-__all__ = ["dictionary", "encode", "errs", "joined", "most"]
+__all__ = ["dictionary", "encode", "errs", "joined", "most", "stable_order"]
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -26,12 +26,13 @@ def encode(*columns: Any) -> tuple[Ints, list[str]]:
     rank = np.empty(order.size + 1, np.int64)
     rank[order] = np.arange(order.size)
     rank[-1] = -1
-    of_value = np.append(rank[values.indices.fill_null(-1).to_numpy()], -1)
+    of_value = rank[values.indices.fill_null(-1).to_numpy()]
     codes, start = [], 0
     for part in parts:
-        places = part.indices.cast(pa.int64()).fill_null(-1 - start).to_numpy() + start
-        codes.append(of_value[places])
-        start += len(part.dictionary)
+        end = start + len(part.dictionary)
+        of_place = np.append(of_value[start:end], -1)
+        codes.append(of_place[part.indices.fill_null(end - start).to_numpy()])
+        start = end
     return np.concatenate(codes), values.dictionary.take(pa.array(order)).to_pylist()
 
 
@@ -77,3 +78,11 @@ def most(visit: Ints, codes: Ints, n: int, counts: Bools | None = None) -> Ints:
     owner, first = np.unique(keys[order] // size, return_index=True)
     found[owner] = keys[order][first] % size
     return found
+
+
+def stable_order(codes: Ints, n: int) -> Ints:
+    """The places of codes from -1 to n - 1 in the order of the codes, equal ones as they were.
+
+    NumPy sorts numbers of 16 bits by their digits, in a tenth of the time.
+    """
+    return np.argsort(codes.astype(np.int16) if n <= np.iinfo(np.int16).max else codes, kind="stable")

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from scd_core.audit.slices.codes import dictionary, encode, errs, joined, most
+from scd_core.audit.slices.codes import dictionary, encode, errs, joined, most, stable_order
 from scd_core.audit.slices.pictures import Pictures
 from scd_core.names import Cause, ErrorType
 
@@ -100,11 +100,22 @@ class SliceData:
     def _sorted(self) -> dict[str, tuple[Ints, Ints]]:
         return {}
 
+    @cached_property
+    def _counted(self) -> dict[str, Ints]:
+        return {}
+
+    def n_with(self, key: str) -> Ints:
+        """How many rows have each value of a key."""
+        if key not in self._counted:
+            codes = self.codes[key]
+            self._counted[key] = np.bincount(codes + 1, minlength=len(self.values[key]) + 1)[1:]
+        return self._counted[key]
+
     def rows_with(self, key: str, code: int) -> Ints:
         """Indices of the rows with a value of a key, rising."""
         if key not in self._sorted:
             codes = self.codes[key]
-            order = np.argsort(codes, kind="stable")
+            order = stable_order(codes, len(self.values[key]))
             self._sorted[key] = order, np.searchsorted(codes[order], np.arange(len(self.values[key]) + 1))
         order, starts = self._sorted[key]
         return order[starts[code] : starts[code + 1]]
@@ -146,7 +157,7 @@ class SliceData:
         name = f"wrong {key}"
         codes, places = self.wrong_keys[1][key]
         if name not in self._sorted:
-            order = np.argsort(codes, kind="stable")
+            order = stable_order(codes, len(places))
             self._sorted[name] = order, np.searchsorted(codes[order], np.arange(len(places) + 1))
         order, starts = self._sorted[name]
         place = places.get(value)
@@ -264,9 +275,13 @@ def slice_data(errors: pa.Table, exposures: pa.Table | None = None) -> SliceData
     """
     is_one = pc.and_(errors["is_labelled"], pc.fill_null(errors["is_current"], False))
     rows = errors.select([name for name in errors.column_names if name not in _UNUSED]).filter(is_one).combine_chunks()
-    event = pc.coalesce(rows["event_id"], pc.binary_join_element_wise("target", rows["target_id"], ":"))
-    of_event = pc.binary_join_element_wise(event, pc.fill_null(rows["true_id"], ""), "\x1f")
-    visit, names = encode(pc.coalesce(rows["visit_id"], of_event))
+    event, visits = rows["event_id"], rows["visit_id"]
+    if event.null_count:
+        event = pc.coalesce(event, pc.binary_join_element_wise("target", rows["target_id"], ":"))
+    if visits.null_count:
+        of_event = pc.binary_join_element_wise(event, pc.fill_null(rows["true_id"], ""), "\x1f")
+        visits = pc.coalesce(visits, of_event)
+    visit, names = encode(visits)
     n = len(names)
     is_wrong_row = pc.not_equal(rows["error_type"], ErrorType.CORRECT).to_numpy(zero_copy_only=False)
     is_wrong = errs(visit, encode(event)[0], is_wrong_row, n)
@@ -346,4 +361,7 @@ def _places(rows: pa.Table) -> Any:
     """The camera and batch of each row, a place where people look on some days; null where the batch is not known."""
     if "batch_key" not in rows.column_names:
         return pa.nulls(rows.num_rows, pa.string())
-    return joined(rows["batch_key"], pc.fill_null(rows["camera_id"], ""), "\x1f")
+    cameras = rows["camera_id"]
+    if cameras.null_count:
+        cameras = pc.fill_null(cameras.cast(pa.string()), "")
+    return joined(rows["batch_key"], cameras, "\x1f")

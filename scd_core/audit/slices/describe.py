@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from scd_core.audit.errors.signs import stratified_p_value
+from scd_core.audit.errors.strata import stratified_p_value
 from scd_core.audit.slices.advice import what_to_do
 from scd_core.audit.slices.data import SliceData, slice_errors, slice_members, wrong_places
 from scd_core.audit.slices.pictures import CAUSES, Pictures

@@ -163,24 +163,27 @@ def _count_names(data: SliceData, family: tuple[str, ...], config: SliceConfig) 
     has_enough = (np.rint(of_group) >= config.min_events) & _is_new(data, family, groups, group_keys)
 
     # All visits of which the keys are known: errors called each name, visits that are not of it.
-    inside = groups.rows
-    is_called = data.is_wrong[inside] & (named[inside] >= 0)
-    called = np.bincount(named[inside][is_called], minlength=n_names).astype(float)
-    is_known = own_name[inside] >= 0
-    own = np.bincount(own_name[inside][is_known], data.exposure[inside][is_known], minlength=n_names)
-    exposed = data.exposure[inside].sum() - own
+    erring = data.wrong[0]
+    at = np.minimum(np.searchsorted(groups.rows, erring), max(groups.rows.size - 1, 0))
+    is_called = (groups.rows[at] == erring) & (named[erring] >= 0) if groups.rows.size else np.zeros(erring.size, bool)
+    group, name = groups.group[at[is_called]], named[erring[is_called]]
+    called = np.bincount(name, minlength=n_names).astype(float)
+    own_name, exposure = own_name[groups.rows], data.exposure[groups.rows]
+    own = np.bincount(own_name + 1, exposure, minlength=n_names + 1)[1:]
+    exposed = exposure.sum() - own
     is_alone = not others and not by_pair
-    if is_alone and UNKNOWN in data.values["predicted_id"]:
-        is_called &= named[inside] != data.values["predicted_id"].index(UNKNOWN)
 
     # The cells (group, B): wrong visits of the group that are called B, and its visits that are not of B.
-    is_called &= has_enough[groups.group]
-    cells, errors = np.unique(groups.group[is_called] * n_names + named[inside][is_called], return_counts=True)
+    is_tested = has_enough[group]
+    if is_alone and UNKNOWN in data.values["predicted_id"]:
+        is_tested &= name != data.values["predicted_id"].index(UNKNOWN)
+    cells, errors = np.unique(group[is_tested] * n_names + name[is_tested], return_counts=True)
     of, name = cells // n_names, cells % n_names
     n = of_group[of]
     if not by_pair:
-        own_cells = Sparse((groups.group * n_names + own_name[inside])[is_known])
-        n = n - own_cells.sums(cells, data.exposure[inside][is_known])
+        is_known = own_name >= 0
+        own_cells = Sparse(groups.group[is_known] * n_names + own_name[is_known])
+        n = n - own_cells.sums(cells, exposure[is_known])
     counts = Counts(errors.astype(float), n, called[name] - errors, exposed[name] - n)
     if is_alone:
         # No other circumstance to compare with: how often are the other names given wrongly, on average?
@@ -214,8 +217,7 @@ def _is_new(data: SliceData, family: tuple[str, ...], groups: Groups, keys: tupl
         len(family) > 1 and len(keys) > 1
     ):  # the truth of a pair stands for the pair itself: another key must narrow it down
         for place, key in enumerate(keys):
-            of_key = np.bincount(data.codes[key][data.codes[key] >= 0], minlength=len(data.values[key]))
-            is_new &= sizes < of_key[groups.codes[:, place]]
+            is_new &= sizes < data.n_with(key)[groups.codes[:, place]]
     return is_new
 
 

@@ -99,14 +99,17 @@ class _Visits:
         self.own, self.called = data.own_name[:v], data.codes["predicted_id"][:v]
         self.errs = data.is_wrong[:v].copy()
         group, self._wanted = self.slices.group, self.slices.of
-        self._inside = group >= 0
+        inside = group >= 0
         if self.slices.is_named:
             self.errs &= (self.called >= 0) & (self.called != self.own)
-            self._is_own, self._erring = self._inside & (self.own >= 0), self._inside & self.errs
+            self._is_own, self._erring = (np.flatnonzero(inside & of) for of in (self.own >= 0, self.errs))
             size = self.n_names + 1
-            self._owners = Sparse((group * size + self.own)[self._is_own])
-            self._callers = Sparse((group * size + self.called)[self._erring])
+            self._owners = Sparse(group[self._is_own] * size + self.own[self._is_own])
+            self._callers = Sparse(group[self._erring] * size + self.called[self._erring])
             self._wanted = self.slices.of * size + self.slices.name
+        self._n_groups = int(self.slices.of.max(initial=-1)) + 1
+        self._inside = _Rows(np.flatnonzero(inside), group[inside])
+        self._wrong = _Rows(np.flatnonzero(inside & self.errs), group[inside & self.errs])
 
     def all(self, values: NDArray) -> Floats:
         """(g,) sums of a value of each labelled visit over those of a slice."""
@@ -117,11 +120,19 @@ class _Visits:
         """(g,) sums over the visits that err as the slice's errors do."""
         if self.slices.is_named:
             return self._callers.sums(self._wanted, values[self._erring])
-        return self._sums(values, self._inside & self.errs)
+        return self._sums(values, self._wrong)
 
-    def _sums(self, values: NDArray, of: NDArray[np.bool_]) -> Floats:
-        n = int(self.slices.of.max(initial=-1)) + 1
-        return np.bincount(self.slices.group[of], values[of], minlength=n)[self.slices.of].astype(np.float64)
+    def _sums(self, values: NDArray, of: _Rows) -> Floats:
+        found = np.bincount(of.group, values[of.rows], minlength=self._n_groups)
+        return found[self.slices.of].astype(np.float64)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Some labelled visits, and the group of each."""
+
+    rows: Ints  # (k,)
+    group: Ints  # (k,)
 
 
 def _weighted(data: SliceData, visits: _Visits) -> tuple[Floats, Floats]:

@@ -12,6 +12,8 @@ Floats = NDArray[np.float64]
 
 _LARGE = 40
 """Margins up to which the values that a test can take are counted one by one."""
+_NODES = 401
+"""Values of an integrand that an integral is made of."""
 
 
 def wilson_interval(rate: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> tuple[Floats, Floats]:
@@ -67,6 +69,12 @@ def rate_excess_p_value(errors: ArrayLike, n: ArrayLike, base_errors: ArrayLike,
     p = np.ones(x.shape)
     # A side that always errs has a degenerate Beta: nothing errs more than a baseline that always does.
     usable = (x > 0) & (n > 0) & (n0 - x0 > 1e-9)
+    # Of whole counts the chances can be summed; they fall within ten deviations, mostly a few terms.
+    spread = np.sqrt(n * n0 * (x + x0) * np.maximum(n + n0 - x - x0, 0)) / np.maximum(n + n0, 1) ** 1.5
+    is_sum = usable & (10 * spread < _NODES) & np.all([a == np.rint(a) for a in (x, n, x0, n0)], axis=0)
+    if is_sum.any():
+        p[is_sum] = _tail(*(a[is_sum] for a in (x, n, x + x0, n + n0)))
+    usable &= ~is_sum
     if usable.any():
         p[usable] = _beta_exceeds(x[usable], n[usable] - x[usable] + 1, x0[usable] + 1, n0[usable] - x0[usable])
     return p.reshape(shape)
@@ -131,14 +139,43 @@ def _tails(n: Floats, x: Floats, n_all: Floats) -> tuple[Floats, Floats]:
     return np.cumsum(exactly[:, ::-1], axis=1)[:, ::-1], exactly
 
 
-def _beta_exceeds(a: Floats, b: Floats, a0: Floats, b0: Floats) -> Floats:
-    """``P(Beta(a, b) <= Beta(a0, b0))`` by the trapezoidal rule over the log-odds, where the integrand decays smoothly."""
+def _tail(x: Floats, n: Floats, x_all: Floats, n_all: Floats) -> Floats:
+    """(m,) hypergeometric chances that x or more of the x_all errors among n_all visits fall on n of them; whole numbers."""
+    ways = _log_choose(n, x) + _log_choose(n_all - n, x_all - x) - _log_choose(n_all, x_all)
+    total = np.ones(x.shape)  # of the chances, each over that of x
+    k, term, open_ = x.copy(), np.ones(x.shape), np.arange(x.size)
+    left = np.array([n, x_all, n_all - n - x_all])
+    while open_.size:
+        inside, errors, others = left[:, open_]
+        k = k + 1
+        with np.errstate(over="ignore"):  # far below the expected number, where the chance is 1
+            term = term * (inside - k + 1) * (errors - k + 1) / (k * (others + k))
+        total[open_] += term
+        # Once the terms fall, they fall ever faster.
+        goes_on = (term > 1e-17 * total[open_]) | (k * (inside + errors + others) < inside * errors)
+        goes_on &= (k < inside) & (k < errors)
+        open_, k, term = open_[goes_on], k[goes_on], term[goes_on]
+    return np.minimum(np.exp(ways + np.log(total)), 1.0)
 
+
+def _log_choose(n: Floats, k: Floats) -> Floats:
+    """Logarithm of the number of ways to choose k of n, k from 0 to n."""
+    return -special.betaln(n - k + 1, k + 1) - np.log1p(n)
+
+
+def _beta_exceeds(a: Floats, b: Floats, a0: Floats, b0: Floats) -> Floats:
+    """``P(Beta(a, b) <= Beta(a0, b0))`` by the trapezoidal rule over the log-odds, where the integrand decays smoothly.
+
+    The integral is over the narrower of the two, because the other one is no smooth step between its nodes.
+    """
+    swap = special.polygamma(1, a) + special.polygamma(1, b) < special.polygamma(1, a0) + special.polygamma(1, b0)
+    # Mirrored, the second one comes first.
+    a, b, a0, b0 = (np.where(swap, one, other) for one, other in ((b0, a), (a0, b), (b, a0), (a, b0)))
     centre = special.digamma(a0) - special.digamma(b0)
     spread = np.sqrt(special.polygamma(1, a0) + special.polygamma(1, b0))
     # Far to the right, because that is where a small p-value comes from.
     start, stop = centre - 14 * spread, centre + 40 * spread
-    nodes = np.linspace(0.0, 1.0, 401)
+    nodes = np.linspace(0.0, 1.0, _NODES)
     p = np.empty(a.shape)
     for block in range(0, a.size, 512):
         part = slice(block, block + 512)
@@ -150,7 +187,7 @@ def _beta_exceeds(a: Floats, b: Floats, a0: Floats, b0: Floats) -> Floats:
             - special.betaln(a0, b0)[part, None]
         )
         values = np.exp(log_density) * special.betainc(a[part, None], b[part, None], theta)
-        p[part] = values.sum(axis=1) * (stop - start)[part] / 400
+        p[part] = values.sum(axis=1) * (stop - start)[part] / (_NODES - 1)
     return np.clip(p, 0.0, 1.0)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from scd_core.audit.slices.tested import TestedSlice
 from scd_core.names import Trend
@@ -33,7 +34,10 @@ def set_trends(tested: list[TestedSlice], previous: pa.Table | None, report_id: 
     """
     if previous is None:
         return []
-    rows = {row["slice_id"]: row for row in previous.to_pylist()}
+    # Of thousands of rows, those alone that were systematic or are.
+    looked_up = pa.array([one.slice_id for one in tested if one.is_systematic], pa.string())
+    is_used = pc.or_(pc.fill_null(previous["is_systematic"], False), pc.is_in(previous["slice_id"], looked_up))
+    rows = {row["slice_id"]: row for row in previous.filter(is_used).to_pylist()}
     old = {key: row for key, row in rows.items() if row["is_systematic"]}
     for one in tested:
         before = old.pop(one.slice_id, None)

@@ -30,10 +30,18 @@ looked_at AS (
     FROM exposures JOIN places ON places.batch_key = exposures.batch_key
         AND places.camera_id IS NOT DISTINCT FROM exposures.camera_id
     WHERE exposure > 0
+),
+counted AS (
+    SELECT stands_for AS batch_key, model_digest, cells.camera_id, deployment_id, predicted_id, is_infrared, quality,
+        captured_at, sum(n_visits * exposure)::DOUBLE AS exposure
+    FROM cells JOIN looked_at ON cells.batch_key = looked_at.batch_key
+        AND cells.camera_id IS NOT DISTINCT FROM looked_at.camera_id
+    WHERE NOT is_flagged AND NOT is_labelled
+    GROUP BY ALL
 )
-SELECT stands_for AS batch_key, model_digest, cells.camera_id, deployment_id, predicted_id, predicted_id AS true_id,
-    is_infrared, quality, captured_at, sum(n_visits * exposure)::DOUBLE AS exposure
-FROM cells JOIN looked_at ON cells.batch_key = looked_at.batch_key
-    AND cells.camera_id IS NOT DISTINCT FROM looked_at.camera_id
-WHERE NOT is_flagged AND NOT is_labelled
-GROUP BY ALL ORDER BY ALL
+-- Numbers for texts, of which millions of rows have the same few.
+SELECT batch_key::batch_key_value AS batch_key, model_digest::model_digest_value AS model_digest,
+    camera_id::camera_id_value AS camera_id, deployment_id::deployment_id_value AS deployment_id,
+    predicted_id::predicted_id_value AS predicted_id, predicted_id::predicted_id_value AS true_id, is_infrared,
+    quality::quality_value AS quality, captured_at, exposure
+FROM counted ORDER BY ALL

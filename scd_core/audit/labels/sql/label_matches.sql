@@ -37,20 +37,22 @@ boxed AS (
         coalesce(placed.media_id, file) AS target
     FROM placed LEFT JOIN nearest USING (row) LEFT JOIN boxes ON placed.media_id = boxes.media_id
 ),
+-- Most targets have one label, which is the newest; only of the others is anything compared.
+several AS (SELECT target FROM boxed WHERE NOT is_undone GROUP BY target HAVING count(*) > 1),
+compared AS (FROM boxed SEMI JOIN several USING (target) WHERE NOT is_undone),
 -- A picture is without an animal, or has some: whichever was said last.
 turns AS (
     SELECT target, max((labelled_at, imported_at)) FILTER (state = 'blank') AS blank_at,
         max((labelled_at, imported_at)) FILTER (state <> 'blank') AS animal_at
-    FROM boxed WHERE NOT is_undone GROUP BY target
+    FROM compared GROUP BY target
 ),
 ranked AS (
-    SELECT boxed.*, NOT is_undone AND rank() OVER (
-            PARTITION BY is_undone, boxed.target, detection_id ORDER BY labelled_at DESC, imported_at DESC
+    SELECT compared.*, rank() OVER (
+            PARTITION BY compared.target, detection_id ORDER BY labelled_at DESC, imported_at DESC
         ) = 1 AND coalesce((labelled_at, imported_at) >= CASE WHEN state = 'blank' THEN animal_at ELSE blank_at END, true)
         AS is_newest
-    FROM boxed LEFT JOIN turns ON boxed.target = turns.target
+    FROM compared LEFT JOIN turns USING (target)
 ),
--- Few targets have several names, so only those are looked at further.
 contested AS (
     SELECT target, coalesce(detection_id, '') AS detection FROM ranked WHERE is_newest
     GROUP BY ALL HAVING min(name) <> max(name)
@@ -62,11 +64,20 @@ rivals AS (
             AND bool_and(label_source = 'camtrap-dp' OR (has_several_boxes AND detection_id IS NULL)) AS is_several
     FROM ranked SEMI JOIN contested ON ranked.target = contested.target AND coalesce(detection_id, '') = contested.detection
     WHERE is_newest GROUP BY ALL
+),
+judged AS (
+    SELECT row, is_newest, rivals.target IS NOT NULL AS has_rivals, is_several
+    FROM ranked LEFT JOIN rivals
+        ON ranked.target = rivals.target AND coalesce(ranked.detection_id, '') = rivals.detection
+),
+known AS (
+    SELECT boxed.*, NOT is_undone AND coalesce(judged.is_newest, true) AS is_newest,
+        coalesce(has_rivals, false) AS has_rivals, is_several
+    FROM boxed LEFT JOIN judged USING (row)
 )
-SELECT ranked.* EXCLUDE (target, n_objects, row, name, is_undone, has_several_boxes),
+SELECT * EXCLUDE (target, n_objects, row, name, is_undone, has_several_boxes, has_rivals, is_several),
     media_id IS NOT NULL AND has_several_boxes AND detection_id IS NULL AND state <> 'blank' AS names_no_box,
     CASE WHEN is_undone THEN 'undone' WHEN media_id IS NULL AND n_objects > 1 THEN 'ambiguous'
         WHEN media_id IS NULL THEN 'waiting' WHEN NOT is_newest THEN 'superseded' WHEN is_several THEN 'several'
-        WHEN rivals.target IS NOT NULL THEN 'conflicting' ELSE 'newest' END AS status
-FROM ranked LEFT JOIN rivals
-    ON ranked.target = rivals.target AND coalesce(ranked.detection_id, '') = rivals.detection
+        WHEN has_rivals THEN 'conflicting' ELSE 'newest' END AS status
+FROM known

@@ -1,0 +1,58 @@
+"""Whether errors fall on one group by chance, by an exact test over strata of visits that are alike."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import betaln
+
+__all__ = ["hypergeometric", "stratified_p_value"]
+
+
+def stratified_p_value(x: np.ndarray, n: np.ndarray, x_others: np.ndarray, n_others: np.ndarray) -> float:
+    """Exact one-sided p-value that a group errs no more often than the others of the same strata.
+
+    Given how many err in each stratum, the number of them that fall on the group is hypergeometric; the p-value is the
+    probability of a sum at least as large (the exact form of Cochran's, Mantel's and Haenszel's test).
+
+    Args:
+        x: (s,) visits of the group that err, by stratum.
+        n: (s,) visits of the group.
+        x_others: (s,) visits of the others that err.
+        n_others: (s,) visits of the others.
+
+    Returns:
+        The p-value, 0-1; 1 without a stratum.
+
+    >>> round(stratified_p_value(*np.array([[3], [3], [0], [3]])), 3)
+    0.05
+    """
+    chances = np.ones(1)
+    for of, all_of, wrong, all_others in zip(x, n, x_others, n_others, strict=True):
+        if of + wrong > 0:
+            chances = np.convolve(chances, hypergeometric(int(of + wrong), int(all_of), int(all_others)))
+    return float(min(1.0, chances[int(np.sum(x)) :].sum()))
+
+
+def hypergeometric(n_err: int, n_of: int, n_others: int) -> np.ndarray:
+    """Probabilities that 0, 1, ... up to all of some visits that err are of a group, where chance decides.
+
+    SciPy's own takes a quarter of a millisecond for each, and a report has thousands.
+
+    Args:
+        n_err: visits that err, of the group and of others, at most all of them.
+        n_of: visits of the group.
+        n_others: visits of others.
+
+    Returns:
+        (min(n_err, n_of) + 1,) probabilities, which add up to 1.
+    """
+    if n_err == 1 and n_of:  # as in most strata
+        return np.array([n_others, n_of]) / (n_of + n_others)
+    falls = np.arange(min(n_err, n_of) + 1)
+    ways = _log_choose(n_of, falls) + _log_choose(n_others, n_err - falls) - _log_choose(n_of + n_others, n_err)
+    return np.exp(ways)
+
+
+def _log_choose(n: int, k: np.ndarray | int) -> np.ndarray:
+    """Logarithm of the number of ways to choose k of n; minus infinity where there is none."""
+    return np.where(np.less_equal(k, n), -betaln(n - k + 1.0, k + 1.0) - np.log1p(n), -np.inf)
