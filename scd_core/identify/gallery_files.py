@@ -20,16 +20,21 @@ from scd_core.identify.spec import PackageSpec, validated, write_spec
 __all__ = ["remove_embeddings", "replace_gallery", "write_gallery"]
 
 
-def remove_embeddings(url: str, name: str, found: Tensor, write: str | None = None) -> tuple[Package, int]:
+def remove_embeddings(
+    url: str, name: str, found: Tensor, write: str | None = None, *, is_used: bool = False
+) -> tuple[Package, int]:
     """Take pictures of an individual out of a package's gallery; a name without pictures goes, too.
 
-    It undoes :func:`scd_core.identify.packing.add_embeddings`: the package then gives the names that it gave before.
+    It undoes :func:`scd_core.identify.packing.add_embeddings`: the package then gives the names that it gave before, and has the
+    digest that it had, unless runs have used the name.
 
     Args:
         url: package; on a local disk where `write` is None.
         name: the individual that the pictures are of in the gallery.
         found: (N, D) of unit length; those that the gallery does not have under the name are passed over.
         write: folder of a new package, which knows its parent; None changes the package itself.
+        is_used: runs named pictures by the package as it is. By the digest of before their pictures would count as done, and
+            keep those names, so the new digest is another one.
 
     Returns:
         The package, and how many pictures it has less.
@@ -61,7 +66,8 @@ def remove_embeddings(url: str, name: str, found: Tensor, write: str | None = No
     if own not in classes.tolist():
         del labels[own]
         classes = classes - (classes > own).long()
-    changed = validated(spec.model_dump(mode="json") | {"labels": labels}, "individuals remove")
+    changes = {"labels": labels, "taken_back": (spec.taken_back or 0) + is_used or None}
+    changed = validated(spec.model_dump(mode="json") | changes, "individuals remove")
     removed = {"removed": {"individual": name, "n_pictures": n_gone}}
     return replace_gallery(package, url, changed, embeddings, classes, write, "individuals remove", removed), n_gone
 
