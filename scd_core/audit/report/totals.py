@@ -64,7 +64,7 @@ class Totals:
     n_systematic: int
     """Systematic errors that no simpler slice explains."""
     is_untried: bool
-    """Some are of a cause that a better model mends, and no run of `trapaudit improve` tried the newest model."""
+    """Some are of a cause that a better model mends, and no run of `trapaudit improve` tried the newest model or made it."""
 
 
 def report_totals(connection: duckdb.DuckDBPyConnection, confidence: float = 0.95) -> Totals:
