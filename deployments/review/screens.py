@@ -216,9 +216,8 @@ def _candidates(row: Row) -> list[Json]:
 
 
 def _where(row: Row) -> str:
-    place = f"Camera {row['camera_id']}" if row["camera_id"] else "Camera unknown"
-    when = wording.moment(row["captured_at"]) if row["captured_at"] else "time unknown"
-    return f"{place}, {when}" + (", infrared" if row["is_infrared"] else "")
+    where = wording.where_taken(row)
+    return where[0].upper() + where[1:] + (", infrared" if row["is_infrared"] else "")
 
 
 def _reasons(place: Waiting, row: Row, rows: Sequence[Row], queue: str | None) -> list[str]:

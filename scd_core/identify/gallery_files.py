@@ -17,7 +17,7 @@ from scd_core.identify.gallery import EQUAL, read_gallery
 from scd_core.identify.package import Package, local_folder, read_package
 from scd_core.identify.spec import PackageSpec, validated, write_spec
 
-__all__ = ["remove_embeddings", "replace_gallery", "write_gallery"]
+__all__ = ["held_embeddings", "remove_embeddings", "replace_gallery", "write_gallery"]
 
 
 def remove_embeddings(
@@ -45,15 +45,11 @@ def remove_embeddings(
     """
     package = read_package(url)
     spec = package.spec
-    if package.gallery is None:
-        raise InputError(f"model {url}: has no gallery; the package that it was made from does not know the name")
-    if name not in spec.labels:
-        raise InputError(f"model {url}: its gallery has no {name!r}, so nothing is to be taken back")
     if write is not None:
         check_target(write)
-    embeddings, classes = read_gallery(package.gallery, spec)
-    if found.shape[1:] != embeddings.shape[1:]:
-        raise InputError(f"model {url}: its embeddings have {embeddings.shape[1]} values, these {found.shape[-1]}")
+    embeddings, classes = held_embeddings(package, found)
+    if name not in spec.labels:
+        raise InputError(f"model {url}: its gallery has no {name!r}, so nothing is to be taken back")
     own = spec.labels.index(name)
     gone = (classes == own) & ((embeddings @ found.T) > EQUAL).any(1)
     n_gone = int(gone.sum())
@@ -70,6 +66,26 @@ def remove_embeddings(
     changed = validated(spec.model_dump(mode="json") | changes, "individuals remove")
     removed = {"removed": {"individual": name, "n_pictures": n_gone}}
     return replace_gallery(package, url, changed, embeddings, classes, write, "individuals remove", removed), n_gone
+
+
+def held_embeddings(package: Package, found: Tensor) -> tuple[Tensor, Tensor]:
+    """Embeddings (M, D) of unit length and classes (M,) of a package's gallery, to hold others against.
+
+    Args:
+        package: the package.
+        found: (N, D) the others.
+
+    Raises:
+        InputError: the package has no gallery, or one of another D.
+    """
+    if package.gallery is None:
+        raise InputError(f"model {package.url}: has no gallery; see pack-gallery")
+    embeddings, classes = read_gallery(package.gallery, package.spec)
+    if found.shape[1:] != embeddings.shape[1:]:
+        raise InputError(
+            f"model {package.url}: its embeddings have {embeddings.shape[1]} values, these {found.shape[-1]}"
+        )
+    return embeddings, classes
 
 
 def replace_gallery(

@@ -18,6 +18,7 @@ __all__ = [
     "MACHINE_RESULTS",
     "Account",
     "Label",
+    "flank_of",
     "name_and_state",
     "parse_time",
     "probability_column",
@@ -84,6 +85,22 @@ class Account:
         self.counts[reason] += 1
         if len(self.reasons[reason]) < _N_EXAMPLES:
             self.reasons[reason].append(example)
+
+
+def flank_of(text: str, where: str) -> Flank | None:
+    """The flank that a word names, in any case of its letters; None for no word.
+
+    Args:
+        text: the word.
+        where: file and place of it, for the message.
+
+    Raises:
+        InputError: it names none.
+    """
+    word = text.lower()
+    if word and word not in set(Flank):
+        raise InputError(f"{where}: flank {text!r}; expected left, right or nothing")
+    return Flank(word) if word else None
 
 
 def with_number(n: int, reason: str) -> str:

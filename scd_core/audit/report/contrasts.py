@@ -13,7 +13,7 @@ from scd_core.audit.report.draw import draw_box, draw_evidence, jpeg_uri, mask_o
 from scd_core.audit.report.examples import HEIGHT, WIDTH, Picture, iter_frames
 from scd_core.audit.report.queries import Row, query
 from scd_core.audit.slices.data import PAIR
-from scd_core.audit.wording import moment, percent
+from scd_core.audit.wording import percent, where_taken
 from scd_core.boxes import box_from_row, classified_box
 from scd_core.config import MediaConfig
 from scd_core.media import MediaError
@@ -128,8 +128,7 @@ def _number(value: object) -> float:
 
 
 def _contrast(row: Row, image: Image.Image | MediaError) -> Contrast:
-    place = f"camera {row['camera_id']}" if row["camera_id"] else "camera unknown"
-    where = f"{place}, {moment(row['captured_at'])}" if row["captured_at"] else f"{place}, time unknown"
+    where = where_taken(row)
     about = f"{row['file'] or row['uri']}, {where}"
     if isinstance(image, MediaError):
         pictures: tuple[Picture, ...] = (Picture("the picture", "", missing=f"no picture: {image}"),)

@@ -16,7 +16,7 @@ from scd_core.audit.report.draw import (
     shrink,
 )
 from scd_core.audit.report.queries import Row
-from scd_core.audit.wording import STRATEGY_WORDS, moment
+from scd_core.audit.wording import STRATEGY_WORDS, where_taken
 from scd_core.boxes import box_from_row, classified_box
 from scd_core.config import MediaConfig
 from scd_core.identify.redaction import blank, boxes_from_columns
@@ -198,11 +198,10 @@ def chosen_view(row: Row, views: Sequence[Row]) -> Row | None:
 
 
 def _example(row: Row, view: Row | None) -> Example:
-    place = f"camera {row['camera_id']}" if row["camera_id"] else "camera unknown"
     return Example(
         target_id=row["target_id"],
         file=row["file"] or row["uri"],
-        where=f"{place}, {moment(row['captured_at'])}" if row["captured_at"] else f"{place}, time unknown",
+        where=where_taken(row),
         row=row,
         strategy=view["strategy"] if view else None,
         strategy_id=view["predicted_id"] if view else None,

@@ -1,4 +1,4 @@
--- totals_slices: how many slices are systematic errors of their own, and whether a better model was never tried for them, nor made.
+-- totals_slices: how many slices are systematic errors of their own, and whether a better model was never tried for them.
 SELECT count(*) AS n_systematic,
     count(*) FILTER (cause IN ('place', 'background', 'confusable_pair', 'flank')) > 0
         AND $network IS NOT NULL
