@@ -17,7 +17,7 @@ from deployments.cli.adapt import adapt_cameras, rate_words
 from deployments.cli.printable import say
 from deployments.cli.wide_table import print_figures
 from scd_core.errors import InputError
-from scd_core.names import Preference
+from scd_core.improve.names import Preference
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -143,7 +143,7 @@ def improve(
 def _write_next(out: str, trial: Trial, file: str) -> None:
     from deployments.cli.compare import list_to_label, write_file
     from scd_core.improve.label_next import list_next
-    from scd_core.names import LabelList
+    from scd_core.label_names import LabelList
 
     rows = list_next(out, trial, _N_NEXT)
     write_file(file, list_to_label(rows, LabelList.IMPROVE))

@@ -20,7 +20,8 @@ from scd_core.audit.review.session import ReviewSession
 from scd_core.audit.slices.data import PAIR, slice_keys
 from scd_core.boxes import box_from_row
 from scd_core.config import SliceConfig
-from scd_core.names import ReviewQueue, Stratum
+from scd_core.label_names import ReviewQueue
+from scd_core.names import Stratum
 from scd_core.tables.schema import table_schema
 
 __all__ = ["Json", "one_picture", "picture_address", "queues", "references", "rows_of_event", "screen"]

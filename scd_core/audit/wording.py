@@ -8,12 +8,12 @@ from datetime import date, datetime
 from typing import Any
 
 from scd_core.audit.errors.suspicion import SUSPICION_REASONS
+from scd_core.label_names import LabelStatus
 from scd_core.names import (
     UNKNOWN,
     Cause,
     ErrorType,
     FlagReason,
-    LabelStatus,
     MediaStatus,
     PredictionStatus,
     Relation,

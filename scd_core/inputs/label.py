@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 
 from scd_core.boxes import Box
 from scd_core.errors import InputError
-from scd_core.names import UNKNOWN, BlankWord, Flank, LabelFormat, LabelState
+from scd_core.label_names import BlankWord, LabelFormat, LabelState
+from scd_core.names import UNKNOWN, Flank
 
 __all__ = [
     "BY_PERSON",

@@ -32,7 +32,8 @@ from scd_core.inputs.label_studio_answers import is_answer_table, is_task_list
 from scd_core.inputs.results_labels import results_labels
 from scd_core.inputs.text import decode_text, read_file
 from scd_core.inputs.timelapse_table import exported_labels
-from scd_core.names import FlagReason, LabelFormat, LabelList, Stratum
+from scd_core.label_names import LabelFormat, LabelList
+from scd_core.names import FlagReason, Stratum
 from scd_core.storage import clean_url
 
 __all__ = ["Label", "LabelFile", "read_labels", "unplaced_words"]

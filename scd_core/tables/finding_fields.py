@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from scd_core import names
+from scd_core.label_names import LabelFormat, LabelState
 from scd_core.tables.field import TIME, Field
 
 __all__ = ["FINDING_FIELDS"]
@@ -20,7 +21,7 @@ FINDING_FIELDS: dict[str, Field] = {
     "state": Field(
         pa.string(),
         "what the person said; `named` or `unknown` by `individual_id` where null (older imports)",
-        values=names.LabelState,
+        values=LabelState,
     ),
     "import_file": Field(pa.string(), "name of the imported file"),
     "import_counts": Field(
@@ -32,7 +33,7 @@ FINDING_FIELDS: dict[str, Field] = {
         pa.string(),
         "the import that this row undoes; the row then is no label, its `file` is empty, and all but its ids and time are null",
     ),
-    "label_source": Field(pa.string(), "format of the file it is from", values=names.LabelFormat),
+    "label_source": Field(pa.string(), "format of the file it is from", values=LabelFormat),
     "flank": Field(
         pa.string(), "side of the animal in the picture; null where the label does not give it", values=names.Flank
     ),

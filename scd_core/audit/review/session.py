@@ -18,7 +18,7 @@ from scd_core.audit.review.queues import Queues, SliceFinder
 from scd_core.audit.review.since import SinceOpened
 from scd_core.audit.review.waiting import waiting_for
 from scd_core.errors import InputError
-from scd_core.names import ReviewQueue
+from scd_core.label_names import ReviewQueue
 from scd_core.tables.rows import LabelRow
 from scd_core.tables.schema import table_from_rows
 from scd_core.tables.store import AuditStore
