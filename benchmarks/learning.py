@@ -22,7 +22,7 @@ from benchmarks.individual_common import individual_options, means_of_draws, wri
 from benchmarks.individuals import photographs
 from scd_core.identify.class_means import ClassMeans, Head, align_row, fit_class_means
 from scd_core.improve.heads import fit_head
-from scd_core.names import HeadKind
+from scd_core.improve.names import HeadKind
 
 Floats = NDArray[np.float32]
 PARTS = {"tune": (5, 6), "quote": (4, 6), "all": (11, 10)}

@@ -1,4 +1,7 @@
-"""The fixed words of the tables, as enums: every status, reason, cause, strategy and kind of error, each written once."""
+"""The fixed words of the tables, as enums: every status, reason, cause, strategy and kind of error, each written once.
+
+Those of labels stand in :mod:`scd_core.label_names`, those of `trapaudit improve` in :mod:`scd_core.improve.names`.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +9,13 @@ from enum import StrEnum
 
 __all__ = [
     "UNKNOWN",
-    "BlankWord",
     "Category",
     "Cause",
-    "CopyKind",
     "ErrorType",
     "FailureStage",
     "FlagReason",
     "Flank",
     "GradientRegion",
-    "HeadKind",
-    "LabelFormat",
-    "LabelList",
-    "LabelState",
-    "LabelStatus",
     "LeftOutKind",
     "MaskMethod",
     "MaskStatus",
@@ -27,7 +23,6 @@ __all__ = [
     "PredictionStatus",
     "Quality",
     "Relation",
-    "ReviewQueue",
     "Stage",
     "Strategy",
     "StrategyStatus",
@@ -35,7 +30,6 @@ __all__ = [
     "SuspicionReason",
     "TimeSource",
     "Trend",
-    "View",
 ]
 
 UNKNOWN = "unknown"
@@ -212,77 +206,6 @@ class StrategyStatus(StrEnum):
     FAILED = "failed"
 
 
-class LabelFormat(StrEnum):
-    """The format of a file of human labels."""
-
-    CSV = "csv"
-    CAMTRAP_DP = "camtrap-dp"
-    TIMELAPSE = "timelapse"
-    LABEL_STUDIO = "label-studio"
-    REVIEW = "review"
-    """No file: a person answered in `trapaudit review`."""
-
-
-class ReviewQueue(StrEnum):
-    """Queues of the review; beside them each slice has one, `slice:` and its id."""
-
-    NEXT = "next"
-    """What to label next, drawn at random within strata."""
-    SUSPECTED = "suspected"
-    """Labels that may be wrong."""
-    CANDIDATES = "candidates"
-    """Groups of unknowns that look like one new individual."""
-    DISAGREEMENTS = "disagreements"
-    """Pictures that two people name differently."""
-    PAIRS = "pairs"
-    """Doubtful names beside a labelled picture of the same individual: same or different."""
-    SECOND = "second"
-    """Pictures that somebody else has answered, whose answers are not shown."""
-
-
-class LabelList(StrEnum):
-    """Lists of pictures to label that no review shows, in the column `review_queue`."""
-
-    COMPARE = "compare"
-    """Pictures that two models name differently, of `trapaudit compare`."""
-    IMPROVE = "improve"
-    """Pictures whose labels would move a new head most, of `trapaudit improve --label-next`."""
-
-
-class LabelState(StrEnum):
-    """What a person said of a picture or an animal."""
-
-    NAMED = "named"
-    UNKNOWN = "unknown"
-    """An animal that is none of the known ones."""
-    BLANK = "blank"
-    """No animal in the picture."""
-    UNCLEAR = "unclear"
-    """An animal, but nobody can say which."""
-
-
-class BlankWord(StrEnum):
-    """Words that mean a picture without an animal, in labels and as classes of a model."""
-
-    BLANK = "blank"
-    EMPTY = "empty"
-    NOTHING = "nothing"
-    NONE = "none"
-
-
-class LabelStatus(StrEnum):
-    """Whether a label counts."""
-
-    NEWEST = "newest"
-    SUPERSEDED = "superseded"
-    WAITING = "waiting"
-    AMBIGUOUS = "ambiguous"
-    CONFLICTING = "conflicting"
-    SEVERAL = "several"
-    """It names one of several animals, and not which of the picture's boxes is it."""
-    UNDONE = "undone"
-
-
 class Flank(StrEnum):
     """The side of the animal in the picture."""
 
@@ -361,58 +284,6 @@ class ForgetBy(StrEnum):
     CAMERA = "camera"
     BATCH = "batch"
     BEFORE = "before"
-
-
-class View(StrEnum):
-    """What `trapaudit improve` shows a network of a labelled picture."""
-
-    WHOLE = "whole"
-    """The whole frame."""
-    BOX_CROP = "box_crop"
-    """The animal's box, filling the input."""
-    WIDE_CROP = "wide_crop"
-    """The animal's box with a little around it: .15 of its width and height on each side."""
-    WIDER_CROP = "wider_crop"
-    """The animal's box with as much around it: half of its width and height on each side."""
-    POOLED = "pooled_in_box"
-    """The whole frame, its features averaged inside the animal's box alone."""
-    BLURRED = "background_blurred"
-    """The whole frame, all but the animal's box blurred (early masking)."""
-    AVERAGE = "average"
-    """The mean of the log-probabilities of `box_crop` and `pooled_in_box`."""
-
-
-class Preference(StrEnum):
-    """Which of several better ways `trapaudit improve` recommends."""
-
-    HOME = "home"
-    """The one that keeps most of what the model knows at home, among those with .8 of the largest gain in new places."""
-    NEW_PLACES = "new-places"
-    """The one that is right most often in new places."""
-
-
-class HeadKind(StrEnum):
-    """How `trapaudit improve` fits a new last layer."""
-
-    LOGISTIC = "logistic"
-    """Logistic regression."""
-    CLASS_MEANS = "class_means"
-    """The nearest class mean, in features whitened by the spread within classes."""
-    FINE_TUNED = "fine_tuned"
-    """Trained by gradients, together with the last blocks of the network."""
-
-
-class CopyKind(StrEnum):
-    """What a copy of an animal's picture is that fine-tuning learns from."""
-
-    PLAIN = "plain"
-    """The crop to its box, as it is named later."""
-    MOVED = "moved"
-    """The edges of the box moved a little."""
-    MASKED = "masked"
-    """The middle alone; grey or blurred around it."""
-    SWAPPED = "swapped"
-    """The animal in the place of another camera, with some of that place around it."""
 
 
 class Relation(StrEnum):

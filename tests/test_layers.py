@@ -14,7 +14,14 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = ("scd_core", "tasks", "flows", "deployments")
 ROOMS = (
-    ("scd_core.errors", "scd_core.names", "scd_core.boxes", "scd_core.config", "scd_core.config_doc"),
+    (
+        "scd_core.errors",
+        "scd_core.names",
+        "scd_core.label_names",
+        "scd_core.boxes",
+        "scd_core.config",
+        "scd_core.config_doc",
+    ),
     ("scd_core.storage",),
     ("scd_core.tables",),
     ("scd_core.inputs",),

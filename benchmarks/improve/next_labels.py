@@ -19,7 +19,7 @@ from benchmarks.improve.worlds import pool_of, shown_once
 from scd_core.identify import load_model
 from scd_core.improve.heads import fit_head
 from scd_core.improve.label_next import choose_next
-from scd_core.names import HeadKind, View
+from scd_core.improve.names import HeadKind, View
 
 N_LABELS = 30
 """Known at first, and labelled then."""

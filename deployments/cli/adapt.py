@@ -7,9 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
 
 from deployments.cli.printable import say
+from deployments.cli.wide_table import print_figures
 
 if TYPE_CHECKING:
     from scd_core.identify.classifier import Classifier
@@ -20,7 +20,6 @@ __all__ = ["adapt_cameras", "rate_words"]
 
 console = Console(stderr=True)
 _say = partial(say, console)
-_WIDTH = 140
 _COLUMNS = ("camera", "pictures", "controls", "MODEL", "adapted", "gain", "won, lost", "without labels", "s", "")
 
 
@@ -41,14 +40,7 @@ def adapt_cameras(out: str, classifier: Classifier, cameras: Sequence[str]) -> N
         trial = run_adapt(out, classifier, cameras, lambda camera: status.update(f"camera {camera}"))
     if trial.not_applicable is not None:
         return _say(f"adapting is not applicable: {trial.not_applicable}")
-    table = Table(box=None, pad_edge=False)
-    for name in _COLUMNS:
-        table.add_column(name, overflow="fold")
-    for one in trial.cameras:
-        table.add_row(*_cells(one))
-    shown = Console(highlight=False)
-    shown.width = max(_WIDTH, shown.width)
-    shown.print(table, markup=False)
+    print_figures(_COLUMNS, [_cells(one) for one in trial.cameras])
     for line in _lines(trial.cameras):
         _say(line)
 

@@ -12,7 +12,7 @@ import typer
 
 from scd_core.errors import InputError
 from scd_core.inputs.csv import safe_cell, safe_path
-from scd_core.names import LabelList
+from scd_core.label_names import LabelList
 
 if TYPE_CHECKING:
     from scd_core.audit.compare.models import Comparison

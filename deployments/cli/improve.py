@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from deployments.cli.adapt import adapt_cameras, rate_words
 from deployments.cli.printable import say
+from deployments.cli.wide_table import print_figures
 from scd_core.errors import InputError
-from scd_core.names import Preference
+from scd_core.improve.names import Preference
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -33,8 +33,19 @@ console = Console(stderr=True)
 _say = partial(say, console)
 _N_NEXT = 30
 """Pictures on the list of what to label next."""
-_WIDTH = 140
-"""Columns of the table where the output is no terminal."""
+_COLUMNS = (
+    "way",
+    "in new places",
+    "at home",
+    "gain, new",
+    "gain, home",
+    "where MODEL is right",
+    "kept",
+    "worst camera",
+    "worst individual",
+    "s",
+    "needs",
+)
 
 
 def improve(
@@ -132,7 +143,7 @@ def improve(
 def _write_next(out: str, trial: Trial, file: str) -> None:
     from deployments.cli.compare import list_to_label, write_file
     from scd_core.improve.label_next import list_next
-    from scd_core.names import LabelList
+    from scd_core.label_names import LabelList
 
     rows = list_next(out, trial, _N_NEXT)
     write_file(file, list_to_label(rows, LabelList.IMPROVE))
@@ -213,27 +224,13 @@ def _finish(
 
 
 def _print_table(trial: Trial) -> None:
-    table = Table(box=None, pad_edge=False)
-    for name in (
-        "way",
-        "in new places",
-        "at home",
-        "gain, new",
-        "gain, home",
-        "where MODEL is right",
-        "kept",
-        "worst camera",
-        "worst individual",
-        "s",
-        "needs",
-    ):
-        table.add_column(name, overflow="fold", no_wrap=name == "way")
+    rows = []
     for one in trial.outcomes:
         if one.way.keep and one not in (trial.best, trial.most):
             continue  # one of several weights
         is_model = one is trial.as_run
         interval = f"({100 * one.gain.low:+.0f} to {100 * one.gain.high:+.0f})"
-        table.add_row(
+        row = (
             f"{one.way.key}{' (MODEL)' if is_model else ''}{' *' if one is trial.best else ''}",
             rate_words(one.new),
             rate_words(one.home),
@@ -246,9 +243,8 @@ def _print_table(trial: Trial) -> None:
             f"{one.seconds:.1f}" if one.way.head else "",
             one.needs,
         )
-    shown = Console(highlight=False)
-    shown.width = max(_WIDTH, shown.width)
-    shown.print(table, markup=False)
+        rows.append(row)
+    print_figures(_COLUMNS, rows)
 
 
 def _lines(trial: Trial) -> list[str]:

@@ -119,9 +119,15 @@ def remove(
     """Take back `individuals add`: the candidate's pictures leave the gallery, and later runs do not know them."""
     from scd_core.audit.individuals.adding import remove_candidate
 
-    package, n_gone = remove_candidate(out, candidate, name, model, write)
-    gone = "" if name in package.spec.labels else "; the gallery does not know the name any more"
-    _say(f"{write or model}: {name} has {n_gone} fewer pictures{gone}; model_digest {package.digest[:16]}")
+    done = remove_candidate(out, candidate, name, model, write)
+    gone = "" if name in done.package.spec.labels else "; the gallery does not know the name any more"
+    _say(
+        f"{write or model}: {name} has {done.n_pictures} fewer pictures{gone}; model_digest {done.package.digest[:16]}"
+    )
+    if done.is_used:
+        _say(f"runs of {out} have used these pictures: the next run with the package names what it named again")
+    elif done.is_restored:
+        _say(f"{out} was audited with this digest before, and not since: the next run names nothing again")
 
 
 @individuals_app.command("count")

@@ -22,7 +22,8 @@ from scd_core.audit.wording import (
     plural,
 )
 from scd_core.boxes import WHOLE
-from scd_core.names import LabelStatus, MediaStatus
+from scd_core.label_names import LabelStatus
+from scd_core.names import MediaStatus
 
 __all__ = ["story_view"]
 

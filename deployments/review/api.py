@@ -87,11 +87,11 @@ class _Api:
 
     def changes(self, request: Request) -> Response:
         """Slices that answers have changed since the review was opened."""
-        return JSONResponse(self._session.changes())
+        return JSONResponse(self._session.since.changes())
 
     def agreement(self, request: Request) -> Response:
         """Cohen's kappa of second readings, of all and of each pair of people."""
-        return JSONResponse(self._session.agreement())
+        return JSONResponse(self._session.since.agreement())
 
     async def labels(self, request: Request) -> Response:
         """Write answers; 409 with the other answer where somebody else answered since."""

@@ -134,6 +134,7 @@ class Drawer:
 
         Raises:
             NoPictureError: as for :meth:`frame`, or the strategy is one of another version.
+            BrokenMaskError: the stored mask cannot be read.
         """
         from scd_core.audit.report.shown import decoded_side  # imports torch, which takes seconds
 
@@ -180,6 +181,9 @@ def layer(row: Row, mask_png: bytes, *, is_filled: bool) -> bytes:
         row: `width` and `height` of the frame, `detection_id` and the box.
         mask_png: a stored mask.
         is_filled: heat and line in place of the line alone.
+
+    Raises:
+        BrokenMaskError: the stored mask cannot be read.
     """
     width, height = row["width"] or _LAYER_SIDE, row["height"] or _LAYER_SIDE
     scale = _LAYER_SIDE / max(width, height)

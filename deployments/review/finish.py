@@ -27,7 +27,7 @@ class Finish:
         self._session = session
         self._config = config
         self._lock = threading.Lock()
-        self._files = session.reported_files()
+        self._files = session.since.reported
         self._report_id = session.frames.report_id
 
     def done(self) -> dict[str, Any]:
@@ -38,7 +38,7 @@ class Finish:
 
         Returns:
             ``report_id``, None where OUT has no report and nothing was answered; ``is_new``, whether it was written now; and
-            ``changes`` (:meth:`ReviewSession.changes`).
+            ``changes`` (:meth:`scd_core.audit.review.since.SinceOpened.changes`).
 
         Raises:
             RunError: OUT cannot be read or written.
@@ -48,8 +48,8 @@ class Finish:
         from flows.threads_runner import ThreadsRunner
 
         with self._lock:
-            changes = self._session.changes()
-            files = self._session.answer_files()
+            changes = self._session.since.changes()
+            files = self._session.since.files()
             is_new = files != self._files
             if is_new:
                 runner = ThreadsRunner(Bars(Console(stderr=True)))

@@ -18,6 +18,7 @@ from scd_core.audit.review.session import ReviewSession
 from scd_core.config import MediaConfig
 from scd_core.errors import InputError
 from scd_core.storage import open_source
+from scd_core.tables.mask_png import BrokenMaskError
 
 __all__ = ["routes"]
 
@@ -71,16 +72,16 @@ class _Pictures:
         mask = next((one for one in rows if one["mask_png"] is not None and one["contrast_id"] == rival), None)
         if row is None or mask is None:
             return refusal(404, "no such evidence is kept in OUT")
-        if kind != "seen":
-            return Response(layer(row, mask["mask_png"], is_filled=kind == "heat"), media_type=_PNG, headers=_KEEP)
-        view = chosen_view(row, [one for one in rows if one["strategy"] is not None])
-        if view is None:
-            return refusal(404, "this picture was not classified again")
         try:
+            if kind != "seen":
+                return Response(layer(row, mask["mask_png"], is_filled=kind == "heat"), media_type=_PNG, headers=_KEEP)
+            view = chosen_view(row, [one for one in rows if one["strategy"] is not None])
+            if view is None:
+                return refusal(404, "this picture was not classified again")
             seen = self._drawer.seen({**self._found(row), **_mask(mask)}, self._origin(row), view)
-        except NoPictureError as error:
+            return Response(seen, media_type=_JPEG, headers=_KEEP)
+        except (NoPictureError, BrokenMaskError) as error:
             return refusal(404, str(error))
-        return Response(seen, media_type=_JPEG, headers=_KEEP)
 
     def _frame(self, batch_key: str, media_id: str) -> Row | None:
         rows = self._session.frames.event(batch_key, media_id)

@@ -20,7 +20,8 @@ from scd_core.audit.review.session import ReviewSession
 from scd_core.audit.slices.data import PAIR, slice_keys
 from scd_core.boxes import box_from_row
 from scd_core.config import SliceConfig
-from scd_core.names import ReviewQueue, Stratum
+from scd_core.label_names import ReviewQueue
+from scd_core.names import Stratum
 from scd_core.tables.schema import table_schema
 
 __all__ = ["Json", "one_picture", "picture_address", "queues", "references", "rows_of_event", "screen"]
@@ -216,9 +217,8 @@ def _candidates(row: Row) -> list[Json]:
 
 
 def _where(row: Row) -> str:
-    place = f"Camera {row['camera_id']}" if row["camera_id"] else "Camera unknown"
-    when = wording.moment(row["captured_at"]) if row["captured_at"] else "time unknown"
-    return f"{place}, {when}" + (", infrared" if row["is_infrared"] else "")
+    where = wording.where_taken(row)
+    return where[0].upper() + where[1:] + (", infrared" if row["is_infrared"] else "")
 
 
 def _reasons(place: Waiting, row: Row, rows: Sequence[Row], queue: str | None) -> list[str]:

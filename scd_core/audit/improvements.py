@@ -58,6 +58,11 @@ class ImprovementRecord:
     written_digest: str | None = field(default=None, kw_only=True)
     """Of the package that was written, recommended or not: it learnt from the labels of that moment."""
 
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Digests of the package that the run wrote; none where it wrote none."""
+        return tuple(one for one in (self.new_model_digest, self.written_digest) if one is not None)
+
 
 def write_improvements(out: str, records: Sequence[ImprovementRecord]) -> None:
     """Keep the records of one run of `improve`, as a file that is never replaced.
@@ -86,7 +91,7 @@ def read_improvements(store: AuditStore) -> list[ImprovementRecord]:
 
 def learnt_until(records: Sequence[ImprovementRecord], digest: str) -> datetime | None:
     """Until when labels were given that a model may have learnt from; None where no run of `improve` wrote it."""
-    return max((one.made_at for one in records if digest in (one.written_digest, one.new_model_digest)), default=None)
+    return max((one.made_at for one in records if digest in one.packages), default=None)
 
 
 def records_of(rows: list[dict[str, Any]]) -> list[ImprovementRecord]:
@@ -102,25 +107,31 @@ def create_improvements(connection: duckdb.DuckDBPyConnection, records: Sequence
     connection.unregister("given_improvements")
 
 
-def with_improvements(slices: pa.Table, errors: pa.Table, records: Sequence[ImprovementRecord]) -> pa.Table:
+def with_improvements(
+    slices: pa.Table, errors: pa.Table, records: Sequence[ImprovementRecord], in_use: str | None
+) -> pa.Table:
     """Rows of ``error_slices`` whose advice names the better model that the newest run of `improve` found for their camera.
 
     Only of a run that tried the model whose names the slices are of, and only where its gain at this camera is beyond chance.
+    Where a package that was made of that model is in use, its errors are answered: nothing is named, though most pictures may
+    still have the names that it gave.
 
     Args:
         slices: rows of ``error_slices``.
         errors: rows of ``errors``, of the same report.
         records: all records of OUT.
+        in_use: digest of the model of the newest run; None where there is none.
     """
     newest = [one for one in records if one.improvement_id == records[-1].improvement_id]
     current = errors.filter(pc.fill_null(errors["is_current"], False))["model_digest"].to_pylist()
-    models = Counter(current).most_common(1)
+    models = [model for model, _ in Counter(current).most_common(1)]
+    answered = {one.model_digest for one in records if in_use is not None and in_use in one.packages}
     known = {
         one.camera_id: one
         for one in newest
-        if one.way and one.camera_id and one.gain_low > 0 and models and one.model_digest == models[0][0]
+        if one.way and one.camera_id and one.gain_low > 0 and one.model_digest in models
     }
-    if not known:
+    if not known or not answered.isdisjoint(models):
         return slices
     advice = [
         _with_advice(text, known.get(dict(keys or ()).get("camera_id", "")))
@@ -160,5 +171,6 @@ _SCHEMA = pa.schema(
         ("n_visits", pa.int64()),
         *((name, pa.float64()) for name in ("model_rate", "expected_rate", "expected_low", "expected_high")),
         *((name, pa.float64()) for name in ("expected_gain", "gain_low", "gain_high")),
+        ("written_digest", pa.string()),
     ]
 )

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from datetime import date, datetime
+from typing import Any
 
 from scd_core.audit.errors.suspicion import SUSPICION_REASONS
+from scd_core.label_names import LabelStatus
 from scd_core.names import (
     UNKNOWN,
     Cause,
     ErrorType,
     FlagReason,
-    LabelStatus,
     MediaStatus,
     PredictionStatus,
     Relation,
@@ -46,6 +47,7 @@ __all__ = [
     "reason",
     "slice_title",
     "week_words",
+    "where_taken",
 ]
 
 CAUSE_WORDS: Mapping[str, tuple[str, str]] = {
@@ -259,6 +261,21 @@ def lift(value: float | None) -> str:
 def moment(value: datetime | None) -> str:
     """Date and time to the minute; a dash for none."""
     return "–" if value is None else value.strftime("%Y-%m-%d %H:%M")
+
+
+def where_taken(row: Mapping[str, Any]) -> str:
+    """Camera and time of a picture.
+
+    Args:
+        row: `camera_id` and `captured_at`, each None where it is not known.
+
+    >>> where_taken({"camera_id": "C07", "captured_at": datetime(2026, 3, 1, 4, 30)})
+    'camera C07, 2026-03-01 04:30'
+    >>> where_taken({"camera_id": None, "captured_at": None})
+    'camera unknown, time unknown'
+    """
+    place = f"camera {row['camera_id']}" if row["camera_id"] else "camera unknown"
+    return f"{place}, {moment(row['captured_at']) if row['captured_at'] else 'time unknown'}"
 
 
 def day(value: date | datetime | None) -> str:

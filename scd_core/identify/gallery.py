@@ -16,6 +16,9 @@ __all__ = ["EQUAL", "GalleryNetwork", "read_gallery"]
 EQUAL = 0.9999
 """Cosine similarity from which two pictures are the same one to the network."""
 
+_ROUNDING = 1e-5
+"""How far a stored embedding of 32 bits may be from unit length and still be one."""
+
 
 class GalleryNetwork(nn.Module):
     """Logits ``scale * max_i cos(W network(x), W embedding_i)`` per individual, i over the individual's gallery pictures.
@@ -92,6 +95,9 @@ class GalleryNetwork(nn.Module):
 def read_gallery(data: bytes, spec: PackageSpec) -> tuple[Tensor, Tensor]:
     """Embeddings (M, D) of unit length and classes (M,) of a gallery file.
 
+    What is of unit length there stays as it is to the last bit, so that a gallery that gets pictures and loses them again is the
+    one that it was.
+
     Raises:
         InputError: not a gallery, or one that does not fit the package's labels.
     """
@@ -110,4 +116,5 @@ def read_gallery(data: bytes, spec: PackageSpec) -> tuple[Tensor, Tensor]:
         raise InputError(f"{where}: holds an embedding that is zero or not finite")
     if set(classes.tolist()) != set(range(len(spec.labels))):
         raise InputError(f"{where}: its classes must be 0..{len(spec.labels) - 1}, one at least per label")
-    return F.normalize(embeddings, dim=1), classes
+    is_unit = (embeddings.norm(dim=1, keepdim=True) - 1).abs() < _ROUNDING
+    return torch.where(is_unit, embeddings, F.normalize(embeddings, dim=1)), classes

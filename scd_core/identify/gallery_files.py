@@ -17,19 +17,24 @@ from scd_core.identify.gallery import EQUAL, read_gallery
 from scd_core.identify.package import Package, local_folder, read_package
 from scd_core.identify.spec import PackageSpec, validated, write_spec
 
-__all__ = ["remove_embeddings", "replace_gallery", "write_gallery"]
+__all__ = ["held_embeddings", "remove_embeddings", "replace_gallery", "write_gallery"]
 
 
-def remove_embeddings(url: str, name: str, found: Tensor, write: str | None = None) -> tuple[Package, int]:
+def remove_embeddings(
+    url: str, name: str, found: Tensor, write: str | None = None, *, is_used: bool = False
+) -> tuple[Package, int]:
     """Take pictures of an individual out of a package's gallery; a name without pictures goes, too.
 
-    It undoes :func:`scd_core.identify.packing.add_embeddings`: the package then gives the names that it gave before.
+    It undoes :func:`scd_core.identify.packing.add_embeddings`: the package then gives the names that it gave before, and has the
+    digest that it had, unless runs have used the name.
 
     Args:
         url: package; on a local disk where `write` is None.
         name: the individual that the pictures are of in the gallery.
         found: (N, D) of unit length; those that the gallery does not have under the name are passed over.
         write: folder of a new package, which knows its parent; None changes the package itself.
+        is_used: runs named pictures by the package as it is. By the digest of before their pictures would count as done, and
+            keep those names, so the new digest is another one.
 
     Returns:
         The package, and how many pictures it has less.
@@ -40,15 +45,11 @@ def remove_embeddings(url: str, name: str, found: Tensor, write: str | None = No
     """
     package = read_package(url)
     spec = package.spec
-    if package.gallery is None:
-        raise InputError(f"model {url}: has no gallery; the package that it was made from does not know the name")
-    if name not in spec.labels:
-        raise InputError(f"model {url}: its gallery has no {name!r}, so nothing is to be taken back")
     if write is not None:
         check_target(write)
-    embeddings, classes = read_gallery(package.gallery, spec)
-    if found.shape[1:] != embeddings.shape[1:]:
-        raise InputError(f"model {url}: its embeddings have {embeddings.shape[1]} values, these {found.shape[-1]}")
+    embeddings, classes = held_embeddings(package, found)
+    if name not in spec.labels:
+        raise InputError(f"model {url}: its gallery has no {name!r}, so nothing is to be taken back")
     own = spec.labels.index(name)
     gone = (classes == own) & ((embeddings @ found.T) > EQUAL).any(1)
     n_gone = int(gone.sum())
@@ -61,9 +62,30 @@ def remove_embeddings(url: str, name: str, found: Tensor, write: str | None = No
     if own not in classes.tolist():
         del labels[own]
         classes = classes - (classes > own).long()
-    changed = validated(spec.model_dump(mode="json") | {"labels": labels}, "individuals remove")
+    changes = {"labels": labels, "taken_back": (spec.taken_back or 0) + is_used or None}
+    changed = validated(spec.model_dump(mode="json") | changes, "individuals remove")
     removed = {"removed": {"individual": name, "n_pictures": n_gone}}
     return replace_gallery(package, url, changed, embeddings, classes, write, "individuals remove", removed), n_gone
+
+
+def held_embeddings(package: Package, found: Tensor) -> tuple[Tensor, Tensor]:
+    """Embeddings (M, D) of unit length and classes (M,) of a package's gallery, to hold others against.
+
+    Args:
+        package: the package.
+        found: (N, D) the others.
+
+    Raises:
+        InputError: the package has no gallery, or one of another D.
+    """
+    if package.gallery is None:
+        raise InputError(f"model {package.url}: has no gallery; see pack-gallery")
+    embeddings, classes = read_gallery(package.gallery, package.spec)
+    if found.shape[1:] != embeddings.shape[1:]:
+        raise InputError(
+            f"model {package.url}: its embeddings have {embeddings.shape[1]} values, these {found.shape[-1]}"
+        )
+    return embeddings, classes
 
 
 def replace_gallery(

@@ -140,7 +140,7 @@ def local_folder(url: str) -> Path:
 
 _LATER = (
     "features_of", "head", "head_size", "whitening", "unknown_similarity", "candidate_similarity", "program", "class_means",
-    "sub_centres", "frame_head",
+    "sub_centres", "frame_head", "taken_back",
 )  # fmt: skip
 """Fields that came after the first release; null where a package does not use them."""
 

@@ -18,8 +18,8 @@ from scd_core.identify.child import check_target
 from scd_core.identify.classifier import Classifier
 from scd_core.identify.comparison import fit_comparison
 from scd_core.identify.expected import check_expected, run_once
-from scd_core.identify.gallery import EQUAL, GalleryNetwork, read_gallery
-from scd_core.identify.gallery_files import replace_gallery, write_gallery
+from scd_core.identify.gallery import EQUAL, GalleryNetwork
+from scd_core.identify.gallery_files import held_embeddings, replace_gallery, write_gallery
 from scd_core.identify.gallery_pictures import check_new, embed_files, embed_individuals
 from scd_core.identify.labels import check_labels
 from scd_core.identify.new_package import input_of, read_weights, write_package
@@ -308,13 +308,9 @@ def add_embeddings(url: str, name: str, found: Tensor, write: str | None = None)
     """
     package = read_package(url)
     spec = package.spec
-    if package.gallery is None:
-        raise InputError(f"model {url}: has no gallery; see pack-gallery")
     if write is not None:
         check_target(write)
-    embeddings, held = read_gallery(package.gallery, spec)
-    if found.shape[1:] != embeddings.shape[1:]:
-        raise InputError(f"model {url}: its embeddings have {embeddings.shape[1]} values, these {found.shape[-1]}")
+    embeddings, held = held_embeddings(package, found)
     check_new(found, embeddings, held, spec.labels, name)
     is_held = ((found @ embeddings.T) > EQUAL).any(1)
     found = found[~is_held]

@@ -179,6 +179,12 @@ class PackageSpec(BaseModel):
         None, description="name -> its species or group, or a label of SpeciesNet with its taxonomy (docs/models.md)"
     )
     program: ProgramSpec | None = Field(None, description="of an architecture that is a program; null for others")
+    taken_back: int | None = Field(
+        None,
+        ge=1,
+        description="times that `individuals remove` took back a name that runs had used; it makes another digest, so that their "
+        "pictures are named again",
+    )
     provenance: dict[str, Any] | None = Field(None, description="where the weights come from; not interpreted")
 
     @property

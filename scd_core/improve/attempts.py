@@ -14,11 +14,11 @@ from scd_core.identify.classifier import Classifier
 from scd_core.improve.heads import FITTED, Floats, fit_head
 from scd_core.improve.keeping import KEEPS, Heads, kept_heads, spread
 from scd_core.improve.labelled import Labelled
+from scd_core.improve.names import HeadKind, View
 from scd_core.improve.show import MARGINS, SHOWN, Shown
 from scd_core.improve.split import Split
 from scd_core.improve.tune import FINE_TUNED, Tuner
 from scd_core.improve.ways import Evidence, Way
-from scd_core.names import HeadKind, View
 
 __all__ = ["NEEDS", "Attempt", "Scores", "attempt_all", "attempt_tuned", "fit_way", "right_names", "view_as_run"]
 

@@ -26,10 +26,10 @@ from scd_core.improve.alike import join_alike
 from scd_core.improve.attempts import right_names, view_as_run
 from scd_core.improve.disagreement import expected_right
 from scd_core.improve.labelled import Labelled, codes, read_labelled, read_unlabelled
+from scd_core.improve.names import View
 from scd_core.improve.pictures import iter_labelled
 from scd_core.improve.rate import Gain, Rate, gain_of, is_beyond_chance, rate_of
 from scd_core.improve.show import MARGINS, Shown, show_views
-from scd_core.names import View
 
 __all__ = [
     "AdaptTrial",

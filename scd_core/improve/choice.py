@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from scd_core.improve.names import Preference
 from scd_core.improve.rate import Rate, rate_of
 from scd_core.improve.ways import Evidence, Outcome
-from scd_core.names import Preference
 
 __all__ = ["expected_of", "find_best"]
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scd_core.identify.class_means import NEVER, Head, fit_class_means
-from scd_core.names import HeadKind
+from scd_core.improve.names import HeadKind
 
 __all__ = ["FITTED", "Floats", "fit_head"]
 

@@ -11,8 +11,8 @@ from scd_core.identify.architectures import last_linear
 from scd_core.identify.class_means import NEVER, Head
 from scd_core.identify.classifier import Classifier
 from scd_core.improve.heads import Floats
+from scd_core.improve.names import View
 from scd_core.improve.show import Shown
-from scd_core.names import View
 
 __all__ = ["KEEPS", "Heads", "kept_heads", "own_head", "spread"]
 

@@ -13,10 +13,10 @@ from scd_core.errors import InputError
 from scd_core.identify.class_means import Head
 from scd_core.improve.heads import FITTED, Floats
 from scd_core.improve.labelled import read_unlabelled
+from scd_core.improve.names import HeadKind, View
 from scd_core.improve.show import show_views
 from scd_core.improve.trial import Trial
 from scd_core.improve.ways import Way
-from scd_core.names import HeadKind, View
 
 __all__ = ["choose_next", "list_next"]
 

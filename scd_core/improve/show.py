@@ -21,11 +21,11 @@ from scd_core.identify.classifier import Classifier
 from scd_core.identify.pictures import crop_to_box
 from scd_core.improve.alike import thumbnail
 from scd_core.improve.labelled import Labelled
+from scd_core.improve.names import View
 from scd_core.improve.pictures import iter_labelled
 from scd_core.masks.infill import blend, make_infill
 from scd_core.masks.reliance import animal_mask
 from scd_core.media import MediaError
-from scd_core.names import View
 from scd_core.reclassify.late import late_logits, pooled_layer
 from scd_core.reclassify.strategies import BLUR_SIGMA
 

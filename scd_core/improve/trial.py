@@ -18,12 +18,12 @@ from scd_core.improve.attempts import NEEDS, Attempt, Scores, attempt_all, attem
 from scd_core.improve.choice import expected_of, find_best
 from scd_core.improve.keeping import Heads
 from scd_core.improve.labelled import Labelled, codes, read_labelled
+from scd_core.improve.names import Preference
 from scd_core.improve.rate import Rate
 from scd_core.improve.show import Shown, show_views
 from scd_core.improve.split import split_by_place, split_by_visit
 from scd_core.improve.tune import Tuner, TuneRequest
 from scd_core.improve.ways import Evidence, Outcome, Way, held_by, judge, known_by_place
-from scd_core.names import Preference
 
 __all__ = ["Trial", "run_improve", "try_all"]
 

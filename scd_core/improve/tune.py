@@ -22,6 +22,7 @@ from scd_core.identify.fuse import fused_copy
 from scd_core.identify.package import local_folder
 from scd_core.improve.heads import Floats, fit_head
 from scd_core.improve.labelled import Labelled
+from scd_core.improve.names import HeadKind, View
 from scd_core.improve.places import content_name
 from scd_core.improve.show import Shown
 from scd_core.improve.split import Split
@@ -30,7 +31,6 @@ from scd_core.improve.tune_network import part_network
 from scd_core.improve.tune_state import TuneWork
 from scd_core.improve.tune_training import Trainer, TuneSettings
 from scd_core.improve.ways import Way
-from scd_core.names import HeadKind, View
 
 __all__ = ["FINE_TUNED", "MOST_PARTS", "TuneRequest", "Tuner", "join_folds", "tune_folder"]
 

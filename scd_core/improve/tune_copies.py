@@ -17,10 +17,10 @@ from scd_core.boxes import Box, box_from_row, widened
 from scd_core.identify.classifier import Classifier
 from scd_core.identify.pictures import crop_to_box
 from scd_core.improve.labelled import Labelled
+from scd_core.improve.names import CopyKind
 from scd_core.improve.pictures import iter_labelled
 from scd_core.improve.places import Place, content_draw, find_places, place_for, smaller, swap_place
 from scd_core.media import MediaError
-from scd_core.names import CopyKind
 
 __all__ = ["copies_of", "kinds_of", "write_copies"]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from scd_core.improve.names import HeadKind, View
 from scd_core.improve.rate import Gain, Rate, gain_of, is_beyond_chance, rate_of
-from scd_core.names import HeadKind, View
 
 __all__ = ["MAX_HOME_LOSS", "RUNNABLE", "Evidence", "Outcome", "Way", "held_by", "judge", "known_by_place"]
 

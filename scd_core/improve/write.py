@@ -17,11 +17,11 @@ from scd_core.identify.child import check_target, head_of, lineage, with_head, w
 from scd_core.identify.classifier import Classifier
 from scd_core.identify.package import Package
 from scd_core.identify.spec import PackageSpec, validated
+from scd_core.improve.names import HeadKind, View
 from scd_core.improve.rate import Gain, Rate
 from scd_core.improve.show import MARGINS
 from scd_core.improve.trial import Trial
 from scd_core.improve.ways import Outcome
-from scd_core.names import HeadKind, View
 
 __all__ = ["write_improved"]
 

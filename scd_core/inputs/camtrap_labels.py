@@ -13,7 +13,8 @@ from scd_core.inputs.csv import Line
 from scd_core.inputs.joining import path_as_joined
 from scd_core.inputs.label import MACHINE_RESULTS, Account, Label, name_and_state, parse_time
 from scd_core.inputs.megadetector import box_of
-from scd_core.names import UNKNOWN, Flank, LabelFormat, LabelState
+from scd_core.label_names import LabelFormat, LabelState
+from scd_core.names import UNKNOWN, Flank
 
 __all__ = ["camtrap_labels"]
 

@@ -11,7 +11,8 @@ from scd_core.boxes import Box
 from scd_core.errors import InputError
 from scd_core.inputs.joining import path_as_joined
 from scd_core.inputs.label import Label, name_and_state, parse_time
-from scd_core.names import FlagReason, Flank, LabelFormat, LabelState, Stratum
+from scd_core.label_names import LabelFormat, LabelState
+from scd_core.names import FlagReason, Flank, Stratum
 
 __all__ = ["CARRIED", "CarriedPicture", "Slot", "read_carried", "same_box", "word_of"]
 

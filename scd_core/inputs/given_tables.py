@@ -17,7 +17,8 @@ from scd_core.inputs.given import Given, GivenEntry, Tool, one_of, ordered, prob
 from scd_core.inputs.joining import path_as_joined
 from scd_core.inputs.label import name_and_state, probability_column
 from scd_core.inputs.megadetector import box_of, number_of
-from scd_core.names import UNKNOWN, BlankWord, Category, LabelState
+from scd_core.label_names import BlankWord, LabelState
+from scd_core.names import UNKNOWN, Category
 
 __all__ = ["TableNames", "camtrap_names", "table_names"]
 

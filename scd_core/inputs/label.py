@@ -11,13 +11,15 @@ from datetime import UTC, datetime
 
 from scd_core.boxes import Box
 from scd_core.errors import InputError
-from scd_core.names import UNKNOWN, BlankWord, Flank, LabelFormat, LabelState
+from scd_core.label_names import BlankWord, LabelFormat, LabelState
+from scd_core.names import UNKNOWN, Flank
 
 __all__ = [
     "BY_PERSON",
     "MACHINE_RESULTS",
     "Account",
     "Label",
+    "flank_of",
     "name_and_state",
     "parse_time",
     "probability_column",
@@ -84,6 +86,22 @@ class Account:
         self.counts[reason] += 1
         if len(self.reasons[reason]) < _N_EXAMPLES:
             self.reasons[reason].append(example)
+
+
+def flank_of(text: str, where: str) -> Flank | None:
+    """The flank that a word names, in any case of its letters; None for no word.
+
+    Args:
+        text: the word.
+        where: file and place of it, for the message.
+
+    Raises:
+        InputError: it names none.
+    """
+    word = text.lower()
+    if word and word not in set(Flank):
+        raise InputError(f"{where}: flank {text!r}; expected left, right or nothing")
+    return Flank(word) if word else None
 
 
 def with_number(n: int, reason: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from scd_core.boxes import Box
 from scd_core.errors import InputError
 from scd_core.inputs.exported import CARRIED, CarriedPicture, read_carried, same_box, word_of
-from scd_core.inputs.label import Account, Label, name_and_state
+from scd_core.inputs.label import Account, Label, flank_of, name_and_state
 from scd_core.inputs.label_studio_answers import (
     Answer,
     Part,
@@ -118,9 +118,4 @@ def _equal(one: Box | None, other: Box | None) -> bool:
 
 
 def _flank(part: Part | None, answer: Answer) -> Flank | None:
-    if part is None:
-        return None
-    word = part.words[0].lower()
-    if word not in set(Flank):
-        raise InputError(f"{answer.where}: flank {part.words[0]!r}; expected left or right")
-    return Flank(word)
+    return None if part is None else flank_of(part.words[0], answer.where)

@@ -21,6 +21,7 @@ from scd_core.inputs.label import (
     MACHINE_RESULTS,
     Account,
     Label,
+    flank_of,
     name_and_state,
     parse_time,
     probability_column,
@@ -31,7 +32,8 @@ from scd_core.inputs.label_studio_answers import is_answer_table, is_task_list
 from scd_core.inputs.results_labels import results_labels
 from scd_core.inputs.text import decode_text, read_file
 from scd_core.inputs.timelapse_table import exported_labels
-from scd_core.names import FlagReason, Flank, LabelFormat, LabelList, Stratum
+from scd_core.label_names import LabelFormat, LabelList
+from scd_core.names import FlagReason, Stratum
 from scd_core.storage import clean_url
 
 __all__ = ["Label", "LabelFile", "read_labels", "unplaced_words"]
@@ -225,7 +227,7 @@ def _from_csv(text: str, where: str, account: Account, column: str | None) -> It
             file=_file(line),
             detection_id=line["detection_id"] or None,
             individual_id=individual,
-            flank=_flank(line),
+            flank=flank_of(line["flank"], line.where),
             labelled_by=line["labelled_by"] or None,
             labelled_at=parse_time(line["labelled_at"], line.where, "labelled_at"),
             state=state,
@@ -256,10 +258,3 @@ def _queue_probability(line: Line) -> float | None:
 def _file(line: Line) -> str:
     folder = path_as_joined(line["RelativePath"]).strip("/")
     return path_as_joined(f"{folder}/{line['file']}" if folder else line["file"])
-
-
-def _flank(line: Line) -> Flank | None:
-    text = line["flank"].lower()
-    if text and text not in set(Flank):
-        raise InputError(f"{line.where}: flank {line['flank']!r}; expected left, right or nothing")
-    return Flank(text) if text else None

@@ -10,7 +10,8 @@ from scd_core.errors import InputError
 from scd_core.inputs.categories import category_of
 from scd_core.inputs.label import BY_PERSON, MACHINE_RESULTS, Account, Label, name_and_state
 from scd_core.inputs.megadetector import MegaDetectorFile, ResultBox, ResultImage, load_json, megadetector_file
-from scd_core.names import Category, LabelState
+from scd_core.label_names import LabelState
+from scd_core.names import Category
 
 __all__ = ["results_labels"]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from scd_core.errors import InputError
 from scd_core.inputs.csv import Line
 from scd_core.inputs.exported import CARRIED, CarriedPicture, Slot, read_carried, word_of
-from scd_core.inputs.label import Account, Label
+from scd_core.inputs.label import Account, Label, flank_of
 from scd_core.names import Flank
 
 __all__ = ["ANIMAL", "NEW_NAME", "exported_labels"]
@@ -42,7 +42,7 @@ def exported_labels(line: Line, file: str, account: Account) -> Iterator[Label]:
     for number, (slot, word) in enumerate(zip(slots, words, strict=True)):
         account.n_rows += 1
         if word:
-            yield _label(line, picture, slot, word, _flank(line) if number == 0 else None)
+            yield _label(line, picture, slot, word, flank_of(line["flank"], line.where) if number == 0 else None)
         else:
             account.leave_out("animals without a name", f"line {line.number}")
 
@@ -52,10 +52,3 @@ def _label(line: Line, picture: CarriedPicture, slot: Slot, word: str, flank: Fl
     if was is not None and word == word_of(was).strip() and flank in (None, was.flank):
         return was
     return picture.new_label(word, slot.detection_id, slot.bbox, flank=flank, labelled_by=line["labelled_by"] or None)
-
-
-def _flank(line: Line) -> Flank | None:
-    text = line["flank"].lower()
-    if text and text not in set(Flank):
-        raise InputError(f"{line.where}: flank {line['flank']!r}; expected left, right or nothing")
-    return Flank(text) if text else None

@@ -15,10 +15,11 @@ from scd_core.identify.content import draw_name
 from scd_core.identify.pictures import best_candidate, iter_pictures
 from scd_core.identify.weighing import frames_of
 from scd_core.masks.engine import fit_masks
-from scd_core.masks.rows import encode_mask, mask_seed, mass_columns
+from scd_core.masks.rows import mask_seed, mass_columns
 from scd_core.masks.settings import mask_settings
 from scd_core.media import MediaError
 from scd_core.names import FlagReason, MaskMethod, MaskStatus
+from scd_core.tables.mask_png import encode_mask
 from scd_core.tables.rows import MaskRow, MediaRow, PredictionRow
 
 __all__ = ["choose_contrasts", "contrast_masks"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -25,9 +24,10 @@ from scd_core.masks.result import Masks
 from scd_core.masks.settings import mask_settings
 from scd_core.media import MediaError
 from scd_core.names import MaskMethod, MaskStatus
+from scd_core.tables.mask_png import encode_mask
 from scd_core.tables.rows import MaskRow, MediaRow, PredictionRow
 
-__all__ = ["decode_mask", "encode_mask", "fit_named", "mask_predictions", "mask_seed", "mass_columns"]
+__all__ = ["fit_named", "mask_predictions", "mask_seed", "mass_columns"]
 
 _MIDDLE: Box = (0.125, 0.125, 0.75, 0.75)
 """The picture without an eighth at each border."""
@@ -194,19 +194,6 @@ def mask_seed(name: str, seed: int, noise: int = 0) -> int:
     """
     text = f"mask:{seed}:{name}" + (f":{noise}" if noise else "")
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
-
-
-def encode_mask(joint: NDArray[np.floating]) -> bytes:
-    """(h, w) map in [0, 1] -> 8-bit grey PNG."""
-    buffer = io.BytesIO()
-    Image.fromarray(np.round(np.clip(joint, 0, 1) * 255).astype(np.uint8)).save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
-
-
-def decode_mask(png: bytes) -> NDArray[np.float32]:
-    """8-bit grey PNG -> (h, w) float32 map in [0, 1]."""
-    with Image.open(io.BytesIO(png)) as image:
-        return (np.asarray(image.convert("L"), dtype=np.float32) / 255).astype(np.float32)
 
 
 def _drops(

@@ -20,12 +20,13 @@ from scd_core.identify.pictures import best_candidate, iter_pictures
 from scd_core.identify.spec import InputSpec
 from scd_core.identify.weighing import shift_again, shifts_of
 from scd_core.inputs.expected import Expected
-from scd_core.masks.rows import decode_mask, encode_mask, fit_named
+from scd_core.masks.rows import fit_named
 from scd_core.media import MediaError
 from scd_core.names import MaskStatus, Strategy, StrategyStatus
 from scd_core.reclassify.core import Outcome, reclassify
 from scd_core.reclassify.given import kept_given, other_names
 from scd_core.reclassify.strategies import AWAY_SIDE, MaskedPicture, mask_crop_box
+from scd_core.tables.mask_png import decode_mask, encode_mask
 from scd_core.tables.rows import MaskRow, MediaRow, PredictionRow, ReclassificationRow
 
 __all__ = ["crop_in_frame", "masked_picture", "reclassify_predictions", "smallest_crop"]

@@ -76,6 +76,21 @@ def test_a_claim_that_does_not_hold_is_not_printed(out, change):
     assert "better model" not in advice(out)["C03"]
 
 
+@pytest.mark.parametrize("way", ["recommended", "not recommended", "tried again"])
+def test_a_package_in_use_is_not_suggested_again_for_the_errors_that_it_was_made_for(out, tmp_path, way):
+    """Most pictures have names of the first model still, and the cards went on with the command that had been run."""
+    written = replace(RECORD, written_digest="m2")
+    write_improvements(out, [written if way != "not recommended" else replace(written, new_model_digest=None)])
+    if way == "tried again":
+        write_improvements(out, [replace(RECORD, improvement_id="i2", new_model_digest=None)])
+    assert "better model" in advice(out)["C03"]
+    for model, day in (("m2", 1), ("m1", 2)):
+        later = AuditBuilder(out, f"later-{model}", model, finished=DAY + timedelta(days=day), individuals=["Luna"])
+        later.predict(f"C03/later-{model}.jpg", "Luna", 0.8, camera="C03", at=minutes(20_000 + day))
+        later.write()
+        assert ("better model" in advice(out)["C03"]) == (model == "m1"), "the first model may be in use again"
+
+
 def test_only_the_newest_run_counts(out):
     write_improvements(out, [RECORD])
     write_improvements(out, [replace(RECORD, improvement_id="i2", way=None)])

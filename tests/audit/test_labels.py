@@ -13,7 +13,8 @@ from scd_core.audit.labels.checks import check_labels, strange_files
 from scd_core.audit.labels.importing import import_labels, label_rows, list_imports, undo_import
 from scd_core.errors import InputError
 from scd_core.inputs.labels import Label, LabelFile, read_labels
-from scd_core.names import Flank, LabelFormat
+from scd_core.label_names import LabelFormat
+from scd_core.names import Flank
 from scd_core.tables.rows import LabelRow, MediaRow
 from scd_core.tables.schema import TABLES, is_required
 from tests.audit.audit_builder import AuditBuilder, label, write_csv

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from scd_core import audit, names
+from scd_core import audit, label_names, names
 
 ROOT = Path(audit.__file__).parent
 FILES = sorted(ROOT.rglob("sql/*.sql"))
 VALUES = {
     str(value)
-    for kind in vars(names).values()
+    for module in (names, label_names)
+    for kind in vars(module).values()
     if isinstance(kind, type) and issubclass(kind, StrEnum)
     for value in kind
 }
@@ -56,5 +57,5 @@ def test_the_files_are_found_and_every_one_is_used() -> None:
     assert {file.parts[-3] for file in FILES} >= {"errors", "query", "export", "report"}
     code = "".join(path.read_text("utf-8") for path in ROOT.rglob("*.py"))
     # Files of `query` are ready views: test_cookbook.py queries each. Those of a queue of the review have its name.
-    used = {file.stem for file in FILES if f'"{file.stem}"' in code} | set(names.ReviewQueue)
+    used = {file.stem for file in FILES if f'"{file.stem}"' in code} | set(label_names.ReviewQueue)
     assert [file.stem for file in FILES if file.parts[-3] != "query" and file.stem not in used] == []

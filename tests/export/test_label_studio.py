@@ -19,7 +19,7 @@ from scd_core.audit.export import export_audit
 from scd_core.audit.labels.importing import import_labels
 from scd_core.errors import InputError
 from scd_core.inputs.labels import read_labels
-from scd_core.names import LabelFormat
+from scd_core.label_names import LabelFormat
 from tests.audit.audit_builder import AuditBuilder, minutes
 from tests.export.studio import FORMS, answered, exported, loaded
 from tests.export.test_round_trip import audit, write_labels

@@ -15,7 +15,7 @@ from scd_core.audit.export import export_audit
 from scd_core.audit.export.camtrap_dp import CORE_TABLES, table_descriptor
 from scd_core.audit.labels.importing import import_labels
 from scd_core.errors import InputError
-from scd_core.names import LabelFormat
+from scd_core.label_names import LabelFormat
 from tests.audit.audit_builder import AuditBuilder, label, minutes
 from tests.export.test_camtrap_dp import rows
 

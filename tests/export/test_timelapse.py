@@ -18,7 +18,7 @@ from scd_core.audit.export.timelapse import MAX_ANIMALS
 from scd_core.audit.labels.importing import import_labels
 from scd_core.errors import InputError
 from scd_core.inputs.labels import read_labels
-from scd_core.names import LabelFormat
+from scd_core.label_names import LabelFormat
 from tests.audit.audit_builder import AuditBuilder, minutes
 from tests.export.test_round_trip import audit, write_labels
 

@@ -136,12 +136,40 @@ def _take_back(trapaudit: Callable[..., Any], folder: Path, candidate: str, name
     assert (
         name in read_package(str(model)).spec.labels and name not in read_package(str(folder / "without")).spec.labels
     )
-    assert trapaudit(*undo, name, "--model", model).code == 0
+    done = trapaudit(*undo, name, "--model", model)
+    assert done.code == 0 and "names nothing again" in done.err and "names what it named again" not in done.err
     after = read_package(str(model))
     assert after.spec.labels == before.spec.labels and before.gallery is not None and after.gallery is not None
     for one, other_one in zip(read_gallery(before.gallery, before.spec), read_gallery(after.gallery, after.spec)):
-        assert torch.allclose(one.float(), other_one.float(), atol=1e-6)
+        assert torch.equal(one, other_one)
+    assert after.digest == before.digest
     assert trapaudit(*undo, name, "--model", model).code == 2, "a second time there is nothing to take back"
+    _take_back_after_a_run(trapaudit, folder, candidate, name, before)
+
+
+def _take_back_after_a_run(
+    trapaudit: Callable[..., Any], folder: Path, candidate: str, name: str, before: Package
+) -> None:
+    """Under the digest of before the pictures would be done, and the newest run over them would still be the mistaken one."""
+    model, out = folder / "model", folder / "audit"
+    run = ["run", folder / "images", "--model", model, "--out", out, "--config", folder / "config.yaml"]
+    assert trapaudit(*run).code == 0
+    rows = read_table(str(out), "predictions")
+    assert set(rows["model_digest"]) == {before.digest}, "nothing was named again"
+    n_before = len(rows)
+    assert trapaudit("individuals", "add", out, candidate, name, "--model", model).code == 0
+    named = read_package(str(model)).digest
+    assert trapaudit(*run).code == 0
+    rows = read_table(str(out), "predictions")
+    assert name in set(rows[rows["model_digest"] == named]["predicted_id"]), "fixture: the run used the name"
+    done = trapaudit("individuals", "remove", out, candidate, name, "--model", model)
+    assert done.code == 0 and "names what it named again" in done.err and "names nothing again" not in done.err
+    after = read_package(str(model))
+    assert after.digest not in (named, before.digest) and after.gallery == before.gallery
+    assert trapaudit(*run).code == 0
+    rows = read_table(str(out), "predictions")
+    rows = rows[rows["model_digest"] == after.digest]
+    assert len(rows) == n_before and name not in set(rows["predicted_id"])
 
 
 def _classifier_without(name: str, folder: Path) -> Path:

@@ -26,7 +26,8 @@ from scd_core.audit.review.answers import Answer
 from scd_core.audit.review.session import ReviewSession
 from scd_core.errors import InputError, RunError
 from scd_core.inputs.counts import FileCounts, counts_as_json
-from scd_core.names import ForgetBy, LabelState
+from scd_core.label_names import LabelState
+from scd_core.names import ForgetBy
 from scd_core.tables.commit import write_batch
 from scd_core.tables.forgetting import Forgotten
 from scd_core.tables.schema import table_from_rows

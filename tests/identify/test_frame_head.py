@@ -25,11 +25,12 @@ from scd_core.improve.adapting import why_not_adapted
 from scd_core.inputs.detections import Detection
 from scd_core.masks.contrast import contrast_masks
 from scd_core.masks.engine import fit_masks
-from scd_core.masks.rows import encode_mask, fit_named
+from scd_core.masks.rows import fit_named
 from scd_core.masks.settings import mask_settings
 from scd_core.media import list_source
 from scd_core.names import Strategy
 from scd_core.reclassify.rows import reclassify_predictions
+from scd_core.tables.mask_png import encode_mask
 
 NAMES = ("Ada", "Bo")
 BOXES = [(0.0, 0.0, 0.5, 0.5), (0.5, 0.25, 0.5, 0.5)]

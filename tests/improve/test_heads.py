@@ -7,7 +7,7 @@ import pytest
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from scd_core.improve.heads import FITTED, fit_head
-from scd_core.names import HeadKind
+from scd_core.improve.names import HeadKind
 
 
 def blobs(n: int, k: int, d: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -12,8 +12,8 @@ import torch
 from scd_core.identify import load_model
 from scd_core.identify.class_means import NEVER, Head
 from scd_core.improve.keeping import Heads, kept_heads, own_head, spread
+from scd_core.improve.names import View
 from scd_core.improve.show import Shown
-from scd_core.names import View
 from tests.improve import world
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from scd_core.audit.slices.statistics import wilson_interval
 from scd_core.improve.choice import expected_of, find_best
+from scd_core.improve.names import HeadKind, Preference, View
 from scd_core.improve.rate import gain_of, rate_of
 from scd_core.improve.ways import Evidence, Way, held_by, judge, known_by_place
-from scd_core.names import HeadKind, Preference, View
 
 
 def test_pictures_of_a_visit_count_as_one():

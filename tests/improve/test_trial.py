@@ -19,11 +19,11 @@ from scd_core.identify.classifier import Classifier
 from scd_core.identify.classify import classify_media
 from scd_core.improve import attempts
 from scd_core.improve.labelled import Labelled
+from scd_core.improve.names import View
 from scd_core.improve.trial import Trial, run_improve
 from scd_core.improve.write import write_improved
 from scd_core.inputs.detections import Detection
 from scd_core.media import list_source
-from scd_core.names import View
 from tests.improve import world
 
 

@@ -21,6 +21,7 @@ from scd_core.errors import InputError
 from scd_core.identify import load_model, pack_model, read_package
 from scd_core.identify.small_cnn import SmallCNN
 from scd_core.improve.labelled import read_labelled
+from scd_core.improve.names import CopyKind
 from scd_core.improve.places import find_places
 from scd_core.improve.split import Split
 from scd_core.improve.trial import Trial, run_improve
@@ -30,7 +31,6 @@ from scd_core.improve.tune_network import part_network
 from scd_core.improve.tune_state import TuneWork
 from scd_core.improve.tune_training import TuneSettings
 from scd_core.improve.write import write_improved
-from scd_core.names import CopyKind
 from tests.improve import world
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,11 +13,12 @@ from scd_core.config import AuditConfig
 from scd_core.identify import load_model
 from scd_core.identify.classify import classify_media
 from scd_core.masks.contrast import choose_contrasts, contrast_masks
-from scd_core.masks.rows import decode_mask, mask_predictions
+from scd_core.masks.rows import mask_predictions
 from scd_core.media import list_source
 from scd_core.scenes import packaged_model, preset_world, render, sample_specs
 from scd_core.tables.commit import _check_sums
 from scd_core.tables.counts import batch_counts
+from scd_core.tables.mask_png import decode_mask
 from scd_core.tables.schema import empty_table, table_from_rows
 
 

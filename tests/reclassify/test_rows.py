@@ -14,12 +14,13 @@ from benchmarks.reclassify.cases import scene_cases
 from benchmarks.reclassify.decide import joint_maps
 from scd_core.config import AuditConfig
 from scd_core.identify import Classifier, load_model
-from scd_core.masks.rows import encode_mask, mask_seed
+from scd_core.masks.rows import mask_seed
 from scd_core.media import list_source
 from scd_core.reclassify import MaskedPicture, core, reclassify
 from scd_core.reclassify.decision import NEAR, Decision
 from scd_core.reclassify.rows import reclassify_predictions
 from scd_core.scenes import packaged_model, preset_world, render, sample_specs
+from scd_core.tables.mask_png import encode_mask
 
 APPLIES = {
     "frame": {"early_removed", "away_crop"},

@@ -12,7 +12,7 @@ from scd_core.audit import read_table
 from scd_core.audit.report.contrasts import contrast_sentence
 from scd_core.audit.report.write import write_report
 from tests.report.test_report import text
-from tests.report.world import Frame, World, build_world, planted_frames
+from tests.report.world import Frame, World, build_world, evidence, planted_frames
 
 HEADING = "What tells one name from the other for the model"
 
@@ -43,6 +43,23 @@ def test_the_card_of_a_pair_shows_both_maps_with_what_the_rows_say(tmp_path: Pat
         assert "For Nyx, not Luna" in said and "For Luna, not Nyx" in said
         assert "Without what is lit for Nyx the model gives Nyx 4 % instead of" in said
         assert "by what is lit for Luna alone it gives Luna 70 %." in said
+
+
+def test_a_broken_map_of_a_pair_leaves_the_other_and_the_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[bytes] = []
+
+    def every_third_less(frame: Frame) -> bytes:  # the mask, the map for the name given, the map for the other
+        made.append(evidence(frame))
+        return made[-1][:70] if len(made) % 3 == 2 else made[-1]
+
+    monkeypatch.setattr("tests.report.world.evidence", every_third_less)
+    frames = [replace(one, contrast=(0.04, 0.7)) for one in planted_frames() if contrasted(one) or not one.is_masked]
+    _, page = page_of(tmp_path, frames)
+    items = [part.split("</li>")[0] for part in page.split('<li class="example contrast">')[1:]]
+    assert items
+    for item in items:
+        assert item.count("<img ") == 2 and "no picture: the stored mask cannot be read" in text(item)
+        assert item.index("no picture") < item.index("For <")
 
 
 def test_where_no_region_decides_the_card_does_not_claim_it(tmp_path: Path) -> None:

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import re
-from enum import StrEnum
 from pathlib import Path
 
 import pytest
 
-from scd_core import names
 from scd_core.audit.report import content, queries
+from tests.audit.test_sql import VALUES
 
 FOLDER = Path(queries.__file__).parent / "sql"
 FILES = sorted(FOLDER.glob("*.sql"))
-VALUES = {
-    str(value)
-    for kind in vars(names).values()
-    if isinstance(kind, type) and issubclass(kind, StrEnum)
-    for value in kind
-}
 LIGHTS = {"infrared", "day", "night", "unknown", ""}
 
 

@@ -36,7 +36,16 @@ from scd_core.inputs.labels import read_labels
 from scd_core.tables.schema import table_from_rows
 from scd_core.tables.store import AuditStore
 from tests.audit.audit_builder import AuditBuilder, label
-from tests.report.world import CERTIFYING, World, build_world, commit_world, label_world, planted_frames
+from tests.report.world import (
+    CERTIFYING,
+    Frame,
+    World,
+    build_world,
+    commit_world,
+    evidence,
+    label_world,
+    planted_frames,
+)
 
 NOW = datetime(2026, 6, 3, 6, 30, tzinfo=UTC)
 
@@ -455,6 +464,33 @@ def test_storage_that_does_not_answer_is_read_once(world: World, monkeypatch: py
     said = text(written(world))
     assert sources == [str(world.source)]
     assert f"no picture: {world.source}: no answer" in said and "9 of 13" in said
+
+
+def test_a_broken_mask_loses_its_own_picture_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of them, met while the frames were fetched, once took the pictures of all of its SOURCE off the page."""
+    torn = (b"", b"no picture at all")
+    broken: dict[str, bytes] = {}
+
+    def evidence_or_less(frame: Frame) -> bytes:
+        whole = evidence(frame)
+        if int(frame.event.removeprefix("event")) % 2:
+            return whole
+        broken[frame.file] = [*torn, whole[: len(whole) // 2]][len(broken) % 3]
+        return broken[frame.file]
+
+    monkeypatch.setattr("tests.report.world.evidence", evidence_or_less)
+    page = written(build_world(tmp_path, broken=False))
+    items = [part.split("</li>")[0] for part in page.split('<li class="example">')[1:]]
+    seen = set()
+    for item in items:
+        (file,) = re.findall(r'<bdi class="file">([^<]+)</bdi>', item)
+        said, seen = text(item), seen | {broken.get(file)}
+        if file in broken:
+            assert item.count("<img ") == 1 and f"{len(broken[file])} bytes" in said and "Evidence: not known" in said
+            assert "no picture: the stored mask cannot be read" in said
+        elif "no mask was made" not in said:
+            assert item.count("<img ") == 3 and "no picture" not in said
+    assert seen >= {None, *torn}, "fixture: whole masks and broken ones are shown"
 
 
 def test_a_picture_that_changed_is_not_shown(tmp_path: Path) -> None:

@@ -12,17 +12,17 @@ from PIL import Image
 
 from scd_core.audit.report.draw import lit_view
 from scd_core.audit.report.examples import iter_frames
-from scd_core.audit.report.shown import picture_shown
+from scd_core.audit.report.shown import decoded_side, picture_shown
 from scd_core.config import AuditConfig, MediaConfig, ReclassifyConfig
 from scd_core.identify import load_model
 from scd_core.identify.preprocess import to_picture
-from scd_core.masks.rows import encode_mask
 from scd_core.media import list_source
 from scd_core.names import Strategy, StrategyStatus
 from scd_core.reclassify import core
 from scd_core.reclassify.late import late_logits
 from scd_core.reclassify.rows import reclassify_predictions
 from scd_core.scenes import packaged_model, preset_world, render, sample_specs
+from scd_core.tables.mask_png import encode_mask
 
 ALL = tuple(strategy for strategy in Strategy if strategy != Strategy.FUSED)
 IN_A_BOX = {Strategy.EARLY_INSIDE, Strategy.BOX_CROP, Strategy.TIGHT_CROP, Strategy.LATE_BOX}
@@ -111,3 +111,13 @@ def test_a_run_of_another_version_is_shown_by_its_stored_crop() -> None:
     assert shown is not None
     assert np.array_equal(np.asarray(shown), np.asarray(frame)[30:, 40:])
     assert picture_shown(row, frame, "early_background", None, run) is None
+
+
+def test_an_input_that_this_version_does_not_know_is_not_taken_for_another() -> None:
+    row = {
+        "detection_id": None, "width": 80, "height": 60, "mask_png": encode_mask(np.full((30, 40), 0.5, np.float32)),
+        "bbox_x_min": None,
+    }  # fmt: skip
+    run = {"model_input": '{"size": [30, 40], "mean": [0, 0, 0], "std": [1, 1, 1], "of_a_later_version": 1}'}
+    assert decoded_side(row, run) is None
+    assert picture_shown(row, Image.new("RGB", (80, 60)), "zoom", (0.5, 0.5, 0.5, 0.5), run) is None

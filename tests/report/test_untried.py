@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,17 @@ def test_it_is_named_until_it_was_run_with_this_model(out):
     write_improvements(out, [replace(RECORD, model_digest="another")])
     assert SENTENCE in page(out)
     write_improvements(out, [replace(RECORD, improvement_id="i2", way=None)])
+    assert SENTENCE not in page(out)
+
+
+@pytest.mark.parametrize("changes", [{}, {"new_model_digest": None, "written_digest": "m2"}], ids=["advised", "other"])
+def test_it_is_not_named_while_a_package_that_improve_wrote_is_in_use(out, changes):
+    """To improve it once more praises it by its own labels: the model that it was made of is to be improved instead."""
+    later = AuditBuilder(out, "b2", "m2", finished=datetime(2026, 3, 9, tzinfo=UTC), individuals=list(NAMES))
+    later.predict("C03/later.jpg", "Luna", 0.8, camera="C03", at=minutes(30_000))
+    later.write()
+    assert SENTENCE in page(out)
+    write_improvements(out, [replace(RECORD, **changes)])
     assert SENTENCE not in page(out)
 
 

@@ -13,11 +13,11 @@ import pytest
 import scd_core
 from scd_core.audit import wording
 from scd_core.audit.report.write import write_report
+from scd_core.label_names import LabelStatus
 from scd_core.names import (
     Cause,
     ErrorType,
     FlagReason,
-    LabelStatus,
     MediaStatus,
     PredictionStatus,
     Strategy,

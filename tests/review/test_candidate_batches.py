@@ -10,7 +10,7 @@ import pytest
 from scd_core.audit.errors.superseded import create_superseded
 from scd_core.audit.query.connection import open_tables
 from scd_core.audit.review import kept
-from scd_core.names import ReviewQueue
+from scd_core.label_names import ReviewQueue
 from scd_core.tables.schema import SCHEMA_DIGEST
 from scd_core.tables.store import AuditStore
 from tests.audit.audit_builder import AuditBuilder

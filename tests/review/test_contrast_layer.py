@@ -17,10 +17,11 @@ from scd_core.config import AuditConfig
 from scd_core.identify import load_model
 from scd_core.identify.classify import classify_media
 from scd_core.masks.contrast import contrast_masks
-from scd_core.masks.rows import decode_mask, mask_predictions
+from scd_core.masks.rows import mask_predictions
 from scd_core.media import list_source
 from scd_core.scenes import packaged_model, preset_world, render, sample_specs
 from scd_core.tables import write_batch
+from scd_core.tables.mask_png import decode_mask
 from scd_core.tables.schema import table_from_rows
 
 STAMP = {"run_id": "r1", "batch_key": "k1", "model_digest": "m1"}

@@ -159,6 +159,18 @@ def test_evidence_of_a_masked_target(client: TestClient) -> None:
     assert client.get(f"/evidence/{bare['target_id']}").status_code == 404
 
 
+def test_broken_evidence_is_404_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.report.world.evidence", lambda frame: b"no picture")
+    broken = build_world(tmp_path, planted_frames(n_events=30, label_share=0.3), broken=False)
+    app = create_app(broken.out, None, "ana", TOKEN)
+    with TestClient(app, base_url="http://127.0.0.1:8000", headers={"Authorization": f"Bearer {TOKEN}"}) as made:
+        masked = next(item for item in made.get("/api/next?queue=next&n=50").json() if item["evidence"])
+        for kind in ("outline", "heat", "seen"):
+            got = made.get(f"{masked['evidence']}?kind={kind}")
+            assert got.status_code == 404 and "the stored mask cannot be read" in got.text
+        assert made.get(masked["picture"]).status_code == 200
+
+
 def test_the_report_has_its_place_and_links_into_the_review(client: TestClient, world: World) -> None:
     assert client.get("/report").status_code == 404, "no page was written yet"
     from scd_core.audit.report.write import write_report

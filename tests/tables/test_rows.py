@@ -12,7 +12,10 @@ from scd_core.audit.tables_page import tables_markdown
 from scd_core.names import MediaStatus
 from scd_core.tables import rows
 from scd_core.tables.fields import FIELDS
+from scd_core.tables.finding_fields import FINDING_FIELDS
+from scd_core.tables.picture_fields import PICTURE_FIELDS
 from scd_core.tables.rows_source import rows_source
+from scd_core.tables.run_fields import RUN_FIELDS
 from scd_core.tables.schema import DERIVED, SCHEMA_VERSION, TABLES, table_from_rows
 
 
@@ -41,3 +44,8 @@ def test_other_columns_of_a_batch_are_another_schema_version() -> None:
     columns = {table: list(names) for table, names in TABLES.items() if table not in {*DERIVED, "labels"}}
     digest = hashlib.sha256(json.dumps(columns).encode()).hexdigest()[:12]
     assert (SCHEMA_VERSION, digest) == (3, "0247aaa9b74e"), "columns changed: raise SCHEMA_VERSION and note both here"
+
+
+def test_no_column_is_described_twice() -> None:
+    """Of two descriptions in two files the later one would count, unseen."""
+    assert len(FIELDS) == len(PICTURE_FIELDS) + len(FINDING_FIELDS) + len(RUN_FIELDS)

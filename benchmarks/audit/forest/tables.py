@@ -12,7 +12,8 @@ from benchmarks.audit.forest.animals import SEASON_DAYS, Forest, Ints, Visits, g
 from benchmarks.audit.forest.errors import Misnaming
 from benchmarks.audit.forest.frames import Frames
 from benchmarks.audit.forest.labels import REPORT_DAY, Labelling, Regime
-from scd_core.names import FlagReason, LabelState, MaskMethod
+from scd_core.label_names import LabelState
+from scd_core.names import FlagReason, MaskMethod
 from scd_core.tables.schema import table_schema
 
 __all__ = ["BATCH_DAYS", "START", "audit_tables", "batch_name", "camera_name", "deployment_name", "labeller_name"]

@@ -20,7 +20,8 @@ from scd_core.errors import InputError
 from scd_core.inputs.exported import CARRIED, word_of
 from scd_core.inputs.label import Label
 from scd_core.inputs.label_studio import BOX, FLANK, IMAGE, PICTURE, WHOLE_NAME
-from scd_core.names import UNKNOWN, Flank, LabelState
+from scd_core.label_names import LabelState
+from scd_core.names import UNKNOWN, Flank
 
 __all__ = ["write_label_studio"]
 

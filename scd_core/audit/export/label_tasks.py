@@ -14,7 +14,8 @@ from scd_core.audit.sql import load_sql
 from scd_core.boxes import Box
 from scd_core.inputs.exported import CarriedPicture
 from scd_core.inputs.label import Label
-from scd_core.names import Flank, LabelFormat, LabelState
+from scd_core.label_names import LabelFormat, LabelState
+from scd_core.names import Flank
 
 __all__ = ["LabelTask", "Suggestion", "label_names", "label_tasks"]
 

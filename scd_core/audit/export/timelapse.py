@@ -20,7 +20,8 @@ from scd_core.audit.export.megadetector import write_megadetector
 from scd_core.errors import InputError
 from scd_core.inputs.exported import CARRIED, word_of
 from scd_core.inputs.timelapse_table import ANIMAL, NEW_NAME
-from scd_core.names import UNKNOWN, Flank, LabelState
+from scd_core.label_names import LabelState
+from scd_core.names import UNKNOWN, Flank
 
 __all__ = ["MAX_ANIMALS", "write_timelapse"]
 

@@ -30,7 +30,7 @@ from scd_core.identify.whitening import group_space
 from scd_core.names import UNKNOWN
 from scd_core.tables.store import AuditStore
 
-__all__ = ["Added", "add_candidate", "remove_candidate"]
+__all__ = ["Added", "Removed", "add_candidate", "remove_candidate"]
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,21 @@ def add_candidate(out: str, candidate: str, name: str, model: str, write: str | 
     return Added(changed, len(kept), len(others), near, None)
 
 
-def remove_candidate(out: str, candidate: str, name: str, model: str, write: str | None = None) -> tuple[Package, int]:
+@dataclass(frozen=True)
+class Removed:
+    """What taking a name back did, and what follows for OUT."""
+
+    package: Package
+    """Without the pictures."""
+    n_pictures: int
+    """It has less."""
+    is_used: bool
+    """Runs of OUT used the package with the pictures, so the next run names theirs again."""
+    is_restored: bool
+    """Runs of OUT used a package of its digest, and none the one with the pictures: the next run names nothing again."""
+
+
+def remove_candidate(out: str, candidate: str, name: str, model: str, write: str | None = None) -> Removed:
     """Take back :func:`add_candidate`: a candidate that was given a name by mistake.
 
     Its pictures leave the gallery under this name, and the name goes where it has no others. The audit's tables stay as they
@@ -103,9 +117,6 @@ def remove_candidate(out: str, candidate: str, name: str, model: str, write: str
         model: package with a gallery; on a local disk it is changed where `write` is None.
         write: folder of a new package.
 
-    Returns:
-        The package, and how many pictures it has less.
-
     Raises:
         InputError: no such candidate, or several; the package has no gallery, or none of the pictures under this name.
         RunError: OUT could not be read.
@@ -116,8 +127,12 @@ def remove_candidate(out: str, candidate: str, name: str, model: str, write: str
             f"model {model}: is a classifier, which add leaves as it is: go on with the package that the new one was made from"
         )
     _, members = _members(out, candidate, package.spec.embedding_space)
-    unit = unit_rows(np.stack([members[target] for target in sorted(members)]))
-    return remove_embeddings(model, unicodedata.normalize("NFC", name).strip(), torch.from_numpy(unit), write)
+    unit = torch.from_numpy(unit_rows(np.stack([members[target] for target in sorted(members)])))
+    digests = {one["model_digest"] for one in AuditStore(out).committed().values() if not one.get("is_shadow")}
+    is_used = package.digest in digests
+    own = unicodedata.normalize("NFC", name).strip()
+    changed, n_gone = remove_embeddings(model, own, unit, write, is_used=is_used)
+    return Removed(changed, n_gone, is_used, changed.digest in digests)
 
 
 def _members(out: str, candidate: str, space: str) -> tuple[str, dict[str, NDArray[np.float32]]]:

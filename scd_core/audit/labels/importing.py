@@ -18,7 +18,8 @@ from scd_core.audit.sql import load_sql
 from scd_core.errors import InputError
 from scd_core.inputs.counts import FileCounts, counts_as_json
 from scd_core.inputs.labels import Label, LabelFile, read_labels
-from scd_core.names import UNKNOWN, LabelFormat, LabelState
+from scd_core.label_names import LabelFormat, LabelState
+from scd_core.names import UNKNOWN
 from scd_core.tables.rows import LabelRow
 from scd_core.tables.schema import table_from_rows, table_schema
 from scd_core.tables.store import AuditStore

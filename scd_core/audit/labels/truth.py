@@ -52,7 +52,7 @@ def create_truth(connection: duckdb.DuckDBPyConnection, kept: KeptRows | None = 
     ``predictions``.
 
     ``label_matches``: each label with its ``media_id``, its ``detection_id`` in the newest run over the medium, ``is_newest``
-    and a ``status`` (:class:`scd_core.names.LabelStatus`). A label is of the box that agrees with its own by at least half
+    and a ``status`` (:class:`scd_core.label_names.LabelStatus`). A label is of the box that agrees with its own by at least half
     (intersection over union), else of the one that it names, else of the only one; ``names_no_box`` where a picture has
     several and it is of none. Later means labelled later, then imported later. Labels of one moment that differ conflict,
     and none is believed; several names of one import of Camtrap DP, or for a picture with several boxes, are several

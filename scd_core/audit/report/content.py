@@ -184,10 +184,10 @@ def gather(
     by_media = _examples(connection, config, limits, wanted, failures)
     scale = _scale([*shown, *unproved])
     by_camera = query(connection, "cameras", day_from=DAY_HOURS[0], day_to=DAY_HOURS[1])
-    pairs = query(connection, "confusions", limit=limits.pairs)
     waiting = draw_queue(connection, max(limits.label_next, limits.label_file)).to_pylist()
     in_file = waiting[: limits.label_file]
     quarantine_kinds, quarantined = unusable_files(connection, limits.quarantined)
+    models = query(connection, "models")
     return ReportContent(
         out=out,
         now=now,
@@ -195,8 +195,8 @@ def gather(
         limits=limits,
         snapshots=snapshots,
         totals=totals,
-        models=query(connection, "models"),
-        model_change=first_row(connection, "model_change"),
+        models=models,
+        model_change=first_row(connection, "model_change", model=models[0]["model_digest"]) if models else {},
         compared=comparison_lines(compared) if compared else [],
         added=first_row(connection, "new_batches", since=snapshots.previous_at),
         types=query(connection, "error_types"),
@@ -211,7 +211,7 @@ def gather(
         unproved=[_card(row, scale) for row in unproved],
         n_unproved=len(slices.unproved),
         cameras=cameras(by_camera, limits.cameras, config.slices),
-        confusions=confusions(pairs, limits.individuals),
+        confusions=confusions(query(connection, "confusions", limit=limits.pairs), limits.individuals),
         calibration=calibration(query(connection, "calibration"), config.slices),
         suspicion_kinds=query(connection, "suspicion_kinds"),
         suspected=suspected,

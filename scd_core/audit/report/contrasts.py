@@ -13,10 +13,11 @@ from scd_core.audit.report.draw import draw_box, draw_evidence, jpeg_uri, mask_o
 from scd_core.audit.report.examples import HEIGHT, WIDTH, Picture, iter_frames
 from scd_core.audit.report.queries import Row, query
 from scd_core.audit.slices.data import PAIR
-from scd_core.audit.wording import moment, percent
+from scd_core.audit.wording import percent, where_taken
 from scd_core.boxes import box_from_row, classified_box
 from scd_core.config import MediaConfig
 from scd_core.media import MediaError
+from scd_core.tables.mask_png import BrokenMaskError
 
 __all__ = ["Contrast", "contrast_sentence", "load_contrasts"]
 
@@ -127,24 +128,30 @@ def _number(value: object) -> float:
 
 
 def _contrast(row: Row, image: Image.Image | MediaError) -> Contrast:
-    place = f"camera {row['camera_id']}" if row["camera_id"] else "camera unknown"
-    where = f"{place}, {moment(row['captured_at'])}" if row["captured_at"] else f"{place}, time unknown"
+    where = where_taken(row)
     about = f"{row['file'] or row['uri']}, {where}"
     if isinstance(image, MediaError):
         pictures: tuple[Picture, ...] = (Picture("the picture", "", missing=f"no picture: {image}"),)
     else:
-        frame, box = shrink(image, WIDTH, HEIGHT), box_from_row(row)
-        classified = classified_box(row)
-        drawn = [frame]
-        for png in (row["given_png"], row["rival_png"]):
-            lit = draw_evidence(frame, mask_over_frame(png, frame.size, classified))
-            drawn.append(lit if box is None else draw_box(lit, box))
-        alts = (
-            f"Camera-trap picture {about}",
-            f"The same picture with what is evidence for {row['given']} and not {row['rival']}, {about}",
-            f"The same picture with what is evidence for {row['rival']} and not {row['given']}, {about}",
-        )
-        pictures = tuple(
-            Picture("", alt, jpeg_uri(one, _QUALITY), *one.size) for alt, one in zip(alts, drawn, strict=True)
+        frame = shrink(image, WIDTH, HEIGHT)
+        same = "The same picture with what is evidence for"
+        pictures = (
+            _picture(f"Camera-trap picture {about}", frame),
+            _lit(f"{same} {row['given']} and not {row['rival']}, {about}", frame, row, row["given_png"]),
+            _lit(f"{same} {row['rival']} and not {row['given']}, {about}", frame, row, row["rival_png"]),
         )
     return Contrast(row, where, contrast_sentence(row), pictures)
+
+
+def _lit(alt: str, frame: Image.Image, row: Row, png: bytes) -> Picture:
+    """The frame with a map over it, or why there is none."""
+    box = box_from_row(row)
+    try:
+        lit = draw_evidence(frame, mask_over_frame(png, frame.size, classified_box(row)))
+    except BrokenMaskError as error:
+        return Picture("", "", missing=f"no picture: {error}")
+    return _picture(alt, lit if box is None else draw_box(lit, box))
+
+
+def _picture(alt: str, image: Image.Image) -> Picture:
+    return Picture("", alt, jpeg_uri(image, _QUALITY), *image.size)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from scd_core.boxes import WHOLE, Box, crop_box
+from scd_core.tables.mask_png import open_mask
 
 __all__ = [
     "draw_box",
@@ -51,9 +52,11 @@ def mask_over_frame(png: bytes, size: tuple[int, int], box: Box | None = None) -
 
     Returns:
         (height, width) in [0, 1]; 0 outside the classified part, all 0 for an empty map.
+
+    Raises:
+        BrokenMaskError: the stored mask cannot be read.
     """
-    with Image.open(io.BytesIO(png)) as stored:
-        grey = stored.convert("L")
+    grey = open_mask(png)
     width, height = size
     left, top, right, bottom = crop_box(box or WHOLE, *size)
     part = grey.resize((right - left, bottom - top), Image.Resampling.BILINEAR)

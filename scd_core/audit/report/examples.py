@@ -16,12 +16,13 @@ from scd_core.audit.report.draw import (
     shrink,
 )
 from scd_core.audit.report.queries import Row
-from scd_core.audit.wording import STRATEGY_WORDS, moment
+from scd_core.audit.wording import STRATEGY_WORDS, where_taken
 from scd_core.boxes import box_from_row, classified_box
 from scd_core.config import MediaConfig
 from scd_core.identify.redaction import blank, boxes_from_columns
 from scd_core.media import MediaError, iter_images
 from scd_core.names import FailureStage, MediaStatus, Strategy
+from scd_core.tables.mask_png import BrokenMaskError
 
 __all__ = [
     "HEIGHT",
@@ -157,7 +158,10 @@ def iter_frames(
             return _DECODED_SIDE
         from scd_core.audit.report.shown import decoded_side  # imports torch, which takes seconds
 
-        return decoded_side(row, runs.get(row["batch_key"], {}))
+        try:
+            return decoded_side(row, runs.get(row["batch_key"], {}))
+        except BrokenMaskError:  # this frame is shown without its mask
+            return _DECODED_SIDE
 
     for source, neighbours in groupby(rows, source_of):
         part = list(neighbours)
@@ -194,11 +198,10 @@ def chosen_view(row: Row, views: Sequence[Row]) -> Row | None:
 
 
 def _example(row: Row, view: Row | None) -> Example:
-    place = f"camera {row['camera_id']}" if row["camera_id"] else "camera unknown"
     return Example(
         target_id=row["target_id"],
         file=row["file"] or row["uri"],
-        where=f"{place}, {moment(row['captured_at'])}" if row["captured_at"] else f"{place}, time unknown",
+        where=where_taken(row),
         row=row,
         strategy=view["strategy"] if view else None,
         strategy_id=view["predicted_id"] if view else None,
@@ -220,7 +223,10 @@ def _pictures(example: Example, image: Image.Image | MediaError, views: Sequence
     if row["mask_png"] is None:
         return (*pictures, Picture(evidence, "", missing="no mask was made of this picture"))
     classified = classified_box(row)
-    drawn = draw_evidence(frame, mask_over_frame(row["mask_png"], frame.size, classified))
+    try:
+        drawn = draw_evidence(frame, mask_over_frame(row["mask_png"], frame.size, classified))
+    except BrokenMaskError as error:
+        return (*pictures, Picture(evidence, "", missing=f"no picture: {error}"))
     if box is not None:
         drawn = draw_box(drawn, box)
     pictures.append(

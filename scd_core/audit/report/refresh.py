@@ -13,6 +13,7 @@ from scd_core.audit.improvements import read_improvements, with_improvements
 from scd_core.audit.query.connection import REPORT_MEMORY, open_tables
 from scd_core.audit.query.tables import report_time
 from scd_core.audit.report.facts import keep_facts
+from scd_core.audit.report.queries import first_row
 from scd_core.audit.report.state import report_state
 from scd_core.audit.slices.derive import find_slices
 from scd_core.audit.state.held import hold_small
@@ -65,9 +66,10 @@ def refresh_report_tables(
         exposures = known_exposures(connection)
         previous = connection.sql("SELECT * EXCLUDE (report_date) FROM error_slices").to_arrow_table()
         keep_facts(connection, kept, covers)
+        in_use = first_row(connection, "models").get("model_digest")
     slices = find_slices(errors, config.slices, previous if reports else None, report_id, exposures)
     if records := read_improvements(store):
-        slices = with_improvements(slices, errors, records)
+        slices = with_improvements(slices, errors, records, in_use)
     store.write_table("errors", errors, now.date(), report_id)
     store.write_table("error_slices", slices, now.date(), report_id)
     return errors, slices, report_id

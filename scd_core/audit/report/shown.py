@@ -17,10 +17,10 @@ from scd_core.config import ReclassifyConfig
 from scd_core.identify.pictures import crop_to_box
 from scd_core.identify.preprocess import decode_size, to_picture
 from scd_core.identify.spec import InputSpec
-from scd_core.masks.rows import decode_mask
 from scd_core.names import Strategy
 from scd_core.reclassify.rows import crop_in_frame, masked_picture, smallest_crop
 from scd_core.reclassify.strategies import STRATEGIES, NotApplicable, View, cropped
+from scd_core.tables.mask_png import decode_mask
 
 __all__ = ["decoded_side", "picture_shown"]
 
@@ -41,10 +41,15 @@ def picture_shown(
         run: row of the query `runs` for the batch, or empty.
 
     Returns:
-        The picture; None for a strategy of another version, or one that does not apply any more.
+        The picture; None for a strategy or an input of another version, or a strategy that does not apply any more.
+
+    Raises:
+        BrokenMaskError: the stored mask cannot be read.
     """
     box, mask = classified_box(row), decode_mask(row["mask_png"])
     spec = _input_spec(run, mask)
+    if spec is None:
+        return None
     masked = masked_picture(row, row, crop_to_box(frame, box), mask, spec)
     view = STRATEGIES[Strategy(strategy)](masked, _settings(run)) if strategy in STRATEGIES else None
     if crop is not None and not _shows(view, crop, box):
@@ -57,9 +62,15 @@ def picture_shown(
 
 
 def decoded_side(row: Mapping[str, Any], run: Mapping[str, Any]) -> int | None:
-    """Shorter side (pixels) at which the audit decoded the frame of a masked row; None for full size."""
+    """Shorter side (pixels) at which the audit decoded the frame of a masked row; None for full size, or where it is not known.
+
+    Raises:
+        BrokenMaskError: the stored mask cannot be read.
+    """
     mask = decode_mask(row["mask_png"])
     spec = _input_spec(run, mask)
+    if spec is None:
+        return None
     width, height = smallest_crop(row, row, mask, spec, _settings(run))
     box = classified_box(row) or WHOLE
     return decode_size(spec, (box[2] * width, box[3] * height))
@@ -79,9 +90,13 @@ def _settings(run: Mapping[str, Any]) -> ReclassifyConfig:
         return ReclassifyConfig()
 
 
-def _input_spec(run: Mapping[str, Any], mask: NDArray[np.float32]) -> InputSpec:
+def _input_spec(run: Mapping[str, Any], mask: NDArray[np.float32]) -> InputSpec | None:
+    """The model's input; None where the run recorded one that this version does not know."""
     if recorded := run.get("model_input"):
-        return InputSpec.model_validate_json(recorded)
+        try:
+            return InputSpec.model_validate_json(recorded)
+        except ValidationError:
+            return None
     height, width = mask.shape
     half = (0.5, 0.5, 0.5)
     return InputSpec.model_construct(size=(height, width), mean=half, std=half, resize="stretch")

@@ -64,7 +64,7 @@ class Totals:
     n_systematic: int
     """Systematic errors that no simpler slice explains."""
     is_untried: bool
-    """Some are of a cause that a better model mends, and no run of `trapaudit improve` tried the newest model."""
+    """Some are of a cause that a better model mends, and no run of `trapaudit improve` tried the newest model or made it."""
 
 
 def report_totals(connection: duckdb.DuckDBPyConnection, confidence: float = 0.95) -> Totals:
@@ -91,14 +91,16 @@ def report_totals(connection: duckdb.DuckDBPyConnection, confidence: float = 0.9
         final_error_rate=final.rate if final else None,
         n_effective=first.n_effective if first else None,
         rate_words=_rate_words(rates, values),
-        certificate_words=_certificate_words(connection, is_without_network=newest is not None and not has_network),
+        certificate_words=_certificate_words(
+            connection, newest["model_digest"] if newest and not has_network else None
+        ),
     )
 
 
-def _certificate_words(connection: duckdb.DuckDBPyConnection, *, is_without_network: bool) -> str:
-    """What became of names after masks; why there are none where no network here gives the newest names with gradients."""
-    if is_without_network:
-        (why,) = query(connection, "no_masks")
+def _certificate_words(connection: duckdb.DuckDBPyConnection, without_network: str | None) -> str:
+    """What became of names after masks; why there are none of a model of which no network here gives names with gradients."""
+    if without_network is not None:
+        (why,) = query(connection, "no_masks", model=without_network)
         return f"not available: {why['reason']}"
     return certificate_words(newest_certificate(connection))
 

@@ -13,7 +13,8 @@ from typing import Any
 from scd_core.boxes import Box, box_from_row
 from scd_core.errors import InputError
 from scd_core.inputs.label import name_and_state
-from scd_core.names import UNKNOWN, Flank, LabelFormat, LabelState
+from scd_core.label_names import LabelFormat, LabelState
+from scd_core.names import UNKNOWN, Flank
 from scd_core.tables.rows import LabelRow
 
 __all__ = ["DRAWN", "MOST_ANSWERS", "Answer", "answer_row", "new_import_id", "read_answers"]

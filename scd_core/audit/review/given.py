@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from scd_core.audit.review.answers import Answer
-from scd_core.names import ReviewQueue
+from scd_core.label_names import ReviewQueue
 from scd_core.tables.folder import file_key
 from scd_core.tables.store import AuditStore
 

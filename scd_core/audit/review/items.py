@@ -11,7 +11,7 @@ from scd_core.audit.review.given import Given
 from scd_core.audit.review.kept import Waiting
 from scd_core.audit.review.queues import SLICE
 from scd_core.boxes import box_from_row
-from scd_core.names import ReviewQueue
+from scd_core.label_names import ReviewQueue
 
 __all__ = ["addresses", "event_content", "item"]
 

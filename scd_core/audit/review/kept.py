@@ -18,7 +18,7 @@ from scd_core.audit.query.connection import open_tables
 from scd_core.audit.query.views import READY_VIEWS
 from scd_core.audit.queue.draw import create_listed, listed_shown
 from scd_core.audit.sql import load_sql
-from scd_core.names import ReviewQueue
+from scd_core.label_names import ReviewQueue
 from scd_core.tables.folder import file_key
 from scd_core.tables.store import AuditStore
 

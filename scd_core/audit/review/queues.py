@@ -14,7 +14,8 @@ from scd_core.audit.slices.data import PAIR
 from scd_core.audit.sql import load_sql
 from scd_core.errors import InputError
 from scd_core.identify.content import draw_name
-from scd_core.names import FlagReason, ReviewQueue
+from scd_core.label_names import ReviewQueue
+from scd_core.names import FlagReason
 
 __all__ = ["SLICE", "Queues", "SliceFinder", "lot"]
 

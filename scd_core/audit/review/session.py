@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,16 +15,16 @@ from scd_core.audit.review.given import ConflictError, Given, GivenAnswers, repe
 from scd_core.audit.review.items import addresses, event_content, item
 from scd_core.audit.review.kept import Waiting, draw_next, load_queues
 from scd_core.audit.review.queues import Queues, SliceFinder
+from scd_core.audit.review.since import SinceOpened
 from scd_core.audit.review.waiting import waiting_for
 from scd_core.errors import InputError
-from scd_core.names import ReviewQueue
+from scd_core.label_names import ReviewQueue
 from scd_core.tables.rows import LabelRow
 from scd_core.tables.schema import table_from_rows
 from scd_core.tables.store import AuditStore
 from scd_core.tables.tombstones import read_tombstones
 
 if TYPE_CHECKING:
-    from scd_core.audit.review.changes import Changes
     from scd_core.audit.review.likeness import Likeness
 
 __all__ = ["ReviewSession"]
@@ -57,9 +57,8 @@ class ReviewSession:
         self._finder = SliceFinder(self._queues, self._lock)
         self.refresh()
         self._n_at_start = self._given.n_read
-        self._reported = sorted(kept.label_files)
-        self._drawing, self._drawn_after = threading.Lock(), self._reported
-        self._at_start = self._given.files(), self._given.media()
+        self._drawing, self._drawn_after = threading.Lock(), sorted(kept.label_files)
+        self.since = SinceOpened(self.frames, self._queues, self._given, self._lock, kept.label_files)
 
     def close(self) -> None:
         """End what goes on in the background; nothing is left to write."""
@@ -218,66 +217,12 @@ class ReviewSession:
             found.setdefault(one.group_id or "", []).append(one)
         return found
 
-    # what changed
-
-    def changes(self) -> list[dict[str, Any]]:
-        """The slices that answers have changed since this review was opened (:class:`SliceChange`), as a report would count them.
-
-        Raises:
-            RunError: OUT cannot be read.
-        """
-        self.refresh()
-        with self._lock:
-            files, media = self._given.files(), self._given.media()
-        return [one.as_json() for one in self._changes.now(files, lambda: self._batches_of(media))]
-
     @cached_property
     def likeness(self) -> Likeness:
         """Which labelled individuals a picture is near to."""
         from scd_core.audit.review.likeness import Likeness  # read when somebody names a new individual
 
         return Likeness(self.frames)
-
-    @cached_property
-    def _changes(self) -> Changes:
-        from scd_core.audit.review.changes import Changes  # imports SciPy, which the first screen does not wait for
-
-        files, media = self._at_start
-        return Changes(self.frames, files, lambda: self._batches_of(media))
-
-    def reported_files(self) -> list[str]:
-        """Files of `labels` that the report counts which the review was opened with, sorted."""
-        return self._reported
-
-    def answer_files(self) -> list[str]:
-        """Files of `labels` that count now, sorted.
-
-        Raises:
-            RunError: OUT cannot be read.
-        """
-        self.refresh()
-        with self._lock:
-            return self._given.files()
-
-    def agreement(self) -> dict[str, Any]:
-        """How well second readers agree with first ones (:func:`scd_core.audit.review.agreement.agreements`).
-
-        Raises:
-            RunError: OUT cannot be read.
-        """
-        from scd_core.audit.review.agreement import agreements
-
-        self.refresh()
-        with self._lock:
-            files = self._given.files()
-        return agreements(self.frames.readings(files))
-
-    def _batches_of(self, media_ids: Collection[str]) -> set[str]:
-        """Batches of pictures; those that the review has not met are looked for in all of OUT."""
-        with self._lock:
-            known = {name: batch for name in media_ids if (batch := self._queues.batch_of(name)) is not None}
-        strange = set(media_ids) - known.keys()
-        return {*known.values()} | (self.frames.batches_of(strange) if strange else set())
 
     # answers
 

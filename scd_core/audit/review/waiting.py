@@ -8,7 +8,7 @@ from dataclasses import replace
 from scd_core.audit.review.given import Given, GivenAnswers
 from scd_core.audit.review.kept import SECOND_SHARE, Waiting
 from scd_core.audit.review.queues import Queues, lot
-from scd_core.names import LabelState, ReviewQueue
+from scd_core.label_names import LabelState, ReviewQueue
 
 __all__ = ["waiting_for"]
 
