@@ -93,3 +93,16 @@ def test_a_table_that_is_held_for_a_while_is_that_of_all_files_again(tmp_path):
         assert connection.execute("SELECT count(*) FROM labels").fetchall() == [(0,)]
         temporary = connection.execute("SELECT table_name FROM duckdb_tables() WHERE temporary").fetchall()
         assert ("labels",) not in temporary
+
+
+@pytest.mark.parametrize("columns", ["*", "import_id, individual_id"])
+def test_where_what_was_kept_is_damaged_all_files_are_opened(tmp_path, opened, columns):
+    out = str(tmp_path / "out")
+    write_batch(out, 0)
+    label(out, tmp_path, {"0.jpg": "Nyx"}, NIGHT, "0.csv")
+    rows_of(out, "labels", 0)
+    (kept,) = (tmp_path / "out").glob("state/*/small_labels-small_labels.parquet")
+    kept.write_bytes(kept.read_bytes()[:50])
+    opened.clear()
+    found = rows_of(out, "labels", 1, columns)
+    assert len(opened) >= 1 and found.equals(rows_of(out, "labels", columns=columns)) and found.num_rows == 1

@@ -22,8 +22,8 @@ from PIL import Image
 
 from scd_core.audit import connect, read_table
 from scd_core.audit.labels.importing import import_labels, list_imports, undo_import
-from scd_core.audit.report.content import Limits
 from scd_core.audit.report.label_file import label_file
+from scd_core.audit.report.limits import Limits
 from scd_core.audit.report.page import live_page
 from scd_core.audit.report.refresh import refresh_report_tables
 from scd_core.audit.report.sections import handed_in

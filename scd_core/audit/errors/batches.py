@@ -131,12 +131,14 @@ def _groups(connection: duckdb.DuckDBPyConnection, has_kept: bool) -> Iterator[l
 def _show(connection: duckdb.DuckDBPyConnection, stage: Stage, batch_keys: list[str] | None) -> None:
     if batch_keys is not None:
         show_batches(connection, batch_keys)
+    # The rows of the batches stand together, so most are passed over by the first and the last key.
+    values: dict[str, Any] = {}
+    chosen = "true"
+    if batch_keys is not None:
+        values = {"keys": batch_keys, "first": min(batch_keys, default=""), "last": max(batch_keys, default="")}
+        chosen = "batch_key BETWEEN $first AND $last AND batch_key IN (SELECT unnest($keys::VARCHAR[]))"
     for name in stage.settled:
-        connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE {name} AS FROM all_{name} "
-            "WHERE $keys IS NULL OR batch_key IN (SELECT unnest($keys::VARCHAR[]))",
-            {"keys": batch_keys},
-        )
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS FROM all_{name} WHERE {chosen}", values)
 
 
 def _sql(name: str) -> str:

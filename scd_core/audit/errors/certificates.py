@@ -13,9 +13,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import duckdb
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
+import pyarrow.compute as pc
 
 from scd_core.audit.sql import load_sql
 from scd_core.audit.wording import percent, plural
@@ -68,12 +67,12 @@ def find_certificates(connection: duckdb.DuckDBPyConnection, config: ReclassifyC
     from scd_core.reclassify.certificate import certify  # only now: its package loads torch
 
     found = connection.sql(load_sql("scd_core.audit.errors", "certificate_labels")).to_arrow_table()
-    models = found["model_digest"].to_numpy(zero_copy_only=False)
-    probability = _floats(found["probability"])
-    weights = _floats(found["weight"])
+    probability, weights = (
+        found[name].cast(pa.float64()).to_numpy() for name in ("probability", "weight")
+    )  # null is nan
     records = []
-    for model in sorted(set(models)):
-        of = models == model
+    for model in sorted(pc.unique(found["model_digest"]).to_pylist()):
+        of = pc.equal(found["model_digest"], model).to_numpy()
         one = certify(probability[of], weights[of], config.max_broken, config.certain)
         records.append(CertificateRecord(model, **asdict(one), max_broken=config.max_broken, certain=config.certain))
     create_certificates(connection, records)
@@ -168,8 +167,3 @@ _SCHEMA = pa.schema(
         ("report_id", pa.string()),
     ]
 )
-
-
-def _floats(column: pa.ChunkedArray) -> NDArray[np.float64]:
-    """A column as numbers, null as nan."""
-    return np.array(column.cast(pa.float64()).to_pylist(), dtype=np.float64)

@@ -18,7 +18,16 @@ from scd_core.audit.report.contrasts import Contrast, load_contrasts
 from scd_core.audit.report.examples import Example, load_examples, shared_out
 from scd_core.audit.report.label_file import label_file
 from scd_core.audit.report.label_next import LabelItem, label_next
-from scd_core.audit.report.queries import RatedSlice, Row, create_views, first_row, query, unusable_files
+from scd_core.audit.report.limits import LIMITS, Limits
+from scd_core.audit.report.queries import (
+    RatedSlice,
+    Row,
+    create_views,
+    first_row,
+    query,
+    suspected_pictures,
+    unusable_files,
+)
 from scd_core.audit.report.related import relation_sentences
 from scd_core.audit.report.sections import (
     Calibration,
@@ -36,35 +45,7 @@ from scd_core.audit.wording import slice_title
 from scd_core.config import AuditConfig
 from scd_core.names import ErrorType, Trend
 
-__all__ = ["Limits", "ReportContent", "Snapshots", "gather"]
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How much of each list the page shows; the rest is counted, and is one query away."""
-
-    slices: int = 20
-    explained: int = 12
-    unproved: int = 40
-    cameras: int = 40
-    individuals: int = 12
-    pairs: int = 30
-    suspected: int = 40
-    suspected_pictures: int = 6
-    contrasts: int = 2
-    single_errors: int = 6
-    label_next: int = 30
-    label_file: int = 200
-    label_pictures: int = 12
-    quarantined: int = 100
-    inputs: int = 40
-    history: int = 12
-    picture_bytes: int = 3_500_000
-    contrast_bytes: int = 500_000
-    label_picture_bytes: int = 500_000
-
-
-LIMITS = Limits()
+__all__ = ["ReportContent", "Snapshots", "gather"]
 
 
 @dataclass(frozen=True)
@@ -174,7 +155,7 @@ def gather(
     totals = report_totals(connection, config.slices.confidence)
     slices = _group(query(connection, "slices"))
     shown, unproved = slices.systematic[: limits.slices], slices.unproved[: limits.unproved]
-    suspected: list[Row] = query(connection, "suspected", limit=limits.suspected)
+    suspected = suspected_pictures(connection, limits.suspected)
     with batches_shown(connection, []):  # of the wrong pictures of slices, their files are not needed
         single_rows = query(connection, "single_errors", limit=limits.single_errors) if config.slices.examples else []
     singles = [row["media_id"] for row in single_rows]
@@ -196,7 +177,7 @@ def gather(
         snapshots=snapshots,
         totals=totals,
         models=models,
-        model_change=first_row(connection, "model_change", model=models[0]["model_digest"]) if models else {},
+        model_change=first_row(connection, "model_change", model=models[0]["model_digest"]) if len(models) > 1 else {},
         compared=comparison_lines(compared) if compared else [],
         added=first_row(connection, "new_batches", since=snapshots.previous_at),
         types=query(connection, "error_types"),

@@ -21,6 +21,7 @@ __all__ = [
     "create_views",
     "first_row",
     "query",
+    "suspected_pictures",
     "unusable_files",
 ]
 
@@ -103,6 +104,21 @@ def query(connection: duckdb.DuckDBPyConnection, name: str, **parameters: Any) -
 def first_row(connection: duckdb.DuckDBPyConnection, name: str, **parameters: Any) -> Row:
     """The first row of a query; empty where there is none."""
     return next(iter(query(connection, name, **parameters)), {})
+
+
+def suspected_pictures(connection: duckdb.DuckDBPyConnection, limit: int) -> list[Row]:
+    """Rows of the query ``suspected``, each with its `file` and `uri`; only the batches that they are of are opened.
+
+    Args:
+        connection: database with the audit's tables.
+        limit: most rows.
+    """
+    rows = query(connection, "suspected", limit=limit)
+    with batches_shown(connection, sorted({row["batch_key"] for row in rows})):
+        found = query(connection, "media_files", media=[row["media_id"] for row in rows])
+    files = {(row["batch_key"], row["media_id"]): row for row in found}
+    unknown = {"file": None, "uri": None}
+    return [{**row, **files.get((row["batch_key"], row["media_id"]), unknown)} for row in rows]
 
 
 def unusable_files(connection: duckdb.DuckDBPyConnection, limit: int) -> tuple[list[Row], list[Row]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
@@ -67,10 +68,12 @@ def refresh_report_tables(
         previous = connection.sql("SELECT * EXCLUDE (report_date) FROM error_slices").to_arrow_table()
         keep_facts(connection, kept, covers)
         in_use = first_row(connection, "models").get("model_digest")
-    slices = find_slices(errors, config.slices, previous if reports else None, report_id, exposures)
+    with ThreadPoolExecutor(1) as pool:
+        written = pool.submit(store.write_table, "errors", errors, now.date(), report_id)
+        slices = find_slices(errors, config.slices, previous if reports else None, report_id, exposures)
+        written.result()
     if records := read_improvements(store):
         slices = with_improvements(slices, errors, records, in_use)
-    store.write_table("errors", errors, now.date(), report_id)
     store.write_table("error_slices", slices, now.date(), report_id)
     return errors, slices, report_id
 

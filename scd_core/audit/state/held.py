@@ -40,9 +40,9 @@ def hold_small(
     stage, key = f"small_{table}", _KEYS[table]
     version = hashlib.sha256(f"{table_sql(table, [])}{duckdb.__version__}".encode()).hexdigest()
     run(load_sql("scd_core.audit.state", "digests_small"), {"name": table, "version": version})
-    run(f"DROP TABLE IF EXISTS all_{stage}")
-    kept.load(connection, stage, (stage,))
-    new = run(load_sql("scd_core.audit.state", "new_small"), {"name": table}).fetchall()
+    new = _load(connection, table, kept, columns)
+    if new and columns != "*":  # what is kept for the next report has all columns
+        new = _load(connection, table, kept)
     own = "" if key == "batch_key" else f"{key} AS batch_key, "
     run(f"CREATE TEMP TABLE IF NOT EXISTS all_{stage} AS SELECT {own}* FROM ({table_sql(table, [])})")
     if new:
@@ -54,6 +54,16 @@ def hold_small(
     chosen = columns if columns != "*" or not own else "* EXCLUDE (batch_key)"
     run(f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT {chosen} FROM all_{stage}")
     run(f"DROP TABLE all_{stage}")
+
+
+def _load(
+    connection: duckdb.DuckDBPyConnection, table: str, kept: KeptRows, columns: str = "*"
+) -> list[tuple[str, str]]:
+    """Read what is kept of a table; the files that are not, each with its root."""
+    stage = f"small_{table}"
+    connection.execute(f"DROP TABLE IF EXISTS all_{stage}")
+    kept.load(connection, stage, (stage,), columns)
+    return connection.execute(load_sql("scd_core.audit.state", "new_small"), {"name": table}).fetchall()
 
 
 @contextmanager

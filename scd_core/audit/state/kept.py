@@ -40,7 +40,7 @@ class KeptRows:
         self._now = now.astimezone(UTC)
         self._name = f"{self._now:%Y%m%dT%H%M%S-%f}{secrets.token_hex(2)}"
 
-    def load(self, connection: duckdb.DuckDBPyConnection, stage: str, parts: Sequence[str]) -> int:
+    def load(self, connection: duckdb.DuckDBPyConnection, stage: str, parts: Sequence[str], columns: str = "*") -> int:
         """Make the table ``kept`` (batch_key, digest, source) and, where it has rows, ``all_<part>`` with those of its batches.
 
         Args:
@@ -48,6 +48,7 @@ class KeptRows:
                 where the digest is the same.
             stage: name of the list.
             parts: names of the tables.
+            columns: columns of the tables that are read.
 
         Returns:
             How many listed batches have no such digest any more.
@@ -70,7 +71,7 @@ class KeptRows:
             ]
             for part in parts if sources else ():
                 rows = " UNION ALL ".join(
-                    f"FROM read_parquet('{self._path(_file(source, stage, part))}') "
+                    f"SELECT {columns} FROM read_parquet('{self._path(_file(source, stage, part))}') "
                     f"WHERE batch_key IN (SELECT batch_key FROM kept WHERE source = '{_quoted(source)}')"
                     for source in sources
                 )

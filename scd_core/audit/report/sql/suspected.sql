@@ -1,13 +1,9 @@
 -- suspected: unlabelled events in doubt, one row each: most reasons first, then the surest name.
-SELECT errors.*, media.file, media.uri FROM (
-    SELECT *, count(*) OVER () AS n_events FROM (
-        SELECT * FROM errors WHERE is_current AND is_suspected
-        QUALIFY row_number() OVER (
-            PARTITION BY coalesce(event_id, target_id)
-            ORDER BY len(suspicion_reasons) DESC, is_masked DESC, probability DESC, drawn_by(content_number, target_id), target_id
-        ) = 1
-    )
-    ORDER BY len(suspicion_reasons) DESC, is_masked DESC, probability DESC, drawn_by(content_number, target_id), target_id LIMIT $limit
-) errors
-LEFT JOIN (SELECT batch_key, media_id, file, uri FROM media) media USING (batch_key, media_id)
-ORDER BY len(suspicion_reasons) DESC, is_masked DESC, probability DESC, drawn_by(content_number, target_id), target_id
+SELECT *, count(*) OVER () AS n_events FROM (
+    SELECT * FROM errors WHERE is_current AND is_suspected
+    QUALIFY row_number() OVER (
+        PARTITION BY coalesce(event_id, target_id)
+        ORDER BY len(suspicion_reasons) DESC, is_masked DESC, probability DESC, drawn_by(content_number, target_id), target_id
+    ) = 1
+)
+ORDER BY len(suspicion_reasons) DESC, is_masked DESC, probability DESC, drawn_by(content_number, target_id), target_id LIMIT $limit
