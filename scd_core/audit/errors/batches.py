@@ -18,6 +18,8 @@ __all__ = ["ALONE", "JUDGED", "Stage", "create_parts"]
 
 _PICTURES = 500_000
 """Pictures that are looked at together."""
+_APART = 8
+"""Groups of batches after which their rows are added to those of all: adding few rows takes as long as adding many."""
 
 
 @dataclass(frozen=True)
@@ -85,19 +87,34 @@ def create_parts(
     if keeps is not None:
         connection.execute(_sql(stage.digests), {"version": _version(stage, settings)})
         keeps.load(connection, stage.name, stage.parts)
+    n_apart = 0
     for batch_keys in _groups(connection, keeps is not None):
         _show(connection, stage, batch_keys)
         for name in stage.steps:
             connection.execute(_sql(name), settings.get(name, {}))
         for name in stage.parts:
-            connection.execute(f"CREATE TEMP TABLE IF NOT EXISTS all_{name} AS FROM {name} LIMIT 0")
-            connection.execute(f"INSERT INTO all_{name} FROM {name}")
+            connection.execute(f"ALTER TABLE {name} RENAME TO {name}_{n_apart}")
+        n_apart += 1
+        if n_apart == _APART:
+            _add_up(connection, stage, n_apart)
+            n_apart = 0
+    _add_up(connection, stage, n_apart)
     show_all(connection)
     if keeps is not None:
         keeps.save(connection, stage.name, stage.parts)
     for name in (*stage.parts, *stage.settled):
         connection.execute(f"DROP TABLE IF EXISTS {name}")
         connection.execute(f"ALTER TABLE all_{name} RENAME TO {name}")
+
+
+def _add_up(connection: duckdb.DuckDBPyConnection, stage: Stage, n_apart: int) -> None:
+    """Add the rows of some groups, each in tables of its own, to those of all."""
+    for name in stage.parts if n_apart else ():
+        connection.execute(f"CREATE TEMP TABLE IF NOT EXISTS all_{name} AS FROM {name}_0 LIMIT 0")
+        rows = " UNION ALL ".join(f"FROM {name}_{number}" for number in range(n_apart))
+        connection.execute(f"INSERT INTO all_{name} {rows}")
+        for number in range(n_apart):
+            connection.execute(f"DROP TABLE {name}_{number}")
 
 
 def _version(stage: Stage, settings: Mapping[str, Mapping[str, Any]]) -> str:
