@@ -22,7 +22,7 @@ from scd_core.config import SliceConfig
 from scd_core.names import Cause, ErrorType
 from scd_core.tables.rows import SliceRow
 
-__all__ = ["describe", "is_supported"]
+__all__ = ["describe", "is_supported", "main_cause"]
 
 _FLANK_LEVEL = 0.05
 """p-value up to which one flank errs more than the other inside a slice."""
@@ -59,12 +59,7 @@ def describe(data: SliceData, tested: TestedSlice, config: SliceConfig) -> Slice
     """
     values = dict(tested.slice)
     of_slice = slice_errors(data, values)
-    places = wrong_places(data, values)
-    if places.size:
-        errors, visits = data.wrong_pictures.take(places), data.visit[data.wrong_keys[0][places]]
-    else:  # a visit has the keys that most of its pictures have, and these may be its right ones
-        wrong = np.flatnonzero(np.isin(data.visit, of_slice))
-        errors, visits = Pictures.of(data.rows.take(pa.array(wrong))), data.visit[wrong]
+    errors, visits = _wrong_pictures(data, values, of_slice)
     confused_with, is_mostly = _name(errors.predicted_id.tolist(), visits)
     flanks = _flanks(data, values)
     cause, n_of_cause, n_seen = _cause(errors, visits, flanks is not None)
@@ -108,6 +103,29 @@ def describe(data: SliceData, tested: TestedSlice, config: SliceConfig) -> Slice
         "sentence": sentence(tested, common),
         "what_to_do": what_to_do(tested, common, len(visits)),
     }
+
+
+def main_cause(data: SliceData, values: dict[str, str]) -> str:
+    """The column ``cause`` of a slice, as :func:`describe` gives it.
+
+    Args:
+        data: the labelled rows.
+        values: key -> value of the slice.
+    """
+    errors, visits = _wrong_pictures(data, values, slice_errors(data, values))
+    return _cause(errors, visits, _flanks(data, values) is not None)[0]
+
+
+def _wrong_pictures(
+    data: SliceData, values: dict[str, str], of_slice: NDArray[np.int64]
+) -> tuple[Pictures, NDArray[np.int64]]:
+    """The wrong pictures of a slice, and the visit of each; `of_slice`: its visits that err."""
+    places = wrong_places(data, values)
+    if places.size:
+        return data.wrong_pictures.take(places), data.visit[data.wrong_keys[0][places]]
+    # A visit has the keys that most of its pictures have, and these may be its right ones.
+    wrong = np.flatnonzero(np.isin(data.visit, of_slice))
+    return Pictures.of(data.rows.take(pa.array(wrong))), data.visit[wrong]
 
 
 def _n_visits(data: SliceData, visits: NDArray[np.int64], error_type: str) -> int:

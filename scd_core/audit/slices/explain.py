@@ -9,7 +9,8 @@ from scipy.special import xlogy
 from scd_core.audit.slices.cells import slice_codes
 from scd_core.audit.slices.condense import condensed
 from scd_core.audit.slices.counts import FROM_LABELS, Counts, in_kind_counts, total_errors
-from scd_core.audit.slices.data import Members, SliceData, has_keys, is_of, slice_members
+from scd_core.audit.slices.data import PAIR, Members, SliceData, has_keys, is_of, slice_members
+from scd_core.audit.slices.describe import main_cause
 from scd_core.audit.slices.tested import TestedSlice
 from scd_core.config import SliceConfig
 from scd_core.names import Cause
@@ -46,6 +47,10 @@ def explain(data: SliceData, rows: list[TestedSlice], config: SliceConfig) -> No
     tried: where the part inside one errs more than the part outside (one-sided, 0.01 over the number tried), the one that
     splits it best goes first, and the wide one has to stand on what is left.
 
+    Two kinds of errors may meet in the visits of one slice: an individual looks like another one, and is given many other names
+    too. Where the slice's errors have no cause in common, and at least half are given one name that has one, that name goes
+    first (:func:`_with_cause`).
+
     Among explanations that fit equally well the one with fewer keys stands. A slice of the predicted name alone stands only
     where nothing else explains it: being called B is a consequence, not a circumstance. So does one of a week: what changed
     at a camera in a week is the camera's error, with an onset. Last, parts of one place that
@@ -57,6 +62,7 @@ def explain(data: SliceData, rows: list[TestedSlice], config: SliceConfig) -> No
         config: limits.
     """
     open_rows = [row for row in rows if row.is_systematic]
+    whole = data
     data = condensed(data, [dict(row.slice) for row in open_rows])
     cuts: dict[str | None, float] = {}  # of the slices that were tested together
     for row in open_rows:
@@ -66,6 +72,7 @@ def explain(data: SliceData, rows: list[TestedSlice], config: SliceConfig) -> No
     is_left = np.ones(data.exposure.size, bool)
     while open_rows:
         best = open_rows[_purest(data, open_rows, members, is_left, config)]
+        best = _with_cause(whole, best, open_rows, members, is_left)
         found = members[best.slice_id]
         explained = _explained(data, found.left(is_left))
         is_left[explained] = False
@@ -89,6 +96,32 @@ def explain(data: SliceData, rows: list[TestedSlice], config: SliceConfig) -> No
                 remaining.append(row)
         open_rows = remaining
     _join_parts(data, [row for row in rows if row.is_systematic], members)
+
+
+def _with_cause(
+    data: SliceData, best: TestedSlice, rows: list[TestedSlice], members: dict[str, Members], is_left: Bools
+) -> TestedSlice:
+    """A slice, or where its errors have no cause in common, the same with the name that at least half of them are given, if
+    these have one: two kinds of errors meet in it, and the other kind has to stand on what is left."""
+    errors = members[best.slice_id].left(is_left).errors
+    named = [
+        row
+        for row in rows
+        if row is not best
+        and _without_name(row) == dict(best.slice)
+        and 2 * np.isin(errors, members[row.slice_id].errors).sum() >= errors.size
+    ]
+    if not named or main_cause(data, dict(best.slice)) != Cause.UNEXPLAINED:
+        return best
+    return next((row for row in named if main_cause(data, dict(row.slice)) != Cause.UNEXPLAINED), best)
+
+
+def _without_name(row: TestedSlice) -> dict[str, str]:
+    """The keys and values of a slice, whatever name its visits are given."""
+    values = {key: value for key, value in row.slice if key != "predicted_id"}
+    if "pair" in values:
+        values["true_id"] = values.pop("pair").split(PAIR, 1)[0]
+    return values
 
 
 def _join_parts(data: SliceData, rows: list[TestedSlice], members: dict[str, Members]) -> None:
