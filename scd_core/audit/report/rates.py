@@ -89,12 +89,19 @@ def overall_rates(connection: duckdb.DuckDBPyConnection, confidence: float = 0.9
     if not n_visits:
         return Rates(0.0, None, None)
     if n_visits > _MAX_VISITS:
-        return _rates(_Sample(connection.execute(_sql("rate_many")).fetchnumpy(), sizes), confidence)
+        return _rates(_Sample(_labelled(connection), sizes), confidence)
     connection.execute(_sql("rate_frames"), {"every": max(1, int(np.sum(sizes["n_pictures"])) // _SAMPLE)})
     labelled = connection.execute(_sql("rate_labelled")).fetchnumpy()
     kinds = connection.execute(_sql("rate_kinds")).fetchnumpy()
     connection.execute("DROP TABLE rate_frames")
     return _rates(_Sample(labelled, kinds, is_foretold=True), confidence)
+
+
+def _labelled(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    """Columns of the query `rate_many`, visits as numbers, because there are millions of rows."""
+    rows = connection.sql(_sql("rate_many")).to_arrow_table()
+    visits = rows["visit"].combine_chunks().dictionary_encode().indices
+    return {name: rows[name].to_numpy() for name in rows.column_names if name != "visit"} | {"visit": visits.to_numpy()}
 
 
 def _sql(name: str) -> str:
@@ -108,7 +115,7 @@ class _Sample:
         names = sorted({*labelled["stratum"].tolist(), *kinds["stratum"].tolist()})
         places = {name: place for place, name in enumerate(names)}
         self.stratum = np.array([places[name] for name in labelled["stratum"].tolist()], np.int64)
-        self.visit = np.unique(labelled["visit"].astype(str), return_inverse=True)[1].astype(np.int64)
+        self.visit = np.unique(labelled["visit"], return_inverse=True)[1].astype(np.int64)
         self.weight = labelled["event_weight"].astype(np.float64)
         self.wrong = {False: labelled["is_wrong"].astype(float), True: labelled["is_wrong_after"].astype(float)}
         self.of_kind = np.array([places[name] for name in kinds["stratum"].tolist()], np.int64)

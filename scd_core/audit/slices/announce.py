@@ -17,6 +17,7 @@ from scd_core.audit.slices.cells import family_slices, slice_codes
 from scd_core.audit.slices.counts import FROM_LABELS, kinds_of_labels
 from scd_core.audit.slices.data import DAY, Members, SliceData, has_keys, is_error, slice_members
 from scd_core.audit.slices.tested import TestedSlice
+from scd_core.audit.slices.together import in_threads
 from scd_core.config import SliceConfig
 from scd_core.names import UNKNOWN
 
@@ -159,9 +160,13 @@ def _e_values(data: SliceData, looked: _Looked, slices: Sequence[Mapping[str, st
         else:
             families.setdefault(tuple(values), []).append(number)
     others = _Others(data, looked)
-    for family, numbers in families.items():
-        codes = np.concatenate([slice_codes(data, slices[number])[1] for number in numbers])
-        found[numbers] = _of_family(data, looked, others, family, codes)
+
+    def of_family(family: tuple[str, ...]) -> Floats:
+        codes = np.concatenate([slice_codes(data, slices[number])[1] for number in families[family]])
+        return _of_family(data, looked, others, family, codes)
+
+    for numbers, e_values in zip(families.values(), in_threads(of_family, families), strict=True):
+        found[numbers] = e_values
     return found
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from scd_core.audit.slices.codes import dictionary, encode, errs, joined, most, stable_order
 from scd_core.audit.slices.pictures import Pictures
+from scd_core.audit.slices.together import in_threads
 from scd_core.names import Cause, ErrorType
 
 __all__ = [
@@ -284,16 +285,20 @@ def slice_data(errors: pa.Table, exposures: pa.Table | None = None) -> SliceData
     visit, names = encode(visits)
     n = len(names)
     is_wrong_row = pc.not_equal(rows["error_type"], ErrorType.CORRECT).to_numpy(zero_copy_only=False)
-    is_wrong = errs(visit, encode(event)[0], is_wrong_row, n)
+    # Most visits have no wrong picture, and then their events do not matter.
+    doubted = np.flatnonzero((np.bincount(visit, is_wrong_row, minlength=n) > 0)[visit])
+    is_wrong = errs(visit[doubted], encode(event.take(pa.array(doubted)))[0], is_wrong_row[doubted], n)
     columns = _key_columns(rows) | {"place": _places(rows)}
     others = _key_columns(exposures) | {"place": _places(exposures)} if exposures is not None else {}
-    codes, values = {}, {}
-    for name, column in columns.items():
-        n_more = 0 if exposures is None else exposures.num_rows
-        more = others.get(name, pa.nulls(n_more, pa.string()))
-        together, values[name] = encode(column, more)
-        counts = is_wrong_row == is_wrong[visit] if name in ("predicted_id", "pair") else None
-        codes[name] = np.concatenate([most(visit, together[: rows.num_rows], n, counts), together[rows.num_rows :]])
+    is_of_kind = is_wrong_row == is_wrong[visit]
+    nothing = pa.nulls(0 if exposures is None else exposures.num_rows, pa.string())
+
+    def of_key(name: str) -> tuple[Ints, list[str]]:
+        together, found = encode(columns[name], others.get(name, nothing))
+        counts = is_of_kind if name in ("predicted_id", "pair") else None
+        return np.concatenate([most(visit, together[: rows.num_rows], n, counts), together[rows.num_rows :]]), found
+
+    by_key = dict(zip(columns, in_threads(of_key, columns), strict=True))
     cause = pc.fill_null(pc.index_in(rows["cause"], pa.array(list(Cause))), -1).to_numpy().astype(np.int64)
     weight = pc.fill_null(rows["event_weight"], 0.0).to_numpy()
     has_flag = pc.fill_null(rows["has_flag"], False).to_numpy(zero_copy_only=False)
@@ -301,8 +306,8 @@ def slice_data(errors: pa.Table, exposures: pa.Table | None = None) -> SliceData
     return SliceData(
         exposure=np.concatenate([np.ones(n), extra]),
         is_wrong=np.concatenate([is_wrong, np.zeros(extra.size, bool)]),
-        codes=codes,
-        values=values,
+        codes={name: codes for name, (codes, _) in by_key.items()},
+        values={name: values for name, (_, values) in by_key.items()},
         cause=np.where(is_wrong, most(visit, cause, n, is_wrong_row), -1),
         weight=np.bincount(visit, weight, minlength=n).astype(np.float64),
         wrong_weight=np.bincount(visit, weight * is_wrong_row, minlength=n).astype(np.float64),
@@ -348,13 +353,19 @@ def _key_columns(rows: pa.Table) -> dict[str, Any]:
     is_day = pc.and_(pc.greater_equal(hour, DAY_HOURS[0]), pc.less(hour, DAY_HOURS[1]))
     by_moment = {
         "hour": pc.binary_join_element_wise(pc.utf8_lpad(pc.cast(hour, pa.string()), 2, "0"), "h", ""),
-        "week": pc.strftime(taken.dictionary, "%G-W%V"),
+        "week": _weeks(taken.dictionary),
         "light": pc.if_else(is_day, "day", "night"),
     }
     columns |= {name: pa.DictionaryArray.from_arrays(taken.indices, column) for name, column in by_moment.items()}
     is_infrared = pc.fill_null(rows["is_infrared"], False)
     columns["light"] = pc.if_else(is_infrared, "infrared", columns["light"].cast(pa.string()))
     return columns
+
+
+def _weeks(moments: Any) -> Any:
+    """The ISO week of some moments, each day looked at once."""
+    days = pc.floor_temporal(moments, unit="day").dictionary_encode()
+    return pc.strftime(days.dictionary, "%G-W%V").take(days.indices)
 
 
 def _places(rows: pa.Table) -> Any:

@@ -21,6 +21,7 @@ from scd_core.audit.slices.onset import set_onset, visit_times
 from scd_core.audit.slices.rates import slice_rates
 from scd_core.audit.slices.statistics import benjamini_hochberg
 from scd_core.audit.slices.tested import TestedSlice, slice_id
+from scd_core.audit.slices.together import in_threads
 from scd_core.audit.slices.trend import set_trends
 from scd_core.config import SliceConfig
 from scd_core.tables.rows import SliceRow
@@ -117,9 +118,12 @@ def tested_slices(data: SliceData, config: SliceConfig) -> tuple[list[TestedSlic
     shares = family_shares(families)
     tested: list[TestedSlice] = []
     counts: dict[str, Counts] = {}
-    for family, share in shares.items():
-        tests = family_tests(data, family, config)
-        for one, of_one in _listed(data, tests, share, config):
+
+    def of_family(family: tuple[str, ...]) -> list[tuple[TestedSlice, Counts]]:
+        return list(_listed(data, family_tests(data, family, config), shares[family], config))
+
+    for listed in in_threads(of_family, families):
+        for one, of_one in listed:
             if is_supported(data, one):
                 tested.append(one)
                 counts[one.slice_id] = of_one
