@@ -134,12 +134,13 @@ FINDING_FIELDS: dict[str, Field] = {
     "lift": Field(pa.float64(), "error rate over the baseline rate"),
     "p_value": Field(pa.float64(), "one-sided p-value of the slice's rate against the baseline"),
     "q_value": Field(
-        pa.float64(), "Benjamini-Hochberg q-value over all families of the report, each with an equal share"
+        pa.float64(),
+        "Benjamini-Hochberg q-value over all families of the report, each with its share of the error rate",
     ),
     "n_tests": Field(
         pa.int64(),
-        "tests that the p-value is held against: slices of the family that would have such a p-value by chance, over the p-value "
-        "and over the family's share of the error rate; where `tested_within` is set, twice the number of wrong names",
+        "tests that the p-value is held against: slices of all families that chance would put as far up, by the families' "
+        "shares of the error rate, over the p-value; where `tested_within` is set, twice the number of wrong names",
     ),
     "tested_within": Field(
         pa.string(),

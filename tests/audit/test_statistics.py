@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from scd_core.audit.slices.statistics import (
+    LEVELS,
     benjamini_hochberg,
     n_expected,
+    n_expected_together,
     rate_excess_p_value,
     wilson_interval,
 )
@@ -96,6 +98,35 @@ def test_chance_is_no_more_often_as_small_as_expected():
     expected = n_expected(levels, [6], [9], [120], [20])
     assert counted / 2000 == pytest.approx(expected, rel=0.1)
     assert (expected < np.array(levels) * 20).all()
+
+
+def test_chance_puts_no_more_slices_of_several_families_so_far_up_than_expected_together():
+    """20 slices of 6 visits and 3 of 40, 9 errors at random among 120: fewer than where each family were held to its share."""
+    rng = np.random.default_rng(0)
+    shares = np.array([0.3, 0.7])
+    by_level = np.stack([n_expected(LEVELS, [n], [9], [120], [m]) for n, m in ((6, 20), (40, 3))])
+    # Of 1 to 9 errors; a slice without one is no hypothesis that can be listed.
+    p_values = np.concatenate([stats.hypergeom.sf(np.arange(9), 120, 9, n) for n in (6, 40)]).clip(max=1)
+    of = np.repeat([0, 1], 9)
+    expected = n_expected_together(p_values, of, by_level, shares)
+    at = by_level[of, np.searchsorted(LEVELS, p_values)] / shares[of]
+    assert (expected <= 1.001 * at).all() and (expected[:4] < 0.8 * at[:4]).any()
+    scores = np.concatenate([[np.inf], at[:9]]), np.concatenate([[np.inf], at[9:]])
+    counted = np.zeros(18)
+    for _ in range(3000):
+        errors = rng.permutation(120)[:9]
+        seen = scores[0][np.bincount(errors // 6, minlength=20)], scores[1][np.bincount(errors // 40, minlength=3)]
+        counted += (np.concatenate(seen)[:, None] <= 1.001 * at).sum(0)
+    assert counted / 3000 == pytest.approx(expected, rel=0.1, abs=0.02)
+
+
+def test_one_family_alone_expects_together_what_it_expects():
+    margins = [5, 9], [8, 8], [60, 90], [10, 3]
+    by_level = n_expected(LEVELS, *margins)
+    p_values = stats.hypergeom.sf([0, 1, 2, 3], 90, 8, 9)
+    together = n_expected_together(p_values, [0] * 4, by_level[None], [1.0])
+    assert together == pytest.approx(n_expected(p_values, *margins), rel=0.01)
+    assert n_expected_together([], [], by_level[None], [1.0]).size == 0
 
 
 def test_no_hypothesis_is_none():

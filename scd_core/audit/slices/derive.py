@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import cast
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from scd_core.audit.slices.announce import announce
 from scd_core.audit.slices.counts import Counts
@@ -19,7 +21,7 @@ from scd_core.audit.slices.families import FamilyTests, family_groups, family_sh
 from scd_core.audit.slices.needed import set_labels_needed
 from scd_core.audit.slices.onset import set_onset, visit_times
 from scd_core.audit.slices.rates import slice_rates
-from scd_core.audit.slices.statistics import benjamini_hochberg
+from scd_core.audit.slices.statistics import benjamini_hochberg, n_expected_together
 from scd_core.audit.slices.tested import TestedSlice, slice_id
 from scd_core.audit.slices.together import in_threads
 from scd_core.audit.slices.trend import set_trends
@@ -28,6 +30,8 @@ from scd_core.tables.rows import SliceRow
 from scd_core.tables.schema import table_from_rows
 
 __all__ = ["find_slices", "tested_slices"]
+
+Floats = NDArray[np.float64]
 
 
 def find_slices(
@@ -43,11 +47,12 @@ def find_slices(
     exposure, as right. Weights have no part in finding; they enter the rate alone
     (:func:`scd_core.audit.slices.rates.slice_rates`). The p-value is Fisher's one-sided test
     (:func:`scd_core.audit.slices.statistics.rate_excess_p_value`). ``q_value`` is Benjamini-Hochberg's for
-    discrete tests: ``n_tests`` is the number of slices of the family that would have such a p-value by chance
-    (:func:`scd_core.audit.slices.statistics.n_expected`), over the p-value and over the family's share of the error rate
-    (:func:`scd_core.audit.slices.families.family_shares`). Slices with fewer than ``min_errors`` errors, a
-    lift below ``min_lift`` or a p-value above 0.25 are not listed and count with p = 1, because leaving them out would
-    choose the tests by their outcome.
+    discrete tests: ``n_tests`` is the number of slices that chance would put as far up, over the p-value. In its own family these
+    are the ones with such a p-value (:func:`scd_core.audit.slices.statistics.n_expected`); each other family adds as many as it
+    expects, up to the same multiple of its share of the error rate
+    (:func:`scd_core.audit.slices.statistics.n_expected_together`, :func:`scd_core.audit.slices.families.family_shares`). Slices
+    with fewer than ``min_errors`` errors, a lift below ``min_lift`` or a p-value above 0.25 are not listed and count with p =
+    1, because leaving them out would choose the tests by their outcome.
 
     Which name an individual is given at a place is as many hypotheses as there are names, and few errors
     survive so many tests. So a pair A -> B, alone or at a place, that does not is tested again where A, alone or at that
@@ -118,11 +123,14 @@ def tested_slices(data: SliceData, config: SliceConfig) -> tuple[list[TestedSlic
     shares = family_shares(families)
     tested: list[TestedSlice] = []
     counts: dict[str, Counts] = {}
+    tests = in_threads(lambda family: family_tests(data, family, config), families)
+    expected = _expected_together(tests, shares)
 
-    def of_family(family: tuple[str, ...]) -> list[tuple[TestedSlice, Counts]]:
-        return list(_listed(data, family_tests(data, family, config), shares[family], config))
+    def of_family(place: int) -> list[tuple[TestedSlice, Counts]]:
+        one = tests[place]
+        return list(_listed(data, one, expected[place], shares[one.family], config))
 
-    for listed in in_threads(of_family, families):
+    for listed in in_threads(of_family, range(len(tests))):
         for one, of_one in listed:
             if is_supported(data, one):
                 tested.append(one)
@@ -135,8 +143,22 @@ def tested_slices(data: SliceData, config: SliceConfig) -> tuple[list[TestedSlic
     return tested, counts
 
 
+def _expected_together(tests: list[FamilyTests], shares: dict[tuple[str, ...], float]) -> list[Floats]:
+    """Of each family, the number of slices that chance would put as far up as each of its slices."""
+    if not tests:
+        return []
+    of = np.repeat(np.arange(len(tests)), [one.p_value.size for one in tests])
+    expected = n_expected_together(
+        np.concatenate([one.p_value for one in tests]),
+        of,
+        np.stack([one.n_expected for one in tests]),
+        [shares[one.family] for one in tests],
+    )
+    return [expected[of == place] for place in range(len(tests))]
+
+
 def _listed(
-    data: SliceData, tests: FamilyTests, share: float, config: SliceConfig
+    data: SliceData, tests: FamilyTests, expected: Floats, share: float, config: SliceConfig
 ) -> Iterator[tuple[TestedSlice, Counts]]:
     """The slices of a family that err more, with their rates, and the counts that each was tested on."""
     rates = slice_rates(data, tests.family, tests.codes, tests.counts, config.confidence)
@@ -149,7 +171,7 @@ def _listed(
             family="+".join(tests.family),
             exposure=float(one.n[0]),
             p_value=float(tests.p_value[place]),
-            n_tests=math.ceil(max(1.0, tests.n_expected[place] / max(tests.p_value[place], 1e-300)) / share),
+            n_tests=math.ceil(max(1.0, expected[place] / max(tests.p_value[place], 1e-300))),
             e_weight=share * float(tests.e_weight[place]),
             **vars(rate),
         )

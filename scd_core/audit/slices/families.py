@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scd_core.audit.slices.cells import Sparse
 from scd_core.audit.slices.counts import FROM_LABELS, Counts, Groups, groups_by, in_kind_counts
 from scd_core.audit.slices.data import PAIR, SliceData
-from scd_core.audit.slices.statistics import n_expected
+from scd_core.audit.slices.statistics import LEVELS, n_expected
 from scd_core.config import SliceConfig
 from scd_core.names import UNKNOWN, Quality
 
@@ -60,7 +60,9 @@ class FamilyTests:
     codes: Ints  # (g, k) of the keys
     counts: Counts
     p_value: Floats  # (g,)
-    n_expected: Floats  # (g,) slices of the family that would have such a p-value where nothing is wrong
+    n_expected: (
+        Floats  # (l,) slices of the family that would have a p-value up to each of LEVELS where nothing is wrong
+    )
     e_weight: Floats  # (g,) share of each in the evidence of the family
 
 
@@ -131,7 +133,7 @@ def family_tests(data: SliceData, family: tuple[str, ...], config: SliceConfig) 
     is_small = p_value <= _MOST_P
     codes, counts, p_value = codes[is_small], counts[is_small], p_value[is_small]
     n_expected_by_chance = n_expected(
-        p_value, margins.n, margins.errors, margins.n_all, margins.counts, config.min_errors
+        LEVELS, margins.n, margins.errors, margins.n_all, margins.counts, config.min_errors
     )
     # Evidence is weighed by margins alone: a hypothesis that can never have enough errors has no share.
     has_share = np.minimum(np.rint(counts.n), counts.errors + counts.base_errors) >= _LEAST_EVIDENT

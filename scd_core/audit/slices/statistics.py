@@ -6,7 +6,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-__all__ = ["benjamini_hochberg", "n_expected", "rate_excess_p_value", "wilson_interval"]
+__all__ = [
+    "LEVELS",
+    "benjamini_hochberg",
+    "n_expected",
+    "n_expected_together",
+    "rate_excess_p_value",
+    "wilson_interval",
+]
 
 Floats = NDArray[np.float64]
 
@@ -14,6 +21,9 @@ _LARGE = 40
 """Margins up to which the values that a test can take are counted one by one."""
 _NODES = 401
 """Values of an integrand that an integral is made of."""
+
+LEVELS = np.concatenate([np.logspace(-300, -12, 3000, endpoint=False), np.logspace(-12, 0, 1400)])
+"""p-values at which chance is known, each next one 2 % larger where it matters; what lies between counts as the next one."""
 
 
 def wilson_interval(rate: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> tuple[Floats, Floats]:
@@ -122,6 +132,35 @@ def n_expected(
     expected = np.empty(p.size)
     expected[order] = np.cumsum(steps_at[: p.size])
     return expected + p * many[is_large].sum()
+
+
+def n_expected_together(p_values: ArrayLike, of: ArrayLike, by_level: ArrayLike, shares: ArrayLike) -> Floats:
+    """How many hypotheses of all families chance would put as far up as each of some p-values, where none is true.
+
+    Families share the error rate: a p-value stands where its family expects ``s * share`` as small ones, and of each other family
+    those count of which that family expects at most ``s`` times its own share. Few values being possible, that is often less;
+    the sum over families is the number that Heyse's procedure needs, as it is within one family (:func:`n_expected`).
+
+    Args:
+        p_values: (k,) p-values, 0-1.
+        of: (k,) the family of each, 0 to f - 1.
+        by_level: (f, l) numbers that each family expects up to each of :data:`LEVELS`.
+        shares: (f,) shares of the error rate, which add up to 1.
+
+    Returns:
+        (k,) expected numbers, not above what the p-value's own family expects over its share.
+
+    >>> by_level = np.stack([100 * LEVELS, np.where(LEVELS < 0.1, 0.0, 1.0)])  # the second one never has a small p-value
+    >>> n_expected_together([0.001], [0], by_level, [0.5, 0.5]).round(2), round(100 * 0.001 / 0.5, 2)
+    (array([0.1]), 0.2)
+    """
+    p, of, curves = np.asarray(p_values, float), np.asarray(of, int), np.asarray(by_level, float)
+    own = curves[of, np.searchsorted(LEVELS, p).clip(max=LEVELS.size - 1)]
+    at = own / np.asarray(shares, float)[of] * (1 + 1e-9)
+    total = np.zeros(p.size)
+    for curve, share in zip(curves, np.asarray(shares, float), strict=True):
+        total += np.concatenate([[0.0], curve])[np.searchsorted(curve, share * at, "right")]
+    return total
 
 
 def _tails(n: Floats, x: Floats, n_all: Floats) -> tuple[Floats, Floats]:
