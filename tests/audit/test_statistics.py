@@ -34,7 +34,7 @@ def test_wilson_without_events_knows_nothing():
 def test_the_comparison_is_fishers_on_whole_counts(n, n0, a, b):
     x, x0 = round(a * n), round(b * n0)
     expected = stats.hypergeom.sf(x - 1, n + n0, x + x0, n)
-    assert float(rate_excess_p_value(x, n, x0, n0)) == pytest.approx(float(expected), rel=5e-3, abs=1e-12)
+    assert float(rate_excess_p_value(x, n, x0, n0)) == pytest.approx(float(expected), rel=1e-6, abs=1e-12)
 
 
 def test_the_comparison_at_its_ends():
@@ -132,3 +132,18 @@ def test_one_family_alone_expects_together_what_it_expects():
 def test_no_hypothesis_is_none():
     assert n_expected([0.01, 1.0], [], [], [], []).tolist() == [0, 0]
     assert n_expected([], [5], [3], [20], [1]).size == 0
+
+
+def test_whole_counts_have_fishers_p_value_whichever_side_is_larger():
+    """Exactly where the chances are summed; nearly, where the counts are not whole, also of a slice larger than the others."""
+    rng = np.random.default_rng(7)
+    n, n0 = (np.rint(np.exp(rng.uniform(0, top, 4000))) for top in (12, 15))
+    x, x0 = np.rint(n * rng.beta(0.3, 8, n.size)), np.rint(n0 * rng.beta(0.3, 30, n.size))
+    usable = (x > 0) & (x0 < n0)
+    n, n0, x, x0 = (one[usable] for one in (n, n0, x, x0))
+    expected = stats.hypergeom.sf(x - 1, n + n0, x + x0, n)
+    likely = expected > 1e-100
+    assert rate_excess_p_value(x, n, x0, n0)[likely] == pytest.approx(expected[likely], rel=1e-6)
+    nearly = rate_excess_p_value(x, n + 1e-7, x0, n0 + 1e-7)
+    assert (n > 5 * n0).sum() > 500
+    assert nearly[expected > 1e-12] == pytest.approx(expected[expected > 1e-12], rel=1e-4)

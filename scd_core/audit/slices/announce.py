@@ -208,6 +208,7 @@ class _Others:
     def __init__(self, data: SliceData, looked: _Looked) -> None:
         self._data = data
         self._looked = looked
+        self._found: dict[tuple[str, ...], tuple[Floats, Floats]] = {}
 
     @cached_property
     def names(self) -> Floats:
@@ -228,6 +229,11 @@ class _Others:
 
     def by_name(self, keys: tuple[str, ...]) -> tuple[Floats, Floats]:
         """(k, d) errors that are given each of k names, and (k, d) visits looked at that are not of its individual."""
+        if keys not in self._found:  # two families have the same other keys
+            self._found[keys] = self._by_name(keys)
+        return self._found[keys]
+
+    def _by_name(self, keys: tuple[str, ...]) -> tuple[Floats, Floats]:
         data, n_names = self._data, max(len(self._data.values["predicted_id"]), 1)
         called = data.codes["predicted_id"]
         erring = data.wrong[0]
