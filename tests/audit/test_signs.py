@@ -12,7 +12,7 @@ from scipy import stats
 
 from scd_core.audit.errors.derive import derive_errors
 from scd_core.audit.errors.labellers import create_labeller_signs
-from scd_core.audit.errors.strata import hypergeometric, stratified_p_value
+from scd_core.audit.errors.strata import hypergeometric, least_p_value, stratified_p_value
 from scd_core.audit.labels.importing import import_labels
 from tests.audit.audit_builder import AuditBuilder, minutes
 
@@ -54,6 +54,16 @@ def test_the_exact_test_is_fishers_in_one_stratum_and_adds_over_several():
     drawn = stats.hypergeom(20, 6, 8).rvs(20000, random_state=1) + stats.hypergeom(30, 9, 10).rvs(20000, random_state=2)
     p_value = stratified_p_value(np.array([5, 6]), np.array([8, 10]), np.array([1, 3]), np.array([12, 20]))
     assert p_value == pytest.approx((drawn >= 11).mean(), abs=3e-3)
+
+
+def test_no_p_value_is_below_the_least_one():
+    rng = np.random.default_rng(4)
+    for _ in range(100):
+        n, n_others = rng.integers(0, 12, 5), rng.integers(0, 12, 5)
+        errors = np.minimum(rng.integers(0, 5, 5), n + n_others)
+        most = np.minimum(errors, n)
+        p_value = stratified_p_value(most, n, errors - most, n_others)
+        assert least_p_value(errors, n, np.zeros(5, int), n_others) == pytest.approx(p_value)
 
 
 def test_no_chance_differs_from_scipys():

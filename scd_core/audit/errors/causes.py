@@ -25,7 +25,7 @@ CAUSE_RULES: dict[Cause, str] = {
         "labeller gives more the one name where the model gives the other than the other labellers do (at least 3, 2.5 times as "
         "often, others at least 3), and by chance that would not fall on one labeller among all that was labelled in the same "
         "deployments and is alike in being flagged (exact test at 0.05, and at 0.01 by this test or that of these visits alone; "
-        "of all pairs and labellers that are tested, a false discovery rate of 0.2); "
+        "of all pairs and labellers for which it can be so small, a false discovery rate of 0.2); "
         "or the model is sure of its name (`label_suspect_probability`), gives the label less than 0.02, "
         "and another person gave other pictures of the same event the model's name; or the newest labels of one moment differ. "
         "Where one person labels a place, nothing is known of the labels there."

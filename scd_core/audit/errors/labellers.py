@@ -10,7 +10,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from scd_core.audit.errors.strata import stratified_p_value
+from scd_core.audit.errors.strata import least_p_value, stratified_p_value
 from scd_core.audit.sql import load_sql
 
 __all__ = ["create_labeller_signs"]
@@ -39,7 +39,7 @@ def create_labeller_signs(connection: duckdb.DuckDBPyConnection) -> None:
     the visits of the two alone is at most 0.02.
 
     A team has many pairs and labellers, so the p-values pass Benjamini and Hochberg's procedure among all that were said
-    thrice: at most one in five of those in doubt is so by chance, however many pairs there are.
+    thrice where enough others labelled: at most one in five of those in doubt is so by chance, however many pairs there are.
 
     Args:
         connection: database with the temporary table ``seen``.
@@ -48,7 +48,9 @@ def create_labeller_signs(connection: duckdb.DuckDBPyConnection) -> None:
 
     strata = connection.sql(_sql("labeller_strata")).to_arrow_table()
     rows = sorted(strata.to_pylist(), key=itemgetter(*_KEYS))
-    groups = [(key, list(of_key)) for key, of_key in groupby(rows, key=itemgetter(*_KEYS))]
+    found = ((key, list(of_key)) for key, of_key in groupby(rows, key=itemgetter(*_KEYS)))
+    # Where nobody else labelled, there is nothing to test.
+    groups = [(key, of_key) for key, of_key in found if least_p_value(*_counts(of_key)) <= _BY_PLACE]
     by_place = np.array([_by_place(of_key) for _, of_key in groups])
     visits = _visits(connection, [key for (key, _), p in zip(groups, by_place, strict=True) if p <= _BY_PLACE])
     p_values = np.array([_p_value(visits.get(key), p) for (key, _), p in zip(groups, by_place, strict=True)])
@@ -72,15 +74,20 @@ def _p_value(counts: dict[str, Any] | None, by_place: float) -> float:
     return min(1.0, 2 * min(by_place, stratified_p_value(*np.array(counts["strata"]).T)))
 
 
-def _by_place(strata: list[dict]) -> float:
+def _by_place(strata: list[dict[str, Any]]) -> float:
     """The p-value of a labeller among all that was labelled at the same places; 1 where the contradictions are what they would
     be by chance, which takes no exact test to know."""
-    x, n, x_others, n_others = (
-        np.array([row[name] for row in strata], float) for name in ("x", "n_like", "x_others", "n_like_others")
-    )
+    x, n, x_others, n_others = _counts(strata)
     if x.sum() <= ((x + x_others) * n / (n + n_others)).sum():
         return 1.0
     return stratified_p_value(x, n, x_others, n_others)
+
+
+def _counts(strata: list[dict[str, Any]]) -> tuple[np.ndarray, ...]:
+    """Visits of each stratum on which a contradiction falls, and could fall: of the labeller, and of the others."""
+    return tuple(
+        np.array([row[name] for row in strata], float) for name in ("x", "n_like", "x_others", "n_like_others")
+    )
 
 
 def _visits(connection: duckdb.DuckDBPyConnection, doubted: list[tuple[str, str, str]]) -> dict[tuple, dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import betaln
 
-__all__ = ["hypergeometric", "stratified_p_value"]
+__all__ = ["hypergeometric", "least_p_value", "stratified_p_value"]
 
 
 def stratified_p_value(x: np.ndarray, n: np.ndarray, x_others: np.ndarray, n_others: np.ndarray) -> float:
@@ -33,6 +33,26 @@ def stratified_p_value(x: np.ndarray, n: np.ndarray, x_others: np.ndarray, n_oth
     return float(min(1.0, chances[int(np.sum(x)) :].sum()))
 
 
+def least_p_value(x: np.ndarray, n: np.ndarray, x_others: np.ndarray, n_others: np.ndarray) -> float:
+    """The smallest p-value that :func:`stratified_p_value` could have, had as many errors as can be fallen on the group.
+
+    A test that cannot be small is none (Tarone, Biometrics 1990).
+
+    Args:
+        x: (s,) as there, and so the others.
+        n: (s,)
+        x_others: (s,)
+        n_others: (s,)
+
+    >>> least_p_value(*np.array([[1], [4], [2], [0]])), round(least_p_value(*np.array([[1], [3], [2], [3]])), 3)
+    (1.0, 0.05)
+    """
+    errors, size = np.asarray(x) + np.asarray(x_others), np.asarray(n) + np.asarray(n_others)
+    most = np.minimum(errors, n)
+    ways = _log_choose(n, most) + _log_choose(n_others, errors - most) - _log_choose(size, errors)
+    return float(np.exp(ways.sum()))
+
+
 def hypergeometric(n_err: int, n_of: int, n_others: int) -> np.ndarray:
     """Probabilities that 0, 1, ... up to all of some visits that err are of a group, where chance decides.
 
@@ -53,6 +73,6 @@ def hypergeometric(n_err: int, n_of: int, n_others: int) -> np.ndarray:
     return np.exp(ways)
 
 
-def _log_choose(n: int, k: np.ndarray | int) -> np.ndarray:
+def _log_choose(n: np.ndarray | int, k: np.ndarray | int) -> np.ndarray:
     """Logarithm of the number of ways to choose k of n; minus infinity where there is none."""
     return np.where(np.less_equal(k, n), -betaln(n - k + 1.0, k + 1.0) - np.log1p(n), -np.inf)
