@@ -127,7 +127,7 @@ def _mark(column: pa.Array, mark: str) -> pa.Array:
 
 
 def _of(table: pa.Table, mark: str) -> pa.Table:
-    return table.filter(pc.starts_with(table["camera_id"], mark))
+    return table.filter(pc.starts_with(table["camera_id"].cast(pa.string()), mark))
 
 
 def judge_seasons(worlds: Sequence[ForestWorld], config: AuditConfig) -> list[dict[str, Any]]:
