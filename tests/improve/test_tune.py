@@ -134,9 +134,9 @@ def test_labels_that_do_not_fit_the_pictures_are_refused_before_anything_is_trai
 
 
 def test_copies_of_a_picture_at_another_camera_are_not_learnt_from(tmp_path):
-    """Half of the pictures are labelled by chance, twice at two cameras: by heart they would be right in new places."""
+    """Of the pictures three in seven are labelled by chance, twice at two cameras: by heart they would be right in new places."""
     rng = np.random.default_rng(2)
-    seen = world.plain(60)
+    seen = world.plain(80)
     for number in range(60):
         cameras = [f"C{place}" for place in rng.choice(4, 2, replace=False) + 1]
         one = world.Seen(
@@ -145,7 +145,7 @@ def test_copies_of_a_picture_at_another_camera_are_not_learnt_from(tmp_path):
         seen += [one, replace(one, camera=cameras[1], visit=number + 500)]
     found = tuned(world.build(tmp_path, seen), pack(tmp_path), tmp_path / "work")
     assert found.n_joined >= 55
-    planted = np.array([int(Path(row["file"]).stem[-4:]) >= 60 for row in found.labelled.rows])
+    planted = np.array([int(Path(row["file"]).stem[-4:]) >= 100 for row in found.labelled.rows])
     counted = planted & found.evidence.in_new
     share = found.rights[FINE_TUNED.key][counted].mean()
     assert counted.sum() > 40 and share < 0.55  # a third by chance; by heart nearly all
