@@ -10,7 +10,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from scd_core.audit.errors.strata import least_p_value, stratified_p_value
+from scd_core.audit.errors.strata import is_clearly_more, least_p_value, stratified_p_value
 from scd_core.audit.sql import load_sql
 
 __all__ = ["create_labeller_signs"]
@@ -24,8 +24,7 @@ _MAX_Q = 0.2
 """Largest share of the labellers in doubt that may be so by chance."""
 _MOST = 0.4
 """Share of a labeller's rate that the others' may have."""
-_FEWEST = 3
-"""Visits of the others."""
+_COUNTS = ("x", "n", "x_others", "n_others")
 
 
 def create_labeller_signs(connection: duckdb.DuckDBPyConnection) -> None:
@@ -67,9 +66,7 @@ def create_labeller_signs(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _p_value(counts: dict[str, Any] | None, by_place: float) -> float:
     """The p-value of a labeller by two tests, the smaller one twice; 1 where the visits of the pair do not differ enough."""
-    if counts is None or counts["n_others"] < _FEWEST:
-        return 1.0
-    if counts["x_others"] / counts["n_others"] > _MOST * counts["x"] / counts["n"]:
+    if counts is None or not is_clearly_more(_MOST, *(counts[name] for name in _COUNTS)):
         return 1.0
     return min(1.0, 2 * min(by_place, stratified_p_value(*np.array(counts["strata"]).T)))
 
@@ -101,10 +98,7 @@ def _visits(connection: duckdb.DuckDBPyConnection, doubted: list[tuple[str, str,
     return {itemgetter(*_KEYS)(row): row for row in counts}
 
 
-_SCHEMA = pa.schema(
-    [(name, pa.string()) for name in (*_KEYS, "place")]
-    + [(name, pa.int64()) for name in ("x", "n", "x_others", "n_others")]
-)
+_SCHEMA = pa.schema([(name, pa.string()) for name in (*_KEYS, "place")] + [(name, pa.int64()) for name in _COUNTS])
 
 
 def _sql(name: str) -> str:

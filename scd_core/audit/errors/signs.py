@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from scd_core.audit.errors.labellers import create_labeller_signs
-from scd_core.audit.errors.strata import stratified_p_value
+from scd_core.audit.errors.strata import is_clearly_more, stratified_p_value
 from scd_core.audit.sql import load_sql
 
 __all__ = ["create_signs"]
@@ -84,7 +84,7 @@ def _signs(strata: pa.Table, keys: list[str], level: float, most: float) -> pa.T
 
 
 def _differs(row: dict, level: float, most: float) -> bool:
-    if row["n_others_sum"] < 3 or row["x_others_sum"] / row["n_others_sum"] > most * row["x_sum"] / row["n_sum"]:
+    if not is_clearly_more(most, *(row[f"{name}_sum"] for name in _COUNTS)):
         return False
     by_place = stratified_p_value(
         *(np.array(row[f"{name}_list"]) for name in ("x", "n_like", "x_others", "n_like_others"))

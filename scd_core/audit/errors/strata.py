@@ -5,7 +5,23 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import betaln
 
-__all__ = ["hypergeometric", "least_p_value", "stratified_p_value"]
+__all__ = ["hypergeometric", "is_clearly_more", "least_p_value", "log_choose", "stratified_p_value"]
+
+_FEWEST = 3
+"""Visits of the others, at least."""
+
+
+def is_clearly_more(most: float, x: int, n: int, x_others: int, n_others: int) -> bool:
+    """Whether x of n visits are so many more than x_others of n_others that a test is worth it.
+
+    Args:
+        most: share of the group's rate that the others' may have, 0-1.
+        x: visits of a group that err.
+        n: its visits, above 0.
+        x_others: visits of the others that err.
+        n_others: their visits; of fewer than 3 nothing is said.
+    """
+    return n_others >= _FEWEST and x_others / n_others <= most * x / n
 
 
 def stratified_p_value(x: np.ndarray, n: np.ndarray, x_others: np.ndarray, n_others: np.ndarray) -> float:
@@ -49,7 +65,7 @@ def least_p_value(x: np.ndarray, n: np.ndarray, x_others: np.ndarray, n_others: 
     """
     errors, size = np.asarray(x) + np.asarray(x_others), np.asarray(n) + np.asarray(n_others)
     most = np.minimum(errors, n)
-    ways = _log_choose(n, most) + _log_choose(n_others, errors - most) - _log_choose(size, errors)
+    ways = log_choose(n, most) + log_choose(n_others, errors - most) - log_choose(size, errors)
     return float(np.exp(ways.sum()))
 
 
@@ -69,10 +85,10 @@ def hypergeometric(n_err: int, n_of: int, n_others: int) -> np.ndarray:
     if n_err == 1 and n_of:  # as in most strata
         return np.array([n_others, n_of]) / (n_of + n_others)
     falls = np.arange(min(n_err, n_of) + 1)
-    ways = _log_choose(n_of, falls) + _log_choose(n_others, n_err - falls) - _log_choose(n_of + n_others, n_err)
+    ways = log_choose(n_of, falls) + log_choose(n_others, n_err - falls) - log_choose(n_of + n_others, n_err)
     return np.exp(ways)
 
 
-def _log_choose(n: np.ndarray | int, k: np.ndarray | int) -> np.ndarray:
+def log_choose(n: np.ndarray | int, k: np.ndarray | int) -> np.ndarray:
     """Logarithm of the number of ways to choose k of n; minus infinity where there is none."""
     return np.where(np.less_equal(k, n), -betaln(n - k + 1.0, k + 1.0) - np.log1p(n), -np.inf)

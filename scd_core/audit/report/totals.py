@@ -78,9 +78,9 @@ def report_totals(connection: duckdb.DuckDBPyConnection, confidence: float = 0.9
     need_facts(connection)
     for name in ("totals", "totals_errors"):
         values |= first_row(connection, name)
-    newest = next(iter(query(connection, "models")), None)
-    has_network = newest is not None and not newest["is_without_network"]
-    values |= first_row(connection, "totals_slices", network=newest["model_digest"] if newest and has_network else None)
+    newest = first_row(connection, "models")
+    model, is_without = newest.get("model_digest"), newest.get("is_without_network", False)
+    values |= first_row(connection, "totals_slices", network=None if is_without else model)
     rates = overall_rates(connection, confidence)
     first, final = rates.first, rates.final
     return Totals(
@@ -91,9 +91,7 @@ def report_totals(connection: duckdb.DuckDBPyConnection, confidence: float = 0.9
         final_error_rate=final.rate if final else None,
         n_effective=first.n_effective if first else None,
         rate_words=_rate_words(rates, values),
-        certificate_words=_certificate_words(
-            connection, newest["model_digest"] if newest and not has_network else None
-        ),
+        certificate_words=_certificate_words(connection, model if is_without else None),
     )
 
 

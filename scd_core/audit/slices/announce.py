@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -56,20 +56,15 @@ def e_process(day: Ints, errors: Floats, total: Floats, share: Floats, n_days: i
     >>> e_process(np.array([0, 1]), np.array([2.0, 0.0]), np.array([2.0, 1.0]), np.array([0.1, 0.1]), 2).round(1).tolist()
     [44.6, 9.7]
     """
-    by_day = np.zeros(n_days)
-    for lift in LIFTS:
-        steps = errors * np.log(lift) - total * np.log1p((lift - 1) * share)
-        by_day += np.exp(np.minimum(np.bincount(day, steps, minlength=n_days).cumsum(), 700.0))
-    return by_day / len(LIFTS)
+    return _mixture(errors, total, share, lambda steps: np.bincount(day, steps, minlength=n_days).astype(np.float64))
 
 
-def _e_processes(errors: Floats, total: Floats, share: Floats) -> Floats:
-    """(g, d) :func:`e_process` of g slices at once, from (g, d) errors inside, errors, and shares of each day."""
-    found = np.zeros(errors.shape)
-    for lift in LIFTS:
-        steps = errors * np.log(lift) - total * np.log1p((lift - 1) * share)
-        found += np.exp(np.minimum(steps.cumsum(axis=1), 700.0))
-    return found / len(LIFTS)
+def _mixture(
+    errors: Floats, total: Floats, share: Floats, by_day: Callable[[Floats], Floats] = lambda steps: steps
+) -> Floats:
+    """(..., d) :func:`e_process` of (..., c) groups of errors, whose steps are added up by day; each a day by itself."""
+    paths = (by_day(errors * np.log(lift) - total * np.log1p((lift - 1) * share)).cumsum(axis=-1) for lift in LIFTS)
+    return np.asarray(sum(np.exp(np.minimum(path, 700.0)) for path in paths)) / len(LIFTS)
 
 
 def first_announced(e_values: Floats, weights: Floats, level: float) -> Ints:
@@ -199,7 +194,7 @@ def _of_family(data: SliceData, looked: _Looked, others: _Others, family: tuple[
             total, n_all = np.where(is_alone, others.names, total), np.where(is_alone, n * n_names, n_all)
     errors = looked.counted(erring, group, n_groups)[of]
     share = np.divide(n, n_all, out=np.zeros_like(n), where=n_all > 0)
-    return _e_processes(errors, total, np.minimum(share, 1.0))
+    return _mixture(errors, total, np.minimum(share, 1.0))
 
 
 class _Others:

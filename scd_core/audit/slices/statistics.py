@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
+from scd_core.audit.errors.strata import log_choose
+
 __all__ = [
     "LEVELS",
     "benjamini_hochberg",
@@ -180,7 +182,7 @@ def _tails(n: Floats, x: Floats, n_all: Floats) -> tuple[Floats, Floats]:
 
 def _tail(x: Floats, n: Floats, x_all: Floats, n_all: Floats) -> Floats:
     """(m,) hypergeometric chances that x or more of the x_all errors among n_all visits fall on n of them; whole numbers."""
-    ways = _log_choose(n, x) + _log_choose(n_all - n, x_all - x) - _log_choose(n_all, x_all)
+    ways = log_choose(n, x) + log_choose(n_all - n, x_all - x) - log_choose(n_all, x_all)
     total = np.ones(x.shape)  # of the chances, each over that of x
     k, term, open_ = x.copy(), np.ones(x.shape), np.arange(x.size)
     left = np.array([n, x_all, n_all - n - x_all])
@@ -195,11 +197,6 @@ def _tail(x: Floats, n: Floats, x_all: Floats, n_all: Floats) -> Floats:
         goes_on &= (k < inside) & (k < errors)
         open_, k, term = open_[goes_on], k[goes_on], term[goes_on]
     return np.minimum(np.exp(ways + np.log(total)), 1.0)
-
-
-def _log_choose(n: Floats, k: Floats) -> Floats:
-    """Logarithm of the number of ways to choose k of n, k from 0 to n."""
-    return -special.betaln(n - k + 1, k + 1) - np.log1p(n)
 
 
 def _beta_exceeds(a: Floats, b: Floats, a0: Floats, b0: Floats) -> Floats:
